@@ -1,0 +1,72 @@
+/// batch/builder.h: makes a column row by row. Used by ingest, the Parquet reader, flow outputs.
+///
+/// Memory comes from `alloc` (often an arena's); `finish` gives a view that lives as long as the
+/// builder's memory. A builder can be reset and filled again.
+#ifndef PQ_BATCH_BUILDER_H
+#define PQ_BATCH_BUILDER_H
+
+#include "base/alloc.h"
+#include "batch/column.h"
+
+struct pq_builder {
+    const struct pq_type *type;  // borrowed
+    enum pq_layout layout;
+    const struct pq_alloc *alloc;  // borrowed
+    size_t count;
+    size_t capacity;       // rows `valid`, `values` and `offsets` have room for
+    size_t null_count;     // rows that are PQ_ROW_NULL
+    bool has_marks;        // some row is not PQ_ROW_VALID
+    uint8_t *valid;        // owned
+    void *values;          // owned; FIXED, DICTIONARY
+    uint32_t *offsets;     // owned; BYTES, ROWS
+    uint8_t *data;         // owned; BYTES
+    size_t data_length;
+    size_t data_capacity;
+    struct pq_builder *children;  // owned; ROWS 1, MEMBERS field_count
+    struct pq_dictionary *dictionary;      // borrowed; DICTIONARY: text is coded as it comes
+    const struct pq_variant_names *names;  // borrowed; VARIANT
+};
+
+/// The layout follows from the type: FIXED, BYTES, ROWS or MEMBERS.
+pqdb_code pq_builder_init(struct pq_builder *builder, const struct pq_type *type,
+                          const struct pq_alloc *alloc, pqdb_error *err);
+void pq_builder_deinit(struct pq_builder *builder);
+
+/// Make a TEXT builder without rows code its values in `dictionary`. A text that no longer fits
+/// turns the column so far into BYTES.
+void pq_builder_use_dictionary(struct pq_builder *builder, struct pq_dictionary *dictionary);
+void pq_builder_reset(struct pq_builder *builder);
+
+/// All of these append one row. Errors: PQDB_NO_MEMORY; PQDB_LIMIT when a column's bytes or
+/// elements would pass 4 GiB.
+pqdb_code pq_builder_append_null(struct pq_builder *builder, pqdb_error *err);
+pqdb_code pq_builder_append_fixed(struct pq_builder *builder, const void *value, pqdb_error *err);
+pqdb_code pq_builder_append_bytes(struct pq_builder *builder, const void *data, size_t length,
+                                  pqdb_error *err);
+/// A variant that brings its own metadata in front of its value (PQ_ROW_OWN_NAMES).
+pqdb_code pq_builder_append_own_names(struct pq_builder *builder, const void *data, size_t length,
+                                      pqdb_error *err);
+
+/// A LIST row: append its elements to children[0] first, then close the row.
+pqdb_code pq_builder_end_list(struct pq_builder *builder, pqdb_error *err);
+/// An OBJECT row: append one row to each child first, then close the row.
+pqdb_code pq_builder_end_object(struct pq_builder *builder, pqdb_error *err);
+
+/// `value` must be of the builder's kind or PQ_NULL (no conversion).
+pqdb_code pq_builder_append_value(struct pq_builder *builder, const struct pq_value *value,
+                                  pqdb_error *err);
+
+/// Copy rows of a column of equal type. Different dictionaries are recoded, different names are
+/// the caller's business (see pq_variant_rename in variant/variant.h): they must be equal here.
+pqdb_code pq_builder_append_rows(struct pq_builder *builder, const struct pq_column *from,
+                                 size_t start, size_t count, pqdb_error *err);
+
+/// The rows so far as a view. Appending afterwards may move the memory under it.
+struct pq_column pq_builder_finish(const struct pq_builder *builder);
+
+/// A row-wise set of builders for an OBJECT type, finished as a batch in `arena`.
+pqdb_code pq_builder_finish_batch(const struct pq_builder *members, const struct pq_type *type,
+                                  struct pq_arena *arena, struct pq_batch *batch,
+                                  pqdb_error *err);
+
+#endif
