@@ -1,0 +1,44 @@
+# A thin face over CMake presets (CMakePresets.json). The first `make` installs what is missing.
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+export PQ_JOBS = $(JOBS)
+
+.DEFAULT_GOAL := release
+.PHONY: release demo test bench install fuzz tsan clean help
+
+release:                ## the command, optimised: build/parquedb
+	@tools/setup.sh build
+	@mkdir -p build
+	@cmake --preset release >build/release-configure.log || { cat build/release-configure.log; exit 1; }
+	@cmake --build --preset release -j$(JOBS)
+	@if [ -x build/release/parquedb ]; then ln -sf release/parquedb build/parquedb; fi
+
+demo: release           ## events to views to Parquet, on sample data
+	@bash examples/demo.sh
+
+test:                   ## every test, ends with "N passed, N failed"
+	@tools/setup.sh test
+	@tools/test.sh $(if $(filter true,$(CI)),--fuzz)
+
+bench: release          ## figures beside other databases
+	@tools/setup.sh bench
+	@bash bench/run.sh
+
+install: release        ## into PREFIX (/usr/local), DESTDIR is honoured
+	@cmake --install build/release --prefix $(PREFIX)
+
+fuzz:                   ## every fuzz target for PQ_FUZZ_SECONDS
+	@tools/setup.sh test
+	@tools/fuzz.sh
+
+tsan:                   ## every C test under ThreadSanitizer
+	@tools/setup.sh test
+	@cmake --preset tsan >/dev/null
+	@cmake --build --preset tsan -j$(JOBS)
+	@ctest --preset tsan -j$(JOBS) -E '^(interop|tidy)/'
+
+clean:                  ## removes build/; .deps stays
+	@rm -rf build
+
+help:                   ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
