@@ -1,0 +1,89 @@
+#include "batch/hold.h"
+
+#include "base/fail.h"
+#include "batch/dictionary.h"
+
+struct pq_hold_link {
+    struct pq_hold_link *next;
+    struct pq_hold *hold;                    // or
+    const struct pq_dictionary *dictionary;  // referenced
+};
+
+pqdb_code pq_hold_create(const struct pq_alloc *alloc, struct pq_hold **hold, pqdb_error *err) {
+    struct pq_hold *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a batch's memory");
+    made->alloc = alloc;
+    made->links = NULL;
+    atomic_init(&made->references, 1);
+    pq_arena_init(&made->arena, alloc);
+    *hold = made;
+    return PQDB_OK;
+}
+
+struct pq_hold *pq_hold_ref(struct pq_hold *hold) {
+    atomic_fetch_add_explicit(&hold->references, 1, memory_order_relaxed);
+    return hold;
+}
+
+void pq_hold_unref(struct pq_hold *hold) {
+    while (hold != NULL) {
+        if (atomic_fetch_sub_explicit(&hold->references, 1, memory_order_acq_rel) != 1) return;
+        struct pq_hold *inner = NULL;
+        for (struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
+            if (link->dictionary != NULL) pq_dictionary_unref(link->dictionary);
+            if (link->hold == NULL) continue;
+            // Chains of holds are released in a loop, not by recursion, but for the odd branch.
+            if (inner != NULL) pq_hold_unref(inner);
+            inner = link->hold;
+        }
+        pq_arena_deinit(&hold->arena);
+        pq_free(hold->alloc, hold, 1, sizeof *hold);
+        hold = inner;
+    }
+}
+
+static pqdb_code add_link(struct pq_hold *hold, struct pq_hold_link link, pqdb_error *err) {
+    struct pq_hold_link *made = pq_arena_alloc(&hold->arena, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a link between batches");
+    *made = link;
+    made->next = hold->links;
+    hold->links = made;
+    return PQDB_OK;
+}
+
+pqdb_code pq_hold_keep(struct pq_hold *hold, struct pq_hold *other, pqdb_error *err) {
+    if (hold == other) return PQDB_OK;
+    for (const struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
+        if (link->hold == other) return PQDB_OK;
+    }
+    PQ_TRY(add_link(hold, (struct pq_hold_link){.hold = other}, err));
+    pq_hold_ref(other);
+    return PQDB_OK;
+}
+
+static bool keeps_dictionary(const struct pq_hold *hold, const struct pq_dictionary *dictionary) {
+    for (const struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
+        if (link->dictionary == dictionary) return true;
+    }
+    return false;
+}
+
+static pqdb_code keep_column(struct pq_hold *hold, const struct pq_column *column,
+                             pqdb_error *err) {
+    if (column->dictionary != NULL && !keeps_dictionary(hold, column->dictionary)) {
+        PQ_TRY(add_link(hold, (struct pq_hold_link){.dictionary = column->dictionary}, err));
+        pq_dictionary_ref(column->dictionary);
+    }
+    if (column->children == NULL) return PQDB_OK;
+    const size_t count = column->layout == PQ_ROWS ? 1 : column->type->field_count;
+    for (size_t k = 0; k < count; k++) PQ_TRY(keep_column(hold, &column->children[k], err));
+    return PQDB_OK;
+}
+
+pqdb_code pq_hold_keep_dictionaries(struct pq_hold *hold, const struct pq_batch *batch,
+                                    pqdb_error *err) {
+    for (size_t k = 0; k < batch->type->field_count; k++) {
+        PQ_TRY(keep_column(hold, &batch->columns[k], err));
+    }
+    return PQDB_OK;
+}
