@@ -35,8 +35,8 @@ struct pq_iceberg_pair {
 };
 
 /// What is known of one leaf column of one file. Counts are of values, -1 when unknown; bounds are
-/// of the column's kind, PQ_NULL when unknown, and need not be tight. They are cut to 16 code points
-/// or bytes when written. VARIANT columns are JSON text: they have counts and no bounds.
+/// of the column's kind, PQ_NULL when unknown, and need not be tight. They are cut to 16 code
+/// points or bytes when written. VARIANT columns are JSON text: they have counts and no bounds.
 struct pq_iceberg_column {
     int32_t field_id;
     int64_t bytes;        // compressed, with page headers
@@ -65,7 +65,7 @@ struct pq_iceberg_file {
 };
 
 enum pq_iceberg_operation {
-    PQ_ICEBERG_DERIVED,    ///< append if files were only added, delete if only removed, else overwrite
+    PQ_ICEBERG_DERIVED,    ///< append if data files were only added, delete if only rows went
     PQ_ICEBERG_REPLACE,    ///< other files, same rows: a compaction
     PQ_ICEBERG_OVERWRITE,  ///< rows changed
 };
@@ -130,8 +130,8 @@ bool pq_iceberg_version(const struct pq_iceberg *table, uint64_t *version);
 /// Cost    one manifest for the new files, one rewritten for each manifest with a removed file, one
 ///         list, one metadata file, the hint; manifests of like size are merged by eight. All of
 ///         them are written anew when `location` is not the one of the last publish (moved tables).
-/// Errors  PQDB_CONFLICT: another writer made v<N> first; PQDB_INVALID: no id, a path twice, a column
-///         the schema lacks; PQDB_IO. Afterwards the table is as before or as after: close the
+/// Errors  PQDB_CONFLICT: another writer made v<N> first; PQDB_INVALID: no id, a path twice, a
+///         column the schema lacks; PQDB_IO. Afterwards the table is as before or as after: close the
 ///         handle, open again and repeat.
 pqdb_code pq_iceberg_publish(struct pq_iceberg *table, const struct pq_iceberg_commit *commit,
                              struct pq_arena *arena, struct pq_iceberg_outcome *outcome,
@@ -154,13 +154,13 @@ struct pq_iceberg_view {
     size_t summary_count;
 };
 
-/// Errors: PQDB_NOT_FOUND if there is no table; PQDB_CORRUPT; PQDB_UNSUPPORTED: format version 3 and
-/// above, types and delete files that are not read here (named in the message).
+/// Errors: PQDB_NOT_FOUND if there is no table; PQDB_CORRUPT; PQDB_UNSUPPORTED: format version 3
+/// and above, types and delete files that are not read here (named in the message).
 pqdb_code pq_iceberg_load(struct pq_iceberg *table, struct pq_arena *arena,
                           struct pq_iceberg_view *view, pqdb_error *err);
 
-/// Give ids to an OBJECT type: a field, element or member that `previous` (may be NULL) has under the
-/// same path and kind keeps its id, others get *last_id + 1 and so on; ids are never given twice.
+/// Give ids to an OBJECT type: a field, element or member that `previous` (may be NULL) has under
+/// the same path and kind keeps its id, others get *last_id + 1 and so on; no id is given twice.
 pqdb_code pq_iceberg_assign_ids(const struct pq_type *schema, const struct pq_type *previous,
                                 int32_t *last_id, struct pq_arena *arena,
                                 const struct pq_type **with_ids, pqdb_error *err);
