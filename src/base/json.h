@@ -45,9 +45,7 @@ const struct pq_json *pq_json_root(const struct pq_json_document *document);
 /// values become invalid. `document` is valid until the next call or deinit.
 struct pq_json_reader {
     const struct pq_alloc *alloc;
-    void *room;  // owned
-    size_t room_bytes;
-    struct pq_json_document *document;
+    struct pq_json_document *document;  // owned; NULL before the first parse
 };
 void pq_json_reader_init(struct pq_json_reader *reader, const struct pq_alloc *alloc);
 void pq_json_reader_deinit(struct pq_json_reader *reader);
@@ -68,6 +66,10 @@ const struct pq_json *pq_json_find(const struct pq_json *object, const char *key
 
 /// Where in the text a TEXT or NUMBER value (so every key) begins, or -1 for other kinds.
 int64_t pq_json_offset(const struct pq_json_document *document, const struct pq_json *value);
+
+/// The same for any value: where it is of another kind, of the nearest key or text before it; 0 when
+/// there is none. For messages that must point somewhere.
+int64_t pq_json_offset_near(const struct pq_json_document *document, const struct pq_json *value);
 
 /// Line and column from 1 of a byte offset.
 void pq_json_position(struct pq_text text, int64_t offset, size_t *line, size_t *column);
