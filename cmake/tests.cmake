@@ -14,9 +14,10 @@ function(pq_test_program source)
     string(REGEX REPLACE "_test\\.c$" "" name ${name})
     string(REPLACE "/" "_" target ${name})
     cmake_path(GET name PARENT_PATH folder)
+    cmake_path(GET source STEM stem)
     add_executable(${target}_test ${source})
     target_link_libraries(${target}_test PRIVATE pq_test_support)
-    set_target_properties(${target}_test PROPERTIES
+    set_target_properties(${target}_test PROPERTIES OUTPUT_NAME ${stem}
                           RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${folder})
     add_test(NAME ${name} COMMAND ${target}_test)
 endfunction()
