@@ -1,5 +1,6 @@
 #include "base/env.h"
 
+#include <errno.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -29,5 +30,14 @@ static void system_random(void *ctx, void *out, size_t length) {
     }
 }
 
-const struct pq_env pq_env_system = {
-    .now_us = system_now_us, .monotonic_ns = system_monotonic_ns, .random = system_random};
+static void system_sleep_ns(void *ctx, uint64_t ns) {
+    (void)ctx;
+    struct timespec left = {.tv_sec = (time_t)(ns / 1000000000u),
+                            .tv_nsec = (long)(ns % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) continue;
+}
+
+const struct pq_env pq_env_system = {.now_us = system_now_us,
+                                     .monotonic_ns = system_monotonic_ns,
+                                     .random = system_random,
+                                     .sleep_ns = system_sleep_ns};

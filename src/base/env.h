@@ -1,5 +1,5 @@
-/// base/env.h: the only way to the clock and to randomness. Tests pass their own, so that a seed
-/// replays a failure.
+/// base/env.h: the only way to the clock, to waiting and to randomness. Tests pass their own, so
+/// that a seed replays a failure.
 #ifndef PQ_BASE_ENV_H
 #define PQ_BASE_ENV_H
 
@@ -10,6 +10,7 @@ struct pq_env {
     int64_t (*now_us)(void *ctx);        // wall clock, microseconds since 1970
     uint64_t (*monotonic_ns)(void *ctx);  // never goes back; any origin
     void (*random)(void *ctx, void *out, size_t length);
+    void (*sleep_ns)(void *ctx, uint64_t ns);  // at least so long
     void *ctx;
 };
 
