@@ -1,0 +1,55 @@
+/// flow/circuit.h: views over tables and over each other, stepped together. One commit pushes one
+/// delta through all of them, so that a view and the view on top of it never disagree.
+#ifndef PQ_FLOW_CIRCUIT_H
+#define PQ_FLOW_CIRCUIT_H
+
+#include "flow/flow.h"
+
+/// Nodes in topological order. One thread.
+struct pq_circuit;
+
+pqdb_code pq_circuit_create(const struct pq_alloc *alloc, struct pq_circuit **circuit,
+                            pqdb_error *err);
+void pq_circuit_destroy(struct pq_circuit *circuit);  // its nodes too
+
+/// Add a node; if its source is a view of this circuit, that one was added before. The circuit owns
+/// the node afterwards. Errors: PQDB_NO_MEMORY; PQDB_CONFLICT when the table is there already.
+pqdb_code pq_circuit_add(struct pq_circuit *circuit, struct pq_node *node, pqdb_error *err);
+
+/// Take the node of a table out and destroy it; the nodes that read it must be gone.
+void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table);
+
+size_t pq_circuit_count(const struct pq_circuit *circuit);
+struct pq_node *pq_circuit_find(const struct pq_circuit *circuit, uint32_t table);  // or NULL
+
+struct pq_delta {
+    uint32_t table;
+    const struct pq_batch *rows;
+};
+
+/// What a step did to one view.
+struct pq_output {
+    uint32_t table;
+    bool attached;         // false: it failed, now or before, or what it reads did
+    struct pq_batch rows;  // count 0 when nothing changed
+};
+
+/// One commit (or several joined into one): each table's delta through all views on it, and their
+/// deltas through the views on them. A view that fails is detached, and those that read it, their
+/// last error kept; the others go on, so there is no error to return.
+///
+/// Shape   `outputs` has room for pq_circuit_count(); filled in topological order
+/// Owns    the rows live in `step_arena` and in `inputs`
+/// Cost    one pass over each delta per view; idle views cost nothing but a look
+void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, size_t input_count,
+                     struct pq_arena *step_arena, struct pq_output *outputs);
+
+/// Why a table's node is detached; NULL when it is attached. Valid until it is attached again.
+const pqdb_error *pq_circuit_failure(const struct pq_circuit *circuit, uint32_t table);
+
+/// A view that has been built again (pq_node_full) takes part in the next step; one that lags on
+/// purpose does not.
+void pq_circuit_attach(struct pq_circuit *circuit, uint32_t table);
+void pq_circuit_detach(struct pq_circuit *circuit, uint32_t table, const pqdb_error *reason);
+
+#endif

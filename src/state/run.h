@@ -1,0 +1,113 @@
+/// state/run.h: an immutable file of keyed rows sorted by (hash, key), as a trace writes it.
+///
+///     offset  what
+///     0       blocks, each at most PQ_RUN_BLOCK_BYTES unless one row alone is larger:
+///             u64 check (pq_hash of the rest) | u32 bytes | u32 rows | rows
+///               row: u64 hash | varint key bytes | varint (payload bytes << 1 | dead) | both
+///     ...     index: per block u64 first hash | u64 offset | u32 bytes | u32 rows
+///     ...     filter: 10 bits a key in 64-byte lines, 6 bits of one line set per key
+///     end-72  u64 magic | u64 rows | u64 dead | u64 blocks | u64 index offset | u64 filter offset
+///             | u64 check of index | u64 check of filter | u64 check of the 64 bytes before
+///
+/// All integers little-endian. A `dead` row is a tombstone: older runs may know the key.
+#ifndef PQ_STATE_RUN_H
+#define PQ_STATE_RUN_H
+
+#include <parquedb/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/text.h"
+
+enum { PQ_RUN_BLOCK_BYTES = 4096 };
+
+/// Where runs live. db fills it with the store, tests with memory. Ids are chosen by the caller and
+/// never used twice. `append` and `finish` are called by one thread per run, `read` by any.
+struct pq_run_io {
+    pqdb_code (*append)(void *ctx, uint64_t id, const void *data, size_t length, pqdb_error *err);
+    pqdb_code (*finish)(void *ctx, uint64_t id, pqdb_error *err);  // durable after this
+    pqdb_code (*read)(void *ctx, uint64_t id, uint64_t offset, void *out, size_t length,
+                      pqdb_error *err);
+    void *ctx;
+};
+
+/// What a root must remember to open a run again.
+struct pq_run_name {
+    uint64_t id;
+    uint64_t length;  // of the file
+    uint64_t rows;    // tombstones included
+};
+
+/// A row of a run or of a slab, on its way into a run.
+struct pq_run_row {
+    uint64_t hash;
+    struct pq_text key;
+    struct pq_text payload;
+    bool dead;
+};
+
+/// <0, 0, >0 in the order of runs.
+int pq_run_compare(const struct pq_run_row *a, const struct pq_run_row *b);
+
+/// Writes rows given in ascending order.
+struct pq_run_writer;
+pqdb_code pq_run_writer_create(const struct pq_run_io *io, uint64_t id,
+                               const struct pq_alloc *alloc, struct pq_run_writer **writer,
+                               pqdb_error *err);
+/// Errors: PQDB_NO_MEMORY, PQDB_IO. The writer is of no more use then, except to destroy it.
+pqdb_code pq_run_writer_append(struct pq_run_writer *writer, const struct pq_run_row *row,
+                               pqdb_error *err);
+pqdb_code pq_run_writer_finish(struct pq_run_writer *writer, struct pq_run_name *name,
+                               pqdb_error *err);
+void pq_run_writer_destroy(struct pq_run_writer *writer);
+
+/// An open run: the block index in memory, the filter read at the first look-up. Shared, counted.
+struct pq_run;
+
+/// Cost: two reads, memory 24 B a block. Errors: PQDB_CORRUPT, PQDB_IO, PQDB_NO_MEMORY.
+pqdb_code pq_run_open(const struct pq_run_io *io, const struct pq_run_name *name,
+                      const struct pq_alloc *alloc, struct pq_run **run, pqdb_error *err);
+struct pq_run *pq_run_ref(struct pq_run *run);
+void pq_run_unref(struct pq_run *run);
+const struct pq_run_name *pq_run_name(const struct pq_run *run);
+size_t pq_run_bytes_held(const struct pq_run *run);
+
+/// Look a key up. `*found` with the row as a view into `room` (a buffer of the caller's that is
+/// reused from call to call), dead or not. Cost: a miss is a filter probe; a hit reads one block.
+struct pq_bytes;
+pqdb_code pq_run_find(struct pq_run *run, uint64_t hash, struct pq_text key,
+                      struct pq_bytes *room, struct pq_run_row *row, bool *found,
+                      pqdb_error *err);
+
+/// Walk all rows in order, a block at a time. The row is a view until the next call.
+struct pq_run_cursor {
+    struct pq_run *run;  // borrowed
+    const struct pq_alloc *alloc;
+    uint8_t *block;  // owned
+    size_t block_capacity;
+    size_t block_index;
+    const uint8_t *at, *end;
+    uint32_t rows_left;  // in this block
+};
+void pq_run_cursor_init(struct pq_run_cursor *cursor, struct pq_run *run,
+                        const struct pq_alloc *alloc);
+void pq_run_cursor_deinit(struct pq_run_cursor *cursor);
+/// `*more` is false behind the last row.
+pqdb_code pq_run_cursor_next(struct pq_run_cursor *cursor, struct pq_run_row *row, bool *more,
+                             pqdb_error *err);
+
+/// Merge runs, given newest first, into one: the newest row of a key wins. `drop_dead` when no
+/// older run is left that a tombstone could be hiding. Any thread.
+struct pq_run_merge {
+    const struct pq_run_io *io;
+    struct pq_run *const *runs;
+    size_t count;  // at most PQ_RUN_MERGE_MAX
+    bool drop_dead;
+};
+enum { PQ_RUN_MERGE_MAX = 8 };
+pqdb_code pq_run_merge(const struct pq_run_merge *merge, uint64_t id, const struct pq_alloc *alloc,
+                       struct pq_run_name *name, pqdb_error *err);
+
+#endif
