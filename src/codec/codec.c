@@ -54,7 +54,7 @@ pqdb_code pq_inflate_exactly(const struct pq_inflater *inflater, struct pq_text 
         bool has_excess = false;
         PQ_GO(step(inflater, state, &io, &has_excess, err));
         if (has_excess) {
-            code = pq_fail(err, PQDB_CORRUPT, "%s data expands to more than the %zu bytes announced",
+            code = pq_fail(err, PQDB_CORRUPT, "%s data holds more than the %zu bytes announced",
                            inflater->name, out_length);
             goto done;
         }

@@ -1,8 +1,9 @@
 /// codec/codec.h: compression of whole blocks, one const descriptor per format.
 ///
-/// The formats are those of Parquet pages and Avro blocks: no frame, length or checksum is added to
-/// what the format itself has. Compressed bytes are nobody's promise: damage is PQDB_CORRUPT.
-/// The libraries keep their working memory (from libc) per thread; it is freed when the thread ends.
+/// The formats are those of Parquet pages and Avro blocks: no frame, length or checksum is added
+/// to what the format itself has. Compressed bytes are nobody's promise: damage is PQDB_CORRUPT.
+/// The libraries take their working memory from libc; zstd keeps it per thread, until the thread
+/// ends.
 /// To add a format: copy codec_brotli.c, add its descriptor to PQ_CODECS.
 #ifndef PQ_CODEC_CODEC_H
 #define PQ_CODEC_CODEC_H

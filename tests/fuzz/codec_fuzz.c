@@ -23,9 +23,10 @@ static pqdb_code read_block(void *ctx, uint8_t *out, size_t capacity, size_t *le
 }
 
 static void read_stream(struct pq_text block) {
-    struct pq_inflate_stream *stream;
+    struct pq_inflate_stream *stream = NULL;
     uint8_t out[1000];
-    if (pq_inflate_stream_open(read_block, &block, &pq_alloc_libc, &stream, NULL) != PQDB_OK) return;
+    pq_inflate_stream_open(read_block, &block, &pq_alloc_libc, &stream, NULL);
+    if (stream == NULL) return;
     size_t length = sizeof out, total = 0;
     while (length == sizeof out && total < EXPANDED_MAX) {
         if (pq_inflate_stream_read(stream, out, sizeof out, &length, NULL) != PQDB_OK) break;

@@ -6,10 +6,10 @@
 ///     --
 ///     true
 ///
-/// "== " begins a block and names it; lines that are "--" alone divide it into parts. The first part
-/// is the input, the last one the expected text; what stands between (a row, options) is the test's
-/// own business. A part's closing newlines do not belong to it, all other bytes do; there are no
-/// escapes, except that a line loses a leading "\", so that it can begin with "#", "==", "--" or "\".
+/// "== " begins a block and names it; lines that are "--" alone divide it into parts. The first
+/// part is the input, the last one the expected text; what stands between (a row, options) is the
+/// test's own business. A part's closing newlines do not belong to it, all other bytes do. There
+/// are no escapes, but a line loses one leading "\", so that it can begin with "#", "==" or "--".
 #ifndef PQ_TEST_CASES_H
 #define PQ_TEST_CASES_H
 
