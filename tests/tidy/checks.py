@@ -154,6 +154,8 @@ def functions(text):
 
 
 def count_parameters(text):
+    """`err`, which every fallible function takes last, is not counted; nor is "..."."""
+    text = re.sub(r",\s*pqdb_error \*err\s*$", "", text)
     depth, count = 0, 1
     if text.strip() in ("", "void"):
         return 0
@@ -175,7 +177,8 @@ def measure_sizes(tree):
             where = f"{name}:{function}"
             if length > FUNCTION_LINES_MAX:
                 yield "function-lines", where, length, FUNCTION_LINES_MAX
-            if parameters > PARAMETERS_MAX and not name.startswith("tests/"):
+            is_declared_elsewhere = name.endswith(".c") and function.startswith("pq")
+            if parameters > PARAMETERS_MAX and not is_declared_elsewhere:
                 yield "parameters", where, parameters, PARAMETERS_MAX
 
 
@@ -244,7 +247,8 @@ def check_foreign(tree):
 def check_dead_files(tree):
     """Headers are included, case files and scripts named, by some other file."""
     searched = {name: text for name, text in tree.texts.items() if name.endswith(
-        (".c", ".h", ".py", ".sh", ".mjs", ".js", ".txt", ".cmake", ".md", "Makefile", ".ci/run"))}
+        (".c", ".h", ".py", ".sh", ".mjs", ".js", "CMakeLists.txt", ".cmake", ".md",
+         "Makefile", ".ci/run"))}
     for name in tree.names:
         path = pathlib.PurePath(name)
         if path.suffix == ".h":

@@ -61,7 +61,8 @@ class PlantedViolations(unittest.TestCase):
                    "six: parameters 6")
         self.finds(check, "src/base/a.h", "__attribute__((format(printf, 1, 2)))\n"
                    "int six(int a, int b, int c, int d, int e, int f, ...);\n", "six: parameters 6")
-        self.passes(check, "src/base/a.h", "int five(int a, int (*b)(int, int), int c, int d, int e);\n")
+        self.passes(check, "src/base/a.h", "int five(int a, int (*b)(int, int), int c, int d,\n"
+                    "int e, pqdb_error *err);\n")
 
     def test_the_ratchet_only_turns_one_way(self):
         body = "static int long_one(int a) {\n" + LONG_BODY + "}\n"
