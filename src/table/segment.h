@@ -1,0 +1,101 @@
+/// table/segment.h: a run of rows that never change; they only die.
+///
+/// Invariant: a row's values are fixed once a snapshot shows it. A death is one store into died[]
+/// by the single writer; readers load it atomically and compare with their own version, so nobody
+/// locks and nothing is copied per commit. Four bytes a row, in touched blocks only.
+/// A segment is shared by snapshots and freed with the last one. Source: ENGINE R3.
+#ifndef PQ_TABLE_SEGMENT_H
+#define PQ_TABLE_SEGMENT_H
+
+#include <parquedb/error.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "batch/column.h"
+#include "batch/hold.h"
+
+struct pq_data_file;
+
+enum pq_segment_kind {
+    PQ_SEGMENT_CHUNK,  ///< rows in memory, in commit order
+    PQ_SEGMENT_FILE,   ///< a Parquet file, rows in ascending order of `$id`
+};
+
+enum { PQ_DEATH_BLOCK_ROWS = 4096 };
+
+struct pq_id_index;
+
+struct pq_segment {
+    enum pq_segment_kind kind;
+    atomic_uint references;
+    const struct pq_alloc *alloc;
+    uint64_t serial;        // unique in the process, ascending by creation
+    uint64_t base_version;  // died[] counts versions from here
+    size_t rows;            // for an open chunk: the most it may hold
+    _Atomic(uint32_t) **died;    // one block per PQ_DEATH_BLOCK_ROWS, NULL until its first death
+    const uint64_t *dead_base;   // owned; bit per row dead before base_version, or NULL
+    size_t dead;                 // rows dead by now; only the writer reads it
+    bool is_frozen;              // being written to a file: stays until that is installed
+
+    // CHUNK
+    struct pq_hold *hold;    // owned reference: the memory of `batch`
+    struct pq_batch batch;   // all rows, once `sealed`; until then snapshots carry their own view
+    atomic_bool sealed;
+    _Atomic(struct pq_id_index *) ids;  // built at the first look-up
+
+    // FILE
+    struct pq_data_file *file;  // owned
+};
+
+/// A chunk that takes over the rows of `batch`, whose memory `hold` keeps (a new reference).
+/// Cost O(1). Errors: PQDB_NO_MEMORY.
+pqdb_code pq_segment_create_chunk(const struct pq_batch *batch, struct pq_hold *hold,
+                                  uint64_t version, const struct pq_alloc *alloc,
+                                  struct pq_segment **segment, pqdb_error *err);
+
+/// A chunk still to be filled with at most `rows_max` rows, and the moment it is full or frozen:
+/// from then on `batch` is what it holds.
+pqdb_code pq_segment_create_open(size_t rows_max, struct pq_hold *hold, uint64_t version,
+                                 const struct pq_alloc *alloc, struct pq_segment **segment,
+                                 pqdb_error *err);
+void pq_segment_seal(struct pq_segment *segment, const struct pq_batch *batch);
+
+/// A segment over a file; takes `file`. `dead_base` (may be NULL, ceil(rows / 64) words) is copied.
+pqdb_code pq_segment_create_file(struct pq_data_file *file, size_t rows,
+                                 const uint64_t *dead_base, uint64_t version,
+                                 const struct pq_alloc *alloc, struct pq_segment **segment,
+                                 pqdb_error *err);
+
+struct pq_segment *pq_segment_ref(struct pq_segment *segment);
+void pq_segment_unref(struct pq_segment *segment);
+
+/// Is the row dead for a reader at `version`?
+static inline bool pq_segment_is_dead(const struct pq_segment *segment, size_t row,
+                                      uint64_t version) {
+    if (segment->dead_base != NULL && (segment->dead_base[row / 64] >> (row % 64) & 1)) return true;
+    _Atomic(uint32_t) *block = __atomic_load_n(&segment->died[row / PQ_DEATH_BLOCK_ROWS],
+                                               __ATOMIC_ACQUIRE);
+    if (block == NULL) return false;
+    const uint32_t died = atomic_load_explicit(&block[row % PQ_DEATH_BLOCK_ROWS],
+                                               memory_order_acquire);
+    return died != 0 && segment->base_version + died - 1 <= version;
+}
+
+/// The row is dead for readers at `version` and later. Writer only. Errors: PQDB_NO_MEMORY;
+/// PQDB_LIMIT when the segment is four billion versions old (rewrite it).
+pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t version,
+                          pqdb_error *err);
+
+/// The version at which a dead row died, or 0 when it was dead at base_version already.
+uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);
+
+/// Does any of rows [start, start + count) look dead at `version`? Cheap when no block has deaths.
+bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t count,
+                         uint64_t version);
+
+/// The live row with this id among the first `rows` at `version`, or -1. For a chunk `batch` is
+/// the reader's own view. Errors (file only): PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
+pqdb_code pq_segment_find(struct pq_segment *segment, const struct pq_batch *batch,
+                          struct pq_text id, uint64_t version, int64_t *row, pqdb_error *err);
+
+#endif

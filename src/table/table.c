@@ -1,0 +1,375 @@
+#include "table/table.h"
+
+#include "base/check.h"
+#include "base/fail.h"
+#include "base/hash.h"
+#include "batch/builder.h"
+#include "variant/variant.h"
+
+enum { open_slot_count = PQ_CHUNK_ROWS * 2 };
+
+// ---- catalog and snapshot -----------------------------------------------------------------
+
+static struct pq_catalog *catalog_create(const struct pq_alloc *alloc, size_t count) {
+    struct pq_catalog *catalog =
+        pq_resize(alloc, NULL, 0, sizeof *catalog + count * sizeof(struct pq_segment *), 1);
+    if (catalog == NULL) return NULL;
+    atomic_init(&catalog->references, 1);
+    catalog->alloc = alloc;
+    catalog->count = 0;  // the caller fills and counts
+    return catalog;
+}
+
+static void catalog_unref(struct pq_catalog *catalog, size_t capacity) {
+    if (catalog == NULL) return;
+    if (atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < catalog->count; i++) pq_segment_unref(catalog->segments[i]);
+    pq_free(catalog->alloc, catalog, sizeof *catalog + capacity * sizeof(struct pq_segment *), 1);
+}
+
+struct pq_table_snapshot *pq_table_snapshot_ref(struct pq_table_snapshot *snapshot) {
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+void pq_table_snapshot_unref(struct pq_table_snapshot *snapshot) {
+    if (snapshot == NULL) return;
+    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) return;
+    catalog_unref(snapshot->catalog, snapshot->catalog->count);
+    pq_segment_unref(snapshot->open);
+    pq_free(snapshot->alloc, snapshot,
+            sizeof *snapshot + snapshot->type->field_count * sizeof(struct pq_column), 1);
+}
+
+pqdb_code pq_table_publish(struct pq_table *table, pqdb_error *err) {
+    const struct pq_alloc *alloc = table->options.alloc;
+    const struct pq_type *type = table->options.type;
+    struct pq_table_snapshot *made =
+        pq_resize(alloc, NULL, 0, sizeof *made + type->field_count * sizeof(struct pq_column), 1);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
+    *made = (struct pq_table_snapshot){.alloc = alloc, .type = type,
+                                       .names = table->options.names,
+                                       .version = table->version, .rows = table->rows};
+    atomic_init(&made->references, 1);
+    made->catalog = table->catalog;
+    atomic_fetch_add_explicit(&made->catalog->references, 1, memory_order_relaxed);
+    made->open_rows = (struct pq_batch){.type = type, .count = table->open_rows,
+                                        .columns = made->columns};
+    if (table->open != NULL) {
+        made->open = pq_segment_ref(table->open);
+        for (size_t k = 0; k < type->field_count; k++) {
+            made->columns[k] = pq_builder_finish(&table->open_columns[k]);
+        }
+    }
+    pq_table_snapshot_unref(table->published);
+    table->published = made;
+    return PQDB_OK;
+}
+
+// ---- life ---------------------------------------------------------------------------------
+
+pqdb_code pq_table_create(const struct pq_table_options *options, struct pq_table **table,
+                          pqdb_error *err) {
+    const struct pq_alloc *alloc = options->alloc;
+    struct pq_table *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "table %.*s",
+                                     PQ_TEXT_ARG(options->name));
+    *made = (struct pq_table){.options = *options};
+    made->options.names = pq_variant_names_ref(options->names);
+    made->catalog = catalog_create(alloc, 0);
+    if (made->catalog == NULL || pq_table_publish(made, err) != PQDB_OK) {
+        pq_table_destroy(made);
+        return pq_fail(err, PQDB_NO_MEMORY, "table %.*s", PQ_TEXT_ARG(options->name));
+    }
+    *table = made;
+    return PQDB_OK;
+}
+
+static void drop_open(struct pq_table *table) {
+    pq_segment_unref(table->open);
+    pq_hold_unref(table->open_hold);
+    table->open = NULL;
+    table->open_hold = NULL;
+    table->open_columns = NULL;
+    table->open_rows = 0;
+}
+
+void pq_table_destroy(struct pq_table *table) {
+    if (table == NULL) return;
+    pq_table_snapshot_unref(table->published);
+    drop_open(table);
+    if (table->catalog != NULL) catalog_unref(table->catalog, table->catalog->count);
+    pq_variant_names_unref(table->options.names);
+    pq_free(table->options.alloc, table, 1, sizeof *table);
+}
+
+// ---- the catalog changes --------------------------------------------------------------------
+
+/// The catalog without `old` (any may be NULL) and with `fresh` in its place among its kind.
+static pqdb_code change_catalog(struct pq_table *table, struct pq_segment *const *old,
+                                size_t old_count, struct pq_segment *fresh, pqdb_error *err) {
+    const struct pq_catalog *from = table->catalog;
+    size_t kept = 0;
+    struct pq_catalog *to = catalog_create(table->options.alloc,
+                                           from->count + (fresh != NULL ? 1 : 0));
+    if (to == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a catalog of %zu", from->count + 1);
+    bool placed = fresh == NULL;
+    for (size_t i = 0; i < from->count; i++) {
+        struct pq_segment *segment = from->segments[i];
+        bool leaves = false;
+        for (size_t k = 0; k < old_count; k++) leaves = leaves || old[k] == segment;
+        if (leaves) continue;
+        if (!placed && fresh->kind == PQ_SEGMENT_FILE && segment->kind == PQ_SEGMENT_CHUNK) {
+            to->segments[kept++] = fresh;
+            placed = true;
+        }
+        to->segments[kept++] = pq_segment_ref(segment);
+    }
+    if (!placed) to->segments[kept++] = fresh;
+    to->count = kept;
+    // The block's size is derived from `count` when it is freed, so give back the surplus now.
+    const size_t had = from->count + (fresh != NULL ? 1 : 0);
+    if (kept != had) {
+        void *shrunk = pq_resize(table->options.alloc, to,
+                                 sizeof *to + had * sizeof(struct pq_segment *),
+                                 sizeof *to + kept * sizeof(struct pq_segment *), 1);
+        pq_assert(shrunk != NULL);
+        to = shrunk;
+    }
+    catalog_unref(table->catalog, table->catalog->count);
+    table->catalog = to;
+    return PQDB_OK;
+}
+
+pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err) {
+    if (table->open == NULL) return PQDB_OK;
+    if (table->open_rows == 0) {
+        drop_open(table);
+        return PQDB_OK;
+    }
+    struct pq_arena *arena = &table->open_hold->arena;
+    struct pq_batch rows;
+    PQ_TRY(pq_builder_finish_batch(table->open_columns, table->options.type, arena, &rows, err));
+    PQ_TRY(pq_hold_keep_dictionaries(table->open_hold, &rows, err));
+    PQ_TRY(change_catalog(table, NULL, 0, pq_segment_ref(table->open), err));
+    pq_segment_seal(table->open, &rows);
+    drop_open(table);
+    return PQDB_OK;
+}
+
+pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap,
+                        pqdb_error *err) {
+    for (size_t k = 0; k < swap->old_count && swap->moved != NULL && swap->fresh != NULL; k++) {
+        const struct pq_segment *old = swap->old[k];
+        for (size_t row = 0; row < old->rows; row++) {
+            const uint32_t to = swap->moved[k][row];
+            if (to == UINT32_MAX || !pq_segment_is_dead(old, row, UINT64_MAX)) continue;
+            const uint64_t died = pq_segment_death(old, row);
+            PQ_TRY(pq_segment_kill(swap->fresh, to, died, err));
+        }
+    }
+    size_t live_before = 0, live_after = 0;
+    for (size_t k = 0; k < swap->old_count; k++) {
+        const struct pq_segment *old = swap->old[k];
+        live_before += old->rows - old->dead;
+        if (old->kind == PQ_SEGMENT_CHUNK) {
+            const size_t bytes = pq_batch_bytes(&old->batch);
+            table->memory_bytes -= bytes < table->memory_bytes ? bytes : table->memory_bytes;
+        }
+    }
+    if (swap->fresh != NULL) {
+        live_after = swap->fresh->rows - swap->fresh->dead;
+        if (swap->fresh->kind == PQ_SEGMENT_CHUNK) {
+            table->memory_bytes += pq_batch_bytes(&swap->fresh->batch);
+        }
+    }
+    PQ_TRY(change_catalog(table, swap->old, swap->old_count, swap->fresh, err));
+    table->rows = table->rows - live_before + live_after;
+    return PQDB_OK;
+}
+
+// ---- adding rows ----------------------------------------------------------------------------
+
+static pqdb_code open_chunk(struct pq_table *table, uint64_t version, pqdb_error *err) {
+    const struct pq_alloc *alloc = table->options.alloc;
+    const struct pq_type *type = table->options.type;
+    PQ_TRY(pq_hold_create(alloc, &table->open_hold, err));
+    struct pq_arena *arena = &table->open_hold->arena;
+    table->open_columns = pq_arena_calloc(arena, type->field_count, sizeof *table->open_columns);
+    table->open_hashes = pq_arena_alloc(arena, PQ_CHUNK_ROWS * sizeof(uint64_t));
+    table->open_slots = pq_arena_calloc(arena, open_slot_count, sizeof(uint32_t));
+    if (table->open_columns == NULL || table->open_hashes == NULL || table->open_slots == NULL) {
+        drop_open(table);
+        return pq_fail(err, PQDB_NO_MEMORY, "an open chunk");
+    }
+    for (size_t k = 0; k < type->field_count; k++) {
+        PQ_TRY(pq_builder_init(&table->open_columns[k], &type->fields[k].type, &arena->alloc, err));
+    }
+    table->open_rows = 0;
+    return pq_segment_create_open(PQ_CHUNK_ROWS, table->open_hold, version, alloc, &table->open,
+                                  err);
+}
+
+static void index_open_rows(struct pq_table *table, const struct pq_column *ids, size_t start,
+                            size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_text id = pq_column_text(ids, start + i);
+        const uint64_t hash = pq_hash(id.data, id.length);
+        const size_t row = table->open_rows + i;
+        table->open_hashes[row] = hash;
+        size_t at = (size_t)hash & (open_slot_count - 1);
+        while (table->open_slots[at] != 0) at = (at + 1) & (open_slot_count - 1);
+        table->open_slots[at] = (uint32_t)row + 1;
+    }
+}
+
+static pqdb_code copy_rows(struct pq_table *table, const struct pq_batch *rows, size_t start,
+                           size_t count, uint64_t version, pqdb_error *err) {
+    while (count > 0) {
+        if (table->open != NULL && table->open_rows == PQ_CHUNK_ROWS) {
+            PQ_TRY(pq_table_seal(table, err));
+        }
+        if (table->open == NULL) PQ_TRY(open_chunk(table, version, err));
+        size_t take = PQ_CHUNK_ROWS - table->open_rows;
+        if (take > count) take = count;
+        for (size_t k = 0; k < rows->type->field_count; k++) {
+            PQ_TRY(pq_builder_append_rows(&table->open_columns[k], &rows->columns[k], start, take,
+                                          err));
+        }
+        index_open_rows(table, &rows->columns[0], start, take);
+        table->open_rows += take;
+        start += take;
+        count -= take;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code adopt_rows(struct pq_table *table, const struct pq_batch *rows,
+                            struct pq_hold *hold, uint64_t version, pqdb_error *err) {
+    struct pq_batch plain = *rows;
+    plain.weights = NULL;
+    plain.type = table->options.type;
+    PQ_TRY(pq_table_seal(table, err));
+    PQ_TRY(pq_hold_keep_dictionaries(hold, &plain, err));
+    struct pq_segment *segment = NULL;
+    PQ_TRY(pq_segment_create_chunk(&plain, hold, version, table->options.alloc, &segment, err));
+    const pqdb_code code = change_catalog(table, NULL, 0, segment, err);
+    if (code != PQDB_OK) pq_segment_unref(segment);
+    return code;
+}
+
+// ---- rows that die ----------------------------------------------------------------------------
+
+static int64_t find_in_open(const struct pq_table *table, struct pq_text id, uint64_t hash) {
+    if (table->open == NULL) return -1;
+    const struct pq_column ids = pq_builder_finish(&table->open_columns[0]);
+    for (size_t at = (size_t)hash & (open_slot_count - 1); table->open_slots[at] != 0;
+         at = (at + 1) & (open_slot_count - 1)) {
+        const size_t row = table->open_slots[at] - 1;
+        if (table->open_hashes[row] != hash) continue;
+        if (pq_segment_is_dead(table->open, row, UINT64_MAX)) continue;
+        if (pq_text_equal(pq_column_text(&ids, row), id)) return (int64_t)row;
+    }
+    return -1;
+}
+
+/// The live row with this id, newest segments first; *segment NULL when there is none.
+static pqdb_code locate(struct pq_table *table, struct pq_text id, struct pq_segment **segment,
+                        size_t *row, pqdb_error *err) {
+    const uint64_t hash = pq_hash(id.data, id.length);
+    int64_t found = find_in_open(table, id, hash);
+    *segment = table->open;
+    for (size_t i = table->catalog->count; found < 0 && i-- > 0;) {
+        struct pq_segment *candidate = table->catalog->segments[i];
+        if (candidate->dead == candidate->rows) continue;
+        PQ_TRY(pq_segment_find(candidate, &candidate->batch, id, UINT64_MAX, &found, err));
+        *segment = candidate;
+    }
+    if (found < 0) *segment = NULL;
+    *row = found < 0 ? 0 : (size_t)found;
+    return PQDB_OK;
+}
+
+pqdb_code pq_table_has(struct pq_table *table, struct pq_text id, bool *has, pqdb_error *err) {
+    struct pq_segment *segment;
+    size_t row;
+    PQ_TRY(locate(table, id, &segment, &row, err));
+    *has = segment != NULL;
+    return PQDB_OK;
+}
+
+/// A chunk that is mostly dead gives its last rows to the open chunk and leaves the catalog.
+static pqdb_code evacuate(struct pq_table *table, struct pq_segment *segment, uint64_t version,
+                          pqdb_error *err) {
+    for (size_t row = 0; row < segment->rows; row++) {
+        if (pq_segment_is_dead(segment, row, UINT64_MAX)) continue;
+        PQ_TRY(copy_rows(table, &segment->batch, row, 1, version, err));
+        PQ_TRY(pq_segment_kill(segment, row, version, err));
+    }
+    const size_t bytes = pq_batch_bytes(&segment->batch);
+    table->memory_bytes -= bytes < table->memory_bytes ? bytes : table->memory_bytes;
+    return change_catalog(table, &segment, 1, NULL, err);
+}
+
+static pqdb_code kill_row(struct pq_table *table, struct pq_text id, uint64_t version,
+                          pqdb_error *err) {
+    struct pq_segment *segment;
+    size_t row;
+    PQ_TRY(locate(table, id, &segment, &row, err));
+    if (segment == NULL) {
+        const pqdb_code code = pq_fail(err, PQDB_CORRUPT, "row '%.*s' should be there to go",
+                                       PQ_TEXT_ARG(id));
+        return pq_fail_subject(err, code, table->options.name);
+    }
+    PQ_TRY(pq_segment_kill(segment, row, version, err));
+    table->rows--;
+    return PQDB_OK;
+}
+
+/// One per commit is enough to keep up: each commit can only make so many rows die.
+static pqdb_code evacuate_one(struct pq_table *table, uint64_t version, pqdb_error *err) {
+    for (size_t i = 0; i < table->catalog->count; i++) {
+        struct pq_segment *segment = table->catalog->segments[i];
+        if (segment->kind != PQ_SEGMENT_CHUNK || segment->is_frozen) continue;
+        if (segment->dead * 4 < segment->rows * 3) continue;
+        return evacuate(table, segment, version, err);
+    }
+    return PQDB_OK;
+}
+
+// ---- a delta ----------------------------------------------------------------------------------
+
+static pqdb_code add_runs(struct pq_table *table, const struct pq_batch *delta, uint64_t version,
+                          pqdb_error *err) {
+    for (size_t row = 0; row < delta->count;) {
+        size_t end = row;
+        while (end < delta->count && (delta->weights == NULL || delta->weights[end] > 0)) end++;
+        PQ_TRY(copy_rows(table, delta, row, end - row, version, err));
+        row = end + 1;
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_table_apply(struct pq_table *table, const struct pq_batch *delta,
+                         struct pq_hold *hold, uint64_t version, pqdb_error *err) {
+    pq_assert(version >= table->version);
+    if (delta->count == 0) return PQDB_OK;
+    size_t added = 0, died = 0;
+    for (size_t row = 0; row < delta->count; row++) {
+        if (delta->weights == NULL || delta->weights[row] > 0) {
+            added++;
+            continue;
+        }
+        PQ_TRY(kill_row(table, pq_column_text(&delta->columns[0], row), version, err));
+        died++;
+    }
+    if (died == 0 && added >= PQ_ADOPT_ROWS) {
+        PQ_TRY(adopt_rows(table, delta, hold, version, err));
+    } else {
+        PQ_TRY(add_runs(table, delta, version, err));
+    }
+    table->memory_bytes += pq_batch_bytes(delta);
+    table->rows += added;
+    table->version = version;
+    return died > 0 ? evacuate_one(table, version, err) : PQDB_OK;
+}
