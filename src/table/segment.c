@@ -181,12 +181,13 @@ static pqdb_code build_index(struct pq_segment *segment, const struct pq_batch *
 }
 
 static int64_t find_indexed(const struct pq_segment *segment, const struct pq_id_index *index,
-                            struct pq_text id, uint64_t version) {
+                            size_t visible, struct pq_text id, uint64_t version) {
     const uint64_t hash = pq_hash(id.data, id.length);
     const size_t mask = index->slot_count - 1;
     for (size_t at = (size_t)hash & mask; index->slots[at] != 0; at = (at + 1) & mask) {
         if ((index->slots[at] ^ hash) >> 32 != 0) continue;
         const size_t row = (size_t)(uint32_t)index->slots[at] - 1;
+        if (row >= visible) continue;  // sealed since the reader's snapshot was taken
         if (pq_segment_is_dead(segment, row, version)) continue;
         if (pq_text_equal(pq_column_text(&segment->batch.columns[0], row), id)) {
             return (int64_t)row;
@@ -220,6 +221,6 @@ pqdb_code pq_segment_find(struct pq_segment *segment, const struct pq_batch *bat
     }
     struct pq_id_index *index = atomic_load_explicit(&segment->ids, memory_order_acquire);
     if (index == NULL) PQ_TRY(build_index(segment, &segment->batch, &index, err));
-    *row = find_indexed(segment, index, id, version);
+    *row = find_indexed(segment, index, batch->count, id, version);
     return PQDB_OK;
 }

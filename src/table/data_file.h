@@ -1,0 +1,61 @@
+/// table/data_file.h: one Parquet file of a table, sorted by `$id`, opened when first needed.
+///
+/// Invariant: immutable, so any number of threads read it. The page index of `$id` is the id index:
+/// a look-up reads one page; the last pages looked at stay decoded (PQ_ID_PAGES_KEPT).
+#ifndef PQ_TABLE_DATA_FILE_H
+#define PQ_TABLE_DATA_FILE_H
+
+#include <parquedb/error.h>
+
+#include "base/arena.h"
+#include "batch/column.h"
+#include "store/store.h"
+
+enum { PQ_ID_PAGES_KEPT = 64 };
+
+struct pq_data_file;
+struct pq_parquet_file;
+struct pq_variant_encoder;
+
+/// `path` is copied; `type` is the table's (outlives the file). The file itself is not touched yet.
+struct pq_data_file_options {
+    struct pq_store *store;
+    struct pq_text path;   // in the store
+    uint64_t bytes;        // its size
+    uint64_t rows;
+    const struct pq_type *type;
+    const struct pq_alloc *alloc;
+};
+pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
+                              struct pq_data_file **file, pqdb_error *err);
+void pq_data_file_destroy(struct pq_data_file *file);  // NULL is fine
+
+struct pq_text pq_data_file_path(const struct pq_data_file *file);
+uint64_t pq_data_file_bytes(const struct pq_data_file *file);
+uint64_t pq_data_file_rows(const struct pq_data_file *file);
+
+/// The row with this id, or -1. Errors: PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY.
+pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_t *row,
+                            pqdb_error *err);
+
+/// Rows [first, first + count) in the table's own type. `columns` (NULL: all) says which are
+/// wanted; the others come as columns of nulls. Columns the file lacks are nulls too.
+///
+/// Shape   at most `count` rows, fewer at the end of a row group: `batch->count` tells
+/// Owns    everything is in `arena`
+/// Errors  PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY
+struct pq_file_read {
+    const bool *columns;
+    uint64_t first, count;
+    struct pq_variant_encoder *encoder;    // of the reader's own thread
+    const struct pq_variant_names *names;  // the encoder's
+};
+pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read *read,
+                            struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err);
+
+
+/// The open reader, for statistics. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
+pqdb_code pq_data_file_reader(struct pq_data_file *file, const struct pq_parquet_file **reader,
+                              pqdb_error *err);
+
+#endif
