@@ -25,7 +25,8 @@ bench: release          ## figures beside other databases
 	@bash bench/run.sh
 
 install: release        ## into PREFIX (/usr/local), DESTDIR is honoured
-	@cmake --install build/release --prefix $(PREFIX)
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+	@cmake --install build/release
 
 fuzz:                   ## every fuzz target for PQ_FUZZ_SECONDS
 	@tools/setup.sh test

@@ -15,7 +15,7 @@ what=${1:-build}
 
 build_packages=(gcc libc6-dev make cmake ninja-build pkg-config libzstd-dev liblz4-dev libsnappy-dev
     zlib1g-dev libbrotli-dev libxxhash-dev libpcre2-dev)
-test_packages=(clang llvm python3 python3-venv git)
+test_packages=(g++ clang llvm python3 python3-venv git)
 yyjson_version_min=0.12
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -79,6 +79,13 @@ fetch_yyjson_from() {
             dpkg --compare-versions "$version" ge "$yyjson_version_min" && echo yes
         done | grep -q yes || return 1
     (cd "$state" && try_thrice apt-get -qq "${options[@]}" download libyyjson-dev libyyjson0)
+}
+
+# libFuzzer and the sanitizers of clang are a package of their own, named after its version.
+install_clang_runtime() {
+    local major
+    major=$(clang -dumpversion | cut -d . -f 1)
+    install_packages "libclang-rt-$major-dev"
 }
 
 install_yyjson() {
@@ -158,6 +165,7 @@ install_packages "${build_packages[@]}"
 install_yyjson
 if [ "$what" != build ]; then
     install_packages "${test_packages[@]}"
+    install_clang_runtime
     install_python_packages test "$project/tests/interop/requirements.txt"
     install_node_packages
 fi
