@@ -1,0 +1,59 @@
+/// parquedb/query.h: rows out. Collections and views are asked the same way.
+#ifndef PQDB_QUERY_H
+#define PQDB_QUERY_H
+
+#include <parquedb/db.h>
+
+PQDB_BEGIN
+
+/// Zero is a default everywhere.
+typedef struct pqdb_find_options {
+    const char *filter;   ///< JSON5, as in a `$filter`; NULL or "": every row
+    const char *sort;     ///< JSON5 `{ total: -1, name: 1 }`; NULL: by `$id`; "none": storage order
+    const char *select;   ///< "a,b": only these columns and `$id`; NULL: all
+    uint64_t limit;       ///< 0: no limit
+    uint64_t skip;
+    bool system_columns;  ///< also $type, createdAt, updatedAt, version of a collection
+} pqdb_find_options;
+
+/// An open answer, on one snapshot. One thread at a time.
+typedef struct pqdb_rows pqdb_rows;
+
+/// Errors: PQDB_NOT_FOUND (no such collection or view; the nearest name is suggested),
+/// PQDB_INVALID (the filter, the sort, the columns: err->subject is the path), PQDB_LIMIT,
+/// PQDB_CORRUPT, PQDB_IO.
+PQDB_API pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
+                             pqdb_rows **rows, pqdb_error *err);
+
+/// Step to the next row; `*has_row` is false at the end.
+PQDB_API pqdb_code pqdb_rows_next(pqdb_rows *rows, bool *has_row, pqdb_error *err);
+
+/// Columns of the answer: `$id` first, then the definition's order.
+PQDB_API size_t pqdb_rows_column_count(const pqdb_rows *rows);
+PQDB_API const char *pqdb_rows_column_name(const pqdb_rows *rows, size_t column);
+/// "text", "number", "boolean", "time", "other": how to align it.
+PQDB_API const char *pqdb_rows_column_kind(const pqdb_rows *rows, size_t column);
+
+/// The current row as one JSON object, undeclared fields inline; valid until the next step.
+PQDB_API const char *pqdb_rows_json(pqdb_rows *rows, size_t *length);
+/// One cell as plain text ("" for a missing value), valid until the next call.
+PQDB_API const char *pqdb_rows_cell(pqdb_rows *rows, size_t column, size_t *length, bool *is_null);
+
+/// The version the answer reflects: the last commit at the time of pqdb_find for a fresh table.
+PQDB_API uint64_t pqdb_rows_version(const pqdb_rows *rows);
+/// A sentence for people when the answer is stale or a filter names an unknown field, or "".
+PQDB_API const char *pqdb_rows_note(const pqdb_rows *rows);
+PQDB_API void pqdb_rows_close(pqdb_rows *rows);  ///< NULL is fine
+
+/// One row by id, as JSON in memory of the caller's: free with pqdb_free.
+/// Errors: PQDB_NOT_FOUND (no such table, or no such row: the message says which).
+PQDB_API pqdb_code pqdb_get(pqdb_db *db, const char *name, const char *id, char **json,
+                            size_t *length, pqdb_error *err);
+PQDB_API void pqdb_free(char *text);
+
+PQDB_API pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t *count,
+                              pqdb_error *err);
+
+PQDB_END
+
+#endif

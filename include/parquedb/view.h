@@ -1,0 +1,85 @@
+/// parquedb/view.h: materialized views: what state they are in, refresh, verify, explain.
+#ifndef PQDB_VIEW_H
+#define PQDB_VIEW_H
+
+#include <parquedb/db.h>
+
+PQDB_BEGIN
+
+/// Computed from versions at the time of the call, never stored. Texts are valid until the next
+/// call with the same struct or pqdb_close.
+typedef struct pqdb_view_state {
+    const char *name;
+    const char *from;
+    const char *mode;   ///< "streaming", "scheduled" or "manual"
+    const char *state;  ///< "fresh", "stale" or "invalid"
+    char reason[256];   ///< why it is not fresh, or ""
+    bool is_incremental;
+    const char *not_incremental;   ///< why not, or ""
+    char refresh_version_id[20];   ///< hash of the resolved definition, hexadecimal
+    uint64_t version;              ///< it reflects its source at this commit; 0: never refreshed
+    uint64_t source_version;       ///< last commit that changed the source
+    int64_t refreshed_us;          ///< when its contents last changed or were confirmed
+    int64_t stale_since_us;        ///< time of the first source commit it lacks, or 0
+    uint64_t lag_versions;         ///< source commits it lacks
+    const char *schedule;          ///< cron fields, or ""
+    const char *last_refresh;      ///< "streaming", "incremental", "full" or "none"
+    uint64_t last_refresh_rows;    ///< rows its last refresh changed
+    int64_t last_refresh_us;       ///< and how long that took
+    char last_error[256];          ///< or ""
+    uint64_t rows;
+    uint64_t bytes;                ///< of its data files
+} pqdb_view_state;
+
+PQDB_API size_t pqdb_view_count(const pqdb_db *db);
+PQDB_API const char *pqdb_view_name(const pqdb_db *db, size_t index);
+PQDB_API pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *state,
+                                       pqdb_error *err);
+
+/// The definition as JSON, valid until close.
+PQDB_API pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const char **json,
+                                        pqdb_error *err);
+
+typedef struct pqdb_refreshed {
+    const char *kind;    ///< "none" (it was fresh), "incremental" or "full"
+    const char *reason;  ///< why full, or ""
+    uint64_t version;
+    uint64_t rows;  ///< that changed
+    int64_t us;     ///< it took
+} pqdb_refreshed;
+
+/// Bring a scheduled or manual view up to the last commit; a failed streaming one is built again.
+/// The old contents stay readable until the new ones are durable. `full` recomputes.
+PQDB_API pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full,
+                                     pqdb_refreshed *refreshed, pqdb_error *err);
+
+/// One difference between what is stored and what the definition gives.
+typedef struct pqdb_difference {
+    const char *id;
+    const char *stored;      ///< row as JSON, or NULL: missing
+    const char *recomputed;  ///< row as JSON, or NULL: should not be there
+} pqdb_difference;
+typedef void (*pqdb_on_difference)(void *ctx, const pqdb_difference *difference);
+
+typedef struct pqdb_verified {
+    uint64_t version;
+    uint64_t rows_stored;
+    uint64_t rows_recomputed;
+    uint64_t differences;  ///< rows that differ
+} pqdb_verified;
+
+/// Recompute the view from the collections and compare it with what is stored, row for row, at one
+/// snapshot, while writers go on. The first few differences are given to `on_difference`.
+/// Errors: a difference is none; PQDB_INVALID when there is nothing readable to compare.
+PQDB_API pqdb_code pqdb_view_verify(pqdb_db *db, const char *name,
+                                    pqdb_on_difference on_difference, void *ctx,
+                                    pqdb_verified *verified, pqdb_error *err);
+
+/// Lines that tell operators, column types, where state is kept and how large it is.
+typedef void (*pqdb_on_line)(void *ctx, const char *line);
+PQDB_API pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
+                                     void *ctx, pqdb_error *err);
+
+PQDB_END
+
+#endif

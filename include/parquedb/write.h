@@ -1,0 +1,77 @@
+/// parquedb/write.h: rows and events in.
+///
+/// Every write is one commit: it is in the log durably before the call returns, and every streaming
+/// view that has not failed reflects it. A batch is all or nothing, except that stream collections
+/// set invalid items aside.
+#ifndef PQDB_WRITE_H
+#define PQDB_WRITE_H
+
+#include <parquedb/db.h>
+
+PQDB_BEGIN
+
+/// An item that was not taken. Texts are valid during the call that gives it.
+typedef struct pqdb_refusal {
+    uint64_t index;       ///< of the item in the input, from 0
+    uint64_t line;        ///< of the input, from 1; 0: the input is not lines
+    const char *field;    ///< "logs.0.timestamp", or ""
+    const char *code;     ///< "INVALID", "CONFLICT", "LIMIT"
+    const char *message;
+} pqdb_refusal;
+typedef void (*pqdb_on_refusal)(void *ctx, const pqdb_refusal *refusal);
+
+typedef enum pqdb_conflict {
+    PQDB_CONFLICT_REFUSE,   ///< a live `$id` fails the batch with PQDB_CONFLICT
+    PQDB_CONFLICT_IGNORE,   ///< keeps the row that is there
+    PQDB_CONFLICT_REPLACE,  ///< keeps its createdAt, version + 1
+} pqdb_conflict;
+
+/// Zero is a default everywhere.
+typedef struct pqdb_write_options {
+    pqdb_conflict on_conflict;
+    const char *token;  ///< idempotency token; a known one changes nothing
+    pqdb_on_refusal on_refusal;
+    void *ctx;
+} pqdb_write_options;
+
+typedef struct pqdb_written {
+    uint64_t version;   ///< of the commit; with a known token of the first one
+    uint64_t accepted;  ///< rows now there because of this call
+    uint64_t refused;   ///< items set aside (streams) or ignored
+    bool repeated;      ///< the token was known: nothing was done
+} pqdb_written;
+
+/// One row (a JSON object), a list of rows, or NDJSON, as one commit into a collection or stream.
+///
+/// Errors  PQDB_INVALID: not JSON, a field of the wrong kind … (err->subject is the field; for a
+///         collection nothing is written, a stream sets the item aside into
+///         rejected/<collection>.ndjson); PQDB_NOT_FOUND: no such collection; PQDB_CONFLICT: a live
+///         id, or the token with other content; PQDB_IO: not written, or after a failed sync
+///         unknown: reopen. `written` may be NULL.
+PQDB_API pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *json,
+                               size_t length, const pqdb_write_options *options,
+                               pqdb_written *written, pqdb_error *err);
+
+/// Many events from a byte stream: JSON objects, lists of them, or NDJSON, plain, gzip or zstd,
+/// committed every PQDB_INGEST_ROWS rows while the caller goes on feeding.
+typedef struct pqdb_ingest pqdb_ingest;
+
+enum { PQDB_INGEST_ROWS = 10000 };
+
+/// `target` is a built-in source ("tail": the collection with that `$ingest`) or a collection.
+/// With a token, each batch has its own derived one: a repeated run skips what was committed.
+PQDB_API pqdb_code pqdb_ingest_open(pqdb_db *db, const char *target,
+                                    const pqdb_write_options *options, pqdb_ingest **ingest,
+                                    pqdb_error *err);
+/// Bytes as they come, cut anywhere. After an error only pqdb_ingest_close is allowed.
+PQDB_API pqdb_code pqdb_ingest_feed(pqdb_ingest *ingest, const char *bytes, size_t length,
+                                    pqdb_error *err);
+/// Commit what is left. `written` counts the whole run; its version is the last commit's.
+PQDB_API pqdb_code pqdb_ingest_finish(pqdb_ingest *ingest, pqdb_written *written, pqdb_error *err);
+/// Rows committed so far, for progress. Any thread.
+PQDB_API uint64_t pqdb_ingest_rows(const pqdb_ingest *ingest);
+PQDB_API void pqdb_ingest_close(pqdb_ingest *ingest);  ///< NULL is fine
+
+PQDB_END
+
+#endif
