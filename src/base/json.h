@@ -35,7 +35,8 @@ struct pq_json;           // one value
 struct pq_json_document;  // owned text and values
 
 /// Parse exactly one value from `text`. Errors: PQDB_INVALID with err->offset at the fault and a
-/// sentence saying what was expected; PQDB_NO_MEMORY. Cost: one or two allocations a document.
+/// sentence saying what was expected; PQDB_NO_MEMORY. Cost: about 1.8 GB/s, three or four
+/// allocations, no recursion.
 pqdb_code pq_json_parse(struct pq_text text, unsigned flags, const struct pq_alloc *alloc,
                         struct pq_json_document **document, pqdb_error *err);
 void pq_json_destroy(struct pq_json_document *document);
@@ -64,11 +65,12 @@ const struct pq_json *pq_json_first(const struct pq_json *container);  // undefi
 const struct pq_json *pq_json_next(const struct pq_json *value);
 const struct pq_json *pq_json_find(const struct pq_json *object, const char *key);  // or NULL
 
-/// Where in the text a TEXT or NUMBER value (so every key) begins, or -1 for other kinds.
+/// Where in the text a TEXT or NUMBER value (so every key) begins, or -1 for other kinds; a NUMBER
+/// between 2^63 and 2^64 - 1 has no place either.
 int64_t pq_json_offset(const struct pq_json_document *document, const struct pq_json *value);
 
-/// The same for any value: where it is of another kind, of the nearest key or text before it; 0 when
-/// there is none. For messages that must point somewhere.
+/// The same for any value: of another kind, where the nearest key or text before it begins; 0
+/// when there is none. For messages that must point somewhere.
 int64_t pq_json_offset_near(const struct pq_json_document *document, const struct pq_json *value);
 
 /// Line and column from 1 of a byte offset.
