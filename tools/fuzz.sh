@@ -23,14 +23,15 @@ cmake --preset fuzz >build/fuzz-configure.log 2>&1 || { cat build/fuzz-configure
 cmake --build --preset fuzz -j"${PQ_JOBS:-$(nproc)}" || exit 125
 
 run_target() {
-    local name=$1 found=build/fuzz/found/$1 kept=tests/fuzz/corpus/$1 options=()
+    local name=$1 found=build/fuzz/found/$1 kept=tests/fuzz/corpus/$1 options=() runs
     mkdir -p "$found"
     [ ! -d "$kept" ] || options+=("$kept")
     [ ! -f "tests/fuzz/$name.dict" ] || options+=("-dict=tests/fuzz/$name.dict")
     if "build/fuzz/tests/fuzz/${name}_fuzz" "$found" "${options[@]}" -max_total_time="$seconds" \
         -timeout=20 -rss_limit_mb=2560 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/$name-" >"build/fuzz/$name.log" 2>&1; then
-        echo "  fuzz/$name: $(awk '/number_of_executed_units/ { print $2 }' "build/fuzz/$name.log") runs in $seconds s"
+        runs=$(awk '/number_of_executed_units/ { print $2 }' "build/fuzz/$name.log")
+        echo "  fuzz/$name: $runs runs in $seconds s"
     else
         echo "  fuzz/$name FAILED: see build/fuzz/$name.log"
         tail -n 40 "build/fuzz/$name.log"

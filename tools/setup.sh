@@ -61,18 +61,19 @@ debian_mirror() {
     local suite
     suite=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
     apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CODENAME)' 'Created-By: Packages' |
-        awk -v suite="$suite" '$2 == suite || $3 == suite { print $1; exit }'
+        awk -v suite="$suite" '($2 == suite || $3 == suite) && !/^cdrom:/ { print $1; exit }'
 }
 
 # yyjson out of a later Debian, unpacked beside the project: the system keeps its own packages.
 fetch_yyjson_from() {
-    local suite=$1 mirror=$2 state=$3 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    local suite=$1 mirror=$2 state=$3 keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed=
     local options=(-o "Dir::Etc::SourceList=$state/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
         -o "Dir::State=$state" -o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache"
         -o APT::Sandbox::User=root -o Acquire::Languages=none)
     mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-    printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$state/sources.list"
+    [ ! -f "$keyring" ] || signed="[signed-by=$keyring] "
+    printf 'deb %s%s %s main\n' "$signed" "$mirror" "$suite" >"$state/sources.list"
     try_thrice apt-get -qq "${options[@]}" update || return 1
     apt-cache "${options[@]}" show libyyjson-dev 2>/dev/null |
         awk '/^Version:/ { print $2 }' | while read -r version; do
@@ -97,7 +98,12 @@ install_yyjson() {
     fi
     local mirror suite state package
     mirror=$(debian_mirror)
-    [ -n "$mirror" ] || fail "apt names no Debian mirror; put yyjson >= $yyjson_version_min into $deps/yyjson"
+    if [ -z "$mirror" ]; then  # apt tells its mirrors only once it has their lists
+        say "apt-get update"
+        try_thrice as_root apt-get -qq update || true
+        mirror=$(debian_mirror)
+    fi
+    [ -n "$mirror" ] || fail "apt names no Debian mirror; unpack yyjson $yyjson_version_min in $deps"
     for suite in sid testing trixie-backports; do
         say "taking yyjson from Debian $suite into $deps/yyjson"
         state=$(mktemp -d)
