@@ -13,16 +13,18 @@ struct pq_builder {
     enum pq_layout layout;
     const struct pq_alloc *alloc;  // borrowed
     size_t count;
-    size_t capacity;       // rows `valid`, `values` and `offsets` have room for
+    size_t capacity;       // rows there is room for
     size_t null_count;     // rows that are PQ_ROW_NULL
     bool has_marks;        // some row is not PQ_ROW_VALID
-    uint8_t *valid;        // owned
-    void *values;          // owned; FIXED, DICTIONARY
-    uint32_t *offsets;     // owned; BYTES, ROWS
+    uint8_t *rows;         // owned; one block of `capacity` rows, which the next three point into
+    void *values;          // FIXED, DICTIONARY
+    uint32_t *offsets;     // BYTES, ROWS
+    uint8_t *valid;
     uint8_t *data;         // owned; BYTES
     size_t data_length;
     size_t data_capacity;
     struct pq_builder *children;  // owned; ROWS 1, MEMBERS field_count
+    struct pq_column *finished;   // owned; as many as children, where `finish` puts their columns
     struct pq_dictionary *dictionary;      // borrowed; DICTIONARY: text is coded as it comes
     const struct pq_variant_names *names;  // borrowed; VARIANT
 };
@@ -32,13 +34,18 @@ pqdb_code pq_builder_init(struct pq_builder *builder, const struct pq_type *type
                           const struct pq_alloc *alloc, pqdb_error *err);
 void pq_builder_deinit(struct pq_builder *builder);
 
-/// Make a TEXT builder without rows code its values in `dictionary`. A text that no longer fits
-/// turns the column so far into BYTES.
+/// Make a TEXT builder without rows code its values in `dictionary` (NULL: plain BYTES). A text
+/// that no longer fits turns the column so far into BYTES, also for the builds that follow.
 void pq_builder_use_dictionary(struct pq_builder *builder, struct pq_dictionary *dictionary);
 void pq_builder_reset(struct pq_builder *builder);
 
+/// Forget the rows from `count` on, in children too (for a row that turns out to be refused
+/// halfway). Elements of a list row that was not closed are forgotten as well.
+void pq_builder_truncate(struct pq_builder *builder, size_t count);
+
 /// All of these append one row. Errors: PQDB_NO_MEMORY; PQDB_LIMIT when a column's bytes or
-/// elements would pass 4 GiB.
+/// elements would pass 4 GiB. A failure inside a nested row leaves children of unequal length: then
+/// truncate, reset or deinit.
 pqdb_code pq_builder_append_null(struct pq_builder *builder, pqdb_error *err);
 pqdb_code pq_builder_append_fixed(struct pq_builder *builder, const void *value, pqdb_error *err);
 pqdb_code pq_builder_append_bytes(struct pq_builder *builder, const void *data, size_t length,
@@ -52,19 +59,23 @@ pqdb_code pq_builder_end_list(struct pq_builder *builder, pqdb_error *err);
 /// An OBJECT row: append one row to each child first, then close the row.
 pqdb_code pq_builder_end_object(struct pq_builder *builder, pqdb_error *err);
 
-/// `value` must be of the builder's kind or PQ_NULL (no conversion).
+/// `value` must be of the builder's kind or PQ_NULL (no conversion); a decimal of the same scale.
+/// A variant with another list of names brings that list along.
 pqdb_code pq_builder_append_value(struct pq_builder *builder, const struct pq_value *value,
                                   pqdb_error *err);
 
 /// Copy rows of a column of equal type. Different dictionaries are recoded, different names are
-/// the caller's business (see pq_variant_rename in variant/variant.h): they must be equal here.
+/// the caller's business (see pq_variant_rename in variant/variant.h): they must be equal here. A
+/// builder without names takes those of the first column that has some.
 pqdb_code pq_builder_append_rows(struct pq_builder *builder, const struct pq_column *from,
                                  size_t start, size_t count, pqdb_error *err);
 
-/// The rows so far as a view. Appending afterwards may move the memory under it.
+/// The rows so far as a view. Appending afterwards may move the memory under it; finishing again
+/// rewrites the children of an earlier view.
 struct pq_column pq_builder_finish(const struct pq_builder *builder);
 
-/// A row-wise set of builders for an OBJECT type, finished as a batch in `arena`.
+/// A row-wise set of builders for an OBJECT type, finished as a batch whose columns array is in
+/// `arena`. All members must have equally many rows.
 pqdb_code pq_builder_finish_batch(const struct pq_builder *members, const struct pq_type *type,
                                   struct pq_arena *arena, struct pq_batch *batch,
                                   pqdb_error *err);
