@@ -1,0 +1,175 @@
+/// db/db_internal.h: what an open database is made of, and who may touch what.
+///
+/// Three kinds of threads. Callers ask (on counted snapshots, no lock beyond taking one) and write
+/// (through the sequencer). The *leader* is whichever caller holds `leader`: only it touches log,
+/// circuit and tables. The *keeper* is one thread that writes checkpoints: it freezes and installs
+/// as leader, and works on what is frozen in between.
+/// Lock order: refreshing, leader, published, then nothing.
+#ifndef PQ_DB_DB_INTERNAL_H
+#define PQ_DB_DB_INTERNAL_H
+
+#include <parquedb/view.h>
+#include <parquedb/write.h>
+#include <pthread.h>
+
+#include "base/env.h"
+#include "changelog/log.h"
+#include "db/root.h"
+#include "flow/circuit.h"
+#include "ingest/rows.h"
+#include "store/pace.h"
+#include "table/iceberg/iceberg.h"
+#include "table/table.h"
+#include "type/schema.h"
+#include "view/view.h"
+
+/// One entry of the schema that has rows.
+struct pq_db_table {
+    const struct pq_entry *entry;
+    const struct pq_view *view;  // or NULL: a collection or stream
+    uint32_t id;
+    char *directory;  // in db->arena: "Order", "_views/Recent"
+    struct pq_table *table;           // leader
+    struct pq_variant_names *names;   // a view shares its collection's
+    struct pq_db_table *root;         // the collection at the bottom of a view; itself otherwise
+    uint64_t next_seq;                // leader; collections
+    struct pq_iceberg *iceberg;       // keeper; opened at the first publish
+    uint64_t published_version;       // keeper: what the metadata on disk says
+
+    // Views. Leader.
+    struct pq_node *node;      // of a lagging view; streaming ones belong to the circuit
+    uint64_t reflects;         // lagging: the source commit it is at, 0: never refreshed
+    struct pq_log_position reflects_position;
+    int64_t refreshed_us;
+    const char *last_refresh;  // "streaming", "incremental", "full", "none"
+    uint64_t last_refresh_rows;
+    int64_t last_refresh_took_us;
+    bool failed;               // a streaming view that is detached
+    pqdb_error failure;
+};
+
+/// The database at one version. Immutable, counted.
+struct pq_db_snapshot {
+    atomic_uint references;
+    const struct pq_alloc *alloc;
+    uint64_t version;
+    int64_t time_us;
+    size_t count;
+    struct pq_table_snapshot *tables[];  // referenced; by position in db->tables
+};
+
+/// One commit on its way. Lives on its caller's stack.
+struct pq_db_write {
+    struct pq_db_write *next;
+    struct pq_db_table *table;
+    struct pq_batch batch;      // complete but for $seq, which the leader fills in place
+    struct pq_hold *hold;       // its memory, the caller's reference
+    struct pq_text part;        // encoded
+    bool ids_are_new;           // generated: no look-up
+    pqdb_conflict on_conflict;
+    struct pq_text token;       // "" or token, NUL, eight bytes of content hash
+    // Result.
+    bool done;
+    bool repeated;
+    pqdb_code code;
+    pqdb_error error;
+    uint64_t version;
+};
+
+struct pqdb_db {
+    const struct pq_alloc *alloc;
+    const struct pq_env *env;
+    struct pqdb_options options;
+    struct pq_store *store;
+    struct pq_lock *lock;
+    struct pq_pace *pace;
+    struct pq_arena arena;  // what lives as long as the database
+    char *location;         // absolute, "file:///srv/db"
+
+    struct pq_schema *schema;
+    struct pq_views *views;
+    struct pq_db_table *tables;
+    size_t table_count;
+
+    pthread_mutex_t leader;
+    struct pq_log *log;
+    struct pq_circuit *circuit;
+    struct pq_output *outputs;       // one per node of the circuit
+    struct pq_hold *step_hold;       // memory of the running step
+    struct pq_trace tokens;
+    uint64_t version;
+    bool broken;                     // the log or a step failed: only close is left
+    pqdb_error broken_by;
+    struct pq_root root;             // the last one written
+    uint64_t root_version;
+    uint64_t log_bytes_at_root;
+
+    pthread_mutex_t queue_lock;      // guards the queue of writes
+    struct pq_db_write *queue, **queue_end;
+
+    pthread_mutex_t published_lock;  // two instructions: pointer and reference
+    struct pq_db_snapshot *published;
+
+    pthread_mutex_t refreshing;      // one refresh or checkpoint at a time
+    pthread_t keeper;
+    bool keeper_runs;
+    pthread_mutex_t keeper_lock;     // guards what follows
+    pthread_cond_t keeper_wake;
+    bool keeper_stops;
+    bool checkpoint_wanted;
+    char background_error[256];
+    uint64_t run_id;                 // the last one given
+};
+
+// open.c
+struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name);
+/// NOT_FOUND that names the nearest entry.
+pqdb_code pq_db_no_table(const pqdb_db *db, struct pq_text name, pqdb_error *err);
+pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err);  // leader: not broken, not read only
+
+// snapshot.c
+struct pq_db_snapshot *pq_db_snapshot(pqdb_db *db);  // a reference
+void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot);
+/// Leader: publish every table that changed, as `version`.
+pqdb_code pq_db_publish(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err);
+
+// commit.c
+pqdb_code pq_db_commit(pqdb_db *db, struct pq_db_write *write);
+/// Leader: one delta of one table through tables and circuit at `version`.
+struct pq_db_delta {
+    struct pq_db_table *table;
+    struct pq_batch rows;
+    struct pq_hold *hold;
+};
+pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count,
+                     uint64_t version, int64_t time_us, pqdb_error *err);
+pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why);
+bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqdb_code *code,
+                       pqdb_error *err);
+pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, pqdb_error *err);
+
+// rows.c: what a view reads
+struct pq_db_rows {
+    pqdb_db *db;
+    struct pq_db_snapshot *snapshot;  // borrowed
+    struct pq_db_table *table;
+    bool recompute;  // of a view: from its definition, not from what is stored
+};
+/// A `pq_rows` over a table at a snapshot; `source` must outlive it.
+struct pq_rows pq_db_rows_of(struct pq_db_rows *source);
+
+// refresh.c
+pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
+                        pqdb_error *err);
+
+// checkpoint.c
+pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
+pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err);
+void pq_db_keeper_stop(pqdb_db *db);
+void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?
+
+// recover.c
+pqdb_code pq_db_recover(pqdb_db *db, pqdb_error *err);
+struct pq_run_io pq_db_run_io(pqdb_db *db);
+
+#endif

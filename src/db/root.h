@@ -1,0 +1,71 @@
+/// db/root.h: one consistent cut of the whole database, named by one small immutable file.
+///
+///     offset  what
+///     0       "PQROOT01"
+///     8       u32 format version | u32 JSON bytes
+///     16      u64 bytes of the blobs
+///     24      JSON: version, log position, tables, states, names of blobs
+///     ...     8-aligned: the blobs one after the other (deletions, carried rows, variant names)
+///     end-8   u64 check (pq_hash of all before)
+///
+/// The last two roots are kept as `_state/<version, 20 digits>.root`. A file in the database that
+/// no kept root names is garbage. Source: ENGINE R1.
+#ifndef PQ_DB_ROOT_H
+#define PQ_DB_ROOT_H
+
+#include "base/arena.h"
+#include "changelog/log.h"
+#include "state/run.h"
+#include "store/store.h"
+
+enum { PQ_ROOT_FORMAT = 1, PQ_ROOT_BYTES_MAX = 1 << 30 };
+
+#define PQ_STATE_DIRECTORY "_state"
+
+struct pq_root_file {
+    struct pq_text path;  // in the store
+    uint64_t bytes, rows;
+    struct pq_text dead;  // bit per row, whole words; empty when none
+};
+
+struct pq_root_table {
+    struct pq_text name;
+    uint32_t id;
+    uint64_t version;   // the last commit that changed it
+    uint64_t next_seq;
+    uint64_t published;  // log version of its metadata on disk
+    const struct pq_root_file *files;
+    size_t file_count;
+    struct pq_text carried;  // rows too few for a file, as a log part; empty when none
+    struct pq_text names;    // Parquet variant metadata of its names; collections only
+    // Views.
+    const struct pq_run_name *runs;  // of the state, newest first
+    size_t run_count;
+    bool has_state;
+    uint64_t refresh_version;  // of the definition that made the contents
+    uint64_t reflects;         // lagging views
+    struct pq_log_position reflects_position;
+    int64_t refreshed_us;
+};
+
+struct pq_root {
+    uint64_t version;
+    int64_t time_us;
+    struct pq_log_position position;  // replay starts here
+    const struct pq_root_table *tables;
+    size_t table_count;
+    const struct pq_run_name *token_runs;
+    size_t token_run_count;
+    uint64_t run_id;  // the last one given to a run
+};
+
+/// Write it durably under its version's name. Errors: PQDB_IO, PQDB_NO_MEMORY, PQDB_LIMIT.
+pqdb_code pq_root_write(struct pq_store *store, const struct pq_root *root,
+                        const struct pq_alloc *alloc, pqdb_error *err);
+
+/// The newest root that is whole, everything in `arena`; `*found` false in a fresh database.
+/// A damaged newest root is PQDB_CORRUPT: the log behind the one before may be gone.
+pqdb_code pq_root_read_newest(struct pq_store *store, struct pq_arena *arena,
+                              struct pq_root *root, bool *found, pqdb_error *err);
+
+#endif
