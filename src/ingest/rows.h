@@ -41,7 +41,7 @@ struct pq_refusal {
 };
 
 /// One batch, in the entry's row type.
-struct pq_rows {
+struct pq_row_batch {
     struct pq_hold *hold;   // the caller's reference; owns everything else in here
     struct pq_batch batch;  // rows in the order of their items
     uint64_t first_item;    // index of the batch's first item in the input, refused or not
@@ -85,27 +85,27 @@ size_t pq_row_reader_count(const struct pq_row_reader *reader);
 bool pq_row_reader_is_full(const struct pq_row_reader *reader);
 
 /// Hand over the batch (perhaps empty) and begin the next; items and lines are counted on.
-pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_rows *rows, pqdb_error *err);
+pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_row_batch *rows, pqdb_error *err);
 
 /// Forget batch and unfinished input; items and lines are counted from the start again.
 void pq_row_reader_restart(struct pq_row_reader *reader);
 
 /// A whole input in one batch, whatever its size: restart, push, end, take.
 pqdb_code pq_row_reader_read(struct pq_row_reader *reader, struct pq_text text,
-                             struct pq_rows *rows, pqdb_error *err);
+                             struct pq_row_batch *rows, pqdb_error *err);
 
 /// Give every row without $id a ULID, rising from row to row.
-pqdb_code pq_rows_fill_ids(struct pq_rows *rows, struct pq_ulids *ulids, pqdb_error *err);
+pqdb_code pq_rows_fill_ids(struct pq_row_batch *rows, struct pq_ulids *ulids, pqdb_error *err);
 
 /// What the commit decides: $seq counts up from `first_seq`, version is 1, createdAt is `now_us`
 /// where it was not given, updatedAt is `now_us`. Columns that the entry declares itself are left
 /// alone. No allocation: the leader may call it.
-void pq_rows_stamp(struct pq_rows *rows, const struct pq_entry *entry, int64_t first_seq,
+void pq_rows_stamp(struct pq_row_batch *rows, const struct pq_entry *entry, int64_t first_seq,
                    int64_t now_us);
 
-static inline void pq_rows_deinit(struct pq_rows *rows) {
+static inline void pq_rows_deinit(struct pq_row_batch *rows) {
     pq_hold_unref(rows->hold);
-    *rows = (struct pq_rows){0};
+    *rows = (struct pq_row_batch){0};
 }
 
 #endif

@@ -20,22 +20,22 @@ struct pq_fill {
     const char *text;
 };
 
-struct pq_source {
+struct pq_event_source {
     const char *name;  // as `$ingest` says it, for custom sources what stands before the colon
     const char *input;  // what one item is, for people
     const struct pq_fill *fills;
     size_t fill_count;
 };
 
-extern const struct pq_source pq_source_tail, pq_source_ai_sdk, pq_source_evalite,
+extern const struct pq_event_source pq_source_tail, pq_source_ai_sdk, pq_source_evalite,
     pq_source_custom;
 
 /// The source of a stream collection; NULL for an entry without `$ingest`.
-const struct pq_source *pq_source_of(const struct pq_entry *entry);
+const struct pq_event_source *pq_source_of(const struct pq_entry *entry);
 
 /// What stands in for a missing value of `field`, or NULL. A field that an entry declares with a
 /// kind the fill does not suit has none.
-const struct pq_fill *pq_source_fill(const struct pq_source *source,
+const struct pq_fill *pq_source_fill(const struct pq_event_source *source,
                                      const struct pq_declared_field *field);
 
 #endif
