@@ -119,44 +119,37 @@ static bool names_a_null(const uint32_t *rows, size_t count) {
     return count > 0 && highest == UINT32_MAX;
 }
 
-/// One loop per width, so that each is a load and a store. The rows named exist.
-#define GATHER_WORDS(word)                                                            \
-    do {                                                                              \
-        const word *source_ = from;                                                   \
-        word *target_ = to;                                                           \
-        for (size_t i_ = 0; i_ < count; i_++) target_[i_] = source_[rows[i_]];        \
-    } while (0)
-/// The same where a row may be UINT32_MAX: it becomes zero.
-#define GATHER_WORDS_OR_ZERO(word)                                                    \
-    do {                                                                              \
-        const word *source_ = from;                                                   \
-        word *target_ = to;                                                           \
-        for (size_t i_ = 0; i_ < count; i_++) {                                       \
-            target_[i_] = rows[i_] == UINT32_MAX ? (word)0 : source_[rows[i_]];       \
-        }                                                                             \
-    } while (0)
-
-static void gather_fixed(const void *from, size_t width, const uint32_t *rows, size_t count,
-                         bool with_nulls, void *to) {
-    if (with_nulls) {
-        if (width == 1) GATHER_WORDS_OR_ZERO(uint8_t);
-        if (width == 4) GATHER_WORDS_OR_ZERO(uint32_t);
-        if (width == 8) GATHER_WORDS_OR_ZERO(uint64_t);
-        if (width == 16) GATHER_WORDS_OR_ZERO(pq_u128);
-    } else {
-        if (width == 1) GATHER_WORDS(uint8_t);
-        if (width == 4) GATHER_WORDS(uint32_t);
-        if (width == 8) GATHER_WORDS(uint64_t);
-        if (width == 16) GATHER_WORDS(pq_u128);
-    }
-}
-
 /// What is to be gathered, once for the column and once more for each child.
 struct selection {
     const uint32_t *rows;
     size_t count;
     bool with_nulls;  // some row is UINT32_MAX
 };
+
+/// One loop per width, so that each is a load and a store; a row UINT32_MAX becomes zero.
+#define GATHER_WORDS(word)                                                             \
+    do {                                                                               \
+        const word *source_ = from;                                                    \
+        word *target_ = to;                                                            \
+        const uint32_t *rows_ = selection->rows;                                       \
+        if (selection->with_nulls) {                                                   \
+            for (size_t i_ = 0; i_ < selection->count; i_++) {                         \
+                target_[i_] = rows_[i_] == UINT32_MAX ? (word)0 : source_[rows_[i_]];  \
+            }                                                                          \
+        } else {                                                                       \
+            for (size_t i_ = 0; i_ < selection->count; i_++) {                         \
+                target_[i_] = source_[rows_[i_]];                                      \
+            }                                                                          \
+        }                                                                              \
+    } while (0)
+
+static void gather_fixed(const void *from, size_t width, const struct selection *selection,
+                         void *to) {
+    if (width == 1) GATHER_WORDS(uint8_t);
+    if (width == 4) GATHER_WORDS(uint32_t);
+    if (width == 8) GATHER_WORDS(uint64_t);
+    if (width == 16) GATHER_WORDS(pq_u128);
+}
 
 static pqdb_code gather_column(const struct pq_column *column, const struct selection *selection,
                                struct pq_arena *arena, struct pq_column *out, pqdb_error *err);
@@ -230,8 +223,7 @@ static pqdb_code gather_valid(const struct pq_column *column, const struct selec
     uint8_t *valid = pq_arena_alloc(arena, selection->count);
     if (valid == NULL) return no_memory(selection->count, err);
     if (column->valid != NULL) {
-        gather_fixed(column->valid, 1, selection->rows, selection->count, selection->with_nulls,
-                     valid);
+        gather_fixed(column->valid, 1, selection, valid);
     } else {
         for (size_t i = 0; i < selection->count; i++) {
             valid[i] = selection->rows[i] == UINT32_MAX ? PQ_ROW_NULL : PQ_ROW_VALID;
@@ -257,8 +249,7 @@ static pqdb_code gather_column(const struct pq_column *column, const struct sele
                                                          : pq_kind_width(column->type->kind);
     void *values = pq_arena_alloc(arena, selection->count * width);
     if (values == NULL) return no_memory(selection->count, err);
-    gather_fixed(column->values, width, selection->rows, selection->count, selection->with_nulls,
-                 values);
+    gather_fixed(column->values, width, selection, values);
     out->values = values;
     return PQDB_OK;
 }

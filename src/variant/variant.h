@@ -49,8 +49,8 @@ pqdb_code pq_variant_names_write(const struct pq_variant_names *names, uint32_t 
 
 /// Append the encoding of a JSON value to `out`. `*own` tells that the value did not fit the list
 /// and was written as metadata + value. Refuses duplicate keys, depth and size beyond the limits
-/// (PQDB_INVALID, PQDB_LIMIT; err->subject is the JSON path). `skip`: names of root members to
-/// leave out, for the undeclared rest of a row.
+/// (PQDB_INVALID, PQDB_LIMIT; err->subject is the JSON path); `out` is then as it was. An encoder
+/// serves one thread. Cost: no sorting and no look-up for objects of a shape seen before.
 struct pq_variant_encoder;
 pqdb_code pq_variant_encoder_create(struct pq_variant_names *names, const struct pq_alloc *alloc,
                                     struct pq_variant_encoder **encoder, pqdb_error *err);
@@ -61,9 +61,16 @@ pqdb_code pq_variant_encode_json(struct pq_variant_encoder *encoder, const struc
 pqdb_code pq_variant_encode_members(struct pq_variant_encoder *encoder,
                                     const struct pq_json *object, const bool *keep,
                                     struct pq_bytes *out, bool *own, pqdb_error *err);
-/// Any value; nested LIST/OBJECT columns become lists and objects.
-pqdb_code pq_variant_encode_value(struct pq_variant_encoder *encoder, const struct pq_value *value,
-                                  struct pq_bytes *out, bool *own, pqdb_error *err);
+/// Any value. Nested values belong to a room above, which says how to look inside (see
+/// pq_variant_encode_value in batch/variant_value.h); NULL when `value` is a scalar or variant.
+struct pq_variant_nested {
+    size_t (*count)(const struct pq_value *nested);  // elements or members
+    struct pq_value (*at)(const struct pq_value *nested, size_t k, struct pq_text *name);
+};
+void pq_variant_encoder_look_inside(struct pq_variant_encoder *encoder,
+                                    const struct pq_variant_nested *nested);
+pqdb_code pq_variant_encode_any(struct pq_variant_encoder *encoder, const struct pq_value *value,
+                                struct pq_bytes *out, bool *own, pqdb_error *err);
 
 /// Is the value well formed all the way down (bounds, ids, depth)? Everything below demands it,
 /// so bytes from outside are checked once, at the door. Errors: PQDB_CORRUPT.
