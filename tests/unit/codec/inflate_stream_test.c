@@ -57,6 +57,7 @@ static pqdb_code read_all(struct source *source, size_t piece, struct pq_bytes *
         CHECK(pq_inflate_stream_taken(stream) == source->bytes.length, "taken");
     } else {
         size_t length;
+        source->fail_at = SIZE_MAX;  // a source that recovers does not bring the lost bytes back
         CHECK(pq_inflate_stream_read(stream, out->data, piece, &length, NULL) == code, "again");
     }
     pq_inflate_stream_close(stream);
