@@ -114,7 +114,7 @@ pqdb_code pq_log_use_names(struct pq_log *log, uint32_t collection,
 /// Cost    a copy, a checksum, one pwrite, one fdatasync; no allocation in the steady state
 /// Errors  INVALID, LIMIT: nothing written. IO (disk full …): not committed, may be tried again.
 ///         After a failed sync, or a failure in the middle of a spanning commit, nobody knows
-///         whether the commits are there: the log refuses everything from then on; close and reopen.
+///         whether the commits are there: from then on the log refuses everything; reopen it.
 pqdb_code pq_log_append(struct pq_log *log, const struct pq_log_commit *commits, size_t count,
                         pqdb_error *err);
 

@@ -52,6 +52,6 @@ pqdb_code pq_pace_bury(struct pq_pace *pace, const char *path, pqdb_error *err);
 uint64_t pq_pace_shrink(struct pq_pace *pace);
 
 /// Files still shrinking.
-size_t pq_pace_buried(const struct pq_pace *pace);
+size_t pq_pace_buried(struct pq_pace *pace);
 
 #endif

@@ -88,9 +88,9 @@ struct pq_store_ops {
     void (*unlock)(struct pq_lock *lock);
 };
 
-/// Files below the directory `root`, which is made (with its parents) when missing.
-pqdb_code pq_store_open_fs(const char *root, const struct pq_alloc *alloc, struct pq_store **store,
-                           pqdb_error *err);
+/// Files below the directory `root`. When it is missing: made with its parents, or NOT_FOUND.
+pqdb_code pq_store_open_fs(const char *root, bool make, const struct pq_alloc *alloc,
+                           struct pq_store **store, pqdb_error *err);
 /// Files in memory, gone with the store. `alloc` must be thread-safe when threads share it.
 pqdb_code pq_store_open_memory(const struct pq_alloc *alloc, struct pq_store **store,
                                pqdb_error *err);
