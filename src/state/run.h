@@ -51,22 +51,29 @@ struct pq_run_row {
 /// <0, 0, >0 in the order of runs.
 int pq_run_compare(const struct pq_run_row *a, const struct pq_run_row *b);
 
-/// Writes rows given in ascending order.
+/// Writes rows given in strictly ascending order, at most `rows_max` of them.
 struct pq_run_writer;
-pqdb_code pq_run_writer_create(const struct pq_run_io *io, uint64_t id,
-                               const struct pq_alloc *alloc, struct pq_run_writer **writer,
-                               pqdb_error *err);
+struct pq_run_place {
+    const struct pq_run_io *io;
+    uint64_t id;
+    const struct pq_alloc *alloc;
+};
+pqdb_code pq_run_writer_create(const struct pq_run_place *place, uint64_t rows_max,
+                               struct pq_run_writer **writer, pqdb_error *err);
 /// Errors: PQDB_NO_MEMORY, PQDB_IO. The writer is of no more use then, except to destroy it.
 pqdb_code pq_run_writer_append(struct pq_run_writer *writer, const struct pq_run_row *row,
                                pqdb_error *err);
+/// Durable afterwards.
 pqdb_code pq_run_writer_finish(struct pq_run_writer *writer, struct pq_run_name *name,
                                pqdb_error *err);
 void pq_run_writer_destroy(struct pq_run_writer *writer);
 
-/// An open run: the block index in memory, the filter read at the first look-up. Shared, counted.
+/// An open run: the block index in memory, the filter read at the first look-up. Counted; any
+/// thread may walk it, one at a time may look keys up.
 struct pq_run;
 
 /// Cost: two reads, memory 24 B a block. Errors: PQDB_CORRUPT, PQDB_IO, PQDB_NO_MEMORY.
+/// `io` is copied; what it points to outlives the run.
 pqdb_code pq_run_open(const struct pq_run_io *io, const struct pq_run_name *name,
                       const struct pq_alloc *alloc, struct pq_run **run, pqdb_error *err);
 struct pq_run *pq_run_ref(struct pq_run *run);
@@ -101,13 +108,13 @@ pqdb_code pq_run_cursor_next(struct pq_run_cursor *cursor, struct pq_run_row *ro
 /// Merge runs, given newest first, into one: the newest row of a key wins. `drop_dead` when no
 /// older run is left that a tombstone could be hiding. Any thread.
 struct pq_run_merge {
-    const struct pq_run_io *io;
     struct pq_run *const *runs;
     size_t count;  // at most PQ_RUN_MERGE_MAX
     bool drop_dead;
 };
 enum { PQ_RUN_MERGE_MAX = 8 };
-pqdb_code pq_run_merge(const struct pq_run_merge *merge, uint64_t id, const struct pq_alloc *alloc,
+/// `name->rows` 0: nothing was left and no run was written.
+pqdb_code pq_run_merge(const struct pq_run_merge *merge, const struct pq_run_place *place,
                        struct pq_run_name *name, pqdb_error *err);
 
 #endif

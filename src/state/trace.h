@@ -49,17 +49,19 @@ struct pq_trace_slab;
 struct pq_trace {
     enum pq_trace_kind kind;
     const struct pq_alloc *alloc;  // borrowed
-    uint64_t *slots;               // owned: tag 16 | row address 48; 0 is empty
-    size_t slot_count;             // power of two, or 0
-    size_t slots_used;             // tombstones included
-    size_t live_rows;              // in memory
+    uint64_t *slots;      // owned: tag 16 | row address 48; 0 is empty, 1 was left
+    size_t slot_count;    // power of two, or 0
+    size_t slots_used;    // left ones and tombstones included
+    size_t live_rows;     // in memory
     struct pq_trace_slab *slabs;   // owned, newest first
-    uint32_t slab_number;          // of the newest slab
-    uint32_t epoch;                // from 1
-    uint32_t clean_epoch;          // rows up to this epoch are in the runs
-    struct pq_run **runs;          // owned references, newest first
+    struct pq_trace_slab **table;  // owned array: a row's `slab` -> the slab, NULL where freed
+    size_t table_count, table_capacity;
+    size_t dirty_slabs;    // the newest ones, of epochs after clean_epoch
+    uint32_t epoch;        // from 1
+    uint32_t clean_epoch;  // rows up to this epoch are in the runs
+    struct pq_run **runs;  // owned references, newest first
     size_t run_count, run_capacity;
-    size_t bytes_held;     // slabs and slots
+    size_t bytes_held;     // slabs, slots and table
     struct pq_bytes room;  // of look-ups in runs
 };
 
@@ -109,23 +111,23 @@ void pq_trace_clear(struct pq_trace *trace);
 /// The rows that changed since the last freeze (and since earlier freezes not yet installed).
 struct pq_trace_frozen {
     const struct pq_trace_slab *newest;  // view into the trace until installed
-    uint32_t epoch;                      // the last one frozen
-    uint32_t clean_epoch;                // this one and older ones are in runs already
-    bool oldest_run;                     // no run exists: tombstones need not be written
+    size_t slab_count;
+    uint32_t epoch;   // the last one frozen
+    bool first_run;   // no run exists: tombstones need not be written
 };
 
-/// O(1), allocates nothing. At most one frozen part may be waiting to be installed; when one still
-/// is, the next freeze includes it and the earlier must be dropped.
+/// O(1), allocates nothing. One frozen part at a time: it is installed or dropped before the next
+/// freeze, which then includes it.
 struct pq_trace_frozen pq_trace_freeze(struct pq_trace *trace);
 
-/// Write the frozen rows as run `id`; any thread, beside the owner. `name->rows` 0 means that
+/// Write the frozen rows as a run; any thread, beside the owner. `name->rows` 0 means that
 /// nothing had changed and no run was written.
-pqdb_code pq_trace_write(const struct pq_trace_frozen *frozen, const struct pq_run_io *io,
-                         uint64_t id, const struct pq_alloc *alloc, struct pq_run_name *name,
-                         pqdb_error *err);
+pqdb_code pq_trace_write(const struct pq_trace_frozen *frozen, const struct pq_run_place *place,
+                         struct pq_run_name *name, pqdb_error *err);
 
 /// The owner learns that the frozen part is written (`run` NULL: it was empty). Takes a reference.
-/// Slabs that hold no newest row any more are freed. Errors: PQDB_NO_MEMORY, nothing changed.
+/// Slabs in which few newest rows are left are emptied and freed.
+/// Errors: PQDB_NO_MEMORY, nothing changed.
 pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen *frozen,
                            struct pq_run *run, pqdb_error *err);
 
