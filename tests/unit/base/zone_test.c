@@ -12,8 +12,8 @@
 /// "2024-03-31T02:30:00" as seconds, whatever clock it was read from.
 static int64_t seconds_of(const char *text) {
     int year, month, day, hour, minute, second;
-    CHECK(sscanf(text, "%d-%d-%dT%d:%d:%d", &year, &month, &day, &hour, &minute, &second) == 6, "%s",
-          text);
+    CHECK(sscanf(text, "%d-%d-%dT%d:%d:%d", &year, &month, &day, &hour, &minute, &second) == 6,
+          "%s", text);
     return pq_days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
 }
 
@@ -48,7 +48,9 @@ static void check_local(const struct test_case *test) {
     case_expect(test, got);
 }
 
-static void offsets_are_those_of_the_table(void) { cases_run("base/zone_offset.cases", check_offset); }
+static void offsets_are_those_of_the_table(void) {
+    cases_run("base/zone_offset.cases", check_offset);
+}
 static void clocks_mean_the_instants_of_the_table(void) {
     cases_run("base/zone_local.cases", check_local);
 }
@@ -57,11 +59,14 @@ static void unknown_zones_are_refused_with_the_nearest_name(void) {
     const struct pq_zone *zone = NULL;
     pqdb_error err;
     CHECK(pq_zone_find(PQ_TEXT("Europe/Berln"), &zone, &err) == PQDB_INVALID &&
-              strstr(err.message, "did you mean Europe/Berlin?") != NULL, "%s", err.message);
+              strstr(err.message, "did you mean Europe/Berlin?") != NULL,
+          "%s", err.message);
     CHECK(pq_zone_find(PQ_TEXT("europe/paris"), &zone, &err) == PQDB_INVALID &&
-              strstr(err.message, "did you mean Europe/Paris?") != NULL, "%s", err.message);
-    static const char *const refused[] = {"", "/etc/passwd", "../../etc/passwd", "Europe", "zone.tab",
-                                          "localtime", "Europe/../UTC", "tzdata.zi", "CEST", " UTC"};
+              strstr(err.message, "did you mean Europe/Paris?") != NULL,
+          "%s", err.message);
+    static const char *const refused[] = {
+        "",          "/etc/passwd",   "../../etc/passwd", "Europe", "zone.tab",
+        "localtime", "Europe/../UTC", "tzdata.zi",        "CEST",   " UTC"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         CHECK(pq_zone_find(pq_text_of(refused[i]), &zone, &err) == PQDB_INVALID, "'%s': %s",
               refused[i], err.message);
@@ -78,7 +83,8 @@ static void a_name_is_always_the_same_zone(void) {
 }
 
 static void *find_many(void *seen) {
-    static const char *const names[] = {"Africa/Cairo", "America/Lima", "Asia/Dhaka", "Europe/Rome"};
+    static const char *const names[] = {"Africa/Cairo", "America/Lima", "Asia/Dhaka",
+                                        "Europe/Rome"};
     const struct pq_zone **zones = seen;
     for (int i = 0; i < 4; i++) zones[i] = zone_of(names[i]);
     return NULL;
@@ -89,13 +95,15 @@ static void threads_share_the_cache(void) {
     const struct pq_zone *seen[4][4];
     for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, find_many, seen[i]);
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-    for (int i = 1; i < 4; i++) CHECK(memcmp(seen[i], seen[0], sizeof seen[0]) == 0, "thread %d", i);
+    for (int i = 1; i < 4; i++)
+        CHECK(memcmp(seen[i], seen[0], sizeof seen[0]) == 0, "thread %d", i);
 }
 
 /// Whatever instant a local time is said to mean shows that local time, all over the years.
 static void clock_and_instant_agree_everywhere(void) {
-    static const char *const names[] = {"Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns",
-                                        "Africa/Casablanca", "Asia/Kathmandu", "Pacific/Apia"};
+    static const char *const names[] = {"Europe/Berlin",    "Australia/Lord_Howe",
+                                        "America/St_Johns", "Africa/Casablanca",
+                                        "Asia/Kathmandu",   "Pacific/Apia"};
     for (size_t z = 0; z < sizeof names / sizeof *names; z++) {
         const struct pq_zone *zone = zone_of(names[z]);
         if (zone == NULL) continue;
@@ -144,9 +152,9 @@ static void posix_rules_of_every_form_are_followed(void) {
     expect_footer("EST5EDT,M3.2.0,M11.1.0", "2024-11-03T06:00:00", -18000);
     expect_footer("<-02>2<-01>,M3.5.0/-1,M10.5.0/0", "2024-03-31T00:59:59", -7200);
     expect_footer("<-02>2<-01>,M3.5.0/-1,M10.5.0/0", "2024-03-31T01:00:00", -3600);
-    expect_footer("AAA-1BBB,J60/0,J61/0", "2024-02-29T12:00:00", 3600);   // J60 is always March 1
+    expect_footer("AAA-1BBB,J60/0,J61/0", "2024-02-29T12:00:00", 3600);  // J60 is always March 1
     expect_footer("AAA-1BBB,J60/0,J61/0", "2024-03-01T12:00:00", 7200);
-    expect_footer("AAA-1BBB,59/0,60/0", "2024-02-29T12:00:00", 7200);     // 59 counts the leap day
+    expect_footer("AAA-1BBB,59/0,60/0", "2024-02-29T12:00:00", 7200);  // 59 counts the leap day
     expect_footer("AAA-1BBB,59/0,60/0", "2023-03-01T12:00:00", 7200);
     expect_footer("XXX3EDT4,0/0,J365/23", "2024-01-01T05:00:00", -14400);  // summer all the year
     expect_footer("XXX3EDT4,0/0,J365/23", "2024-12-31T23:00:00", -14400);
@@ -155,10 +163,18 @@ static void posix_rules_of_every_form_are_followed(void) {
 }
 
 static void broken_files_are_refused(void) {
-    static const char *const footers[] = {"A5", "EST", "EST5EDT", "EST5EDT,M13.1.0,M11.1.0",
-                                          "EST5EDT,M3.0.0,M11.1.0", "EST5EDT,M3.2.7,M11.1.0",
-                                          "EST5EDT,J0,J365", "EST5EDT,M3.2.0", "EST25", "<EST5",
-                                          "EST5EDT,M3.2.0,M11.1.0x", "EST5EDT,366,J1"};
+    static const char *const footers[] = {"A5",
+                                          "EST",
+                                          "EST5EDT",
+                                          "EST5EDT,M13.1.0,M11.1.0",
+                                          "EST5EDT,M3.0.0,M11.1.0",
+                                          "EST5EDT,M3.2.7,M11.1.0",
+                                          "EST5EDT,J0,J365",
+                                          "EST5EDT,M3.2.0",
+                                          "EST25",
+                                          "<EST5",
+                                          "EST5EDT,M3.2.0,M11.1.0x",
+                                          "EST5EDT,366,J1"};
     struct pq_zone *zone = NULL;
     pqdb_error err;
     for (size_t i = 0; i < sizeof footers / sizeof *footers; i++) {
@@ -168,7 +184,8 @@ static void broken_files_are_refused(void) {
     const size_t length = make_file(file, "UTC0");
     for (size_t cut = 0; cut < length; cut++) {
         CHECK(pq_zone_parse(PQ_TEXT("Cut"), (struct pq_text){file, cut}, &pq_alloc_libc, &zone,
-                            &err) == PQDB_CORRUPT, "%zu bytes were accepted", cut);
+                            &err) == PQDB_CORRUPT,
+              "%zu bytes were accepted", cut);
     }
     CHECK(zone == NULL, "a failed parse gave a zone");
 }

@@ -18,7 +18,8 @@ static struct pq_value value_of(const char *text) {
     }
     struct pq_decimal decimal = {0};
     CHECK(pq_decimal_parse_exact(pq_text_of(text), &decimal), "%s", text);
-    return (struct pq_value){.kind = PQ_DECIMAL, .scale = decimal.scale, .as.decimal = decimal.units};
+    return (struct pq_value){
+        .kind = PQ_DECIMAL, .scale = decimal.scale, .as.decimal = decimal.units};
 }
 
 static struct pq_decimal decimal_of(const char *text) {
@@ -84,7 +85,9 @@ static void check_compare(const struct test_case *test) {
     CHECK(same_form == (order == 0), "%s and %s: canonical forms disagree with the order", a, b);
 }
 
-static void arithmetic_follows_the_table(void) { cases_run("type/decimal.cases", check_arithmetic); }
+static void arithmetic_follows_the_table(void) {
+    cases_run("type/decimal.cases", check_arithmetic);
+}
 static void texts_parse_as_the_table_says(void) {
     cases_run("type/decimal_parse.cases", check_parse);
 }
@@ -108,16 +111,18 @@ static void literals_keep_the_scale_they_are_written_with(void) {
     expect_exact(".5", "0.5");
     expect_exact("5.", "5");
     expect_exact("+7", "7");
-    expect_exact("99999999999999999999999999999999999999", "99999999999999999999999999999999999999");
+    expect_exact("99999999999999999999999999999999999999",
+                 "99999999999999999999999999999999999999");
     expect_exact("100000000000000000000000000000000000000", "none");
-    expect_exact("10000000000000000000000000000000000000.000", "10000000000000000000000000000000000000");
+    expect_exact("10000000000000000000000000000000000000.000",
+                 "10000000000000000000000000000000000000");
     expect_exact("1e-38", "0.00000000000000000000000000000000000001");
     expect_exact("1e-39", "none");
     expect_exact("10e-39", "0.00000000000000000000000000000000000001");
     expect_exact("0e-999999999999999999999999", "0.00000000000000000000000000000000000000");
     expect_exact("1e999999999999999999999999", "none");
-    for (const char *const *text = (const char *const[]){"", "-", ".", "1e", "1e+", "1x", "e5", "1..2",
-                                                         "0x10", " 1", "1 ", "--1", NULL};
+    for (const char *const *text = (const char *const[]){"", "-", ".", "1e", "1e+", "1x", "e5",
+                                                         "1..2", "0x10", " 1", "1 ", "--1", NULL};
          *text != NULL; text++) {
         expect_exact(*text, "none");
     }
@@ -153,7 +158,7 @@ static void random_decimals_agree_with_their_text(void) {
             bits = bits << 64 | (seed ^ seed >> 31);
         }
         const unsigned keep = (unsigned)(seed >> 40) % 127;
-        struct pq_decimal decimal = {(pq_i128)(bits >> (128 - keep - (keep == 0))), 
+        struct pq_decimal decimal = {(pq_i128)(bits >> (128 - keep - (keep == 0))),
                                      (uint8_t)((seed >> 20) % 39)};
         if (!pq_decimal_fits(decimal.units, 38)) continue;
         if (seed & 1) decimal.units = -decimal.units;
@@ -163,11 +168,14 @@ static void random_decimals_agree_with_their_text(void) {
         CHECK(pq_decimal_to_real(decimal) == real, "%s", text);
         struct pq_decimal back;
         CHECK(pq_decimal_parse_exact(pq_text_of(text), &back) && back.units == decimal.units &&
-                  back.scale == decimal.scale, "%s", text);
-        const struct pq_value x = {.kind = PQ_DECIMAL, .scale = decimal.scale,
-                                   .as.decimal = decimal.units};
-        const struct pq_value up = {.kind = PQ_FLOAT64, .as.real = nextafter(real, (double)INFINITY)};
-        const struct pq_value down = {.kind = PQ_FLOAT64, .as.real = nextafter(real, -(double)INFINITY)};
+                  back.scale == decimal.scale,
+              "%s", text);
+        const struct pq_value x = {
+            .kind = PQ_DECIMAL, .scale = decimal.scale, .as.decimal = decimal.units};
+        const struct pq_value up = {.kind = PQ_FLOAT64,
+                                    .as.real = nextafter(real, (double)INFINITY)};
+        const struct pq_value down = {.kind = PQ_FLOAT64,
+                                      .as.real = nextafter(real, -(double)INFINITY)};
         CHECK(pq_number_compare(&x, &up) < 0 && pq_number_compare(&x, &down) > 0, "%s", text);
     }
 }
@@ -183,7 +191,8 @@ static void random_sums_and_remainders_close(void) {
             v[k] = (struct pq_decimal){(pq_i128)units * 1000003, (uint8_t)((seed >> 12) % 9)};
         }
         CHECK(pq_decimal_add(v[0], v[1], &sum) && pq_decimal_sub(sum, v[1], &back) &&
-                  pq_decimal_compare(back, v[0]) == 0, "sum %d", i);
+                  pq_decimal_compare(back, v[0]) == 0,
+              "sum %d", i);
         if (!pq_decimal_mod(v[0], v[1], &rest)) continue;
         struct pq_decimal whole, again;
         CHECK(pq_decimal_sub(v[0], rest, &whole), "remainder %d", i);

@@ -47,7 +47,9 @@ static void check_bucket(const struct test_case *test) {
 static void texts_parse_and_print_as_the_table_says(void) {
     cases_run("type/timestamp.cases", check_time);
 }
-static void buckets_begin_where_the_table_says(void) { cases_run("type/bucket.cases", check_bucket); }
+static void buckets_begin_where_the_table_says(void) {
+    cases_run("type/bucket.cases", check_bucket);
+}
 
 static void the_calendar_closes_over_800_years(void) {
     int64_t days = pq_days_from_civil(1600, 1, 1);

@@ -59,13 +59,15 @@ static void problems_are_kept_in_order_up_to_their_bound(void) {
                        "mistake %zu", i);
     }
     CHECK(problems.count == PQ_PROBLEMS_MAX && problems.errors == PQ_PROBLEMS_MAX + 5 &&
-              problems.warnings == 1, "%zu kept", problems.count);
+              problems.warnings == 1,
+          "%zu kept", problems.count);
     CHECK(problems.items[50].line == 51 && pq_text_is(problems.items[50].message, "mistake 49") &&
-              pq_text_is(problems.items[50].remedy, "fix it"), "%s",
-          problems.items[50].message.data);
+              pq_text_is(problems.items[50].remedy, "fix it"),
+          "%s", problems.items[50].message.data);
     CHECK(pq_problems_code(&problems, &err) == PQDB_INVALID &&
               strcmp(err.message, "line 2: BAD: mistake 0 (and 104 more)") == 0 &&
-              strcmp(err.subject, "A.b") == 0, "%s", err.message);
+              strcmp(err.subject, "A.b") == 0,
+          "%s", err.message);
     pq_arena_deinit(&arena);
 }
 
