@@ -20,7 +20,6 @@
 #include "base/arena.h"
 #include "base/env.h"
 #include "type/type.h"
-#include "type/value.h"
 
 struct pq_store;  // store/store.h
 
@@ -34,16 +33,17 @@ struct pq_iceberg_pair {
     struct pq_text key, value;
 };
 
-/// What is known of one leaf column of one file. Counts are of values, -1 when unknown; bounds are
-/// of the column's kind, PQ_NULL when unknown, and need not be tight. They are cut to 16 code
-/// points or bytes when written. VARIANT columns are JSON text: they have counts and no bounds.
+/// What is known of one leaf column of one file. Counts are of values, -1 when unknown. Bounds are
+/// in Iceberg's single-value form (little-endian numbers, big-endian decimals, plain text), data
+/// NULL when unknown; text and binary are cut to 16 code points or bytes. VARIANT columns are JSON
+/// text: they have counts and no bounds. measure.h makes all of this of Parquet's figures.
 struct pq_iceberg_column {
     int32_t field_id;
     int64_t bytes;        // compressed, with page headers
     int64_t value_count;  // with nulls; in a list every element counts
     int64_t null_count;
     int64_t nan_count;  // FLOAT32 and FLOAT64 only
-    struct pq_value lower, upper;
+    struct pq_text lower, upper;
 };
 
 enum pq_iceberg_content { PQ_ICEBERG_DATA = 0, PQ_ICEBERG_POSITION_DELETES = 1 };
@@ -98,7 +98,9 @@ struct pq_iceberg_commit {
     uint32_t snapshots_kept;  // at least 1: how many remain readable, with the new one
 };
 
-/// What a publish leaves behind, in the caller's arena. Names are below the table's directory.
+/// What a publish leaves behind, in the caller's arena. Names are relative to the table's
+/// directory; files of others that lie elsewhere are absolute. Once nobody can be reading the older
+/// snapshots any more, they can be removed. What could not be read is not named: it leaks.
 struct pq_iceberg_outcome {
     bool is_new;  // false: the table was there already, nothing but the hint may have been written
     int64_t snapshot_id;
@@ -116,7 +118,7 @@ struct pq_iceberg;
 /// need not exist. Cost: two or three reads; manifests only once they are needed.
 /// Owns: `store`, `env` and `alloc` are borrowed until close. Thread: one at a time.
 /// Errors: PQDB_CORRUPT, PQDB_UNSUPPORTED, PQDB_IO.
-pqdb_code pq_iceberg_open(const struct pq_store *store, struct pq_text directory,
+pqdb_code pq_iceberg_open(struct pq_store *store, struct pq_text directory,
                           const struct pq_env *env, const struct pq_alloc *alloc,
                           struct pq_iceberg **table, pqdb_error *err);
 void pq_iceberg_close(struct pq_iceberg *table);
@@ -131,8 +133,8 @@ bool pq_iceberg_version(const struct pq_iceberg *table, uint64_t *version);
 ///         list, one metadata file, the hint; manifests of like size are merged by eight. All of
 ///         them are written anew when `location` is not the one of the last publish (moved tables).
 /// Errors  PQDB_CONFLICT: another writer made v<N> first; PQDB_INVALID: no id, a path twice, a
-///         column the schema lacks; PQDB_IO. Afterwards the table is as before or as after: close the
-///         handle, open again and repeat.
+///         location without scheme; PQDB_IO. The table on disk is then as before or as after; a
+///         further call looks it up again and does what is left to do.
 pqdb_code pq_iceberg_publish(struct pq_iceberg *table, const struct pq_iceberg_commit *commit,
                              struct pq_arena *arena, struct pq_iceberg_outcome *outcome,
                              pqdb_error *err);
