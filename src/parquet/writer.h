@@ -56,7 +56,7 @@ struct pq_parquet_writer_options {
 struct pq_parquet_writer;
 
 /// Owns    options are copied but for `type`; `sink.ctx`, `alloc` are borrowed until destroy
-/// Errors  PQDB_INVALID: `type` cannot be written (no members, an object without members, too deep);
+/// Errors  PQDB_INVALID: `type` cannot be written (an object without members, too deep);
 ///         PQDB_UNSUPPORTED: a codec Parquet lacks; PQDB_NO_MEMORY; those of the sink
 pqdb_code pq_parquet_writer_create(const struct pq_parquet_writer_options *options,
                                    struct pq_parquet_sink sink, const struct pq_alloc *alloc,
@@ -78,7 +78,7 @@ struct pq_parquet_leaf_info {
     int32_t field_id;        // of the member, or of a list's element; 0 when it has none
     struct pq_text path;     // "a.list.element.b"
     uint64_t stored_bytes;   // compressed pages with their headers
-    uint64_t value_count;    // with nulls; in lists elements, and a null for each empty or null list
+    uint64_t value_count;    // with nulls; in lists also one for each empty or null list
     uint64_t null_count;
     uint64_t nan_count;      // FLOAT32, FLOAT64
     bool has_bounds;         // none for all null, in lists, JSON, variants, only NaN

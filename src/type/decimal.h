@@ -51,8 +51,7 @@ bool pq_decimal_sub(struct pq_decimal a, struct pq_decimal b, struct pq_decimal 
 /// The result's scale is a.scale + b.scale; beyond 38 it is 38 and the product is rounded once.
 bool pq_decimal_mul(struct pq_decimal a, struct pq_decimal b, struct pq_decimal *product);
 
-/// The remainder with the sign of `a` and the larger scale. False when b is 0, or when the
-/// remainder needs more than 38 digits.
+/// The remainder with the sign of `a` and the larger scale. False when b is 0.
 bool pq_decimal_mod(struct pq_decimal a, struct pq_decimal b, struct pq_decimal *remainder);
 
 /// The nearest double, ties to even.

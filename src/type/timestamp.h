@@ -1,5 +1,5 @@
 /// type/timestamp.h: dates, times, timestamps and durations as numbers and as ISO 8601 text, and
-/// the calendar buckets of $groupBy and $dateTrunc. Proleptic Gregorian calendar, no leap seconds.
+/// the calendar buckets of $groupBy and $dateTrunc.
 #ifndef PQ_TYPE_TIMESTAMP_H
 #define PQ_TYPE_TIMESTAMP_H
 
@@ -7,26 +7,13 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "base/time.h"
 
 #define PQ_US_PER_MS INT64_C(1000)
 #define PQ_US_PER_SECOND INT64_C(1000000)
 #define PQ_US_PER_MINUTE (60 * PQ_US_PER_SECOND)
 #define PQ_US_PER_HOUR (60 * PQ_US_PER_MINUTE)
 #define PQ_US_PER_DAY (24 * PQ_US_PER_HOUR)
-
-struct pq_civil {
-    int64_t year;  // 0 is 1 BC
-    int month;     // 1 to 12
-    int day;       // 1 to 31
-};
-
-/// Any year that fits; `month` 1 to 12, `day` may lie outside its month.
-int64_t pq_days_from_civil(int64_t year, int month, int64_t day);
-struct pq_civil pq_civil_from_days(int64_t days);
-int pq_days_in_month(int64_t year, int month);
-
-/// Monday 0 to Sunday 6.
-int pq_weekday(int64_t days);
 
 /// Rounded towards minus infinity: the day an instant lies in, UTC.
 int64_t pq_days_of_timestamp(int64_t timestamp_us);

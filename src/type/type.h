@@ -49,6 +49,8 @@ struct pq_field {
     int32_t id;     // Iceberg and Parquet field id, 0 when not assigned
 };
 
+/// The same shape of values: kinds, decimal parameters, member names in order. `required` and ids
+/// do not count.
 bool pq_type_equal(const struct pq_type *a, const struct pq_type *b);
 
 /// Bytes of one value in a FIXED column: 1, 4, 8 or 16; 0 for the kinds that have no fixed width.

@@ -38,8 +38,10 @@ static void print_value(struct pq_bytes *out, const struct pq_json_document *doc
     case PQ_JSON_INT: pq_bytes_printf(out, NULL, "int %lld", (long long)pq_json_int(value)); break;
     case PQ_JSON_REAL:
         pq_bytes_printf(out, NULL, "real ");
-        if (isfinite(pq_json_real(value))) pq_json_write_real(out, pq_json_real(value), NULL);
-        else pq_bytes_printf(out, NULL, "%g", pq_json_real(value));
+        if (isfinite(pq_json_real(value)))
+            pq_json_write_real(out, pq_json_real(value), NULL);
+        else
+            pq_bytes_printf(out, NULL, "%g", pq_json_real(value));
         break;
     case PQ_JSON_NUMBER:
         pq_bytes_printf(out, NULL, "number %s@%lld", pq_json_text(value).data,
@@ -151,10 +153,10 @@ static void expect_written(const char *text, unsigned flags, const char *expecte
 }
 
 static void values_are_written_compactly_with_their_numbers_as_they_were(void) {
-    expect_written(" { \"a\" : [ 1 , 2.50, { } , [ ] , [[]], {\"b\":null} ] , "
-                   "\"c\" : \"x\\ny\\u0001\\\"\" } ",
-                   PQ_JSON_STRICT,
-                   "{\"a\":[1,2.5,{},[],[[]],{\"b\":null}],\"c\":\"x\\ny\\u0001\\\"\"}");
+    expect_written(
+        " { \"a\" : [ 1 , 2.50, { } , [ ] , [[]], {\"b\":null} ] , "
+        "\"c\" : \"x\\ny\\u0001\\\"\" } ",
+        PQ_JSON_STRICT, "{\"a\":[1,2.5,{},[],[[]],{\"b\":null}],\"c\":\"x\\ny\\u0001\\\"\"}");
     expect_written("[2.50, 1e3, 18446744073709551615]", PQ_JSON_RAW_NUMBERS,
                    "[2.50,1e3,18446744073709551615]");
     expect_written("[18446744073709551615, 99999999999999999999999]", PQ_JSON_STRICT,
@@ -176,7 +178,8 @@ static void every_byte_is_escaped_where_it_must_be(void) {
             struct pq_json_document *document;
             pqdb_error err;
             CHECK(pq_json_parse(pq_bytes_text(&out), PQ_JSON_STRICT, &pq_alloc_libc, &document,
-                                &err) == PQDB_OK, "byte %u at %zu: %s", c, at, err.message);
+                                &err) == PQDB_OK,
+                  "byte %u at %zu: %s", c, at, err.message);
             CHECK(pq_text_equal(pq_json_text(pq_json_root(document)), text), "byte %u", c);
             pq_json_destroy(document);
             pq_bytes_deinit(&out);
@@ -192,10 +195,12 @@ static void ten_thousand_brackets_are_only_a_long_text(void) {
     struct pq_json_document *document;
     pqdb_error err;
     CHECK(pq_json_parse((struct pq_text){text, depth}, PQ_JSON_STRICT, &pq_alloc_libc, &document,
-                        &err) == PQDB_INVALID && err.offset == depth,
+                        &err) == PQDB_INVALID &&
+              err.offset == depth,
           "an open list was accepted");
     CHECK(pq_json_parse((struct pq_text){text, 2 * depth}, PQ_JSON_STRICT, &pq_alloc_libc,
-                        &document, &err) == PQDB_OK, "%s", err.message);
+                        &document, &err) == PQDB_OK,
+          "%s", err.message);
     struct pq_bytes out;
     pq_bytes_init(&out, &pq_alloc_libc);
     CHECK(pq_json_write(&out, pq_json_root(document), NULL) == PQDB_OK && out.length == 2 * depth &&
@@ -217,8 +222,8 @@ static void a_reader_stops_allocating_once_it_is_warm(void) {
     for (size_t round = 0; round < 20; round++) {
         if (round == 10) memory.left = 0;
         for (size_t i = 0; i < 5; i++) {
-            const pqdb_code code = pq_json_reader_parse(&reader, pq_text_of(texts[i]),
-                                                        PQ_JSON_STRICT, &root, &err);
+            const pqdb_code code =
+                pq_json_reader_parse(&reader, pq_text_of(texts[i]), PQ_JSON_STRICT, &root, &err);
             CHECK(code == (i == 4 ? PQDB_INVALID : PQDB_OK), "%s: %s", texts[i], err.message);
             if (i != 3) continue;
             const struct pq_text b = pq_json_text(pq_json_find(root, "b"));
@@ -257,8 +262,8 @@ static void text_that_is_not_utf8_is_refused_wherever_it_stands(void) {
         struct pq_json_document *document;
         pqdb_error err;
         const unsigned flags = i < 3 ? PQ_JSON_STRICT : PQ_JSON_5;
-        const pqdb_code code = pq_json_parse(pq_text_of(texts[i]), flags, &pq_alloc_libc, &document,
-                                             &err);
+        const pqdb_code code =
+            pq_json_parse(pq_text_of(texts[i]), flags, &pq_alloc_libc, &document, &err);
         CHECK(code == PQDB_INVALID && strstr(err.message, "UTF-8") != NULL, "text %zu", i);
     }
 }

@@ -1,0 +1,74 @@
+#include "parquet/encoding/bit_pack.h"
+
+#include "base/check.h"
+#include "base/fail.h"
+
+pqdb_code pq_bit_pack(const uint32_t *values, size_t count, unsigned width, struct pq_bytes *out,
+                      pqdb_error *err) {
+    pq_assert(width <= 32);
+    const size_t bytes = (count + 7) / 8 * width;
+    PQ_TRY(pq_bytes_reserve(out, bytes + 8, err));
+    uint8_t *at = out->data + out->length;
+    uint64_t pending = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        pending |= (uint64_t)values[i] << bits;
+        bits += width;
+        if (bits >= 32) {
+            pq_store_u32(at, (uint32_t)pending);
+            at += 4;
+            pending >>= 32;
+            bits -= 32;
+        }
+    }
+    uint8_t *end = out->data + out->length + bytes;
+    while (at < end) {
+        *at++ = (uint8_t)pending;
+        pending >>= 8;
+    }
+    out->length += bytes;
+    return PQDB_OK;
+}
+
+/// Up to 9 bytes may hold one value; what lies beyond the data counts as zero.
+static uint64_t unpack_at_tail(const uint8_t *data, size_t length, uint64_t bit, unsigned width) {
+    uint8_t room[16] = {0};
+    const size_t at = (size_t)(bit >> 3);
+    const size_t left = at < length ? length - at : 0;
+    memcpy(room, data + (at < length ? at : length), left < 9 ? left : 9);
+    const unsigned shift = (unsigned)(bit & 7);
+    uint64_t value = pq_load_u64(room) >> shift;
+    if (shift != 0) value |= (uint64_t)room[8] << (64 - shift);
+    return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
+}
+
+void pq_bit_unpack_u32(const uint8_t *data, size_t length, uint64_t first_bit, unsigned width,
+                       uint32_t *out, size_t count) {
+    pq_assert(width <= 32);
+    const uint32_t mask = width == 32 ? UINT32_MAX : (UINT32_C(1) << width) - 1;
+    uint64_t bit = first_bit;
+    size_t i = 0;
+    // A load of 8 bytes is safe while it ends within the data.
+    const uint64_t safe_bits = length < 8 ? 0 : (uint64_t)(length - 8 + 1) * 8;
+    for (; i < count && bit < safe_bits; i++, bit += width) {
+        out[i] = (uint32_t)(pq_load_u64(data + (bit >> 3)) >> (bit & 7)) & mask;
+    }
+    for (; i < count; i++, bit += width) {
+        out[i] = (uint32_t)unpack_at_tail(data, length, bit, width);
+    }
+}
+
+void pq_bit_unpack_u64(const uint8_t *data, size_t length, uint64_t first_bit, unsigned width,
+                       uint64_t *out, size_t count) {
+    pq_assert(width <= 64);
+    uint64_t bit = first_bit;
+    size_t i = 0;
+    if (width <= 56) {
+        const uint64_t mask = (UINT64_C(1) << width) - 1;
+        const uint64_t safe_bits = length < 8 ? 0 : (uint64_t)(length - 8 + 1) * 8;
+        for (; i < count && bit < safe_bits; i++, bit += width) {
+            out[i] = pq_load_u64(data + (bit >> 3)) >> (bit & 7) & mask;
+        }
+    }
+    for (; i < count; i++, bit += width) out[i] = unpack_at_tail(data, length, bit, width);
+}

@@ -1,0 +1,264 @@
+#include "parquet/statistics.h"
+
+#include <math.h>
+
+#include "base/check.h"
+
+static struct pq_text view(const void *data, size_t length) {
+    return (struct pq_text){data, length};
+}
+
+static void set_fixed(struct pq_value_bounds *bounds, const void *min, const void *max,
+                      size_t width) {
+    memcpy(bounds->room[0], min, width);
+    memcpy(bounds->room[1], max, width);
+    bounds->min = view(bounds->room[0], width);
+    bounds->max = view(bounds->room[1], width);
+    bounds->has_bounds = true;
+}
+
+#define BOUNDS_OF_INTEGERS(name, type)                                                  \
+    static void name(const uint8_t *plain, size_t count, struct pq_value_bounds *out) { \
+        type min, max;                                                                  \
+        memcpy(&min, plain, sizeof min);                                                \
+        max = min;                                                                      \
+        for (size_t i = 1; i < count; i++) {                                            \
+            type value;                                                                 \
+            memcpy(&value, plain + i * sizeof value, sizeof value);                     \
+            min = value < min ? value : min;                                            \
+            max = value > max ? value : max;                                            \
+        }                                                                               \
+        set_fixed(out, &min, &max, sizeof min);                                         \
+    }
+
+BOUNDS_OF_INTEGERS(bounds_of_bytes, uint8_t)
+BOUNDS_OF_INTEGERS(bounds_of_int32, int32_t)
+BOUNDS_OF_INTEGERS(bounds_of_int64, int64_t)
+
+#define BOUNDS_OF_FLOATS(name, type)                                                    \
+    static void name(const uint8_t *plain, size_t count, struct pq_value_bounds *out) { \
+        type min = (type)INFINITY, max = -(type)INFINITY;                               \
+        size_t nans = 0;                                                                \
+        for (size_t i = 0; i < count; i++) {                                            \
+            type value;                                                                 \
+            memcpy(&value, plain + i * sizeof value, sizeof value);                     \
+            min = value < min ? value : min;                                            \
+            max = value > max ? value : max;                                            \
+            nans += value != value;                                                     \
+        }                                                                               \
+        out->nan_count += nans;                                                         \
+        if (nans == count) return;                                                      \
+        if (min >= 0 && min <= 0) min = -(type)0.0;                                     \
+        if (max >= 0 && max <= 0) max = (type)0.0;                                      \
+        set_fixed(out, &min, &max, sizeof min);                                         \
+    }
+
+BOUNDS_OF_FLOATS(bounds_of_floats, float)
+BOUNDS_OF_FLOATS(bounds_of_doubles, double)
+
+/// The first 8 bytes as a number: decides most comparisons without a call.
+static uint64_t head_of(const uint8_t *data, size_t length) {
+    uint64_t head = 0;
+    if (length >= 8) return __builtin_bswap64(pq_load_u64(data));
+    for (size_t i = 0; i < length; i++) head |= (uint64_t)data[i] << (56 - 8 * i);
+    return head;
+}
+
+static void bounds_of_texts(const uint8_t *plain, size_t count, struct pq_value_bounds *out) {
+    struct pq_text min = {0}, max = {0};
+    uint64_t min_head = 0, max_head = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t length = pq_load_u32(plain);
+        const struct pq_text value = view(plain + 4, length);
+        const uint64_t head = head_of(plain + 4, length);
+        plain += 4 + (size_t)length;
+        if (i == 0 || head < min_head || (head == min_head && pq_text_compare(value, min) < 0)) {
+            min = value;
+            min_head = head;
+        }
+        if (i == 0 || head > max_head || (head == max_head && pq_text_compare(value, max) > 0)) {
+            max = value;
+            max_head = head;
+        }
+    }
+    out->min = min;
+    out->max = max;
+    out->has_bounds = true;
+}
+
+void pq_bounds_of_plain(const struct pq_leaf *leaf, const uint8_t *plain, size_t count,
+                        struct pq_value_bounds *bounds) {
+    *bounds = (struct pq_value_bounds){0};
+    if (count == 0 || !leaf->has_order) return;
+    switch (leaf->physical) {
+        case PQ_PHYSICAL_BOOLEAN: bounds_of_bytes(plain, count, bounds); return;
+        case PQ_PHYSICAL_INT32: bounds_of_int32(plain, count, bounds); return;
+        case PQ_PHYSICAL_INT64: bounds_of_int64(plain, count, bounds); return;
+        case PQ_PHYSICAL_FLOAT: bounds_of_floats(plain, count, bounds); return;
+        case PQ_PHYSICAL_DOUBLE: bounds_of_doubles(plain, count, bounds); return;
+        case PQ_PHYSICAL_BYTE_ARRAY: bounds_of_texts(plain, count, bounds); return;
+        default:
+            for (size_t i = 0; i < count; i++) {
+                pq_bounds_add(leaf, bounds, view(plain + i * leaf->type_length,
+                                                 leaf->type_length));
+            }
+    }
+}
+
+#define COMPARE_AS(type, a, b)                    \
+    do {                                          \
+        type left, right;                         \
+        memcpy(&left, (a).data, sizeof left);     \
+        memcpy(&right, (b).data, sizeof right);   \
+        return left < right ? -1 : left > right;  \
+    } while (0)
+
+int pq_bounds_compare(const struct pq_leaf *leaf, struct pq_text a, struct pq_text b) {
+    switch (leaf->physical) {
+        case PQ_PHYSICAL_BOOLEAN: COMPARE_AS(uint8_t, a, b);
+        case PQ_PHYSICAL_INT32: COMPARE_AS(int32_t, a, b);
+        case PQ_PHYSICAL_INT64: COMPARE_AS(int64_t, a, b);
+        case PQ_PHYSICAL_FLOAT: COMPARE_AS(float, a, b);
+        case PQ_PHYSICAL_DOUBLE: COMPARE_AS(double, a, b);
+        case PQ_PHYSICAL_FIXED:
+            if (leaf->kind == PQ_DECIMAL) {  // two's complement, so the sign decides first
+                const int left = (int8_t)a.data[0] < 0, right = (int8_t)b.data[0] < 0;
+                if (left != right) return right - left;
+            }
+            return pq_text_compare(a, b);
+        default: return pq_text_compare(a, b);
+    }
+}
+
+static bool is_nan(const struct pq_leaf *leaf, struct pq_text value) {
+    if (leaf->physical == PQ_PHYSICAL_FLOAT) {
+        float real;
+        memcpy(&real, value.data, sizeof real);
+        return isnan(real);
+    }
+    if (leaf->physical == PQ_PHYSICAL_DOUBLE) {
+        double real;
+        memcpy(&real, value.data, sizeof real);
+        return isnan(real);
+    }
+    return false;
+}
+
+/// A zero of either sign stands for both.
+static void sign_zero(const struct pq_leaf *leaf, uint8_t *room, bool is_upper) {
+    const double zero = is_upper ? 0.0 : -0.0;
+    if (leaf->physical == PQ_PHYSICAL_FLOAT) {
+        float real;
+        memcpy(&real, room, sizeof real);
+        if (real >= 0 && real <= 0) real = (float)zero;
+        memcpy(room, &real, sizeof real);
+    } else if (leaf->physical == PQ_PHYSICAL_DOUBLE) {
+        double real;
+        memcpy(&real, room, sizeof real);
+        if (real >= 0 && real <= 0) real = zero;
+        memcpy(room, &real, sizeof real);
+    }
+}
+
+static struct pq_text keep(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
+                           struct pq_text value, bool is_upper) {
+    if (leaf->physical == PQ_PHYSICAL_BYTE_ARRAY) return value;
+    uint8_t *room = bounds->room[is_upper];
+    pq_assert(value.length <= sizeof bounds->room[0]);
+    memcpy(room, value.data, value.length);
+    sign_zero(leaf, room, is_upper);
+    return view(room, value.length);
+}
+
+void pq_bounds_add(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
+                   struct pq_text value) {
+    if (!leaf->has_order) return;
+    if (is_nan(leaf, value)) {
+        bounds->nan_count++;
+        return;
+    }
+    if (!bounds->has_bounds || pq_bounds_compare(leaf, value, bounds->min) < 0) {
+        bounds->min = keep(leaf, bounds, value, false);
+    }
+    if (!bounds->has_bounds || pq_bounds_compare(leaf, value, bounds->max) > 0) {
+        bounds->max = keep(leaf, bounds, value, true);
+    }
+    bounds->has_bounds = true;
+}
+
+static bool is_tail(char byte) { return ((uint8_t)byte & 0xC0) == 0x80; }
+
+/// Length of the longest prefix of whole characters within both limits.
+static size_t prefix_length(struct pq_text text, size_t bytes_max, size_t characters_max) {
+    size_t characters = 0, length = 0;
+    while (length < text.length && characters < characters_max) {
+        size_t next = length + 1;
+        while (next < text.length && is_tail(text.data[next])) next++;
+        if (next > bytes_max) break;
+        length = next;
+        characters++;
+    }
+    return length;
+}
+
+static uint32_t decode_character(const char *at, size_t length) {
+    const uint8_t lead = (uint8_t)at[0];
+    uint32_t code = length == 1 ? lead : lead & (0x7Fu >> length);
+    for (size_t i = 1; i < length; i++) code = code << 6 | ((uint8_t)at[i] & 0x3Fu);
+    return code;
+}
+
+static size_t encode_character(uint32_t code, char *at) {
+    if (code < 0x80) {
+        at[0] = (char)code;
+        return 1;
+    }
+    const size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = length - 1; i > 0; i--, code >>= 6) at[i] = (char)(0x80 | (code & 0x3F));
+    at[0] = (char)((0xF00u >> length & 0xF0) | code);
+    return length;
+}
+
+/// Raise the last character that can be, dropping those behind it. A raised one may be longer.
+static bool raise_text(char *room, size_t *length, size_t bytes_max) {
+    while (*length > 0) {
+        size_t start = *length - 1;
+        while (start > 0 && is_tail(room[start])) start--;
+        uint32_t code = decode_character(room + start, *length - start) + 1;
+        if (code == 0xD800) code = 0xE000;
+        char encoded[4];
+        const size_t bytes = code <= 0x10FFFF ? encode_character(code, encoded) : SIZE_MAX;
+        if (bytes <= bytes_max - start) {
+            memcpy(room + start, encoded, bytes);
+            *length = start + bytes;
+            return true;
+        }
+        *length = start;
+    }
+    return false;
+}
+
+static bool raise_bytes(char *room, size_t *length) {
+    while (*length > 0) {
+        if ((uint8_t)room[*length - 1] != 0xFF) {
+            room[*length - 1]++;
+            return true;
+        }
+        (*length)--;
+    }
+    return false;
+}
+
+bool pq_bound_cut(bool is_text, bool is_upper, struct pq_text bound, size_t bytes_max,
+                  size_t characters_max, char *room, struct pq_text *cut, bool *is_exact) {
+    size_t length = is_text ? prefix_length(bound, bytes_max, characters_max)
+                            : (bound.length < bytes_max ? bound.length : bytes_max);
+    *is_exact = length == bound.length;
+    if (length > 0) memcpy(room, bound.data, length);
+    if (!*is_exact && is_upper &&
+        !(is_text ? raise_text(room, &length, bytes_max) : raise_bytes(room, &length))) {
+        return false;
+    }
+    *cut = (struct pq_text){room, length};
+    return true;
+}

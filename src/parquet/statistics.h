@@ -1,0 +1,39 @@
+/// parquet/statistics.h: the bounds of a page's values, and what of them may be written.
+///
+/// Bounds are PLAIN values without length prefix. NaN never becomes a bound, a zero lower bound of
+/// floats is written as -0 and an upper one as +0. Long texts are cut: a lower bound to a prefix,
+/// an upper one to a prefix whose last character is then raised.
+#ifndef PQ_PARQUET_STATISTICS_H
+#define PQ_PARQUET_STATISTICS_H
+
+#include "base/arena.h"
+#include "parquet/schema.h"
+
+enum { PQ_BOUND_BYTES_MAX = 64 };
+
+struct pq_value_bounds {
+    bool has_bounds;
+    struct pq_text min, max;
+    uint8_t room[2][16];  // min and max of fixed-width values, so do not copy the struct
+    uint64_t nan_count;
+};
+
+/// Bounds of `count` PLAIN values: fixed-width ones, or length-prefixed byte arrays. Booleans are a
+/// byte each here. Texts are views into `plain`.
+void pq_bounds_of_plain(const struct pq_leaf *leaf, const uint8_t *plain, size_t count,
+                        struct pq_value_bounds *bounds);
+
+/// Widen the bounds (zeroed at first) by one value: PLAIN without prefix. Texts are kept as views.
+void pq_bounds_add(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
+                   struct pq_text value);
+
+/// Order of two bounds of this leaf: <0, 0, >0.
+int pq_bounds_compare(const struct pq_leaf *leaf, struct pq_text a, struct pq_text b);
+
+/// Cut a bound of a byte array to at most `bytes_max` bytes and `characters_max` characters
+/// (SIZE_MAX: as many as there are); `room` holds `bytes_max`. False when no upper bound that short
+/// exists. `*is_exact` tells that nothing was cut.
+bool pq_bound_cut(bool is_text, bool is_upper, struct pq_text bound, size_t bytes_max,
+                  size_t characters_max, char *room, struct pq_text *cut, bool *is_exact);
+
+#endif

@@ -1,0 +1,88 @@
+#include "type/problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fail.h"
+
+enum { message_bytes_max = 512 };
+
+void pq_problems_init(struct pq_problems *problems, struct pq_arena *arena) {
+    *problems = (struct pq_problems){.arena = arena};
+}
+
+/// The list grows by doubling inside the arena; NULL when it is full or memory is out.
+static struct pq_problem *add_item(struct pq_problems *problems) {
+    if (problems->count == PQ_PROBLEMS_MAX) return NULL;
+    const size_t count = problems->count;
+    if (count == 0 || (count >= 4 && (count & (count - 1)) == 0)) {
+        const size_t capacity = count == 0 ? 4 : count * 2;
+        struct pq_problem *items =
+            pq_arena_alloc(problems->arena, capacity * sizeof *problems->items);
+        if (items == NULL) return NULL;
+        if (count > 0) memcpy(items, problems->items, count * sizeof *items);
+        problems->items = items;
+    }
+    return &problems->items[problems->count];
+}
+
+__attribute__((format(printf, 4, 0))) static void add(struct pq_problems *problems,
+                                                      struct pq_problem problem,
+                                                      const char *remedy, const char *format,
+                                                      va_list args) {
+    problems->errors += !problem.warning;
+    problems->warnings += problem.warning;
+    struct pq_problem *item = add_item(problems);
+    if (item == NULL) return;
+    char message[message_bytes_max];
+    vsnprintf(message, sizeof message, format, args);
+    problem.path = pq_arena_copy(problems->arena, problem.path);
+    problem.message = pq_arena_copy(problems->arena, pq_text_of(message));
+    problem.remedy = pq_arena_copy(problems->arena, pq_text_of(remedy == NULL ? "" : remedy));
+    if (problem.path.data == NULL || problem.message.data == NULL || problem.remedy.data == NULL) {
+        return;
+    }
+    *item = problem;
+    problems->count++;
+}
+
+void pq_problem_add(struct pq_problems *problems, const char *code, struct pq_problem_at at,
+                    const char *remedy, const char *format, ...) {
+    const struct pq_problem problem = {
+        .code = code, .path = at.path, .line = at.line, .column = at.column};
+    va_list args;
+    va_start(args, format);
+    add(problems, problem, remedy, format, args);
+    va_end(args);
+}
+
+void pq_problem_warn(struct pq_problems *problems, const char *code, struct pq_problem_at at,
+                     const char *remedy, const char *format, ...) {
+    const struct pq_problem problem = {
+        .code = code, .path = at.path, .line = at.line, .column = at.column, .warning = true};
+    va_list args;
+    va_start(args, format);
+    add(problems, problem, remedy, format, args);
+    va_end(args);
+}
+
+pqdb_code pq_problems_code(const struct pq_problems *problems, pqdb_error *err) {
+    if (problems->errors == 0) return PQDB_OK;
+    const struct pq_problem *first = NULL;
+    for (size_t i = 0; i < problems->count && first == NULL; i++) {
+        if (!problems->items[i].warning) first = &problems->items[i];
+    }
+    if (first == NULL) {
+        return pq_fail(err, PQDB_INVALID, "%zu mistakes, without room to describe them",
+                       problems->errors);
+    }
+    char more[48] = "";
+    if (problems->errors > 1) {
+        snprintf(more, sizeof more, " (and %zu more)", problems->errors - 1);
+    }
+    pq_fail(err, PQDB_INVALID, "line %zu: %s: %s%s", first->line, first->code, first->message.data,
+            more);
+    if (err != NULL) snprintf(err->subject, sizeof err->subject, "%s", first->path.data);
+    return PQDB_INVALID;
+}
