@@ -364,6 +364,13 @@ struct pq_text pq_json_text(const struct pq_json *value) {
     return (struct pq_text){val->uni.str, (size_t)(val->tag >> YYJSON_TAG_BIT)};
 }
 
+bool pq_json_number_real(const struct pq_json *number, double *real) {
+    yyjson_val val = {0};
+    if (yyjson_read_number(pq_json_text(number).data, &val, 0, NULL, NULL) == NULL) return false;
+    *real = unsafe_yyjson_get_num(&val);
+    return true;
+}
+
 size_t pq_json_count(const struct pq_json *container) {
     return (size_t)(value_of(container)->tag >> YYJSON_TAG_BIT);
 }

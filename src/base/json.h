@@ -58,6 +58,8 @@ bool pq_json_bool(const struct pq_json *value);
 int64_t pq_json_int(const struct pq_json *value);
 double pq_json_real(const struct pq_json *value);
 struct pq_text pq_json_text(const struct pq_json *value);  // TEXT or NUMBER; NUL-terminated
+/// The nearest double of a NUMBER; false when it is beyond all doubles.
+bool pq_json_number_real(const struct pq_json *number, double *real);
 
 /// Elements of a list, or keys of an object.
 size_t pq_json_count(const struct pq_json *container);

@@ -85,7 +85,8 @@ size_t pq_row_reader_count(const struct pq_row_reader *reader);
 bool pq_row_reader_is_full(const struct pq_row_reader *reader);
 
 /// Hand over the batch (perhaps empty) and begin the next; items and lines are counted on.
-pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_row_batch *rows, pqdb_error *err);
+pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_row_batch *rows,
+                             pqdb_error *err);
 
 /// Forget batch and unfinished input; items and lines are counted from the start again.
 void pq_row_reader_restart(struct pq_row_reader *reader);

@@ -1,0 +1,341 @@
+/// Reading variants. Everything but pq_variant_check trusts the bytes, which were checked at the
+/// door or written by us; so that a slip there is a crash in a test and not a wrong answer, slow
+/// checks look again.
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/fail.h"
+#include "variant/names_internal.h"
+
+/// How many bytes follow a primitive's header byte, for those of fixed size.
+static const uint8_t primitive_bytes[PRIMITIVE_COUNT] = {
+    [PRIMITIVE_INT8] = 1,          [PRIMITIVE_INT16] = 2,
+    [PRIMITIVE_INT32] = 4,         [PRIMITIVE_INT64] = 8,
+    [PRIMITIVE_DOUBLE] = 8,        [PRIMITIVE_DECIMAL4] = 5,
+    [PRIMITIVE_DECIMAL8] = 9,      [PRIMITIVE_DECIMAL16] = 17,
+    [PRIMITIVE_DATE] = 4,          [PRIMITIVE_TIMESTAMP] = 8,
+    [PRIMITIVE_TIMESTAMP_NTZ] = 8, [PRIMITIVE_FLOAT] = 4,
+    [PRIMITIVE_BINARY] = 4,        [PRIMITIVE_TEXT] = 4,
+    [PRIMITIVE_TIME] = 8,          [PRIMITIVE_TIMESTAMP_NANOS] = 8,
+    [PRIMITIVE_TIMESTAMP_NTZ_NANOS] = 8, [PRIMITIVE_UUID] = 16,
+};
+
+/// An object or array, taken apart.
+struct container {
+    unsigned id_width;  // 0: an array
+    unsigned offset_width;
+    uint32_t count;
+    const uint8_t *ids;
+    const uint8_t *offsets;  // count + 1
+    const uint8_t *values;
+};
+
+static struct container open_container(const uint8_t *bytes) {
+    struct container container;
+    const unsigned header = bytes[0] >> 2;
+    const bool is_object = (bytes[0] & 3) == BASIC_OBJECT;
+    const bool large = is_object ? header >> 4 & 1 : header >> 2 & 1;
+    container.offset_width = (header & 3) + 1;
+    container.id_width = is_object ? (header >> 2 & 3) + 1 : 0;
+    container.count = large ? pq_load_u32(bytes + 1) : bytes[1];
+    container.ids = bytes + (large ? 5 : 2);
+    container.offsets = container.ids + (size_t)container.count * container.id_width;
+    container.values = container.offsets + ((size_t)container.count + 1) * container.offset_width;
+    return container;
+}
+
+static uint32_t offset_of(const struct container *container, size_t k) {
+    return pq_load_width(container->offsets + k * container->offset_width,
+                         container->offset_width);
+}
+
+static uint32_t id_of(const struct container *container, size_t k) {
+    return pq_load_width(container->ids + k * container->id_width, container->id_width);
+}
+
+static size_t size_of(const uint8_t *bytes) {
+    const unsigned header = bytes[0] >> 2;
+    switch (bytes[0] & 3) {
+    case BASIC_SHORT_TEXT: return 1 + header;
+    case BASIC_PRIMITIVE:
+        if (header == PRIMITIVE_TEXT || header == PRIMITIVE_BINARY) {
+            return 5 + (size_t)pq_load_u32(bytes + 1);
+        }
+        return 1 + (size_t)primitive_bytes[header];
+    default: {
+        const struct container container = open_container(bytes);
+        return (size_t)(container.values - bytes) + offset_of(&container, container.count);
+    }
+    }
+}
+
+// ---- check -------------------------------------------------------------------------------------
+
+static pqdb_code corrupt(pqdb_error *err, const char *what) {
+    return pq_fail(err, PQDB_CORRUPT, "variant: %s", what);
+}
+
+/// The bytes at hand: a value must end at or before `end`.
+struct region {
+    const uint8_t *at, *end;
+};
+
+static size_t left(struct region region) { return (size_t)(region.end - region.at); }
+
+/// Take the container apart only as far as bytes reach.
+static pqdb_code check_header(struct region region, struct container *container,
+                              pqdb_error *err) {
+    const unsigned header = region.at[0] >> 2;
+    const bool is_object = (region.at[0] & 3) == BASIC_OBJECT;
+    if (is_object ? header >> 5 : header >> 3) return corrupt(err, "unknown bits in a header");
+    const bool large = is_object ? header >> 4 & 1 : header >> 2 & 1;
+    if (left(region) < (large ? 5u : 2u)) return corrupt(err, "a cut container");
+    const size_t count = large ? pq_load_u32(region.at + 1) : region.at[1];
+    const size_t id_width = is_object ? (header >> 2 & 3) + 1 : 0, offset_width = (header & 3) + 1;
+    const size_t room = left(region) - (large ? 5 : 2);
+    if (room < offset_width || count > (room - offset_width) / (id_width + offset_width)) {
+        return corrupt(err, "a container with more values than bytes");
+    }
+    *container = open_container(region.at);
+    const size_t values = (size_t)(region.end - container->values);
+    if (offset_of(container, container->count) > values) {
+        return corrupt(err, "a container ends behind its bytes");
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code check_scalar(struct region region, size_t *size, pqdb_error *err) {
+    const unsigned header = region.at[0] >> 2;
+    struct pq_text text = {(const char *)region.at + 1, header};
+    if ((region.at[0] & 3) == BASIC_PRIMITIVE) {
+        if (header >= PRIMITIVE_COUNT) return corrupt(err, "an unknown primitive type");
+        if (left(region) < 1 + (size_t)primitive_bytes[header]) {
+            return corrupt(err, "a cut primitive");
+        }
+        *size = size_of(region.at);
+        if (header >= PRIMITIVE_DECIMAL4 && header <= PRIMITIVE_DECIMAL16 && region.at[1] > 38) {
+            return corrupt(err, "a decimal with a scale above 38");
+        }
+        if (header != PRIMITIVE_TEXT && header != PRIMITIVE_BINARY) return PQDB_OK;
+        if (*size > left(region)) return corrupt(err, "a cut text or binary");
+        text = (struct pq_text){(const char *)region.at + 5, *size - 5};
+        if (header == PRIMITIVE_BINARY) return PQDB_OK;
+    } else {
+        *size = 1 + (size_t)header;
+        if (*size > left(region)) return corrupt(err, "a cut text");
+    }
+    return pq_text_is_utf8(text) ? PQDB_OK : corrupt(err, "text that is not UTF-8");
+}
+
+static pqdb_code check_names(const struct container *container,
+                             const struct pq_variant_names *names, pqdb_error *err) {
+    const uint32_t name_count = names == NULL ? 0 : pq_variant_names_count(names);
+    struct pq_text before = {0};
+    for (uint32_t k = 0; k < container->count; k++) {
+        const uint32_t id = id_of(container, k);
+        if (id >= name_count) return corrupt(err, "a field without a name");
+        const struct pq_text name = pq_names_text(names, id);
+        if (k > 0 && pq_text_compare(before, name) >= 0) {
+            return corrupt(err, "fields that are not in the order of their names");
+        }
+        before = name;
+    }
+    return PQDB_OK;
+}
+
+/// Values may stand in any order, but not on one another: then the work is bounded by the bytes.
+static pqdb_code check_value(struct region region, const struct pq_variant_names *names, int depth,
+                             size_t *size, pqdb_error *err) {
+    if (depth > PQ_VARIANT_DEPTH_MAX) return corrupt(err, "nested too deeply");
+    if (left(region) == 0) return corrupt(err, "a value without bytes");
+    const unsigned basic = region.at[0] & 3;
+    if (basic == BASIC_PRIMITIVE || basic == BASIC_SHORT_TEXT) {
+        return check_scalar(region, size, err);
+    }
+    struct container container;
+    PQ_TRY(check_header(region, &container, err));
+    if (container.id_width > 0) PQ_TRY(check_names(&container, names, err));
+    const uint32_t total = offset_of(&container, container.count);
+    size_t used = 0;
+    for (uint32_t k = 0; k < container.count; k++) {
+        const uint32_t offset = offset_of(&container, k);
+        if (offset >= total) return corrupt(err, "a value outside its container");
+        const struct region inner = {container.values + offset, container.values + total};
+        size_t inner_size;
+        PQ_TRY(check_value(inner, names, depth + 1, &inner_size, err));
+        used += inner_size;
+        if (used > total) return corrupt(err, "values that overlap");
+    }
+    *size = (size_t)(container.values - region.at) + total;
+    return PQDB_OK;
+}
+
+pqdb_code pq_variant_check(const struct pq_variant *variant, pqdb_error *err) {
+    const struct region region = {variant->bytes, variant->bytes + variant->length};
+    size_t size;
+    PQ_TRY(check_value(region, variant->names, 1, &size, err));
+    return size == variant->length ? PQDB_OK : corrupt(err, "bytes behind the value");
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+static struct pq_value decimal_value(const uint8_t *at, size_t width) {
+    struct pq_value value = {.kind = PQ_DECIMAL, .scale = at[0]};
+    if (width == 4) {
+        value.as.decimal = (int32_t)pq_load_u32(at + 1);
+    } else if (width == 8) {
+        value.as.decimal = (int64_t)pq_load_u64(at + 1);
+    } else {
+        memcpy(&value.as.decimal, at + 1, 16);
+    }
+    return value;
+}
+
+static struct pq_value integer_value(enum pq_kind kind, int64_t integer) {
+    return (struct pq_value){.kind = kind, .as.integer = integer};
+}
+
+/// Nanoseconds to microseconds, towards minus infinity.
+static int64_t microseconds(int64_t nanoseconds) {
+    return nanoseconds / 1000 - (nanoseconds % 1000 < 0);
+}
+
+struct pq_value pq_variant_unwrap(const struct pq_variant *variant) {
+    const uint8_t *at = variant->bytes + 1;
+    const unsigned basic = variant->bytes[0] & 3, header = variant->bytes[0] >> 2;
+    struct pq_value value = {.kind = PQ_VARIANT, .as.variant = *variant};
+    if (basic == BASIC_SHORT_TEXT) {
+        value.kind = PQ_TEXT;
+        value.as.text = (struct pq_text){(const char *)at, header};
+        return value;
+    }
+    if (basic != BASIC_PRIMITIVE) return value;
+    switch (header) {
+    case PRIMITIVE_TRUE:
+    case PRIMITIVE_FALSE:
+        return (struct pq_value){.kind = PQ_BOOL, .as.boolean = header == PRIMITIVE_TRUE};
+    case PRIMITIVE_INT8: return integer_value(PQ_INT64, (int8_t)at[0]);
+    case PRIMITIVE_INT16: return integer_value(PQ_INT64, (int16_t)pq_load_u16(at));
+    case PRIMITIVE_INT32: return integer_value(PQ_INT64, (int32_t)pq_load_u32(at));
+    case PRIMITIVE_INT64: return integer_value(PQ_INT64, (int64_t)pq_load_u64(at));
+    case PRIMITIVE_DOUBLE:
+        value.kind = PQ_FLOAT64;
+        memcpy(&value.as.real, at, 8);
+        return value;
+    case PRIMITIVE_FLOAT: {
+        float narrow;
+        memcpy(&narrow, at, 4);
+        return (struct pq_value){.kind = PQ_FLOAT32, .as.real = (double)narrow};
+    }
+    case PRIMITIVE_DECIMAL4: return decimal_value(at, 4);
+    case PRIMITIVE_DECIMAL8: return decimal_value(at, 8);
+    case PRIMITIVE_DECIMAL16: return decimal_value(at, 16);
+    case PRIMITIVE_DATE: return integer_value(PQ_DATE, (int32_t)pq_load_u32(at));
+    case PRIMITIVE_TIME: return integer_value(PQ_TIME, (int64_t)pq_load_u64(at));
+    case PRIMITIVE_TIMESTAMP:
+    case PRIMITIVE_TIMESTAMP_NTZ: return integer_value(PQ_TIMESTAMP, (int64_t)pq_load_u64(at));
+    case PRIMITIVE_TIMESTAMP_NANOS:
+    case PRIMITIVE_TIMESTAMP_NTZ_NANOS:
+        return integer_value(PQ_TIMESTAMP, microseconds((int64_t)pq_load_u64(at)));
+    case PRIMITIVE_TEXT:
+    case PRIMITIVE_BINARY:
+        value.kind = header == PRIMITIVE_TEXT ? PQ_TEXT : PQ_BINARY;
+        value.as.text = (struct pq_text){(const char *)at + 4, pq_load_u32(at)};
+        return value;
+    case PRIMITIVE_UUID:
+        value.kind = PQ_BINARY;
+        value.as.text = (struct pq_text){(const char *)at, 16};
+        return value;
+    default: return (struct pq_value){.kind = PQ_NULL};
+    }
+}
+
+enum pq_variant_shape pq_variant_shape(const struct pq_variant *variant) {
+    const unsigned basic = variant->bytes[0] & 3;
+    if (basic == BASIC_OBJECT) return PQ_VARIANT_OBJECT;
+    return basic == BASIC_ARRAY ? PQ_VARIANT_ARRAY : PQ_VARIANT_SCALAR;
+}
+
+size_t pq_variant_count(const struct pq_variant *variant) {
+    pq_assert(pq_variant_shape(variant) != PQ_VARIANT_SCALAR);
+    return open_container(variant->bytes).count;
+}
+
+static struct pq_variant value_at(const struct pq_variant *variant,
+                                  const struct container *container, size_t k) {
+    const uint8_t *bytes = container->values + offset_of(container, k);
+    const struct pq_variant value = {
+        .bytes = bytes, .length = size_of(bytes), .names = variant->names};
+    pq_assert_slow(value.bytes + value.length <= variant->bytes + variant->length);
+    return value;
+}
+
+struct pq_variant pq_variant_at(const struct pq_variant *variant, size_t k, struct pq_text *name) {
+    pq_assert(pq_variant_shape(variant) != PQ_VARIANT_SCALAR);
+    const struct container container = open_container(variant->bytes);
+    pq_assert(k < container.count);
+    if (container.id_width > 0 && name != NULL) {
+        *name = pq_names_text(variant->names, id_of(&container, k));
+    }
+    return value_at(variant, &container, k);
+}
+
+void pq_variant_path_resolve(const struct pq_variant_names *names,
+                             const struct pq_variant_step *steps, size_t count, uint32_t *ids) {
+    for (size_t i = 0; i < count; i++) ids[i] = pq_variant_names_find(names, steps[i].name);
+}
+
+/// Which field has the id, or -1. One-byte ids, nearly all of them, are a search for a byte.
+static int64_t find_id(const struct container *container, uint32_t id) {
+    if (container->id_width == 1) {
+        if (id > UINT8_MAX) return -1;
+        const uint8_t *found = memchr(container->ids, (int)id, container->count);
+        return found == NULL ? -1 : found - container->ids;
+    }
+    for (uint32_t k = 0; k < container->count; k++) {
+        if (id_of(container, k) == id) return k;
+    }
+    return -1;
+}
+
+static int64_t find_name(const struct container *container, const struct pq_variant_names *names,
+                         struct pq_text name) {
+    for (uint32_t k = 0; k < container->count; k++) {
+        if (pq_text_equal(pq_names_text(names, id_of(container, k)), name)) return k;
+    }
+    return -1;
+}
+
+struct pq_value pq_variant_path(const struct pq_variant *variant,
+                                const struct pq_variant_step *steps, const uint32_t *ids,
+                                size_t count) {
+    struct pq_variant at = *variant;
+    for (size_t i = 0; i < count; i++) {
+        if (pq_variant_shape(&at) == PQ_VARIANT_SCALAR) return (struct pq_value){.kind = PQ_NULL};
+        const struct container container = open_container(at.bytes);
+        int64_t k = steps[i].index;
+        if (container.id_width > 0 && at.names->has_repeated) {
+            k = find_name(&container, at.names, steps[i].name);
+        } else if (container.id_width > 0) {
+            k = ids[i] == UINT32_MAX ? -1 : find_id(&container, ids[i]);
+        }
+        if (k < 0 || k >= (int64_t)container.count) return (struct pq_value){.kind = PQ_NULL};
+        at = value_at(&at, &container, (size_t)k);
+    }
+    return pq_variant_unwrap(&at);
+}
+
+pqdb_code pq_variant_of_row(struct pq_text bytes, uint8_t mark,
+                            const struct pq_variant_names *names, struct pq_arena *arena,
+                            struct pq_variant *variant, pqdb_error *err) {
+    enum { own_names = 2 };  // PQ_ROW_OWN_NAMES of batch/column.h, a room above
+    const uint8_t *at = (const uint8_t *)bytes.data;
+    if (mark != own_names) {
+        *variant = (struct pq_variant){.bytes = at, .length = bytes.length, .names = names};
+        return PQDB_OK;
+    }
+    struct pq_variant_names *own;
+    size_t used;
+    PQ_TRY(pq_variant_names_from_metadata(at, bytes.length, &arena->alloc, &own, &used, err));
+    *variant = (struct pq_variant){.bytes = at + used, .length = bytes.length - used, .names = own};
+    return PQDB_OK;
+}

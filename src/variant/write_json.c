@@ -1,0 +1,88 @@
+#include <stdio.h>
+
+#include "base/base64.h"
+#include "base/check.h"
+#include "base/fail.h"
+#include "type/decimal.h"
+#include "type/timestamp.h"
+#include "variant/names_internal.h"
+
+static pqdb_code write_uuid(struct pq_text bytes, struct pq_bytes *out, pqdb_error *err) {
+    PQ_TRY(pq_bytes_append_byte(out, '"', err));
+    for (size_t i = 0; i < bytes.length; i++) {
+        const unsigned byte = (uint8_t)bytes.data[i];
+        const bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+        PQ_TRY(pq_bytes_printf(out, err, "%s%02x", dash ? "-" : "", byte));
+    }
+    return pq_bytes_append_byte(out, '"', err);
+}
+
+static pqdb_code write_binary(struct pq_text bytes, struct pq_bytes *out, pqdb_error *err) {
+    PQ_TRY(pq_bytes_append_byte(out, '"', err));
+    PQ_TRY(pq_base64_write(out, bytes, err));
+    return pq_bytes_append_byte(out, '"', err);
+}
+
+static pqdb_code write_time(const struct pq_value *value, struct pq_bytes *out, pqdb_error *err) {
+    char text[PQ_TIME_TEXT_MAX];
+    if (value->kind == PQ_DATE) {
+        pq_date_format(value->as.integer, text);
+    } else if (value->kind == PQ_TIME) {
+        pq_time_format(value->as.integer, text);
+    } else {
+        pq_timestamp_format(value->as.integer, text);
+    }
+    return pq_bytes_printf(out, err, "\"%s\"", text);
+}
+
+static pqdb_code write_integer(int64_t integer, struct pq_bytes *out, pqdb_error *err) {
+    char digits[24];
+    const int length = snprintf(digits, sizeof digits, "%lld", (long long)integer);
+    return pq_bytes_append(out, digits, (size_t)length, err);
+}
+
+static pqdb_code write_scalar(const struct pq_variant *variant, struct pq_bytes *out,
+                              pqdb_error *err) {
+    const struct pq_value value = pq_variant_unwrap(variant);
+    switch (value.kind) {
+    case PQ_NULL: return pq_bytes_append(out, "null", 4, err);
+    case PQ_BOOL:
+        return value.as.boolean ? pq_bytes_append(out, "true", 4, err)
+                                : pq_bytes_append(out, "false", 5, err);
+    case PQ_INT64: return write_integer(value.as.integer, out, err);
+    case PQ_FLOAT32:
+    case PQ_FLOAT64: return pq_json_write_real(out, value.as.real, err);
+    case PQ_DECIMAL: {
+        char digits[PQ_DECIMAL_TEXT_MAX];
+        const struct pq_decimal decimal = {.units = value.as.decimal, .scale = value.scale};
+        const size_t length = pq_decimal_format(decimal, digits);
+        return pq_bytes_append(out, digits, length, err);
+    }
+    case PQ_TEXT: return pq_json_write_text(out, value.as.text, err);
+    case PQ_BINARY:
+        if (variant->bytes[0] == (BASIC_PRIMITIVE | PRIMITIVE_UUID << 2)) {
+            return write_uuid(value.as.text, out, err);
+        }
+        return write_binary(value.as.text, out, err);
+    default: return write_time(&value, out, err);
+    }
+}
+
+pqdb_code pq_variant_write_json(const struct pq_variant *variant, struct pq_bytes *out,
+                                pqdb_error *err) {
+    const enum pq_variant_shape shape = pq_variant_shape(variant);
+    if (shape == PQ_VARIANT_SCALAR) return write_scalar(variant, out, err);
+    const size_t count = pq_variant_count(variant);
+    PQ_TRY(pq_bytes_append_byte(out, shape == PQ_VARIANT_OBJECT ? '{' : '[', err));
+    for (size_t k = 0; k < count; k++) {
+        struct pq_text name;
+        const struct pq_variant value = pq_variant_at(variant, k, &name);
+        if (k > 0) PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        if (shape == PQ_VARIANT_OBJECT) {
+            PQ_TRY(pq_json_write_text(out, name, err));
+            PQ_TRY(pq_bytes_append_byte(out, ':', err));
+        }
+        PQ_TRY(pq_variant_write_json(&value, out, err));
+    }
+    return pq_bytes_append_byte(out, shape == PQ_VARIANT_OBJECT ? '}' : ']', err);
+}
