@@ -395,6 +395,15 @@ const struct pq_json *pq_json_find(const struct pq_json *object, const char *key
     return NULL;
 }
 
+bool pq_json_read_real(struct pq_text number, double *real) {
+    yyjson_val value;
+    const yyjson_read_flag flags = YYJSON_READ_ALLOW_EXT_NUMBER | YYJSON_READ_ALLOW_INF_AND_NAN;
+    const char *end = yyjson_read_number(number.data, &value, flags, NULL, NULL);
+    if (end != number.data + number.length) return false;
+    *real = unsafe_yyjson_get_num(&value);
+    return true;
+}
+
 void pq_json_real_digits(double value, char out[PQ_JSON_REAL_TEXT_MAX]) {
     yyjson_val number = {0};
     unsafe_yyjson_set_real(&number, value);

@@ -61,6 +61,9 @@ struct pq_text pq_json_text(const struct pq_json *value);  // TEXT or NUMBER; NU
 /// The nearest double of a NUMBER; false when it is beyond all doubles.
 bool pq_json_number_real(const struct pq_json *number, double *real);
 
+/// The double nearest to a NUMBER's text; infinite beyond double. False when it is no number.
+bool pq_json_read_real(struct pq_text number, double *real);
+
 /// Elements of a list, or keys of an object.
 size_t pq_json_count(const struct pq_json *container);
 const struct pq_json *pq_json_first(const struct pq_json *container);  // undefined when count is 0

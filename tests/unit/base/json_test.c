@@ -138,6 +138,28 @@ static void doubles_read_back_the_same(void) {
     }
 }
 
+static void number_texts_read_as_the_nearest_double(void) {
+    static const struct {
+        const char *text;
+        double real;
+    } numbers[] = {{"0.1", 0.1},
+                   {"1e400", (double)INFINITY},
+                   {"-1e400", -(double)INFINITY},
+                   {"5e-324", 5e-324},
+                   {"123456789012345678901234567890", 123456789012345678901234567890.0},
+                   {".5", 0.5},
+                   {"+7", 7},
+                   {"18446744073709551615", 18446744073709551615.0},
+                   {"-3", -3},
+                   {"1e-400", 0}};
+    double real = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        CHECK(pq_json_read_real(pq_text_of(numbers[i].text), &real) && real == numbers[i].real,
+              "%s gave %g", numbers[i].text, real);
+    }
+    CHECK(!pq_json_read_real(PQ_TEXT("1x"), &real) && !pq_json_read_real(PQ_TEXT(""), &real), "1x");
+}
+
 static void expect_written(const char *text, unsigned flags, const char *expected) {
     struct pq_json_document *document;
     pqdb_error err;
@@ -291,6 +313,7 @@ int main(void) {
     RUN(texts_parse_as_the_table_says);
     RUN(doubles_print_as_javascript_prints_them);
     RUN(doubles_read_back_the_same);
+    RUN(number_texts_read_as_the_nearest_double);
     RUN(values_are_written_compactly_with_their_numbers_as_they_were);
     RUN(every_byte_is_escaped_where_it_must_be);
     RUN(ten_thousand_brackets_are_only_a_long_text);
