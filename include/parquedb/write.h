@@ -52,8 +52,9 @@ PQDB_API pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *
                                size_t length, const pqdb_write_options *options,
                                pqdb_written *written, pqdb_error *err);
 
-/// Many events from a byte stream: JSON objects, lists of them, or NDJSON, plain, gzip or zstd,
-/// committed every PQDB_INGEST_ROWS rows while the caller goes on feeding.
+/// Many events from a byte stream: JSON objects, lists of them, or NDJSON, committed every
+/// PQDB_INGEST_ROWS rows while the caller goes on feeding. A worker thread commits one batch while
+/// the next is parsed.
 typedef struct pqdb_ingest pqdb_ingest;
 
 enum { PQDB_INGEST_ROWS = 10000 };
@@ -63,8 +64,16 @@ enum { PQDB_INGEST_ROWS = 10000 };
 PQDB_API pqdb_code pqdb_ingest_open(pqdb_db *db, const char *target,
                                     const pqdb_write_options *options, pqdb_ingest **ingest,
                                     pqdb_error *err);
-/// Bytes as they come, cut anywhere. After an error only pqdb_ingest_close is allowed.
+/// Plain bytes as they come, cut anywhere. After an error only pqdb_ingest_close is allowed.
 PQDB_API pqdb_code pqdb_ingest_feed(pqdb_ingest *ingest, const char *bytes, size_t length,
+                                    pqdb_error *err);
+
+/// Puts up to `capacity` bytes into `out`; `*length` 0 is the end.
+typedef pqdb_code (*pqdb_read)(void *ctx, void *out, size_t capacity, size_t *length,
+                               pqdb_error *err);
+/// A whole stream: plain, gzip or zstd, told by its first bytes. PQDB_CORRUPT when it is damaged or
+/// cut off; what was committed before stays.
+PQDB_API pqdb_code pqdb_ingest_from(pqdb_ingest *ingest, pqdb_read read, void *ctx,
                                     pqdb_error *err);
 /// Commit what is left. `written` counts the whole run; its version is the last commit's.
 PQDB_API pqdb_code pqdb_ingest_finish(pqdb_ingest *ingest, pqdb_written *written, pqdb_error *err);

@@ -42,6 +42,19 @@ void pq_hold_unref(struct pq_hold *hold) {
     }
 }
 
+bool pq_hold_is_alone(const struct pq_hold *hold) {
+    return atomic_load_explicit(&hold->references, memory_order_acquire) == 1;
+}
+
+void pq_hold_reset(struct pq_hold *hold) {
+    for (struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
+        if (link->dictionary != NULL) pq_dictionary_unref(link->dictionary);
+        pq_hold_unref(link->hold);
+    }
+    hold->links = NULL;
+    pq_arena_reset(&hold->arena);
+}
+
 static pqdb_code add_link(struct pq_hold *hold, struct pq_hold_link link, pqdb_error *err) {
     struct pq_hold_link *made = pq_arena_alloc(&hold->arena, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a link between batches");
