@@ -168,23 +168,19 @@ pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap
             PQ_TRY(pq_segment_kill(swap->fresh, to, died, err));
         }
     }
-    size_t live_before = 0, live_after = 0;
+    size_t live_before = 0;
     for (size_t k = 0; k < swap->old_count; k++) {
-        const struct pq_segment *old = swap->old[k];
-        live_before += old->rows - old->dead;
-        if (old->kind == PQ_SEGMENT_CHUNK) {
-            const size_t bytes = pq_batch_bytes(&old->batch);
-            table->memory_bytes -= bytes < table->memory_bytes ? bytes : table->memory_bytes;
-        }
+        live_before += swap->old[k]->rows - swap->old[k]->dead;
     }
-    if (swap->fresh != NULL) {
-        live_after = swap->fresh->rows - swap->fresh->dead;
-        if (swap->fresh->kind == PQ_SEGMENT_CHUNK) {
-            table->memory_bytes += pq_batch_bytes(&swap->fresh->batch);
-        }
-    }
+    const size_t live_after = swap->fresh == NULL ? 0 : swap->fresh->rows - swap->fresh->dead;
     PQ_TRY(change_catalog(table, swap->old, swap->old_count, swap->fresh, err));
     table->rows = table->rows - live_before + live_after;
+    table->memory_bytes = 0;
+    for (size_t i = 0; i < table->catalog->count; i++) {
+        const struct pq_segment *segment = table->catalog->segments[i];
+        if (segment->kind != PQ_SEGMENT_CHUNK) continue;
+        table->memory_bytes += pq_batch_bytes(&segment->batch);
+    }
     return PQDB_OK;
 }
 
