@@ -1,0 +1,549 @@
+#include "query/find.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "expr/compare.h"
+#include "expr/print.h"
+#include "table/scan.h"
+#include "variant/variant.h"
+
+enum { columns_max = 4096, sort_keys_max = 16, note_bytes = 256, keep_rows_min = 8192 };
+
+struct sort_key {
+    struct pq_program *program;
+    bool descending;
+};
+
+/// Rows that matched, kept in the order of the scan until they are sorted.
+struct piece {
+    struct pq_batch rows;
+    struct pq_column keys[sort_keys_max];
+};
+
+struct row_ref {
+    uint32_t piece, row;
+};
+
+struct pq_find {
+    struct pq_find_table table;
+    const struct pq_alloc *alloc;
+    struct pq_table_snapshot *snapshot;  // referenced
+    struct pq_arena arena;        // lives as long as the answer
+    struct pq_arena rows_arena;   // pieces; in a streamed answer the current batch
+    struct pq_json_document *documents[2];
+    size_t document_count;
+    struct pq_program *filter;
+    struct sort_key keys[sort_keys_max];
+    size_t key_count;
+    bool streams;  // storage order: nothing is collected
+    struct pq_find_column *columns;
+    size_t column_count;
+    bool all_columns;  // no select: undeclared fields are printed too
+    bool *wanted;      // columns of the table that are read
+    uint64_t skip, limit, given;
+    struct pq_scan scan;
+    bool scanning;
+    struct piece *pieces;
+    size_t piece_count, piece_capacity;
+    struct row_ref *refs;
+    size_t ref_count, ref_capacity;
+    size_t next_ref;
+    struct pq_batch batch;  // of the current row
+    size_t row;
+    struct pq_column *computed;  // of program columns, for the current batch
+    uint32_t computed_piece;
+    struct pq_arena computed_arena;
+    char note[note_bytes];
+};
+
+// ---- what is asked ----------------------------------------------------------------------------------
+
+static struct pq_scope scope_of(const struct pq_find *find, struct pq_problems *problems) {
+    return (struct pq_scope){.type = find->snapshot->type, .paths = find->table.paths,
+                             .path_count = find->table.path_count, .links = find->table.links,
+                             .extra_column = find->table.extra_column,
+                             .closed = find->table.closed, .strict = find->table.strict,
+                             .owner_name = find->table.name.data, .problems = problems};
+}
+
+static void note_warnings(struct pq_find *find, const struct pq_problems *problems) {
+    for (size_t i = 0; i < problems->count && find->note[0] == '\0'; i++) {
+        if (!problems->items[i].warning) continue;
+        snprintf(find->note, sizeof find->note, "%.*s", PQ_TEXT_ARG(problems->items[i].message));
+    }
+}
+
+static pqdb_code parse_document(struct pq_find *find, struct pq_text text, const char *what,
+                                const struct pq_json **root, pqdb_error *err) {
+    struct pq_json_document *document;
+    const pqdb_code code =
+        pq_json_parse(text, PQ_JSON_5 | PQ_JSON_RAW_NUMBERS, find->alloc, &document, err);
+    if (code != PQDB_OK) return pq_fail_subject(err, code, pq_text_of(what));
+    find->documents[find->document_count++] = document;
+    *root = pq_json_root(document);
+    return PQDB_OK;
+}
+
+static pqdb_code compile_filter(struct pq_find *find, struct pq_text text, pqdb_error *err) {
+    if (text.length == 0) return PQDB_OK;
+    const struct pq_json *json;
+    PQ_TRY(parse_document(find, text, "filter", &json, err));
+    struct pq_problems problems;
+    pq_problems_init(&problems, &find->arena);
+    const struct pq_scope scope = scope_of(find, &problems);
+    const struct pq_source source = {.json = json, .path = PQ_TEXT("filter"),
+                                     .code = "INVALID_FILTER"};
+    const pqdb_code code = pq_filter_compile(&source, &scope, find->alloc, &find->filter, err);
+    note_warnings(find, &problems);
+    return code == PQDB_INVALID ? pq_problems_code(&problems, err) : code;
+}
+
+static pqdb_code compile_path(struct pq_find *find, struct pq_text path, const char *where,
+                              struct pq_program **program, pqdb_error *err) {
+    struct pq_problems problems;
+    pq_problems_init(&problems, &find->arena);
+    const struct pq_scope scope = scope_of(find, &problems);
+    const struct pq_source source = {.field = path, .path = pq_text_of(where),
+                                     .code = "INVALID_PATH"};
+    const pqdb_code code = pq_expr_compile(&source, &scope, find->alloc, program, err);
+    note_warnings(find, &problems);
+    return code == PQDB_INVALID ? pq_problems_code(&problems, err) : code;
+}
+
+static pqdb_code sort_direction(const struct pq_json *value, struct pq_text path,
+                                bool *descending, pqdb_error *err) {
+    const enum pq_json_kind kind = pq_json_kind(value);
+    if (kind == PQ_JSON_TEXT || kind == PQ_JSON_NUMBER) {
+        const struct pq_text text = pq_json_text(value);
+        *descending = pq_text_is(text, "-1") || pq_text_is(text, "desc");
+        if (*descending || pq_text_is(text, "1") || pq_text_is(text, "asc")) return PQDB_OK;
+    }
+    pq_fail(err, PQDB_INVALID, "a sort direction is 1, -1, 'asc' or 'desc'");
+    return pq_fail_subject(err, PQDB_INVALID, path);
+}
+
+static pqdb_code compile_sort(struct pq_find *find, struct pq_text text, pqdb_error *err) {
+    find->streams = pq_text_is(text, "none");
+    if (text.length == 0 || find->streams) return PQDB_OK;
+    const struct pq_json *json;
+    PQ_TRY(parse_document(find, text, "sort", &json, err));
+    if (pq_json_kind(json) != PQ_JSON_OBJECT) {
+        pq_fail(err, PQDB_INVALID, "a sort is an object like { total: -1, name: 1 }");
+        return pq_fail_subject(err, PQDB_INVALID, PQ_TEXT("sort"));
+    }
+    const size_t count = pq_json_count(json);
+    if (count > sort_keys_max) return pq_fail(err, PQDB_LIMIT, "at most 16 sort keys");
+    const struct pq_json *key = count == 0 ? NULL : pq_json_first(json);
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_json *value = pq_json_next(key);
+        struct sort_key *made = &find->keys[i];
+        PQ_TRY(sort_direction(value, pq_json_text(key), &made->descending, err));
+        PQ_TRY(compile_path(find, pq_json_text(key), "sort", &made->program, err));
+        find->key_count++;
+        key = pq_json_next(value);
+    }
+    return PQDB_OK;
+}
+
+// ---- columns ----------------------------------------------------------------------------------------
+
+static bool is_hidden(struct pq_text name) {
+    return pq_text_is(name, "$seq") || pq_text_is(name, "$index") || pq_text_is(name, "_extra");
+}
+
+static void add_column(struct pq_find *find, uint32_t column) {
+    const struct pq_field *field = &find->snapshot->type->fields[column];
+    find->columns[find->column_count++] =
+        (struct pq_find_column){.name = field->name, .type = field->type, .column = column};
+    find->wanted[column] = true;
+}
+
+/// A collection's own system columns: those between `$seq` and the declared ones.
+static bool is_system(const struct pq_find *find, struct pq_text name) {
+    return !find->table.closed &&
+           (pq_text_is(name, "createdAt") || pq_text_is(name, "updatedAt") ||
+            pq_text_is(name, "version"));
+}
+
+static void choose_all(struct pq_find *find, bool system_columns) {
+    const struct pq_type *type = find->snapshot->type;
+    find->all_columns = true;
+    add_column(find, 0);
+    for (uint32_t k = 1; k < type->field_count; k++) {
+        const struct pq_text name = type->fields[k].name;
+        if (is_hidden(name) || is_system(find, name)) continue;
+        if (pq_text_is(name, "$type") && !find->table.closed && !system_columns) continue;
+        add_column(find, k);
+    }
+    for (uint32_t k = 1; k < type->field_count && system_columns; k++) {
+        if (is_system(find, type->fields[k].name)) add_column(find, k);
+    }
+    if (find->table.extra_column >= 0) find->wanted[find->table.extra_column] = true;
+}
+
+static struct pq_text trimmed(struct pq_text text) {
+    while (text.length > 0 && text.data[0] == ' ') {
+        text.data++;
+        text.length--;
+    }
+    while (text.length > 0 && text.data[text.length - 1] == ' ') text.length--;
+    return text;
+}
+
+static pqdb_code choose_path(struct pq_find *find, struct pq_text path, pqdb_error *err) {
+    const int column = pq_type_find(find->snapshot->type, path);
+    if (column == 0) return PQDB_OK;  // there already
+    if (column > 0 && !is_hidden(path)) {
+        add_column(find, (uint32_t)column);
+        return PQDB_OK;
+    }
+    struct pq_find_column *made = &find->columns[find->column_count];
+    made->name = pq_arena_copy(&find->arena, path);
+    if (made->name.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a column");
+    PQ_TRY(compile_path(find, path, "select", &made->program, err));
+    made->type = *pq_program_type(made->program);
+    find->column_count++;
+    return PQDB_OK;
+}
+
+static pqdb_code choose_columns(struct pq_find *find, const struct pq_find_request *request,
+                                pqdb_error *err) {
+    const size_t fields = find->snapshot->type->field_count;
+    size_t items = 2;
+    for (size_t i = 0; i < request->select.length; i++) items += request->select.data[i] == ',';
+    if (items > columns_max) return pq_fail(err, PQDB_LIMIT, "at most %d columns", columns_max);
+    find->columns = pq_arena_calloc(&find->arena, fields + items, sizeof *find->columns);
+    find->wanted = pq_arena_calloc(&find->arena, fields, sizeof *find->wanted);
+    if (find->columns == NULL || find->wanted == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
+    }
+    if (request->select.length == 0) {
+        choose_all(find, request->system_columns);
+        return PQDB_OK;
+    }
+    add_column(find, 0);
+    struct pq_text rest = request->select;
+    while (rest.length > 0) {
+        const char *comma = memchr(rest.data, ',', rest.length);
+        const size_t length = comma == NULL ? rest.length : (size_t)(comma - rest.data);
+        PQ_TRY(choose_path(find, trimmed((struct pq_text){rest.data, length}), err));
+        const size_t used = comma == NULL ? length : length + 1;
+        rest.data += used;
+        rest.length -= used;
+    }
+    return PQDB_OK;
+}
+
+static void want(struct pq_find *find, const struct pq_program *program) {
+    if (program == NULL) return;
+    size_t count;
+    const uint32_t *columns = pq_program_columns(program, &count);
+    for (size_t i = 0; i < count; i++) find->wanted[columns[i]] = true;
+}
+
+// ---- collecting and sorting -------------------------------------------------------------------------
+
+static int compare_key(const struct pq_find *find, size_t key, struct row_ref a,
+                       struct row_ref b) {
+    const struct pq_column *left = &find->pieces[a.piece].keys[key];
+    const struct pq_column *right = &find->pieces[b.piece].keys[key];
+    const bool left_null = pq_column_is_null(left, a.row);
+    const bool right_null = pq_column_is_null(right, b.row);
+    if (left_null || right_null) return (int)left_null - (int)right_null;  // last, either way
+    const int order = pq_column_compare(left, a.row, right, b.row);
+    return find->keys[key].descending ? -order : order;
+}
+
+static int compare_rows(const void *left, const void *right, void *ctx) {
+    const struct pq_find *find = ctx;
+    const struct row_ref a = *(const struct row_ref *)left, b = *(const struct row_ref *)right;
+    for (size_t k = 0; k < find->key_count; k++) {
+        const int order = compare_key(find, k, a, b);
+        if (order != 0) return order;
+    }
+    return pq_text_compare(pq_column_text(&find->pieces[a.piece].rows.columns[0], a.row),
+                           pq_column_text(&find->pieces[b.piece].rows.columns[0], b.row));
+}
+
+static pqdb_code add_piece(struct pq_find *find, const struct pq_batch *batch, pqdb_error *err) {
+    if (find->piece_count == find->piece_capacity) {
+        const size_t capacity = find->piece_capacity == 0 ? 16 : find->piece_capacity * 2;
+        void *grown = pq_resize(find->alloc, find->pieces, find->piece_capacity, capacity,
+                                sizeof *find->pieces);
+        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of an answer");
+        find->pieces = grown;
+        find->piece_capacity = capacity;
+    }
+    if (find->ref_count + batch->count > find->ref_capacity) {
+        const size_t capacity = (find->ref_count + batch->count) * 2;
+        void *grown = pq_resize(find->alloc, find->refs, find->ref_capacity, capacity,
+                                sizeof *find->refs);
+        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of an answer");
+        find->refs = grown;
+        find->ref_capacity = capacity;
+    }
+    struct piece *piece = &find->pieces[find->piece_count];
+    piece->rows = *batch;
+    for (size_t k = 0; k < find->key_count; k++) {
+        PQ_TRY(pq_program_run(find->keys[k].program, batch, &find->rows_arena, &piece->keys[k],
+                              err));
+    }
+    for (size_t row = 0; row < batch->count; row++) {
+        find->refs[find->ref_count++] =
+            (struct row_ref){(uint32_t)find->piece_count, (uint32_t)row};
+    }
+    find->piece_count++;
+    return PQDB_OK;
+}
+
+static void sort_rows(struct pq_find *find, uint64_t keep) {
+    qsort_r(find->refs, find->ref_count, sizeof *find->refs, compare_rows, find);
+    if (keep != 0 && find->ref_count > keep) find->ref_count = (size_t)keep;
+}
+
+/// The next rows of the scan that match, in `arena`; count 0 at the end.
+static pqdb_code next_matches(struct pq_find *find, struct pq_arena *arena,
+                              struct pq_batch *batch, pqdb_error *err) {
+    for (;;) {
+        PQ_TRY(pq_scan_next(&find->scan, arena, batch, err));
+        if (batch->count == 0 || find->filter == NULL) return PQDB_OK;
+        struct pq_selection selection;
+        PQ_TRY(pq_program_select(find->filter, batch, arena, &selection, err));
+        if (selection.rows == NULL && selection.count == batch->count) return PQDB_OK;
+        if (selection.count == 0) continue;
+        struct pq_batch matches;
+        PQ_TRY(pq_batch_gather(batch, selection.rows, selection.count, arena, &matches, err));
+        *batch = matches;
+        return PQDB_OK;
+    }
+}
+
+static pqdb_code collect(struct pq_find *find, pqdb_error *err) {
+    const uint64_t keep = find->limit == 0 ? 0 : find->limit + find->skip;
+    for (;;) {
+        struct pq_batch batch;
+        PQ_TRY(next_matches(find, &find->rows_arena, &batch, err));
+        if (batch.count == 0) break;
+        PQ_TRY(add_piece(find, &batch, err));
+        // Memory for what cannot be among the first rows goes with the pieces at the end; the
+        // list of rows at least stays short.
+        if (keep != 0 && find->ref_count > keep * 2 + keep_rows_min) sort_rows(find, keep);
+    }
+    sort_rows(find, keep);
+    find->next_ref = find->skip < find->ref_count ? (size_t)find->skip : find->ref_count;
+    return PQDB_OK;
+}
+
+/// A filter that names one id needs no scan.
+static pqdb_code look_up(struct pq_find *find, bool *done, pqdb_error *err) {
+    size_t count;
+    const struct pq_bound *bounds =
+        find->filter == NULL ? NULL : pq_program_bounds(find->filter, &count);
+    *done = false;
+    for (size_t i = 0; bounds != NULL && i < count; i++) {
+        if (bounds[i].column != 0 || bounds[i].op != PQ_BOUND_IN) continue;
+        *done = true;
+        for (size_t k = 0; k < bounds[i].value_count; k++) {
+            struct pq_batch row;
+            PQ_TRY(pq_table_get(find->snapshot, bounds[i].values[k].as.text, find->alloc,
+                                &find->rows_arena, &row, err));
+            if (row.count == 0) continue;
+            struct pq_selection selection;
+            PQ_TRY(pq_program_select(find->filter, &row, &find->rows_arena, &selection, err));
+            if (selection.count == 1) PQ_TRY(add_piece(find, &row, err));
+        }
+        break;
+    }
+    if (!*done) return PQDB_OK;
+    sort_rows(find, 0);
+    find->streams = false;
+    find->next_ref = find->skip < find->ref_count ? (size_t)find->skip : find->ref_count;
+    return PQDB_OK;
+}
+
+// ---- the answer -------------------------------------------------------------------------------------
+
+static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *request,
+                          pqdb_error *err) {
+    PQ_TRY(compile_filter(find, request->filter, err));
+    PQ_TRY(compile_sort(find, request->sort, err));
+    PQ_TRY(choose_columns(find, request, err));
+    want(find, find->filter);
+    for (size_t k = 0; k < find->key_count; k++) want(find, find->keys[k].program);
+    for (size_t k = 0; k < find->column_count; k++) want(find, find->columns[k].program);
+    find->computed = pq_arena_calloc(&find->arena, find->column_count + 1, sizeof *find->computed);
+    if (find->computed == NULL) return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
+    bool found;
+    PQ_TRY(look_up(find, &found, err));
+    if (found) return PQDB_OK;
+    const struct pq_scan_options options = {.columns = find->wanted};
+    pq_scan_open(&find->scan, find->snapshot, &options, find->alloc);
+    find->scanning = true;
+    return find->streams ? PQDB_OK : collect(find, err);
+}
+
+pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapshot *snapshot,
+                       const struct pq_find_request *request, const struct pq_alloc *alloc,
+                       struct pq_find **find, pqdb_error *err) {
+    struct pq_find *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
+    *made = (struct pq_find){.table = *table, .alloc = alloc, .skip = request->skip,
+                             .limit = request->limit, .computed_piece = UINT32_MAX,
+                             .snapshot = pq_table_snapshot_ref(snapshot)};
+    pq_arena_init(&made->arena, alloc);
+    pq_arena_init(&made->rows_arena, alloc);
+    pq_arena_init(&made->computed_arena, alloc);
+    const pqdb_code code = open_all(made, request, err);
+    if (code != PQDB_OK) {
+        pq_find_close(made);
+        return code;
+    }
+    *find = made;
+    return PQDB_OK;
+}
+
+void pq_find_close(struct pq_find *find) {
+    if (find == NULL) return;
+    if (find->scanning) pq_scan_close(&find->scan);
+    pq_program_destroy(find->filter);
+    for (size_t k = 0; k < find->key_count; k++) pq_program_destroy(find->keys[k].program);
+    for (size_t k = 0; k < find->column_count; k++) pq_program_destroy(find->columns[k].program);
+    for (size_t k = 0; k < find->document_count; k++) pq_json_destroy(find->documents[k]);
+    pq_free(find->alloc, find->pieces, find->piece_capacity, sizeof *find->pieces);
+    pq_free(find->alloc, find->refs, find->ref_capacity, sizeof *find->refs);
+    pq_table_snapshot_unref(find->snapshot);
+    pq_arena_deinit(&find->arena);
+    pq_arena_deinit(&find->rows_arena);
+    pq_arena_deinit(&find->computed_arena);
+    pq_free(find->alloc, find, 1, sizeof *find);
+}
+
+const struct pq_find_column *pq_find_columns(const struct pq_find *find, size_t *count) {
+    *count = find->column_count;
+    return find->columns;
+}
+
+const char *pq_find_note(const struct pq_find *find) { return find->note; }
+
+/// Values of the columns that are paths, for the batch of the current row.
+static pqdb_code compute(struct pq_find *find, uint32_t piece, pqdb_error *err) {
+    if (find->computed_piece == piece) return PQDB_OK;
+    pq_arena_reset(&find->computed_arena);
+    for (size_t k = 0; k < find->column_count; k++) {
+        if (find->columns[k].program == NULL) {
+            find->computed[k] = find->batch.columns[find->columns[k].column];
+            continue;
+        }
+        PQ_TRY(pq_program_run(find->columns[k].program, &find->batch, &find->computed_arena,
+                              &find->computed[k], err));
+    }
+    find->computed_piece = piece;
+    return PQDB_OK;
+}
+
+static pqdb_code next_streamed(struct pq_find *find, bool *has_row, pqdb_error *err) {
+    do {
+        find->row++;
+        while (find->row >= find->batch.count) {
+            pq_arena_reset(&find->rows_arena);
+            PQ_TRY(next_matches(find, &find->rows_arena, &find->batch, err));
+            if (find->batch.count == 0) {
+                *has_row = false;
+                return PQDB_OK;
+            }
+            find->row = 0;
+            find->computed_piece = UINT32_MAX;
+        }
+    } while (find->skip > 0 && find->skip-- > 0);
+    *has_row = true;
+    return compute(find, 0, err);
+}
+
+pqdb_code pq_find_next(struct pq_find *find, bool *has_row, pqdb_error *err) {
+    *has_row = false;
+    if (find->limit != 0 && find->given == find->limit) return PQDB_OK;
+    if (find->streams) {
+        PQ_TRY(next_streamed(find, has_row, err));
+    } else if (find->next_ref < find->ref_count) {
+        const struct row_ref ref = find->refs[find->next_ref++];
+        find->batch = find->pieces[ref.piece].rows;
+        find->row = ref.row;
+        *has_row = true;
+        PQ_TRY(compute(find, ref.piece, err));
+    }
+    find->given += *has_row;
+    return PQDB_OK;
+}
+
+// ---- printing ---------------------------------------------------------------------------------------
+
+static pqdb_code print_extra(struct pq_find *find, struct pq_bytes *out, pqdb_error *err) {
+    const struct pq_column *extra = &find->batch.columns[find->table.extra_column];
+    if (pq_column_is_null(extra, find->row)) return PQDB_OK;
+    const uint8_t mark = extra->valid == NULL ? PQ_ROW_VALID : extra->valid[find->row];
+    struct pq_variant variant;
+    PQ_TRY(pq_variant_of_row(pq_column_text(extra, find->row), mark, extra->names,
+                             &find->computed_arena, &variant, err));
+    const size_t count = pq_variant_count(&variant);
+    for (size_t k = 0; k < count; k++) {
+        struct pq_text name;
+        const struct pq_variant value = pq_variant_at(&variant, k, &name);
+        PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        PQ_TRY(pq_json_write_text(out, name, err));
+        PQ_TRY(pq_bytes_append_byte(out, ':', err));
+        PQ_TRY(pq_variant_write_json(&value, out, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_find_json(struct pq_find *find, struct pq_bytes *out, pqdb_error *err) {
+    bool extra_due = find->all_columns && find->table.extra_column >= 0;
+    PQ_TRY(pq_bytes_append_byte(out, '{', err));
+    for (size_t k = 0; k < find->column_count; k++) {
+        if (extra_due && is_system(find, find->columns[k].name)) {
+            PQ_TRY(print_extra(find, out, err));
+            extra_due = false;
+        }
+        if (k > 0) PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        PQ_TRY(pq_json_write_text(out, find->columns[k].name, err));
+        PQ_TRY(pq_bytes_append_byte(out, ':', err));
+        PQ_TRY(pq_print_row(out, &find->computed[k], find->row, err));
+    }
+    if (extra_due) PQ_TRY(print_extra(find, out, err));
+    return pq_bytes_append_byte(out, '}', err);
+}
+
+pqdb_code pq_find_cell(struct pq_find *find, size_t column, struct pq_bytes *out, bool *is_null,
+                       pqdb_error *err) {
+    const struct pq_column *cells = &find->computed[column];
+    *is_null = pq_column_is_null(cells, find->row);
+    if (*is_null) return PQDB_OK;
+    struct pq_value value = pq_column_value(cells, find->row);
+    if (value.kind == PQ_VARIANT) value = pq_variant_unwrap(&value.as.variant);
+    return pq_print_text(out, &value, err);
+}
+
+pqdb_code pq_find_count(const struct pq_find_table *table, struct pq_table_snapshot *snapshot,
+                        struct pq_text filter, const struct pq_alloc *alloc, uint64_t *count,
+                        pqdb_error *err) {
+    *count = snapshot->rows;
+    if (filter.length == 0) return PQDB_OK;
+    const struct pq_find_request request = {.filter = filter, .sort = PQ_TEXT("none"),
+                                            .select = PQ_TEXT("$id")};
+    struct pq_find *find;
+    PQ_TRY(pq_find_open(table, snapshot, &request, alloc, &find, err));
+    *count = find->ref_count;
+    pqdb_code code = PQDB_OK;
+    while (code == PQDB_OK && find->streams) {
+        struct pq_batch batch;
+        pq_arena_reset(&find->rows_arena);
+        code = next_matches(find, &find->rows_arena, &batch, err);
+        if (code != PQDB_OK || batch.count == 0) break;
+        *count += batch.count;
+    }
+    pq_find_close(find);
+    return code;
+}
