@@ -16,12 +16,24 @@
 #include "changelog/log.h"
 #include "db/root.h"
 #include "flow/circuit.h"
-#include "ingest/rows.h"
 #include "store/pace.h"
 #include "table/iceberg/iceberg.h"
 #include "table/table.h"
 #include "type/schema.h"
 #include "view/view.h"
+
+struct pq_row_reader;  // ingest/rows.h
+struct pq_find_table;  // query/find.h
+
+/// What a view's state is computed from; a snapshot carries a copy.
+struct pq_db_facts {
+    uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
+    int64_t refreshed_us;
+    const char *last_refresh;  // "streaming", "incremental", "full", "none"
+    uint64_t last_refresh_rows;
+    int64_t last_refresh_took_us;
+    bool failed;               // its last step or refresh went wrong: see `failure`
+};
 
 /// One entry of the schema that has rows.
 struct pq_db_table {
@@ -32,19 +44,19 @@ struct pq_db_table {
     struct pq_table *table;           // leader
     struct pq_variant_names *names;   // a view shares its collection's
     struct pq_db_table *root;         // the collection at the bottom of a view; itself otherwise
+    struct pq_find_table *find;       // what paths in filters mean
     uint64_t next_seq;                // leader; collections
+    struct pq_row_reader *idle_reader;  // atomic; of short writes, or NULL
+    bool in_root;                     // its contents came from the root
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
     uint64_t published_version;       // keeper: what the metadata on disk says
 
     // Views. Leader.
     struct pq_node *node;      // of a lagging view; streaming ones belong to the circuit
-    uint64_t reflects;         // lagging: the source commit it is at, 0: never refreshed
+    struct pq_db_rows *refill_source;
+    struct pq_rows refill;     // of the node: what its source holds before the running step
     struct pq_log_position reflects_position;
-    int64_t refreshed_us;
-    const char *last_refresh;  // "streaming", "incremental", "full", "none"
-    uint64_t last_refresh_rows;
-    int64_t last_refresh_took_us;
-    bool failed;               // a streaming view that is detached
+    struct pq_db_facts facts;
     pqdb_error failure;
 };
 
@@ -55,6 +67,7 @@ struct pq_db_snapshot {
     uint64_t version;
     int64_t time_us;
     size_t count;
+    struct pq_db_facts *facts;           // likewise, in the same block of memory
     struct pq_table_snapshot *tables[];  // referenced; by position in db->tables
 };
 
@@ -100,9 +113,13 @@ struct pqdb_db {
     uint64_t version;
     bool broken;                     // the log or a step failed: only close is left
     pqdb_error broken_by;
-    struct pq_root root;             // the last one written
+    bool has_root;
+    bool unpublished;                // a crash came between the root and a table's metadata
+    bool is_replaying;
+    struct pq_log_position replayed; // how far
+    int64_t replay_time_us;
     uint64_t root_version;
-    uint64_t log_bytes_at_root;
+    struct pq_log_position root_position;
 
     pthread_mutex_t queue_lock;      // guards the queue of writes
     struct pq_db_write *queue, **queue_end;
@@ -115,27 +132,45 @@ struct pqdb_db {
     bool keeper_runs;
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake;
+    pthread_cond_t keeper_done;      // writers that wait for memory
     bool keeper_stops;
     bool checkpoint_wanted;
+    bool writers_wait;               // memory is full until a checkpoint has been written
     char background_error[256];
-    uint64_t run_id;                 // the last one given
+
+    // Keeper (under `refreshing`).
+    uint64_t run_id, file_id;        // the last ones given
+    struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
+    struct pq_log_position trimmable;  // of the root before the last one
+    pthread_mutex_t run_lock;        // guards the list of open runs
+    struct pq_db_run_file *run_files;
 };
 
 // open.c
-struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name);
-/// NOT_FOUND that names the nearest entry.
-pqdb_code pq_db_no_table(const pqdb_db *db, struct pq_text name, pqdb_error *err);
+/// Leader: behind the last commit that has been applied.
+struct pq_log_position pq_db_position(const pqdb_db *db);
+struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id);  // or NULL
+struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name);  // or NULL
+/// NOT_FOUND names the nearest entry; pq_db_find_view also refuses what is no view.
+pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
+                           pqdb_error *err);
+pqdb_code pq_db_find_view(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
+                          pqdb_error *err);
+struct pq_log_schemas pq_db_log_schemas(pqdb_db *db);
+struct pq_log_schemas pq_db_log_counts(void);  // for readers that want no rows
 pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err);  // leader: not broken, not read only
 
 // snapshot.c
 struct pq_db_snapshot *pq_db_snapshot(pqdb_db *db);  // a reference
 void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot);
-/// Leader: publish every table that changed, as `version`.
+/// Leader: what the tables hold now, for readers inside, or published as `version` for all.
+pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
+                        struct pq_db_snapshot **snapshot, pqdb_error *err);
 pqdb_code pq_db_publish(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err);
 
 // commit.c
 pqdb_code pq_db_commit(pqdb_db *db, struct pq_db_write *write);
-/// Leader: one delta of one table through tables and circuit at `version`.
+/// Leader: deltas through tables and circuit at `version`; not yet published.
 struct pq_db_delta {
     struct pq_db_table *table;
     struct pq_batch rows;
@@ -148,28 +183,65 @@ bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqd
                        pqdb_error *err);
 pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, pqdb_error *err);
 
+// ingest.c
+void pq_db_reader_destroy(struct pq_db_table *table);
+
+// query.c
+pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
+
 // rows.c: what a view reads
 struct pq_db_rows {
     pqdb_db *db;
-    struct pq_db_snapshot *snapshot;  // borrowed
+    struct pq_db_snapshot *snapshot;  // borrowed; NULL: what the table holds now (leader)
     struct pq_db_table *table;
     bool recompute;  // of a view: from its definition, not from what is stored
 };
 /// A `pq_rows` over a table at a snapshot; `source` must outlive it.
 struct pq_rows pq_db_rows_of(struct pq_db_rows *source);
+/// The rows of a view computed from its source, streaming upstream views computed too.
+typedef pqdb_code (*pq_db_take)(void *taker, const struct pq_batch *batch, pqdb_error *err);
+pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *taker,
+                        pqdb_error *err);
 
 // refresh.c
 pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
                         pqdb_error *err);
 
+pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                                        int64_t time_us, pqdb_error *err);
+/// Leader: the last commit that changed what the view reads.
+uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table);
+
 // checkpoint.c
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
+/// What the last root no longer names: old roots, runs, log segments, retired files.
+pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err);
+/// A segment that left the catalog: its file goes once its table's metadata has released it and no
+/// snapshot holds it. Takes a reference.
+void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
+pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
+                        const struct pq_iceberg_outcome *outcome, pqdb_error *err);
+void pq_db_retired_close(pqdb_db *db);
+/// Properties of a table's metadata: its versions, and of a view definition and lineage.
+pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                        struct pq_arena *arena, const struct pq_iceberg_pair **pairs,
+                        size_t *count, pqdb_error *err);
+
+// keeper.c
+/// Writers wait here while memory is full. No lock held.
+void pq_db_wait_for_memory(pqdb_db *db);
 pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err);
 void pq_db_keeper_stop(pqdb_db *db);
 void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?
 
-// recover.c
-pqdb_code pq_db_recover(pqdb_db *db, pqdb_error *err);
+// run_files.c
 struct pq_run_io pq_db_run_io(pqdb_db *db);
+void pq_db_run_remove(pqdb_db *db, uint64_t id);
+void pq_db_runs_close(pqdb_db *db);
+
+// recover.c
+/// Tables, views and tokens from `root` (all zero: none yet) and the log. `arena` is scratch.
+pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena *arena,
+                        pqdb_error *err);
 
 #endif

@@ -1,0 +1,468 @@
+/// db/checkpoint.c: one consistent cut of the whole database on disk (ENGINE R1).
+///
+/// Frozen by the leader between two frames (O(tables)), written beside it, named by a root,
+/// installed by the leader again, then published table by table. Until the root is renamed into
+/// place nothing that exists has changed; after it, publishing can be repeated.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "batch/builder.h"
+#include "db/db_internal.h"
+#include "table/data_file.h"
+#include "table/publish.h"
+#include "table/rewrite.h"
+
+enum {
+    carry_bytes_max = 8 << 20,   // smaller memtables travel in the root
+    merge_files = 8,             // so many small files become one
+    merge_rows_max = 1 << 20,    // of all of them together
+    snapshots_kept = 4,          // of each table's own metadata
+    state_runs_max = 8,
+};
+
+/// One table's part of the cut.
+struct cut_table {
+    struct pq_db_table *table;
+    struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
+    uint64_t version, next_seq;
+    bool writes;                  // `old` becomes one file
+    struct pq_segment **old;      // in the cut's arena: what is rewritten
+    size_t old_count;
+    bool only_files;              // the rewrite merges files: rows stay the same
+    struct pq_rewritten rewritten;
+    struct pq_segment *fresh;     // the new file, NULL when every row was dead
+    struct pq_trace *trace;       // of the view's state, or NULL
+    struct pq_trace_frozen frozen;
+    struct pq_run_name run;       // rows 0: nothing had changed
+    struct pq_run *opened;
+    struct pq_root_table root;
+};
+
+struct cut {
+    pqdb_db *db;
+    struct pq_arena arena;  // dies with the checkpoint
+    struct cut_table *tables;
+    struct cut_table tokens;  // only trace, frozen, run
+    struct pq_root root;
+    bool write_all;
+};
+
+// ---- freeze (leader) ------------------------------------------------------------------------------
+
+static struct pq_node *node_of(pqdb_db *db, const struct pq_db_table *table) {
+    if (table->view == NULL) return NULL;
+    return table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
+}
+
+static void freeze_trace(struct cut_table *cut, struct pq_trace *trace) {
+    cut->trace = trace;
+    if (trace != NULL) cut->frozen = pq_trace_freeze(trace);
+}
+
+static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_db_table *table,
+                              pqdb_error *err) {
+    PQ_TRY(pq_table_seal(table->table, err));
+    PQ_TRY(pq_table_publish(table->table, err));
+    out->table = table;
+    out->snapshot = pq_table_snapshot_ref(table->table->published);
+    out->version = table->table->version;
+    out->next_seq = table->next_seq;
+    const struct pq_catalog *catalog = out->snapshot->catalog;
+    for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
+    struct pq_node *node = node_of(cut->db, table);
+    if (node != NULL && !table->facts.failed) freeze_trace(out, pq_node_state(node));
+    out->root = (struct pq_root_table){
+        .name = table->entry->name, .id = table->id, .version = out->version,
+        .next_seq = out->next_seq, .reflects = table->facts.reflects,
+        .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
+        // A failed view is built anew at the next open, as if its definition had changed.
+        .refresh_version =
+            table->view == NULL || table->facts.failed ? 0 : table->view->refresh_version};
+    return PQDB_OK;
+}
+
+static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    cut->tables = pq_arena_calloc(&cut->arena, db->table_count, sizeof *cut->tables);
+    if (cut->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    pthread_mutex_lock(&db->leader);
+    pqdb_code code = pq_db_check_open(db, err);
+    size_t in_memory = 0;
+    for (size_t i = 0; i < db->table_count; i++) in_memory += db->tables[i].table->memory_bytes;
+    *nothing = db->has_root && db->root_version == db->version && !db->unpublished &&
+               (!cut->write_all || in_memory == 0);
+    for (size_t i = 0; code == PQDB_OK && !*nothing && i < db->table_count; i++) {
+        code = freeze_table(cut, &cut->tables[i], &db->tables[i], err);
+    }
+    if (code == PQDB_OK && !*nothing) {
+        freeze_trace(&cut->tokens, &db->tokens);
+        cut->root = (struct pq_root){.version = db->version,
+                                     .time_us = pq_log_time_us(db->log),
+                                     .position = pq_log_position(db->log)};
+        code = pq_db_publish(db, db->version, cut->root.time_us, err);
+    }
+    pthread_mutex_unlock(&db->leader);
+    return code;
+}
+
+// ---- write (beside the leader) --------------------------------------------------------------------
+
+static size_t live_rows(const struct pq_segment *segment, uint64_t version) {
+    size_t live = 0;
+    for (size_t row = 0; row < segment->rows; row++) {
+        live += !pq_segment_is_dead(segment, row, version);
+    }
+    return live;
+}
+
+/// Which segments become one new file: all memory, when there is enough of it; files that are a
+/// quarter dead; small files, when there are many.
+static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    const struct pq_catalog *catalog = table->snapshot->catalog;
+    const uint64_t version = table->snapshot->version;
+    table->old = pq_arena_calloc(&cut->arena, catalog->count + 1, sizeof(struct pq_segment *));
+    if (table->old == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    size_t memory = 0, small = 0, small_rows = 0;
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct pq_segment *segment = catalog->segments[i];
+        if (segment->kind == PQ_SEGMENT_CHUNK) {
+            memory += pq_batch_bytes(&segment->batch);
+        } else if (segment->rows <= merge_rows_max / merge_files) {
+            small++;
+            small_rows += segment->rows;
+        }
+    }
+    const bool take_memory = memory >= carry_bytes_max || (cut->write_all && memory > 0);
+    const bool take_small = small >= merge_files && small_rows <= merge_rows_max;
+    table->only_files = true;
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct pq_segment *segment = catalog->segments[i];
+        bool take = take_memory;
+        if (segment->kind == PQ_SEGMENT_FILE) {
+            take = (take_small && segment->rows <= merge_rows_max / merge_files) ||
+                   (segment->rows <= merge_rows_max &&
+                    pq_segment_has_dead(segment, 0, segment->rows, version) &&
+                    live_rows(segment, version) * 4 <= segment->rows * 3);
+        } else if (take) {
+            table->only_files = false;
+        }
+        if (take) table->old[table->old_count++] = segment;
+    }
+    table->writes = table->old_count > 0;
+    return PQDB_OK;
+}
+
+static pqdb_code write_file(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    char path[PQ_STORE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/data", table->table->directory);
+    PQ_TRY(pq_store_make_directory(db->store, path, err));
+    snprintf(path, sizeof path, "%s/data/%020" PRIu64 "-%08" PRIx64 ".parquet",
+             table->table->directory, cut->root.version, ++db->file_id);
+    const struct pq_rewrite rewrite = {.snapshot = table->snapshot, .segments = table->old,
+                                       .count = table->old_count, .store = db->store,
+                                       .pace = db->pace, .path = path, .alloc = db->alloc};
+    PQ_TRY(pq_table_rewrite(&rewrite, &table->rewritten, err));
+    if (table->rewritten.rows == 0) return PQDB_OK;
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    PQ_TRY(pq_store_sync_directory(db->store, path, err));
+    *slash = '/';
+    const struct pq_data_file_options options = {
+        .store = db->store, .path = pq_text_of(path), .bytes = table->rewritten.bytes,
+        .rows = table->rewritten.rows, .type = table->snapshot->type, .alloc = db->alloc};
+    struct pq_data_file *file;
+    PQ_TRY(pq_data_file_create(&options, &file, err));
+    const pqdb_code code =
+        pq_segment_create_file(file, table->rewritten.rows, NULL, table->snapshot->version,
+                               db->alloc, &table->fresh, err);
+    if (code != PQDB_OK) pq_data_file_destroy(file);
+    return code;
+}
+
+/// Live rows of the chunks that are not written, as one log part.
+static pqdb_code carry(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    const struct pq_catalog *catalog = table->snapshot->catalog;
+    const struct pq_type *type = table->snapshot->type;
+    struct pq_builder *columns = pq_arena_calloc(&cut->arena, type->field_count, sizeof *columns);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "carried rows");
+    for (size_t k = 0; k < type->field_count; k++) {
+        PQ_TRY(pq_builder_init(&columns[k], &type->fields[k].type, &cut->arena.alloc, err));
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct pq_segment *segment = catalog->segments[i];
+        if (segment->kind != PQ_SEGMENT_CHUNK) continue;
+        for (size_t row = 0; row < segment->rows;) {
+            size_t end = row;
+            while (end < segment->rows &&
+                   !pq_segment_is_dead(segment, end, table->snapshot->version)) {
+                end++;
+            }
+            for (size_t k = 0; k < type->field_count && end > row; k++) {
+                PQ_TRY(pq_builder_append_rows(&columns[k], &segment->batch.columns[k], row,
+                                              end - row, err));
+            }
+            count += end - row;
+            row = end + 1;
+        }
+    }
+    if (count == 0) return PQDB_OK;
+    struct pq_log_rows rows = {.collection = table->table->id, .rows_plus = (uint32_t)count};
+    PQ_TRY(pq_builder_finish_batch(columns, type, &cut->arena, &rows.batch, err));
+    const int64_t *seq = rows.batch.columns[PQ_COLUMN_SEQ].values;
+    rows.first_seq = (uint64_t)seq[0];
+    struct pq_bytes part;
+    pq_bytes_init(&part, &cut->arena.alloc);
+    PQ_TRY(pq_log_encode_rows(&rows, &part, err));
+    table->root.carried = pq_bytes_text(&part);
+    return PQDB_OK;
+}
+
+static bool is_old(const struct cut_table *table, const struct pq_segment *segment) {
+    for (size_t i = 0; i < table->old_count; i++) {
+        if (table->old[i] == segment) return true;
+    }
+    return false;
+}
+
+static pqdb_code name_file(struct cut *cut, const struct cut_table *table,
+                           struct pq_segment *segment, struct pq_root_file *out,
+                           pqdb_error *err) {
+    *out = (struct pq_root_file){.path = pq_data_file_path(segment->file),
+                                 .bytes = pq_data_file_bytes(segment->file),
+                                 .rows = segment->rows};
+    const uint64_t version = table->snapshot->version;
+    if (!pq_segment_has_dead(segment, 0, segment->rows, version)) return PQDB_OK;
+    const size_t words = (segment->rows + 63) / 64;
+    uint64_t *dead = pq_arena_calloc(&cut->arena, words, sizeof *dead);
+    if (dead == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deletions");
+    for (size_t row = 0; row < segment->rows; row++) {
+        if (pq_segment_is_dead(segment, row, version)) dead[row / 64] |= UINT64_C(1) << row % 64;
+    }
+    out->dead = (struct pq_text){(const char *)dead, words * sizeof *dead};
+    return PQDB_OK;
+}
+
+static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    const struct pq_catalog *catalog = table->snapshot->catalog;
+    struct pq_root_file *files =
+        pq_arena_calloc(&cut->arena, catalog->count + 1, sizeof *files);
+    if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
+    table->root.files = files;
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct pq_segment *segment = catalog->segments[i];
+        if (segment->kind != PQ_SEGMENT_FILE || is_old(table, segment)) continue;
+        PQ_TRY(name_file(cut, table, segment, &files[table->root.file_count++], err));
+    }
+    if (table->fresh == NULL) return PQDB_OK;
+    return name_file(cut, table, table->fresh, &files[table->root.file_count++], err);
+}
+
+static pqdb_code name_names(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    if (table->table->view != NULL) return PQDB_OK;
+    struct pq_bytes names;
+    pq_bytes_init(&names, &cut->arena.alloc);
+    const uint32_t count = pq_variant_names_count(table->table->names);
+    PQ_TRY(pq_variant_names_write(table->table->names, count, &names, err));
+    table->root.names = pq_bytes_text(&names);
+    return PQDB_OK;
+}
+
+/// The state's changes as a run, and the list of all its runs for the root.
+static pqdb_code write_state(struct cut *cut, struct cut_table *table,
+                             const struct pq_run_name **names, size_t *count, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    const struct pq_run_io io = pq_db_run_io(db);
+    const struct pq_run_place place = {.io = &io, .id = ++db->run_id, .alloc = db->alloc};
+    PQ_TRY(pq_trace_write(&table->frozen, &place, &table->run, err));
+    if (table->run.rows > 0) PQ_TRY(pq_run_open(&io, &table->run, db->alloc, &table->opened, err));
+    struct pq_run_name *all =
+        pq_arena_calloc(&cut->arena, table->trace->run_count + 1, sizeof *all);
+    if (all == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of runs");
+    *count = 0;
+    if (table->opened != NULL) all[(*count)++] = table->run;
+    for (size_t i = 0; i < table->trace->run_count; i++) {
+        all[(*count)++] = *pq_run_name(table->trace->runs[i]);
+    }
+    *names = all;
+    return PQDB_OK;
+}
+
+static pqdb_code write_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    PQ_TRY(choose(cut, table, err));
+    if (table->writes) PQ_TRY(write_file(cut, table, err));
+    bool takes_memory = false;
+    for (size_t i = 0; i < table->old_count; i++) {
+        takes_memory = takes_memory || table->old[i]->kind == PQ_SEGMENT_CHUNK;
+    }
+    if (!takes_memory) PQ_TRY(carry(cut, table, err));
+    PQ_TRY(name_files(cut, table, err));
+    PQ_TRY(name_names(cut, table, err));
+    table->root.published = table->table->published_version;
+    if (table->trace == NULL) return PQDB_OK;
+    table->root.has_state = true;
+    return write_state(cut, table, &table->root.runs, &table->root.run_count, err);
+}
+
+static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    struct pq_root_table *tables =
+        pq_arena_calloc(&cut->arena, db->table_count + 1, sizeof *tables);
+    if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    PQ_TRY(write_state(cut, &cut->tokens, &cut->root.token_runs, &cut->root.token_run_count, err));
+    for (size_t i = 0; i < db->table_count; i++) tables[i] = cut->tables[i].root;
+    cut->root.tables = tables;
+    cut->root.table_count = db->table_count;
+    cut->root.run_id = db->run_id;
+    return pq_root_write(db->store, &cut->root, db->alloc, err);
+}
+
+// ---- install (leader), publish --------------------------------------------------------------------
+
+static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error *err) {
+    if (table->trace != NULL) {
+        PQ_TRY(pq_trace_install(table->trace, &table->frozen, table->opened, err));
+    }
+    if (!table->writes) return PQDB_OK;
+    const struct pq_table_swap swap = {
+        .old = table->old, .moved = (const uint32_t *const *)table->rewritten.moved,
+        .old_count = table->old_count, .fresh = table->fresh};
+    PQ_TRY(pq_table_swap(table->table->table, &swap, err));
+    if (table->fresh != NULL) pq_segment_ref(table->fresh);  // the table took ours
+    for (size_t i = 0; i < table->old_count; i++) {
+        if (table->old[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, table->old[i]);
+    }
+    return pq_table_publish(table->table->table, err);
+}
+
+static void thaw(struct cut *cut) {
+    for (size_t i = 0; i < cut->db->table_count; i++) {
+        struct cut_table *table = &cut->tables[i];
+        if (table->snapshot == NULL) continue;
+        const struct pq_catalog *catalog = table->snapshot->catalog;
+        for (size_t k = 0; k < catalog->count; k++) catalog->segments[k]->is_frozen = false;
+    }
+}
+
+static pqdb_code install(struct cut *cut, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    pqdb_code code = PQDB_OK;
+    pthread_mutex_lock(&db->leader);
+    thaw(cut);
+    for (size_t i = 0; code == PQDB_OK && i < db->table_count; i++) {
+        code = install_table(db, &cut->tables[i], err);
+    }
+    if (code == PQDB_OK) {
+        code = pq_trace_install(cut->tokens.trace, &cut->tokens.frozen, cut->tokens.opened, err);
+    }
+    if (code == PQDB_OK) code = pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
+    if (code == PQDB_OK) {
+        db->has_root = true;
+        db->root_version = cut->root.version;
+        db->root_position = cut->root.position;
+    } else {
+        pq_db_break(db, code, err);  // memory half shows the root; reopening shows it all
+    }
+    pthread_mutex_unlock(&db->leader);
+    return code;
+}
+
+static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    struct pq_db_table *own = table->table;
+    if (own->published_version >= table->version && !table->writes && own->published_version > 0) {
+        return PQDB_OK;
+    }
+    struct pq_segment **files =
+        pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + 1, sizeof *files);
+    if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
+    size_t count = 0;
+    for (size_t i = 0; i < table->snapshot->catalog->count; i++) {
+        struct pq_segment *segment = table->snapshot->catalog->segments[i];
+        if (segment->kind == PQ_SEGMENT_FILE && !is_old(table, segment)) files[count++] = segment;
+    }
+    if (table->fresh != NULL) files[count++] = table->fresh;
+    if (own->iceberg == NULL) {
+        PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc,
+                               &own->iceberg, err));
+    }
+    const struct pq_publish publish = {
+        .store = db->store, .directory = own->directory, .location = db->location,
+        .version = cut->root.version, .time_us = cut->root.time_us, .type = table->snapshot->type,
+        .files = files, .file_count = count, .rows_changed = !table->only_files,
+        .snapshots_kept = snapshots_kept, .alloc = db->alloc};
+    struct pq_publish with_lineage = publish;
+    PQ_TRY(pq_db_lineage(db, own, table->version, &cut->arena, &with_lineage.properties,
+                         &with_lineage.property_count, err));
+    struct pq_iceberg_outcome outcome;
+    const pqdb_code code = pq_table_publish_files(own->iceberg, &with_lineage, &cut->arena,
+                                                  &outcome, err);
+    if (code != PQDB_OK) {
+        pq_iceberg_close(own->iceberg);
+        own->iceberg = NULL;
+        return code;
+    }
+    own->published_version = cut->root.version;
+    return pq_db_release(db, own, &outcome, err);
+}
+
+/// A table whose rows in memory travel in the root is not published: its metadata stays at the
+/// version whose rows all are in files.
+static bool is_complete(const struct cut_table *table) { return table->root.carried.length == 0; }
+
+static pqdb_code publish(struct cut *cut, pqdb_error *err) {
+    for (size_t i = 0; i < cut->db->table_count; i++) {
+        if (is_complete(&cut->tables[i])) PQ_TRY(publish_table(cut, &cut->tables[i], err));
+    }
+    return PQDB_OK;
+}
+
+// ---- the whole --------------------------------------------------------------------------------------
+
+static void cut_deinit(struct cut *cut) {
+    for (size_t i = 0; cut->tables != NULL && i < cut->db->table_count; i++) {
+        struct cut_table *table = &cut->tables[i];
+        if (table->table == NULL) continue;
+        pq_rewritten_deinit(&table->rewritten);
+        pq_segment_unref(table->fresh);
+        pq_run_unref(table->opened);
+        pq_table_snapshot_unref(table->snapshot);
+    }
+    pq_run_unref(cut->tokens.opened);
+    pq_arena_deinit(&cut->arena);
+}
+
+static pqdb_code checkpoint_locked(struct cut *cut, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    bool nothing;
+    PQ_TRY(freeze(cut, &nothing, err));
+    if (nothing) return PQDB_OK;
+    pqdb_code code = PQDB_OK;
+    for (size_t i = 0; code == PQDB_OK && i < db->table_count; i++) {
+        code = write_table(cut, &cut->tables[i], err);
+    }
+    if (code == PQDB_OK) code = write_root(cut, err);
+    if (code != PQDB_OK) {
+        pthread_mutex_lock(&db->leader);
+        thaw(cut);
+        pthread_mutex_unlock(&db->leader);
+        return code;
+    }
+    PQ_TRY(install(cut, err));
+    PQ_TRY(publish(cut, err));
+    db->unpublished = false;
+    return pq_db_collect_garbage(db, &cut->root, err);
+}
+
+pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err) {
+    pthread_mutex_lock(&db->refreshing);
+    struct cut cut = {.db = db, .write_all = write_all};
+    pq_arena_init(&cut.arena, db->alloc);
+    const pqdb_code code = checkpoint_locked(&cut, err);
+    cut_deinit(&cut);
+    pthread_mutex_unlock(&db->refreshing);
+    return code;
+}

@@ -1,0 +1,178 @@
+/// db/garbage.c: what nobody needs any more, after a root has been written.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "db/db_internal.h"
+#include "expr/print.h"
+#include "table/data_file.h"
+
+enum { roots_kept = 2, name_digits = 20 };
+
+struct pq_db_retired {
+    struct pq_db_retired *next;
+    struct pq_segment *segment;  // referenced
+    bool released;               // no kept snapshot of the table's metadata names it
+};
+
+void pq_db_retire(pqdb_db *db, struct pq_segment *segment) {
+    struct pq_db_retired *retired = pq_resize(db->alloc, NULL, 0, 1, sizeof *retired);
+    if (retired == NULL) return;  // its file is found by the next open
+    *retired = (struct pq_db_retired){.next = db->retired, .segment = pq_segment_ref(segment)};
+    db->retired = retired;
+}
+
+static void bury_in(pqdb_db *db, const struct pq_db_table *table, struct pq_text name) {
+    char path[PQ_STORE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%.*s", table->directory, PQ_TEXT_ARG(name));
+    pq_pace_bury(db->pace, path, NULL);  // a name that stays does no harm
+}
+
+pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
+                        const struct pq_iceberg_outcome *outcome, pqdb_error *err) {
+    (void)err;
+    for (size_t i = 0; i < outcome->unneeded_count; i++) bury_in(db, table, outcome->unneeded[i]);
+    for (size_t i = 0; i < outcome->released_count; i++) {
+        char path[PQ_STORE_PATH_MAX];
+        snprintf(path, sizeof path, "%s/%.*s", table->directory,
+                 PQ_TEXT_ARG(outcome->released[i]));
+        bool known = false;
+        for (struct pq_db_retired *r = db->retired; r != NULL; r = r->next) {
+            if (!pq_text_is(pq_data_file_path(r->segment->file), path)) continue;
+            r->released = true;
+            known = true;
+        }
+        if (!known) pq_pace_bury(db->pace, path, NULL);
+    }
+    return PQDB_OK;
+}
+
+static void bury_retired(pqdb_db *db) {
+    for (struct pq_db_retired **link = &db->retired; *link != NULL;) {
+        struct pq_db_retired *retired = *link;
+        if (!retired->released || atomic_load(&retired->segment->references) > 1) {
+            link = &retired->next;
+            continue;
+        }
+        char path[PQ_STORE_PATH_MAX];
+        snprintf(path, sizeof path, "%.*s",
+                 PQ_TEXT_ARG(pq_data_file_path(retired->segment->file)));
+        pq_pace_bury(db->pace, path, NULL);
+        pq_segment_unref(retired->segment);
+        *link = retired->next;
+        pq_free(db->alloc, retired, 1, sizeof *retired);
+    }
+}
+
+void pq_db_retired_close(pqdb_db *db) {
+    while (db->retired != NULL) {
+        struct pq_db_retired *retired = db->retired;
+        db->retired = retired->next;
+        pq_segment_unref(retired->segment);
+        pq_free(db->alloc, retired, 1, sizeof *retired);
+    }
+}
+
+static bool names_run(const struct pq_root *root, uint64_t id) {
+    for (size_t i = 0; i < root->token_run_count; i++) {
+        if (root->token_runs[i].id == id) return true;
+    }
+    for (size_t t = 0; t < root->table_count; t++) {
+        for (size_t i = 0; i < root->tables[t].run_count; i++) {
+            if (root->tables[t].runs[i].id == id) return true;
+        }
+    }
+    return false;
+}
+
+/// Roots but the last two, and runs that the last one does not name and the one before could not
+/// miss: a run is younger than the root that first names it.
+static pqdb_code sweep_state(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
+    struct pq_arena arena;
+    pq_arena_init(&arena, db->alloc);
+    struct pq_store_list list;
+    pqdb_code code;
+    PQ_GO(pq_store_list(db->store, PQ_STATE_DIRECTORY, &arena, &list, err));
+    size_t roots = 0;
+    for (size_t i = list.count; i-- > 0;) {
+        const struct pq_text name = list.entries[i].name;
+        if (name.length < name_digits) continue;
+        const char *ending = name.data + name_digits;
+        const uint64_t number = strtoull(name.data, NULL, 10);
+        char path[128];
+        snprintf(path, sizeof path, PQ_STATE_DIRECTORY "/%.*s", PQ_TEXT_ARG(name));
+        if (strcmp(ending, ".root") == 0 && ++roots > roots_kept) {
+            PQ_GO(pq_store_unlink(db->store, path, err));
+        } else if (strcmp(ending, ".run") == 0 && !names_run(root, number)) {
+            pq_db_run_remove(db, number);
+        }
+    }
+done:
+    pq_arena_deinit(&arena);
+    return code;
+}
+
+/// The log is needed from the root on, and from where the laggard views are.
+static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
+    struct pq_log_position oldest = db->trimmable;
+    db->trimmable = root->position;  // one root late: the root before the last one stays usable
+    if (oldest.version == 0) return PQDB_OK;
+    for (size_t i = 0; i < root->table_count; i++) {
+        const struct pq_db_table *table = pq_db_by_id(db, root->tables[i].id);
+        const struct pq_root_table *named = &root->tables[i];
+        if (table->node == NULL || named->reflects == 0) continue;
+        if (named->reflects_position.version < oldest.version) oldest = named->reflects_position;
+    }
+    return pq_log_trim(db->log, &oldest, err);
+}
+
+pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
+    bury_retired(db);
+    PQ_TRY(sweep_state(db, root, err));
+    return trim_log(db, root, err);
+}
+
+// ---- lineage --------------------------------------------------------------------------------------
+
+enum { pairs_max = 8 };
+
+static pqdb_code add_pair(struct pq_iceberg_pair *pairs, size_t *count, const char *key,
+                          struct pq_text value) {
+    pairs[(*count)++] = (struct pq_iceberg_pair){.key = pq_text_of(key), .value = value};
+    return PQDB_OK;
+}
+
+static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                               struct pq_bytes *out, pqdb_error *err) {
+    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    const struct pq_value refreshed = {.kind = PQ_TIMESTAMP,
+                                       .as = {.integer = table->facts.refreshed_us}};
+    PQ_TRY(pq_bytes_printf(out, err, "{\"sourceSnapshots\":{"));
+    PQ_TRY(pq_json_write_text(out, source->entry->name, err));
+    PQ_TRY(pq_bytes_printf(out, err,
+                           ":\"seq-%" PRIu64 "\"},\"refreshVersionId\":\"%016" PRIx64
+                           "\",\"lastRefreshTime\":",
+                           version, table->view->refresh_version));
+    PQ_TRY(pq_print_json(out, &refreshed, err));
+    return pq_bytes_append_byte(out, '}', err);
+}
+
+pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                        struct pq_arena *arena, const struct pq_iceberg_pair **pairs,
+                        size_t *count, pqdb_error *err) {
+    struct pq_iceberg_pair *made = pq_arena_calloc(arena, pairs_max, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table's properties");
+    *count = 0;
+    *pairs = made;
+    PQ_TRY(add_pair(made, count, "parquedb.entry", table->entry->name));
+    if (table->view == NULL) return PQDB_OK;
+    struct pq_bytes lineage;
+    pq_bytes_init(&lineage, &arena->alloc);
+    const uint64_t at = table->node != NULL ? table->facts.reflects : version;
+    PQ_TRY(print_lineage(db, table, at, &lineage, err));
+    PQ_TRY(add_pair(made, count, "parquedb.lineage", pq_bytes_text(&lineage)));
+    return add_pair(made, count, "parquedb.definition", table->view->definition);
+}

@@ -1,0 +1,124 @@
+/// db/keeper.c: the one background thread: checkpoints, log segments ahead, buried files.
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "db/db_internal.h"
+
+enum {
+    memory_default = 256 << 20,
+    log_bytes_default = 256 << 20,
+    checkpoint_ms_default = 60 * 1000,
+    tick_ms = 200,
+    keeper_nice = 10,
+};
+
+static size_t memory_held(const pqdb_db *db) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < db->table_count; i++) bytes += db->tables[i].table->memory_bytes;
+    return bytes;
+}
+
+void pq_db_keeper_look(pqdb_db *db) {
+    const size_t budget = db->options.memory_bytes != 0 ? db->options.memory_bytes
+                                                        : memory_default;
+    const uint64_t log_max = db->options.checkpoint_log_bytes != 0
+                                 ? db->options.checkpoint_log_bytes
+                                 : log_bytes_default;
+    const size_t held = memory_held(db);
+    const bool due = held > budget / 4 || pq_log_is_short(db->log) ||
+                     pq_log_bytes_since(db->log, &db->root_position) > log_max;
+    if (!due || !db->keeper_runs) return;
+    pthread_mutex_lock(&db->keeper_lock);
+    db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 4 ||
+                            pq_log_bytes_since(db->log, &db->root_position) > log_max;
+    db->writers_wait = held > budget;
+    pthread_cond_signal(&db->keeper_wake);
+    pthread_mutex_unlock(&db->keeper_lock);
+}
+
+void pq_db_wait_for_memory(pqdb_db *db) {
+    pthread_mutex_lock(&db->keeper_lock);
+    while (db->writers_wait && db->keeper_runs && db->background_error[0] == '\0') {
+        pthread_cond_wait(&db->keeper_done, &db->keeper_lock);
+    }
+    pthread_mutex_unlock(&db->keeper_lock);
+}
+
+static void note_checkpoint(pqdb_db *db, pqdb_code code, const pqdb_error *err) {
+    pthread_mutex_lock(&db->keeper_lock);
+    db->writers_wait = false;
+    db->background_error[0] = '\0';
+    if (code != PQDB_OK) {
+        snprintf(db->background_error, sizeof db->background_error, "%.120s%s%.120s", err->subject,
+                 err->subject[0] == '\0' ? "" : ": ", err->message);
+    }
+    pthread_cond_broadcast(&db->keeper_done);
+    pthread_mutex_unlock(&db->keeper_lock);
+}
+
+static void wait_tick(pqdb_db *db, uint64_t shrink_ns) {
+    uint64_t wait_ns = (uint64_t)tick_ms * 1000000;
+    if (shrink_ns < wait_ns) wait_ns = shrink_ns;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)wait_ns;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&db->keeper_wake, &db->keeper_lock, &until);
+}
+
+static bool is_old_news(pqdb_db *db, uint64_t last_ns) {
+    const int64_t every_ms =
+        db->options.checkpoint_ms != 0 ? db->options.checkpoint_ms : checkpoint_ms_default;
+    if (every_ms < 0) return false;
+    const uint64_t now = db->env->monotonic_ns(db->env->ctx);
+    return now - last_ns >= (uint64_t)every_ms * 1000000;
+}
+
+static void *keep(void *ctx) {
+    pqdb_db *db = ctx;
+    // Of this thread only; writers and readers keep their priority.
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), keeper_nice);
+    uint64_t last_ns = db->env->monotonic_ns(db->env->ctx), shrink_ns = UINT64_MAX;
+    pthread_mutex_lock(&db->keeper_lock);
+    while (!db->keeper_stops) {
+        if (!db->checkpoint_wanted) wait_tick(db, shrink_ns);
+        const bool wanted = db->checkpoint_wanted;
+        db->checkpoint_wanted = false;
+        pthread_mutex_unlock(&db->keeper_lock);
+        pqdb_error err = {0};
+        if (pq_log_is_short(db->log)) pq_log_prepare(db->log, NULL);  // append does it otherwise
+        if (wanted || is_old_news(db, last_ns)) {
+            const pqdb_code code = pq_db_checkpoint(db, false, &err);
+            note_checkpoint(db, code, &err);
+            last_ns = db->env->monotonic_ns(db->env->ctx);
+        }
+        shrink_ns = pq_pace_shrink(db->pace);
+        pthread_mutex_lock(&db->keeper_lock);
+    }
+    pthread_mutex_unlock(&db->keeper_lock);
+    return NULL;
+}
+
+pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err) {
+    if (pthread_create(&db->keeper, NULL, keep, db) != 0) {
+        return pq_fail(err, PQDB_NO_MEMORY, "no thread for checkpoints can be started");
+    }
+    db->keeper_runs = true;
+    return PQDB_OK;
+}
+
+void pq_db_keeper_stop(pqdb_db *db) {
+    if (!db->keeper_runs) return;
+    pthread_mutex_lock(&db->keeper_lock);
+    db->keeper_stops = true;
+    pthread_cond_signal(&db->keeper_wake);
+    pthread_mutex_unlock(&db->keeper_lock);
+    pthread_join(db->keeper, NULL);
+    db->keeper_runs = false;
+}

@@ -1,0 +1,377 @@
+/// db/open.c: making, opening and closing a database.
+#include <errno.h>
+#include <limits.h>
+#include <parquedb/db.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "db/db_internal.h"
+
+#define SCHEMA_FILE "schema.json5"
+
+enum { schema_bytes_max = PQ_SCHEMA_BYTES_MAX, close_log_bytes = 4 << 20 };
+
+const char *pqdb_version(void) { return "0.1.0"; }
+
+// ---- look-up ----------------------------------------------------------------------------------------
+
+struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id) {
+    for (size_t i = 0; i < db->table_count; i++) {
+        if (db->tables[i].id == id) return &db->tables[i];
+    }
+    return NULL;
+}
+
+struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name) {
+    for (size_t i = 0; i < db->table_count; i++) {
+        if (pq_text_equal(db->tables[i].entry->name, name)) return &db->tables[i];
+    }
+    return NULL;
+}
+
+pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
+                           pqdb_error *err) {
+    *table = pq_db_find(db, name);
+    if (*table != NULL) return PQDB_OK;
+    const char *near = pq_schema_nearest(db->schema, name);
+    pq_fail(err, PQDB_NOT_FOUND, near == NULL ? "there is no collection or view %.*s%s"
+                                              : "there is no collection or view %.*s; did you "
+                                                "mean %s?",
+            PQ_TEXT_ARG(name), near == NULL ? "" : near);
+    return pq_fail_subject(err, PQDB_NOT_FOUND, name);
+}
+
+pqdb_code pq_db_find_view(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
+                          pqdb_error *err) {
+    PQ_TRY(pq_db_find_table(db, name, table, err));
+    if ((*table)->view != NULL) return PQDB_OK;
+    pq_fail(err, PQDB_INVALID, "%.*s is a collection, not a view", PQ_TEXT_ARG(name));
+    return pq_fail_subject(err, PQDB_INVALID, name);
+}
+
+pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err) {
+    if (db->options.read_only) {
+        return pq_fail(err, PQDB_INVALID, "the database was opened for reading only");
+    }
+    if (!db->broken) return PQDB_OK;
+    if (err != NULL) *err = db->broken_by;
+    return db->broken_by.code;
+}
+
+struct pq_log_position pq_db_position(const pqdb_db *db) {
+    return db->is_replaying ? db->replayed : pq_log_position(db->log);
+}
+
+static const struct pq_type *log_type(void *ctx, uint32_t collection, uint32_t schema_id) {
+    (void)schema_id;
+    const struct pq_db_table *table = pq_db_by_id(ctx, collection);
+    return table == NULL ? NULL : table->table->options.type;
+}
+
+static struct pq_variant_names *log_names(void *ctx, uint32_t collection) {
+    const struct pq_db_table *table = pq_db_by_id(ctx, collection);
+    return table == NULL ? NULL : table->names;
+}
+
+struct pq_log_schemas pq_db_log_schemas(pqdb_db *db) {
+    return (struct pq_log_schemas){.type = log_type, .names = log_names, .ctx = db};
+}
+
+static const struct pq_type *no_type(void *ctx, uint32_t collection, uint32_t schema_id) {
+    (void)ctx, (void)collection, (void)schema_id;
+    return NULL;
+}
+
+static struct pq_variant_names *no_names(void *ctx, uint32_t collection) {
+    (void)ctx, (void)collection;
+    return NULL;
+}
+
+struct pq_log_schemas pq_db_log_counts(void) {
+    return (struct pq_log_schemas){.type = no_type, .names = no_names};
+}
+
+// ---- the schema -------------------------------------------------------------------------------------
+
+static void report(const struct pq_problems *problems, pqdb_on_problem on_problem, void *ctx) {
+    for (size_t i = 0; on_problem != NULL && i < problems->count; i++) {
+        const struct pq_problem *problem = &problems->items[i];
+        const pqdb_problem shown = {.code = problem->code, .path = problem->path.data,
+                                    .line = problem->line, .column = problem->column,
+                                    .message = problem->message.data,
+                                    .remedy = problem->remedy.data == NULL ? ""
+                                                                           : problem->remedy.data,
+                                    .is_warning = problem->warning};
+        on_problem(ctx, &shown);
+    }
+}
+
+static uint32_t *default_ids(const struct pq_schema *schema, struct pq_arena *arena) {
+    uint32_t *ids = pq_arena_alloc(arena, (schema->entry_count + 1) * sizeof *ids);
+    for (uint32_t i = 0; ids != NULL && i < schema->entry_count; i++) ids[i] = i + 1;
+    return ids;
+}
+
+pqdb_code pqdb_schema_check(const char *schema_text, size_t length, pqdb_on_problem on_problem,
+                            void *ctx, pqdb_error *err) {
+    struct pq_arena arena;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    struct pq_problems problems;
+    pq_problems_init(&problems, &arena);
+    struct pq_schema *schema = NULL;
+    struct pq_views *views = NULL;
+    pqdb_code code = pq_schema_parse((struct pq_text){schema_text, length}, &pq_alloc_libc,
+                                     &schema, &problems, err);
+    if (code == PQDB_OK) {
+        const uint32_t *ids = default_ids(schema, &arena);
+        code = ids == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a schema")
+                           : pq_views_plan(schema, ids, &pq_alloc_libc, &views, &problems, err);
+    }
+    report(&problems, on_problem, ctx);
+    if (code == PQDB_OK) code = pq_problems_code(&problems, err);
+    if (views != NULL) pq_views_destroy(views);
+    if (schema != NULL) pq_schema_unref(schema);
+    pq_arena_deinit(&arena);
+    return code;
+}
+
+pqdb_code pqdb_init(const char *directory, const char *schema, size_t length,
+                    pqdb_on_problem on_problem, void *ctx, pqdb_error *err) {
+    PQ_TRY(pqdb_schema_check(schema, length, on_problem, ctx, err));
+    struct pq_store *store;
+    PQ_TRY(pq_store_open_fs(directory, true, &pq_alloc_libc, &store, err));
+    const pqdb_code code =
+        pq_store_create_file(store, SCHEMA_FILE, (struct pq_text){schema, length}, err);
+    pq_store_destroy(store);
+    if (code == PQDB_CONFLICT) {
+        pq_fail(err, PQDB_CONFLICT, "there is a database here already; choose another directory");
+        return pq_fail_subject(err, PQDB_CONFLICT, pq_text_of(directory));
+    }
+    return code;
+}
+
+/// Tables keep the ids that the root gave them; new ones get the next free.
+static pqdb_code choose_ids(pqdb_db *db, const struct pq_root *root, uint32_t **out,
+                            pqdb_error *err) {
+    uint32_t *ids = default_ids(db->schema, &db->arena);
+    if (ids == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
+    *out = ids;
+    if (root->table_count == 0) return PQDB_OK;
+    uint32_t next = 1;
+    for (size_t i = 0; i < root->table_count; i++) {
+        if (root->tables[i].id >= next) next = root->tables[i].id + 1;
+    }
+    for (size_t i = 0; i < db->schema->entry_count; i++) {
+        ids[i] = 0;
+        for (size_t k = 0; k < root->table_count; k++) {
+            if (pq_text_equal(root->tables[k].name, db->schema->entries[i].name)) {
+                ids[i] = root->tables[k].id;
+            }
+        }
+        if (ids[i] == 0) ids[i] = next++;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
+    struct pq_bytes text;
+    pq_bytes_init(&text, &db->arena.alloc);
+    PQ_TRY(pq_store_read_file(db->store, SCHEMA_FILE, schema_bytes_max, &text, err));
+    struct pq_problems problems;
+    pq_problems_init(&problems, &db->arena);
+    PQ_TRY(pq_schema_parse(pq_bytes_text(&text), db->alloc, &db->schema, &problems, err));
+    uint32_t *ids;
+    PQ_TRY(choose_ids(db, root, &ids, err));
+    PQ_TRY(pq_views_plan(db->schema, ids, db->alloc, &db->views, &problems, err));
+    PQ_TRY(pq_problems_code(&problems, err));
+    db->tables = pq_arena_calloc(&db->arena, db->schema->entry_count + 1, sizeof *db->tables);
+    if (db->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
+    for (size_t i = 0; i < db->schema->entry_count; i++) {
+        if (db->schema->entries[i].kind == PQ_ENTRY_EXTERNAL) continue;
+        db->tables[db->table_count++] =
+            (struct pq_db_table){.entry = &db->schema->entries[i], .id = ids[i],
+                                 .facts = {.last_refresh = "none"}};
+    }
+    return PQDB_OK;
+}
+
+// ---- tables -----------------------------------------------------------------------------------------
+
+static pqdb_code name_directory(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    struct pq_bytes name;
+    pq_bytes_init(&name, &db->arena.alloc);
+    PQ_TRY(pq_bytes_printf(&name, err, "%s%.*s", table->view == NULL ? "" : "_views/",
+                           PQ_TEXT_ARG(table->entry->name)));
+    table->directory = (char *)name.data;  // printf leaves a NUL behind
+    return PQDB_OK;
+}
+
+static pqdb_code make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    for (size_t i = 0; i < db->views->count; i++) {
+        if (db->views->views[i].table == table->id) table->view = &db->views->views[i];
+    }
+    PQ_TRY(name_directory(db, table, err));
+    if (table->view == NULL) {
+        table->root = table;
+        PQ_TRY(pq_variant_names_create(db->alloc, &table->names, err));
+    } else {
+        const struct pq_view *lowest = table->view;
+        while (lowest->upstream != NULL) lowest = lowest->upstream;
+        table->root = pq_db_by_id(db, lowest->source);
+        table->names = pq_variant_names_ref(table->root->names);
+        table->refill_source = pq_arena_calloc(&db->arena, 1, sizeof *table->refill_source);
+        if (table->refill_source == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a view");
+        table->refill_source->db = db;
+    }
+    const struct pq_table_options options = {
+        .name = table->entry->name, .names = table->names, .alloc = db->alloc,
+        .type = table->view == NULL ? pq_entry_row_type(table->entry) : table->view->type};
+    PQ_TRY(pq_table_create(&options, &table->table, err));
+    return pq_db_prepare_queries(db, table, err);
+}
+
+/// Collections first: a view shares the names of the one at its bottom.
+static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
+    for (int views = 0; views < 2; views++) {
+        for (size_t i = 0; i < db->table_count; i++) {
+            const bool is_view = db->tables[i].entry->kind == PQ_ENTRY_VIEW;
+            if (is_view == (views == 1)) PQ_TRY(make_table(db, &db->tables[i], err));
+        }
+    }
+    db->outputs = pq_arena_calloc(&db->arena, db->views->count + 1, sizeof *db->outputs);
+    if (db->outputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of views");
+    return pq_circuit_create(db->alloc, &db->circuit, err);
+}
+
+// ---- open -------------------------------------------------------------------------------------------
+
+static pqdb_code find_directory(pqdb_db *db, const char *directory, pqdb_error *err) {
+    char path[PATH_MAX], schema[PATH_MAX + sizeof SCHEMA_FILE];
+    const char *found = realpath(directory, path);
+    if (found != NULL) {
+        PQ_TRY(pq_store_open_fs(path, false, db->alloc, &db->store, err));
+        struct pq_file *file;
+        const pqdb_code code = pq_file_open(db->store, SCHEMA_FILE, PQ_OPEN_READ, &file, err);
+        if (code == PQDB_OK) pq_file_close(file);
+        if (code != PQDB_OK && code != PQDB_NOT_FOUND) return code;
+        if (code == PQDB_NOT_FOUND) found = NULL;
+    }
+    if (found == NULL) {
+        pq_fail(err, PQDB_NOT_FOUND, "there is no database here; make one with init");
+        return pq_fail_subject(err, PQDB_NOT_FOUND, pq_text_of(directory));
+    }
+    const int length = snprintf(schema, sizeof schema, "file://%s", path);
+    const struct pq_text location =
+        pq_arena_copy(&db->arena, (struct pq_text){schema, (size_t)length});
+    if (location.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a path");
+    db->location = (char *)(uintptr_t)location.data;
+    return PQDB_OK;
+}
+
+static pqdb_code open_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
+    const struct pq_log_options options = {
+        .store = db->store, .directory = "log", .env = db->env, .alloc = db->alloc,
+        .pace = db->pace, .from = root->position, .read_only = db->options.read_only};
+    const pqdb_code code = pq_log_open(&options, &db->log, err);
+    // A database that was made and never written to has no log yet.
+    if (code != PQDB_NOT_FOUND || !db->options.read_only || root->version > 0) return code;
+    return code;
+}
+
+static pqdb_code open_all(pqdb_db *db, const char *directory, pqdb_error *err) {
+    PQ_TRY(find_directory(db, directory, err));
+    if (!db->options.read_only) PQ_TRY(pq_store_lock(db->store, "lock", &db->lock, err));
+    if (!db->options.read_only) {
+        PQ_TRY(pq_store_make_directory(db->store, PQ_STATE_DIRECTORY, err));
+    }
+    PQ_TRY(pq_pace_create(db->store, db->env, &db->pace, err));
+    struct pq_arena arena;  // of the root as read, and other scratch
+    pq_arena_init(&arena, db->alloc);
+    struct pq_root root = {0};
+    bool found;
+    pqdb_code code;
+    PQ_GO(pq_root_read_newest(db->store, &arena, &root, &found, err));
+    PQ_GO(load_schema(db, &root, err));
+    PQ_GO(make_tables(db, err));
+    PQ_GO(open_log(db, &root, err));
+    PQ_GO(pq_db_recover(db, &root, &arena, err));
+    if (!db->options.read_only) PQ_GO(pq_db_keeper_start(db, err));
+done:
+    pq_arena_deinit(&arena);
+    return code;
+}
+
+static void init_locks(pqdb_db *db) {
+    pthread_mutex_init(&db->leader, NULL);
+    pthread_mutex_init(&db->queue_lock, NULL);
+    pthread_mutex_init(&db->published_lock, NULL);
+    pthread_mutex_init(&db->refreshing, NULL);
+    pthread_mutex_init(&db->keeper_lock, NULL);
+    pthread_mutex_init(&db->run_lock, NULL);
+    pthread_cond_init(&db->keeper_wake, NULL);
+    pthread_cond_init(&db->keeper_done, NULL);
+}
+
+static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
+    const struct pq_alloc *alloc = db->alloc;
+    pq_db_snapshot_unref(db->published);
+    if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
+    for (size_t i = 0; i < db->table_count; i++) {
+        struct pq_db_table *table = &db->tables[i];
+        pq_node_destroy(table->node);
+        pq_iceberg_close(table->iceberg);
+        pq_db_reader_destroy(table);
+        pq_table_destroy(table->table);
+        pq_variant_names_unref(table->names);
+    }
+    pq_trace_deinit(&db->tokens);
+    pq_hold_unref(db->step_hold);
+    pq_db_retired_close(db);
+    pq_db_runs_close(db);
+    const pqdb_code code = pq_log_close(db->log, err);
+    pq_pace_destroy(db->pace);
+    if (db->views != NULL) pq_views_destroy(db->views);
+    if (db->schema != NULL) pq_schema_unref(db->schema);
+    pq_store_unlock(db->lock);
+    pq_store_destroy(db->store);
+    pq_arena_deinit(&db->arena);
+    pq_free(alloc, db, 1, sizeof *db);
+    return code;
+}
+
+pqdb_code pqdb_open(const char *directory, const pqdb_options *options, pqdb_db **db,
+                    pqdb_error *err) {
+    const struct pq_alloc *alloc = &pq_alloc_libc;
+    struct pqdb_db *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a database");
+    *made = (struct pqdb_db){.alloc = alloc, .env = &pq_env_system};
+    if (options != NULL) made->options = *options;
+    made->queue_end = &made->queue;
+    pq_arena_init(&made->arena, alloc);
+    pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, alloc);
+    init_locks(made);
+    const pqdb_code code = open_all(made, directory, err);
+    if (code != PQDB_OK) {
+        free_all(made, NULL);
+        return code;
+    }
+    *db = made;
+    return PQDB_OK;
+}
+
+pqdb_code pqdb_close(pqdb_db *db, pqdb_error *err) {
+    if (db == NULL) return PQDB_OK;
+    pq_db_keeper_stop(db);
+    pqdb_code code = PQDB_OK;
+    if (!db->options.read_only && !db->broken &&
+        pq_log_bytes_since(db->log, &db->root_position) > close_log_bytes) {
+        code = pq_db_checkpoint(db, false, err);
+    }
+    pqdb_error late;
+    const pqdb_code closed = free_all(db, &late);
+    if (code != PQDB_OK || closed == PQDB_OK) return code;
+    if (err != NULL) *err = late;
+    return closed;
+}

@@ -1,0 +1,361 @@
+#include "db/root.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "base/json.h"
+
+static const char magic[8] = "PQROOT01";
+
+enum { header_bytes = 24, check_bytes = 8, name_digits = 20 };
+
+// ---- writing --------------------------------------------------------------------------------------
+
+/// JSON and blobs as they grow; a blob is named in the JSON by offset and length.
+struct writer {
+    struct pq_bytes json, blobs;
+};
+
+static pqdb_code put_blob(struct writer *w, const char *key, struct pq_text blob,
+                          pqdb_error *err) {
+    if (blob.length == 0) return PQDB_OK;
+    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"%s\":[%zu,%zu]", key, w->blobs.length, blob.length));
+    PQ_TRY(pq_bytes_append_text(&w->blobs, blob, err));
+    static const uint8_t zeros[8];
+    return pq_bytes_append(&w->blobs, zeros, (8 - blob.length % 8) % 8, err);
+}
+
+static pqdb_code put_text(struct writer *w, const char *key, struct pq_text text,
+                          pqdb_error *err) {
+    PQ_TRY(pq_bytes_printf(&w->json, err, "\"%s\":", key));
+    return pq_json_write_text(&w->json, text, err);
+}
+
+static pqdb_code put_position(struct writer *w, const char *key,
+                              const struct pq_log_position *at, pqdb_error *err) {
+    return pq_bytes_printf(&w->json, err,
+                           ",\"%s\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64
+                           ",\"%016" PRIx64 "\"]",
+                           key, at->segment, at->offset, at->frame, at->version, at->check);
+}
+
+static pqdb_code put_runs(struct writer *w, const char *key, const struct pq_run_name *runs,
+                          size_t count, pqdb_error *err) {
+    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"%s\":[", key));
+    for (size_t i = 0; i < count; i++) {
+        PQ_TRY(pq_bytes_printf(&w->json, err, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]",
+                               i == 0 ? "" : ",", runs[i].id, runs[i].length, runs[i].rows));
+    }
+    return pq_bytes_append_byte(&w->json, ']', err);
+}
+
+static pqdb_code put_files(struct writer *w, const struct pq_root_table *table, pqdb_error *err) {
+    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"files\":["));
+    for (size_t i = 0; i < table->file_count; i++) {
+        const struct pq_root_file *file = &table->files[i];
+        PQ_TRY(pq_bytes_append_text(&w->json, i == 0 ? PQ_TEXT("{") : PQ_TEXT(",{"), err));
+        PQ_TRY(put_text(w, "path", file->path, err));
+        PQ_TRY(pq_bytes_printf(&w->json, err, ",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64,
+                               file->bytes, file->rows));
+        PQ_TRY(put_blob(w, "dead", file->dead, err));
+        PQ_TRY(pq_bytes_append_byte(&w->json, '}', err));
+    }
+    return pq_bytes_append_byte(&w->json, ']', err);
+}
+
+static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, pqdb_error *err) {
+    PQ_TRY(pq_bytes_append_byte(&w->json, '{', err));
+    PQ_TRY(put_text(w, "name", table->name, err));
+    PQ_TRY(pq_bytes_printf(&w->json, err,
+                           ",\"id\":%u,\"version\":%" PRIu64 ",\"nextSeq\":%" PRIu64
+                           ",\"published\":%" PRIu64 ",\"refreshedUs\":%" PRId64
+                           ",\"refreshVersion\":\"%016" PRIx64 "\",\"reflects\":%" PRIu64,
+                           table->id, table->version, table->next_seq, table->published,
+                           table->refreshed_us, table->refresh_version, table->reflects));
+    PQ_TRY(put_position(w, "reflectsPosition", &table->reflects_position, err));
+    PQ_TRY(put_files(w, table, err));
+    if (table->has_state) PQ_TRY(put_runs(w, "state", table->runs, table->run_count, err));
+    PQ_TRY(put_blob(w, "carried", table->carried, err));
+    PQ_TRY(put_blob(w, "names", table->names, err));
+    return pq_bytes_append_byte(&w->json, '}', err);
+}
+
+static pqdb_code put_root(struct writer *w, const struct pq_root *root, pqdb_error *err) {
+    PQ_TRY(pq_bytes_printf(&w->json, err,
+                           "{\"version\":%" PRIu64 ",\"timeUs\":%" PRId64 ",\"runId\":%" PRIu64,
+                           root->version, root->time_us, root->run_id));
+    PQ_TRY(put_position(w, "position", &root->position, err));
+    PQ_TRY(put_runs(w, "tokens", root->token_runs, root->token_run_count, err));
+    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"tables\":["));
+    for (size_t i = 0; i < root->table_count; i++) {
+        if (i > 0) PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
+        PQ_TRY(put_table(w, &root->tables[i], err));
+    }
+    PQ_TRY(pq_bytes_printf(&w->json, err, "]}"));
+    while (w->json.length % 8 != 0) PQ_TRY(pq_bytes_append_byte(&w->json, ' ', err));
+    return PQDB_OK;
+}
+
+static void root_path(uint64_t version, char path[64]) {
+    snprintf(path, 64, PQ_STATE_DIRECTORY "/%020" PRIu64 ".root", version);
+}
+
+pqdb_code pq_root_write(struct pq_store *store, const struct pq_root *root,
+                        const struct pq_alloc *alloc, pqdb_error *err) {
+    struct writer w;
+    struct pq_bytes file;
+    pq_bytes_init(&w.json, alloc);
+    pq_bytes_init(&w.blobs, alloc);
+    pq_bytes_init(&file, alloc);
+    pqdb_code code;
+    PQ_GO(put_root(&w, root, err));
+    uint8_t header[header_bytes];
+    memcpy(header, magic, sizeof magic);
+    pq_store_u32(header + 8, PQ_ROOT_FORMAT);
+    pq_store_u32(header + 12, (uint32_t)w.json.length);
+    pq_store_u64(header + 16, w.blobs.length);
+    if (w.json.length + w.blobs.length > PQ_ROOT_BYTES_MAX) {
+        code = pq_fail(err, PQDB_LIMIT, "a checkpoint root of more than 1 GiB");
+        goto done;
+    }
+    PQ_GO(pq_bytes_append(&file, header, sizeof header, err));
+    PQ_GO(pq_bytes_append_text(&file, pq_bytes_text(&w.json), err));
+    PQ_GO(pq_bytes_append_text(&file, pq_bytes_text(&w.blobs), err));
+    uint8_t check[check_bytes];
+    pq_store_u64(check, pq_hash(file.data, file.length));
+    PQ_GO(pq_bytes_append(&file, check, sizeof check, err));
+    char path[64];
+    root_path(root->version, path);
+    PQ_GO(pq_store_write_file(store, path, pq_bytes_text(&file), err));
+done:
+    pq_bytes_deinit(&w.json);
+    pq_bytes_deinit(&w.blobs);
+    pq_bytes_deinit(&file);
+    return code;
+}
+
+// ---- reading --------------------------------------------------------------------------------------
+
+/// The check has vouched for the bytes, so a missing key means another writer's idea of the format:
+/// `damaged` collects that, and zero values go on.
+struct reader {
+    struct pq_arena *arena;
+    struct pq_text blobs;
+    bool damaged;
+    bool no_memory;
+};
+
+static int64_t get_int(struct reader *r, const struct pq_json *object, const char *key) {
+    const struct pq_json *value = pq_json_find(object, key);
+    if (value == NULL || pq_json_kind(value) != PQ_JSON_INT) {
+        r->damaged = true;
+        return 0;
+    }
+    return pq_json_int(value);
+}
+
+static struct pq_text copy_text(struct reader *r, struct pq_text text) {
+    const struct pq_text copy = pq_arena_copy(r->arena, text);
+    if (copy.data == NULL) r->no_memory = true;
+    return copy;
+}
+
+static struct pq_text get_text(struct reader *r, const struct pq_json *object, const char *key) {
+    const struct pq_json *value = pq_json_find(object, key);
+    if (value == NULL || pq_json_kind(value) != PQ_JSON_TEXT) {
+        r->damaged = true;
+        return (struct pq_text){"", 0};
+    }
+    return copy_text(r, pq_json_text(value));
+}
+
+static uint64_t hex_of(struct pq_text text) { return strtoull(text.data, NULL, 16); }
+
+static struct pq_text get_blob(struct reader *r, const struct pq_json *object, const char *key) {
+    const struct pq_json *pair = pq_json_find(object, key);
+    if (pair == NULL) return (struct pq_text){"", 0};
+    if (pq_json_kind(pair) != PQ_JSON_LIST || pq_json_count(pair) != 2) {
+        r->damaged = true;
+        return (struct pq_text){"", 0};
+    }
+    const struct pq_json *first = pq_json_first(pair);
+    const uint64_t offset = (uint64_t)pq_json_int(first);
+    const uint64_t length = (uint64_t)pq_json_int(pq_json_next(first));
+    if (offset > r->blobs.length || length > r->blobs.length - offset) {
+        r->damaged = true;
+        return (struct pq_text){"", 0};
+    }
+    return copy_text(r, (struct pq_text){r->blobs.data + offset, length});
+}
+
+/// Numbers of a list of `count` INTs, as far as they are there.
+static bool list_ints(const struct pq_json *list, size_t count, uint64_t *out) {
+    if (list == NULL || pq_json_kind(list) != PQ_JSON_LIST || pq_json_count(list) < count) {
+        return false;
+    }
+    const struct pq_json *item = pq_json_first(list);
+    for (size_t i = 0; i < count; i++, item = pq_json_next(item)) {
+        if (pq_json_kind(item) != PQ_JSON_INT) return false;
+        out[i] = (uint64_t)pq_json_int(item);
+    }
+    return true;
+}
+
+static struct pq_log_position get_position(struct reader *r, const struct pq_json *object,
+                                           const char *key) {
+    const struct pq_json *list = pq_json_find(object, key);
+    uint64_t at[4];
+    struct pq_log_position position = {0};
+    if (!list_ints(list, 4, at) || pq_json_count(list) != 5) {
+        r->damaged = true;
+        return position;
+    }
+    const struct pq_json *item = pq_json_first(list);
+    for (size_t i = 0; i < 4; i++) item = pq_json_next(item);
+    position = (struct pq_log_position){.segment = at[0], .offset = at[1], .frame = at[2],
+                                        .version = at[3]};
+    if (pq_json_kind(item) == PQ_JSON_TEXT) position.check = hex_of(pq_json_text(item));
+    return position;
+}
+
+static const struct pq_run_name *get_runs(struct reader *r, const struct pq_json *list,
+                                          size_t *count) {
+    *count = list != NULL && pq_json_kind(list) == PQ_JSON_LIST ? pq_json_count(list) : 0;
+    struct pq_run_name *runs = pq_arena_calloc(r->arena, *count + 1, sizeof *runs);
+    if (runs == NULL) {
+        r->no_memory = true;
+        *count = 0;
+        return NULL;
+    }
+    const struct pq_json *item = *count > 0 ? pq_json_first(list) : NULL;
+    for (size_t i = 0; i < *count; i++, item = pq_json_next(item)) {
+        uint64_t at[3];
+        if (!list_ints(item, 3, at)) {
+            r->damaged = true;
+            continue;
+        }
+        runs[i] = (struct pq_run_name){.id = at[0], .length = at[1], .rows = at[2]};
+    }
+    return runs;
+}
+
+static void get_files(struct reader *r, const struct pq_json *list, struct pq_root_table *table) {
+    const size_t count =
+        list != NULL && pq_json_kind(list) == PQ_JSON_LIST ? pq_json_count(list) : 0;
+    struct pq_root_file *files = pq_arena_calloc(r->arena, count + 1, sizeof *files);
+    if (files == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    const struct pq_json *item = count > 0 ? pq_json_first(list) : NULL;
+    for (size_t i = 0; i < count; i++, item = pq_json_next(item)) {
+        files[i] = (struct pq_root_file){.path = get_text(r, item, "path"),
+                                         .bytes = (uint64_t)get_int(r, item, "bytes"),
+                                         .rows = (uint64_t)get_int(r, item, "rows"),
+                                         .dead = get_blob(r, item, "dead")};
+    }
+    table->files = files;
+    table->file_count = count;
+}
+
+static void get_table(struct reader *r, const struct pq_json *object,
+                      struct pq_root_table *table) {
+    *table = (struct pq_root_table){
+        .name = get_text(r, object, "name"),
+        .id = (uint32_t)get_int(r, object, "id"),
+        .version = (uint64_t)get_int(r, object, "version"),
+        .next_seq = (uint64_t)get_int(r, object, "nextSeq"),
+        .published = (uint64_t)get_int(r, object, "published"),
+        .refreshed_us = get_int(r, object, "refreshedUs"),
+        .refresh_version = hex_of(get_text(r, object, "refreshVersion")),
+        .reflects = (uint64_t)get_int(r, object, "reflects"),
+        .reflects_position = get_position(r, object, "reflectsPosition"),
+        .carried = get_blob(r, object, "carried"),
+        .names = get_blob(r, object, "names"),
+    };
+    get_files(r, pq_json_find(object, "files"), table);
+    const struct pq_json *state = pq_json_find(object, "state");
+    table->has_state = state != NULL;
+    table->runs = get_runs(r, state, &table->run_count);
+}
+
+static void get_root(struct reader *r, const struct pq_json *json, struct pq_root *root) {
+    const struct pq_json *list = pq_json_find(json, "tables");
+    const size_t count =
+        list != NULL && pq_json_kind(list) == PQ_JSON_LIST ? pq_json_count(list) : 0;
+    struct pq_root_table *tables = pq_arena_calloc(r->arena, count + 1, sizeof *tables);
+    if (tables == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    const struct pq_json *item = count > 0 ? pq_json_first(list) : NULL;
+    for (size_t i = 0; i < count; i++, item = pq_json_next(item)) get_table(r, item, &tables[i]);
+    *root = (struct pq_root){.version = (uint64_t)get_int(r, json, "version"),
+                             .time_us = get_int(r, json, "timeUs"),
+                             .run_id = (uint64_t)get_int(r, json, "runId"),
+                             .position = get_position(r, json, "position"),
+                             .tables = tables,
+                             .table_count = count};
+    root->token_runs = get_runs(r, pq_json_find(json, "tokens"), &root->token_run_count);
+}
+
+static pqdb_code decode(struct pq_text file, const char *path, struct pq_arena *arena,
+                        struct pq_root *root, pqdb_error *err) {
+    if (file.length < header_bytes + check_bytes || memcmp(file.data, magic, 8) != 0) {
+        return pq_store_fail(err, PQDB_CORRUPT, path, "this is not a checkpoint root");
+    }
+    const size_t body = file.length - check_bytes;
+    if (pq_load_u64(file.data + body) != pq_hash(file.data, body)) {
+        return pq_store_fail(err, PQDB_CORRUPT, path, "the root does not match its checksum");
+    }
+    const uint32_t format = pq_load_u32(file.data + 8);
+    if (format > PQ_ROOT_FORMAT) {
+        return pq_store_fail(err, PQDB_UNSUPPORTED, path,
+                             "format %u was written by a newer version of parquedb", format);
+    }
+    const size_t json_bytes = pq_load_u32(file.data + 12);
+    const uint64_t blob_bytes = pq_load_u64(file.data + 16);
+    if (json_bytes > body - header_bytes || blob_bytes != body - header_bytes - json_bytes) {
+        return pq_store_fail(err, PQDB_CORRUPT, path, "the root's lengths do not add up");
+    }
+    struct reader r = {.arena = arena,
+                       .blobs = {file.data + header_bytes + json_bytes, blob_bytes}};
+    struct pq_json_document *document;
+    PQ_TRY(pq_json_parse((struct pq_text){file.data + header_bytes, json_bytes}, PQ_JSON_STRICT,
+                         arena->source, &document, err));
+    get_root(&r, pq_json_root(document), root);
+    pq_json_destroy(document);
+    if (r.no_memory) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint root");
+    if (r.damaged) return pq_store_fail(err, PQDB_CORRUPT, path, "the root lacks something");
+    return PQDB_OK;
+}
+
+pqdb_code pq_root_read_newest(struct pq_store *store, struct pq_arena *arena,
+                              struct pq_root *root, bool *found, pqdb_error *err) {
+    struct pq_store_list list;
+    *found = false;
+    const pqdb_code listed = pq_store_list(store, PQ_STATE_DIRECTORY, arena, &list, err);
+    if (listed == PQDB_NOT_FOUND) return PQDB_OK;
+    if (listed != PQDB_OK) return listed;
+    const struct pq_store_entry *newest = NULL;
+    for (size_t i = 0; i < list.count; i++) {
+        const struct pq_text name = list.entries[i].name;
+        if (name.length == name_digits + 5 && pq_text_is((struct pq_text){name.data + name_digits,
+                                                                          5}, ".root")) {
+            newest = &list.entries[i];  // the list ascends
+        }
+    }
+    if (newest == NULL) return PQDB_OK;
+    char path[64];
+    root_path(strtoull(newest->name.data, NULL, 10), path);
+    struct pq_bytes file;
+    pq_bytes_init(&file, arena->source);
+    pqdb_code code = pq_store_read_file(store, path, PQ_ROOT_BYTES_MAX, &file, err);
+    if (code == PQDB_OK) code = decode(pq_bytes_text(&file), path, arena, root, err);
+    pq_bytes_deinit(&file);
+    *found = code == PQDB_OK;
+    return code;
+}

@@ -1,0 +1,51 @@
+/// db/snapshot.c: the published state: one pointer behind a mutex of two instructions.
+#include "base/fail.h"
+#include "db/db_internal.h"
+
+struct pq_db_snapshot *pq_db_snapshot(pqdb_db *db) {
+    pthread_mutex_lock(&db->published_lock);
+    struct pq_db_snapshot *snapshot = db->published;
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&db->published_lock);
+    return snapshot;
+}
+
+static size_t snapshot_bytes(size_t tables) {
+    return sizeof(struct pq_db_snapshot) +
+           tables * (sizeof(struct pq_table_snapshot *) + sizeof(struct pq_db_facts));
+}
+
+void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot) {
+    if (snapshot == NULL) return;
+    if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < snapshot->count; i++) pq_table_snapshot_unref(snapshot->tables[i]);
+    pq_free(snapshot->alloc, snapshot, snapshot_bytes(snapshot->count), 1);
+}
+
+pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
+                        struct pq_db_snapshot **snapshot, pqdb_error *err) {
+    struct pq_db_snapshot *made =
+        pq_resize(db->alloc, NULL, 0, snapshot_bytes(db->table_count), 1);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
+    *made = (struct pq_db_snapshot){.alloc = db->alloc, .version = version, .time_us = time_us,
+                                    .count = db->table_count};
+    atomic_init(&made->references, 1);
+    made->facts = (struct pq_db_facts *)(void *)&made->tables[db->table_count];
+    for (size_t i = 0; i < db->table_count; i++) {
+        made->tables[i] = pq_table_snapshot_ref(db->tables[i].table->published);
+        made->facts[i] = db->tables[i].facts;
+    }
+    *snapshot = made;
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_publish(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err) {
+    struct pq_db_snapshot *made;
+    PQ_TRY(pq_db_collect(db, version, time_us, &made, err));
+    pthread_mutex_lock(&db->published_lock);
+    struct pq_db_snapshot *before = db->published;
+    db->published = made;
+    pthread_mutex_unlock(&db->published_lock);
+    pq_db_snapshot_unref(before);
+    return PQDB_OK;
+}

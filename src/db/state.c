@@ -1,0 +1,303 @@
+/// db/state.c: what a database and its views can tell of themselves. Everything is computed from
+/// facts of one snapshot; nothing waits for writers.
+#include <inttypes.h>
+#include <parquedb/view.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "db/db_internal.h"
+#include "table/data_file.h"
+
+static const char *const mode_names[] = {"streaming", "scheduled", "manual"};
+
+static size_t index_of(const pqdb_db *db, const struct pq_db_table *table) {
+    return (size_t)(table - db->tables);
+}
+
+static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *count) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < snapshot->catalog->count; i++) {
+        const struct pq_segment *segment = snapshot->catalog->segments[i];
+        if (segment->kind != PQ_SEGMENT_FILE) continue;
+        bytes += pq_data_file_bytes(segment->file);
+        if (count != NULL) ++*count;
+    }
+    return bytes;
+}
+
+// ---- views ------------------------------------------------------------------------------------------
+
+/// Is the view at the version of its source, and so on down? The first that is not is named.
+static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                     const struct pq_db_table *table, char *reason, size_t reason_bytes) {
+    const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
+    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    const uint64_t source_version = snapshot->tables[index_of(db, source)]->version;
+    if (facts->failed) {
+        snprintf(reason, reason_bytes, "its last step failed");
+        return false;
+    }
+    if (table->view->mode != PQ_VIEW_STREAMING) {
+        if (facts->reflects == 0 && table->view->mode == PQ_VIEW_MANUAL) {
+            snprintf(reason, reason_bytes, "never refreshed");
+            return false;
+        }
+        if (source_version > facts->reflects) {
+            snprintf(reason, reason_bytes,
+                     "%.*s is at seq-%" PRIu64 ", this view reflects seq-%" PRIu64,
+                     PQ_TEXT_ARG(source->entry->name), source_version, facts->reflects);
+            return false;
+        }
+    }
+    if (source->view == NULL) return true;
+    char below[160];
+    if (is_fresh(db, snapshot, source, below, sizeof below)) return true;
+    snprintf(reason, reason_bytes, "%.*s is not fresh: %s", PQ_TEXT_ARG(source->entry->name),
+             below);
+    return false;
+}
+
+static void fill_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                       const struct pq_db_table *table, pqdb_view_state *state) {
+    const struct pq_view *view = table->view;
+    const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
+    const struct pq_db_table *source = pq_db_by_id(db, view->source);
+    const struct pq_table_snapshot *rows = snapshot->tables[index_of(db, table)];
+    *state = (pqdb_view_state){
+        .name = table->entry->name.data, .from = source->entry->name.data,
+        .mode = mode_names[view->mode], .is_incremental = view->not_incremental.length == 0,
+        .not_incremental = view->not_incremental.length == 0 ? "" : view->not_incremental.data,
+        .source_version = snapshot->tables[index_of(db, source)]->version,
+        .refreshed_us = facts->refreshed_us, .last_refresh = facts->last_refresh,
+        .schedule = view->schedule.length == 0 ? "" : view->schedule.data,
+        .last_refresh_rows = facts->last_refresh_rows,
+        .last_refresh_us = facts->last_refresh_took_us, .rows = rows->rows,
+        .bytes = file_bytes(rows, NULL)};
+    snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
+             view->refresh_version);
+    const bool fresh = is_fresh(db, snapshot, table, state->reason, sizeof state->reason);
+    state->state = fresh ? "fresh" : "stale";
+    const bool follows = view->mode == PQ_VIEW_STREAMING && !facts->failed;
+    state->version = follows ? snapshot->version : facts->reflects;
+    if (!fresh && state->source_version > state->version) {
+        state->lag_versions = state->source_version - state->version;
+    }
+    if (!facts->failed) return;
+    snprintf(state->last_error, sizeof state->last_error, "%.120s%s%.120s",
+             table->failure.subject, table->failure.subject[0] == '\0' ? "" : ": ",
+             table->failure.message);
+}
+
+/// The time of the first source commit that the view lacks, as far as the log reaches.
+static pqdb_code first_lacking(pqdb_db *db, const struct pq_db_table *table,
+                               pqdb_view_state *state, pqdb_error *err) {
+    const struct pq_log_schemas none = pq_db_log_counts();
+    struct pq_log_reader *reader;
+    if (state->version + 1 < pq_log_first_version(db->log)) return PQDB_OK;
+    PQ_TRY(pq_log_reader_open(db->log, state->version + 1, &none, &reader, err));
+    const struct pq_log_record *record;
+    pqdb_code code = PQDB_OK;
+    while (state->stale_since_us == 0) {
+        code = pq_log_reader_next(reader, &record, err);
+        if (code != PQDB_OK || record == NULL) break;
+        for (size_t i = 0; i < record->rows_count; i++) {
+            if (record->rows[i].collection == table->root->id) {
+                state->stale_since_us = record->time_us;
+            }
+        }
+    }
+    pq_log_reader_close(reader);
+    return code;
+}
+
+pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *state,
+                              pqdb_error *err) {
+    struct pq_db_table *table;
+    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    fill_state(db, snapshot, table, state);
+    pq_db_snapshot_unref(snapshot);
+    if (state->lag_versions == 0) return PQDB_OK;
+    return first_lacking(db, table, state, err);
+}
+
+size_t pqdb_view_count(const pqdb_db *db) { return db->views->count; }
+
+const char *pqdb_view_name(const pqdb_db *db, size_t index) {
+    return db->views->views[index].name.data;
+}
+
+pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const char **json,
+                               pqdb_error *err) {
+    struct pq_db_table *table;
+    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
+    *json = table->view->definition.data;
+    return PQDB_OK;
+}
+
+pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line, void *ctx,
+                            pqdb_error *err) {
+    struct pq_db_table *table;
+    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
+    const struct pq_view *view = table->view;
+    for (size_t i = 0; i < view->explain_count; i++) on_line(ctx, view->explain[i].data);
+    char line[256];
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const struct pq_table_snapshot *rows = snapshot->tables[index_of(db, table)];
+    size_t files = 0;
+    const uint64_t bytes = file_bytes(rows, &files);
+    snprintf(line, sizeof line,
+             "table: %s, %zu rows, %zu files of %" PRIu64 " bytes, the rest in memory and log",
+             table->directory, rows->rows, files, bytes);
+    pq_db_snapshot_unref(snapshot);
+    on_line(ctx, line);
+    pthread_mutex_lock(&db->leader);
+    struct pq_node *node =
+        table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
+    struct pq_trace *state = node == NULL ? NULL : pq_node_state(node);
+    const size_t held = state == NULL ? 0 : pq_trace_bytes(state);
+    const size_t runs = state == NULL ? 0 : state->run_count;
+    pthread_mutex_unlock(&db->leader);
+    snprintf(line, sizeof line, "state: none, each change maps to its own rows");
+    if (state != NULL) {
+        snprintf(line, sizeof line, "state: one row per group, %zu bytes in memory, %zu runs on disk",
+                 held, runs);
+    }
+    on_line(ctx, line);
+    snprintf(line, sizeof line, "refresh: %s",
+             view->not_incremental.length == 0 ? "incremental" : view->not_incremental.data);
+    on_line(ctx, line);
+    return PQDB_OK;
+}
+
+// ---- the database -----------------------------------------------------------------------------------
+
+const char *pqdb_schema_text(const pqdb_db *db, size_t *length) {
+    if (length != NULL) *length = db->schema->source.length;
+    return db->schema->source.data;
+}
+
+size_t pqdb_entry_count(const pqdb_db *db) { return db->table_count; }
+
+pqdb_code pqdb_entry_at(pqdb_db *db, size_t index, pqdb_entry *entry, pqdb_error *err) {
+    static const char *const kinds[] = {"collection", "stream", "view", "external"};
+    if (index >= db->table_count) {
+        return pq_fail(err, PQDB_NOT_FOUND, "the schema has %zu entries", db->table_count);
+    }
+    const struct pq_db_table *table = &db->tables[index];
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    *entry = (pqdb_entry){
+        .name = table->entry->name.data, .kind = kinds[table->entry->kind],
+        .ingest = table->entry->ingest.length == 0 ? "" : table->entry->ingest.data,
+        .from = table->view == NULL ? ""
+                                    : pq_db_by_id(db, table->view->source)->entry->name.data,
+        .rows = snapshot->tables[index]->rows, .version = snapshot->tables[index]->version};
+    pq_db_snapshot_unref(snapshot);
+    return PQDB_OK;
+}
+
+pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on_column, void *ctx,
+                       pqdb_error *err) {
+    struct pq_db_table *table;
+    PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
+    const struct pq_type *type = table->table->options.type;
+    struct pq_arena arena;
+    pq_arena_init(&arena, db->alloc);
+    for (uint32_t k = 0; k < type->field_count; k++) {
+        const struct pq_text shown = pq_type_format(&type->fields[k].type, &arena);
+        const bool is_system =
+            table->view == NULL ? k < PQ_COLUMN_DECLARED || k + 1 == type->field_count : k < 2;
+        on_column(ctx, type->fields[k].name.data, shown.data == NULL ? "" : shown.data,
+                  is_system);
+    }
+    pq_arena_deinit(&arena);
+    return PQDB_OK;
+}
+
+pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
+    pthread_mutex_lock(&db->leader);
+    const pqdb_code code = pq_db_check_open(db, err);
+    pthread_mutex_unlock(&db->leader);
+    return code != PQDB_OK ? code : pq_db_checkpoint(db, true, err);
+}
+
+pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {
+    (void)err;
+    *status = (pqdb_status){.views = db->views->count,
+                            .collections = db->table_count - db->views->count};
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    status->version = snapshot->version;
+    status->time_us = snapshot->time_us;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        status->file_bytes += file_bytes(snapshot->tables[i], &status->file_count);
+    }
+    pq_db_snapshot_unref(snapshot);
+    pthread_mutex_lock(&db->leader);
+    status->checkpoint_version = db->root_version;
+    status->log_bytes = pq_log_bytes_since(db->log, &db->root_position);
+    for (size_t i = 0; i < db->table_count; i++) {
+        status->memory_bytes += db->tables[i].table->memory_bytes;
+    }
+    pthread_mutex_unlock(&db->leader);
+    pthread_mutex_lock(&db->keeper_lock);
+    memcpy(status->background_error, db->background_error, sizeof status->background_error);
+    pthread_mutex_unlock(&db->keeper_lock);
+    return PQDB_OK;
+}
+
+// ---- the change feed --------------------------------------------------------------------------------
+
+static const char *kind_name(enum pq_log_kind kind) {
+    switch (kind) {
+    case PQ_LOG_COMMIT: return "commit";
+    case PQ_LOG_REFRESH: return "refresh";
+    case PQ_LOG_SWAP: return "rebuild";
+    case PQ_LOG_SCHEMA: return "schema";
+    case PQ_LOG_RETENTION: return "retention";
+    default: return "attach";
+    }
+}
+
+/// The token without what stands for its content.
+static void show_token(struct pq_text token, char out[PQ_LOG_TOKEN_BYTES_MAX + 1]) {
+    const size_t length = token.length > 9 ? token.length - 9 : 0;
+    memcpy(out, token.data, length);
+    out[length] = '\0';
+}
+
+static pqdb_code show_record(pqdb_db *db, const struct pq_log_record *record,
+                             pqdb_on_change on_change, void *ctx) {
+    char token[PQ_LOG_TOKEN_BYTES_MAX + 1];
+    show_token(record->token, token);
+    pqdb_change change = {.version = record->version, .time_us = record->time_us,
+                          .kind = kind_name(record->kind), .collection = "", .token = token};
+    if (record->rows_count == 0) return on_change(ctx, &change);
+    for (size_t i = 0; i < record->rows_count; i++) {
+        const struct pq_db_table *table = pq_db_by_id(db, record->rows[i].collection);
+        change.collection = table == NULL ? "(dropped)" : table->entry->name.data;
+        change.rows_added = record->rows[i].rows_plus;
+        change.rows_removed = record->rows[i].rows_minus;
+        PQ_TRY(on_change(ctx, &change));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pqdb_log_read(pqdb_db *db, uint64_t since, pqdb_on_change on_change, void *ctx,
+                        pqdb_error *err) {
+    const struct pq_log_schemas none = pq_db_log_counts();
+    struct pq_log_reader *reader;
+    PQ_TRY(pq_log_reader_open(db->log, since + 1, &none, &reader, err));
+    pqdb_code code;
+    for (;;) {
+        const struct pq_log_record *record;
+        code = pq_log_reader_next(reader, &record, err);
+        if (code != PQDB_OK || record == NULL) break;
+        code = show_record(db, record, on_change, ctx);
+        if (code != PQDB_OK) break;
+    }
+    pq_log_reader_close(reader);
+    return code;
+}
+
+uint64_t pqdb_log_first(pqdb_db *db) { return pq_log_first_version(db->log); }
