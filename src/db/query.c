@@ -24,7 +24,8 @@ pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_err
     const struct pq_type *type = table->table->options.type;
     struct pq_typed_path *paths =
         pq_arena_calloc(&db->arena, entry->path_count + 1, sizeof *paths);
-    bool *links = pq_arena_calloc(&db->arena, type->field_count + 1, sizeof *links);
+    const struct pq_relation **links =
+        pq_arena_calloc(&db->arena, type->field_count + 1, sizeof *links);
     table->find = pq_arena_calloc(&db->arena, 1, sizeof *table->find);
     if (paths == NULL || links == NULL || table->find == NULL) {
         return pq_fail(err, PQDB_NO_MEMORY, "a table");
@@ -35,11 +36,13 @@ pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_err
     }
     for (size_t i = 0; i < entry->field_count; i++) {
         const struct pq_declared_field *field = &entry->fields[i];
-        if (field->relation != NULL && field->column >= 0) links[field->column] = true;
+        if (field->relation != NULL && field->column >= 0) {
+            links[field->column] = field->relation;
+        }
     }
     *table->find = (struct pq_find_table){
         .name = entry->name, .paths = paths, .path_count = entry->path_count,
-        .links = table->view == NULL ? links : NULL,
+        .relations = table->view == NULL ? links : NULL,
         .extra_column = pq_type_find(type, PQ_TEXT("_extra")),
         .closed = table->view != NULL, .strict = entry->strict};
     return PQDB_OK;

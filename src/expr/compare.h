@@ -12,17 +12,13 @@
 ///     value   bytes
 ///     false   01
 ///     true    02
-///     number  03 00                                      -infinity
-///             03 01 (exponent digits) complemented       below zero
-///             03 02                                      zero (also -0 and 0.00)
-///             03 03 exponent digits                      above zero
-///             03 04                                      +infinity
-///             03 05                                      NaN
-///             The number is 0.d1d2d3… * 100^e with base-100 digits, d1 not 0 and no 0 at the end.
-///             exponent: e + 0x8000, two bytes big-endian. digits: d + 1 for each, then 00.
-///             Below zero all of these bytes, the closing 00 too, are complemented.
+///     number  03, the greatest double not above it, then 00 if that is the number itself, else
+///             01 and its decimal digits. The double: 8 bytes big-endian, top bit inverted, or all
+///             bits below zero; 0 for -0, 7FF8000000000000 for NaN. Decimal digits: the number is
+///             0.d1d2… * 100^e with base-100 digits, d1 not 0 and no 0 at the end: e + 80h, then
+///             d + 1 for each digit, then 00; all these bytes complemented below zero.
 ///     time    04 00 and the instant, 04 01 and the time of day: microseconds since 1970 UTC or
-///             since midnight, 8 bytes big-endian, top bit inverted. A date is its midnight.
+///             since midnight, 9 bytes big-endian, top bit inverted. A date is its midnight.
 ///     text    05 bytes, each 00 as 00 FF, then 00 00
 ///     binary  06 as text
 ///     list    07 the elements, each as a value, then 00
@@ -30,9 +26,8 @@
 ///             the 05) and its value; then 00 00 00
 ///     null    7F
 ///
-/// A double is written with its exact value, so 1, 1.0 and 1.00 share bytes and 0.1 (a double)
-/// differs from 0.10 (a decimal). Keys of several values are the values' bytes one after the other:
-/// no value's bytes are a prefix of another's.
+/// So 1, 1.0 and 1.00 share bytes, and 0.1 (a double) differs from 0.10 (a decimal). Keys of
+/// several values are the values' bytes one after the other: none is a prefix of another's.
 #ifndef PQ_EXPR_COMPARE_H
 #define PQ_EXPR_COMPARE_H
 
@@ -47,8 +42,9 @@ bool pq_value_match(const struct pq_value *a, const struct pq_value *b);
 /// null or the kinds do not mix.
 bool pq_value_relate(const struct pq_value *a, const struct pq_value *b, int *order);
 
-/// boolean < number < time < text < binary < list < object; null after all of them. Numbers by exact
-/// value, NaN above all, -0 = 0. Lists by position, objects by their members in name order.
+/// boolean < number < time < text < binary < list < object; null after all of them. Numbers by
+/// exact value, NaN above all, -0 = 0. Times by instant, times of day after them. Lists by
+/// position; objects by their members in name order, those that are null left out.
 int pq_value_compare(const struct pq_value *a, const struct pq_value *b);
 
 /// Rows of two columns under pq_value_compare, without building values for the common kinds.
@@ -59,7 +55,7 @@ int pq_column_compare(const struct pq_column *a, size_t a_row, const struct pq_c
 pqdb_code pq_key_encode(const struct pq_value *value, struct pq_bytes *out, pqdb_error *err);
 
 /// The same for each row of a column: row i is data[offsets[i] .. offsets[i + 1]).
-/// Cost: one pass; a dictionary's entries are encoded once each.
+/// Errors: PQDB_NO_MEMORY; PQDB_LIMIT when they would pass 4 GiB; PQDB_CORRUPT.
 struct pq_keys {
     const uint8_t *data;
     const uint32_t *offsets;  // count + 1

@@ -12,7 +12,9 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "batch/column.h"
+#include "type/ice_type.h"
 #include "type/problem.h"
+#include "type/timestamp.h"
 
 /// The declared type of a path inside a variant (`$paths`). List positions do not count: a
 /// declared "exceptions.name" also types `exceptions.0.name`.
@@ -27,15 +29,17 @@ struct pq_scope {
     const struct pq_type *type;  // OBJECT: the columns of the batches to come
     const struct pq_typed_path *paths;
     size_t path_count;
-    const bool *links;       // per column: a relation, whose literals lose their "Type/"; or NULL
+    const struct pq_relation *const *relations;  // per column, NULL where it is none; or NULL:
+                                                 // literals lose the "type/" of an id
     int extra_column;        // index of the variant with the undeclared fields, or -1
     bool closed;             // a view: an unknown field is null, with a warning
     bool strict;             // an unknown field is an error
     const char *owner_name;  // of the view or collection, for messages
     struct pq_problems *problems;  // NULL: the first mistake is the error
-    /// Line and column (from 1) of a value in its text; NULL when there is no text to point at.
-    void (*position)(void *ctx, const struct pq_json *value, size_t *line, size_t *column);
-    void *position_ctx;
+    /// Where a value stands in its text; NULL when there is no text to point at.
+    struct pq_problem_at (*position)(const void *ctx, const struct pq_json *value,
+                                     struct pq_text path);
+    const void *position_ctx;
 };
 
 /// What to compile: `json`, parsed with PQ_JSON_RAW_NUMBERS (a number literal counts as the decimal
@@ -68,13 +72,12 @@ enum { PQ_EXPR_DEPTH_MAX = 64, PQ_EXPR_NODES_MAX = 4096 };
 /// A `$groupBy` date bucket: `minute hour` give the TIMESTAMP of its start, `date day week month
 /// quarter year` a DATE (weeks begin on Monday). Repeated hours of a zone stay two; a DATE source
 /// is never shifted.
-struct pq_bucket {
+struct pq_bucket_key {
     struct pq_source source;
-    struct pq_text granularity;
-    struct pq_text zone;  // an IANA name; empty is UTC
+    enum pq_bucket bucket;
+    const struct pq_zone *zone;  // NULL is UTC
 };
-bool pq_bucket_is_granularity(struct pq_text name);
-pqdb_code pq_bucket_compile(const struct pq_bucket *bucket, const struct pq_scope *scope,
+pqdb_code pq_bucket_compile(const struct pq_bucket_key *key, const struct pq_scope *scope,
                             const struct pq_alloc *alloc, struct pq_program **program,
                             pqdb_error *err);
 

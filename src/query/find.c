@@ -63,7 +63,8 @@ struct pq_find {
 
 static struct pq_scope scope_of(const struct pq_find *find, struct pq_problems *problems) {
     return (struct pq_scope){.type = find->snapshot->type, .paths = find->table.paths,
-                             .path_count = find->table.path_count, .links = find->table.links,
+                             .path_count = find->table.path_count,
+                             .relations = find->table.relations,
                              .extra_column = find->table.extra_column,
                              .closed = find->table.closed, .strict = find->table.strict,
                              .owner_name = find->table.name.data, .problems = problems};

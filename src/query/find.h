@@ -10,7 +10,7 @@ struct pq_find_table {
     struct pq_text name;
     const struct pq_typed_path *paths;
     size_t path_count;
-    const bool *links;  // per column, or NULL
+    const struct pq_relation *const *relations;  // per column, or NULL
     int extra_column;   // `_extra`, or -1
     bool closed, strict;
 };

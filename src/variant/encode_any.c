@@ -145,6 +145,12 @@ static pqdb_code encode(struct pq_variant_encoder *encoder, const struct pq_valu
     return encode_container(encoder, value, depth, err);
 }
 
+pqdb_code pq_variant_encode_scalar(const struct pq_value *value, struct pq_bytes *out,
+                                   pqdb_error *err) {
+    struct pq_variant_encoder encoder = {.out = out};
+    return encode_scalar(&encoder, value, err);
+}
+
 static pqdb_code encode_root(struct pq_variant_encoder *encoder, const void *source,
                              pqdb_error *err) {
     return encode(encoder, source, 1, err);

@@ -72,6 +72,10 @@ void pq_variant_encoder_look_inside(struct pq_variant_encoder *encoder,
 pqdb_code pq_variant_encode_any(struct pq_variant_encoder *encoder, const struct pq_value *value,
                                 struct pq_bytes *out, bool *own, pqdb_error *err);
 
+/// A value that is neither list, object nor variant: it needs no names, hence no encoder.
+pqdb_code pq_variant_encode_scalar(const struct pq_value *value, struct pq_bytes *out,
+                                   pqdb_error *err);
+
 /// Is the value well formed all the way down (bounds, ids, depth)? Everything below demands it,
 /// so bytes from outside are checked once, at the door. Errors: PQDB_CORRUPT.
 pqdb_code pq_variant_check(const struct pq_variant *variant, pqdb_error *err);

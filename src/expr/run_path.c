@@ -1,0 +1,199 @@
+/// Paths: through declared objects and lists without touching values, inside variants row by row
+/// with names resolved once, and into the type that `$paths` declares.
+#include "base/check.h"
+#include "base/fail.h"
+#include "expr/nested.h"
+#include "expr/run_internal.h"
+
+/// Rows of a column seen through a path: `rows` NULL means each row of `column` itself, else row i
+/// is rows[i], UINT32_MAX for none. `valid` NULL means as the column says.
+struct view {
+    struct pq_column column;
+    const uint32_t *rows;
+};
+
+/// Rows whose object is missing have no member: lay the object's nulls over the member's.
+static pqdb_code lay_over(struct pq_run *run, struct view *view, const struct pq_column *member,
+                          pqdb_error *err) {
+    const uint8_t *outer = view->column.valid;
+    const size_t count = view->column.count;
+    view->column = *member;
+    if (outer == NULL) return PQDB_OK;
+    uint8_t *valid = pq_run_alloc(run, count, err);
+    if (valid == NULL) return PQDB_NO_MEMORY;
+    for (size_t row = 0; row < count; row++) {
+        const uint8_t own = member->valid == NULL ? PQ_ROW_VALID : member->valid[row];
+        valid[row] = outer[row] == PQ_ROW_NULL ? PQ_ROW_NULL : own;
+    }
+    view->column.valid = valid;
+    return PQDB_OK;
+}
+
+static pqdb_code into_position(struct pq_run *run, struct view *view, size_t position,
+                               pqdb_error *err) {
+    const struct pq_column list = view->column;
+    uint32_t *rows = pq_run_alloc(run, run->count * sizeof *rows, err);
+    if (rows == NULL) return PQDB_NO_MEMORY;
+    for (size_t i = 0; i < run->count; i++) {
+        const uint32_t row = view->rows == NULL ? (uint32_t)i : view->rows[i];
+        rows[i] = UINT32_MAX;
+        if (row == UINT32_MAX || pq_column_is_null(&list, row)) continue;
+        const uint32_t from = list.offsets[row], until = list.offsets[row + 1];
+        if (position < until - from) rows[i] = from + (uint32_t)position;
+    }
+    view->column = list.children[0];
+    view->rows = rows;
+    return PQDB_OK;
+}
+
+static pqdb_code follow(struct pq_run *run, const struct pq_path *path, struct view *view,
+                        pqdb_error *err) {
+    for (size_t k = 0; k < path->step_count; k++) {
+        const struct pq_static_step step = path->steps[k];
+        if (step.is_index) {
+            PQ_TRY(into_position(run, view, step.at, err));
+        } else {
+            PQ_TRY(lay_over(run, view, &view->column.children[step.at], err));
+        }
+    }
+    if (view->rows == NULL) return PQDB_OK;
+    const struct pq_column from = view->column;
+    return pq_column_gather(&from, view->rows, run->count, run->arena, &view->column, err);
+}
+
+/// One row's value at a path inside it, plain.
+struct finder {
+    const struct pq_variant_names *names;  // that `ids` are resolved for
+    bool resolved;
+    uint32_t *ids;
+};
+
+static struct pq_value find(struct finder *finder, const struct pq_path *path,
+                            const struct pq_variant *variant) {
+    if (variant->names != finder->names || !finder->resolved) {
+        finder->names = variant->names;
+        finder->resolved = true;
+        pq_variant_path_resolve(variant->names, path->inner, path->inner_count, finder->ids);
+    }
+    const struct pq_value found =
+        pq_variant_path(variant, path->inner, finder->ids, path->inner_count);
+    return pq_value_plain(&found);
+}
+
+static pqdb_code finder_init(struct pq_run *run, const struct pq_path *path,
+                             struct finder *finder, pqdb_error *err) {
+    *finder = (struct finder){0};
+    finder->ids = pq_run_alloc(run, (path->inner_count + 1) * sizeof *finder->ids, err);
+    return finder->ids == NULL ? PQDB_NO_MEMORY : PQDB_OK;
+}
+
+/// What the rows of the path's column hold before its inner steps, plain.
+struct outer {
+    const struct pq_column *column;   // of variants
+    const struct pq_vector *vector;   // or values
+};
+
+static pqdb_code outer_at(struct pq_run *run, const struct outer *outer, size_t row,
+                          struct pq_value *value, pqdb_error *err) {
+    *value = (struct pq_value){.kind = PQ_NULL};
+    if (outer->column == NULL) {
+        *value = pq_vector_at(outer->vector, row);
+        return PQDB_OK;
+    }
+    const struct pq_column *column = outer->column;
+    if (pq_column_is_null(column, row)) return PQDB_OK;
+    const uint8_t mark = column->valid == NULL ? PQ_ROW_VALID : column->valid[row];
+    value->kind = PQ_VARIANT;
+    return pq_variant_of_row(pq_column_text(column, row), mark, column->names, run->arena,
+                             &value->as.variant, err);
+}
+
+static pqdb_code find_all(struct pq_run *run, const struct pq_node *node,
+                          const struct outer *outer, struct pq_vector *out, pqdb_error *err) {
+    struct finder finder;
+    struct pq_value *values = pq_run_alloc(run, run->count * sizeof *values, err);
+    if (values == NULL) return PQDB_NO_MEMORY;
+    PQ_TRY(finder_init(run, &node->path, &finder, err));
+    for (size_t row = 0; row < run->count; row++) {
+        PQ_TRY(outer_at(run, outer, row, &values[row], err));
+        if (values[row].kind == PQ_VARIANT) {
+            const struct pq_variant variant = values[row].as.variant;
+            values[row] = find(&finder, &node->path, &variant);
+        } else {
+            values[row].kind = PQ_NULL;  // a scalar has nothing inside
+        }
+    }
+    out->values = values;
+    return PQDB_OK;
+}
+
+/// Straight into a column of the declared type.
+static pqdb_code find_declared(struct pq_run *run, const struct pq_node *node,
+                               const struct outer *outer, struct pq_vector *out,
+                               pqdb_error *err) {
+    struct finder finder;
+    struct pq_builder builder;
+    uint64_t mismatches = 0;
+    PQ_TRY(finder_init(run, &node->path, &finder, err));
+    PQ_TRY(pq_builder_init(&builder, &node->type, &run->arena->alloc, err));
+    for (size_t row = 0; row < run->count; row++) {
+        struct pq_value value;
+        bool mismatch = false;
+        PQ_TRY(outer_at(run, outer, row, &value, err));
+        if (value.kind == PQ_VARIANT) {
+            const struct pq_variant variant = value.as.variant;
+            value = find(&finder, &node->path, &variant);
+        } else {
+            value.kind = PQ_NULL;
+        }
+        PQ_TRY(pq_append_converted(&builder, &value, &mismatch, err));
+        mismatches += mismatch;
+    }
+    if (mismatches > 0) {  // a counter is all that a run may change in its program
+        atomic_fetch_add_explicit((atomic_uint_fast64_t *)(uintptr_t)&run->program->mismatches,
+                                  mismatches, memory_order_relaxed);
+    }
+    out->has_column = true;
+    out->column = pq_builder_finish(&builder);
+    return PQDB_OK;
+}
+
+static pqdb_code find_inside(struct pq_run *run, const struct pq_node *node,
+                             const struct outer *outer, struct pq_vector *out, pqdb_error *err) {
+    if (node->path.declared && node->type.kind != PQ_VARIANT) {
+        return find_declared(run, node, outer, out, err);
+    }
+    return find_all(run, node, outer, out, err);
+}
+
+/// Inside $elemMatch an element that was found in a variant is a value, not a row of a column.
+static pqdb_code path_of_values(struct pq_run *run, const struct pq_node *node,
+                                struct pq_vector *out, pqdb_error *err) {
+    if (node->path.inner_count == 0) {
+        out->values = run->element->values;
+        out->constant = run->element->constant;
+        return PQDB_OK;
+    }
+    const struct outer outer = {.vector = run->element};
+    return find_inside(run, node, &outer, out, err);
+}
+
+pqdb_code pq_run_path(struct pq_run *run, const struct pq_node *node, struct pq_vector *out,
+                      pqdb_error *err) {
+    const struct pq_path *path = &node->path;
+    struct view view = {0};
+    if (run->element != NULL) {
+        if (!run->element->has_column) return path_of_values(run, node, out, err);
+        view.column = run->element->column;
+    } else {
+        view.column = run->batch->columns[path->column];
+    }
+    PQ_TRY(follow(run, path, &view, err));
+    if (path->inner_count > 0) {
+        const struct outer outer = {.column = &view.column};
+        return find_inside(run, node, &outer, out, err);
+    }
+    out->has_column = true;
+    out->column = view.column;
+    return PQDB_OK;
+}
