@@ -79,6 +79,15 @@ if(NOT PQ_FUZZ)
     foreach(source ${test_sources})
         pq_test_program(${source})
     endforeach()
+    # What the interop scripts run to have files of ours made or read.
+    file(GLOB interop_sources CONFIGURE_DEPENDS ${test_root}/interop/*.c)
+    foreach(source ${interop_sources})
+        cmake_path(GET source STEM name)
+        add_executable(interop_${name} ${source})
+        target_link_libraries(interop_${name} PRIVATE pq_test_support)
+        set_target_properties(interop_${name} PROPERTIES OUTPUT_NAME ${name}
+                              RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/interop)
+    endforeach()
     file(GLOB script_sources CONFIGURE_DEPENDS ${test_root}/interop/*_test.py
          ${test_root}/interop/*_test.sh ${test_root}/interop/*_test.mjs
          ${test_root}/api/*_test.sh ${test_root}/api/*_test.py ${test_root}/tidy/*_test.py)

@@ -22,6 +22,7 @@ enum {
     PQ_LOG_TOKEN_BYTES_MAX = 255,
     PQ_LOG_PARTS_MAX = 4096,            // in one commit
     PQ_LOG_FRAME_BYTES_MAX = 16 << 20,  // a larger commit spans frames
+    PQ_LOG_COMMIT_BYTES_MAX = 1 << 30,
     PQ_LOG_SEGMENT_BYTES = 64 << 20,
 };
 
@@ -134,7 +135,7 @@ pqdb_code pq_log_prepare(struct pq_log *log, pqdb_error *err);
 pqdb_code pq_log_trim(struct pq_log *log, const struct pq_log_position *position, pqdb_error *err);
 
 /// Bytes of frames from `position` to the end, segment headers included.
-uint64_t pq_log_bytes_since(const struct pq_log *log, const struct pq_log_position *position);
+uint64_t pq_log_bytes_since(struct pq_log *log, const struct pq_log_position *position);
 
 /// The oldest version that can still be read.
 uint64_t pq_log_first_version(struct pq_log *log);

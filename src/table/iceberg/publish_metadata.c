@@ -119,13 +119,21 @@ static pqdb_code set_properties(struct pq_iceberg_publish *publish) {
     return PQDB_OK;
 }
 
+/// Not those of a moved table, which name files where they were, nor those of version 1, which lack
+/// fields, nor when there are partitions: their specs are not written.
+static bool keeps_snapshots(const struct pq_iceberg_publish *publish) {
+    const struct pq_iceberg *table = publish->table;
+    for (size_t i = 0; i < table->manifest_count; i++) {
+        if (table->manifests[i]->line.partition_spec_id != 0) return false;
+    }
+    return !publish->is_moved && table->metadata.format_version >= 2;
+}
+
 /// The newest snapshots along the parents, with the new one; the others of that row are `expired`.
 static pqdb_code set_snapshots(struct pq_iceberg_publish *publish) {
     const struct pq_iceberg_metadata *old = &publish->table->metadata;
     struct pq_iceberg_metadata *metadata = &publish->metadata;
-    // A moved table's older snapshots name files where they were; those of version 1 lack fields.
-    const bool keeps_none = publish->is_moved || old->format_version < 2;
-    const size_t kept_max = keeps_none ? 0 : publish->commit->snapshots_kept - 1;
+    const size_t kept_max = keeps_snapshots(publish) ? publish->commit->snapshots_kept - 1 : 0;
     const struct pq_iceberg_snapshot **row =
         pq_arena_calloc(&publish->scratch, old->snapshot_count, sizeof(void *));
     struct pq_iceberg_snapshot *snapshots =

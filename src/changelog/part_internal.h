@@ -1,0 +1,25 @@
+/// changelog/part_internal.h: parts as the log itself sees them.
+#ifndef PQ_CHANGELOG_PART_INTERNAL_H
+#define PQ_CHANGELOG_PART_INTERNAL_H
+
+#include "changelog/part.h"
+
+/// An empty column of a type with the layout of its kind.
+struct pq_column pq_log_column_of(const struct pq_type *type,
+                                  const struct pq_variant_names *names);
+
+/// Bytes of the part at the front of `bytes`, 0 when there is none whole.
+size_t pq_log_part_length(struct pq_text bytes);
+
+/// `bytes` is a whole part of its form.
+pqdb_code pq_log_decode_payload(struct pq_text bytes, struct pq_arena *arena,
+                                struct pq_text *payload, pqdb_error *err);
+
+/// Names [first, first + count) of a collection. Errors: NO_MEMORY.
+pqdb_code pq_log_encode_names(uint32_t collection, const struct pq_variant_names *names,
+                              uint32_t first, uint32_t count, struct pq_bytes *out);
+/// Add them to schemas->names; they must get the ids they had.
+pqdb_code pq_log_decode_names(struct pq_text bytes, const struct pq_log_schemas *schemas,
+                              pqdb_error *err);
+
+#endif
