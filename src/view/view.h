@@ -10,6 +10,7 @@
 
 #include "flow/flow.h"
 #include "type/schema.h"
+#include "view/cron.h"
 
 enum pq_view_mode { PQ_VIEW_STREAMING, PQ_VIEW_SCHEDULED, PQ_VIEW_MANUAL };
 
@@ -19,10 +20,12 @@ struct pq_view {
     uint32_t entry_index;  // in the schema
     uint32_t table;        // what it puts out
     uint32_t source;       // what it reads: the table of `$from`
+    uint32_t source_entry;  // in the schema
     const struct pq_view *upstream;  // the view `$from` names, or NULL for a collection
 
     enum pq_view_mode mode;
-    struct pq_text schedule;  // five fields, when scheduled
+    struct pq_text schedule;  // as written, when scheduled
+    struct pq_cron cron;      // and parsed
     struct pq_text zone;      // IANA, empty is UTC
     int64_t grace_us;         // gracePeriod, -1: none
     bool append;              // strategy: 'append'
@@ -30,6 +33,9 @@ struct pq_view {
 
     bool grouped;              // has $groupBy, or is one global row
     const struct pq_type *type;   // of the table's rows: $id, $seq, ($index), columns; ids assigned
+    /// What paths mean over these rows, for filters of queries. Without problems: copy it to set
+    /// them. Open (not `closed`) where the view passes on the undeclared fields of its source.
+    struct pq_scope scope;
     struct pq_node_spec spec;     // refill is the caller's to set
     uint64_t refresh_version;     // hash of the resolved definition
     struct pq_text definition;    // canonical JSON of the definition as written
@@ -40,24 +46,32 @@ struct pq_view {
     struct pq_text not_incremental;  // why a refresh would recompute, or empty
 };
 
+struct pq_view_program;
+
 struct pq_views {
     struct pq_arena arena;
     const struct pq_alloc *alloc;
     struct pq_view *views;  // in topological order: a view comes after what it reads
     size_t count;
+    struct pq_view_program *programs;  // owned: all that the specs point to
 };
 
 /// Plan every view of the schema. `table_ids[i]` is the table of entry i. Mistakes and warnings go
 /// into `problems` with the codes of SPEC 5, path, line and column; the views that have none are
 /// planned all the same.
 ///
-/// Owns    *views is the caller's (pq_views_destroy); `schema` and `table_ids` are borrowed while it
-///         lives
+/// Owns    *views is the caller's (pq_views_destroy); `schema` and `table_ids` are borrowed while
+///         it lives
 /// Errors  PQDB_NO_MEMORY; mistakes are not errors of this call
 pqdb_code pq_views_plan(const struct pq_schema *schema, const uint32_t *table_ids,
                         const struct pq_alloc *alloc, struct pq_views **views,
                         struct pq_problems *problems, pqdb_error *err);
 void pq_views_destroy(struct pq_views *views);
+
+/// What paths mean over the rows of a collection, stream or external table. Everything it points
+/// to lives in `arena` and in `entry`. Errors: PQDB_NO_MEMORY.
+pqdb_code pq_entry_scope(const struct pq_entry *entry, struct pq_arena *arena,
+                         struct pq_scope *scope, pqdb_error *err);
 
 /// The planned view of this name, or NULL.
 const struct pq_view *pq_views_find(const struct pq_views *views, struct pq_text name);

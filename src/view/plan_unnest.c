@@ -1,0 +1,288 @@
+/// `$unnest` and `$filter`: which columns go along with the elements, and which conditions can be
+/// asked before there are elements.
+#include "view/plan_internal.h"
+
+enum { unnested_index = 2, unnested_element = 3, unnested_carried = 4 };
+
+static struct pq_text first_segment(struct pq_text path) {
+    const char *dot = memchr(path.data, '.', path.length);
+    return (struct pq_text){path.data, dot == NULL ? path.length : (size_t)(dot - path.data)};
+}
+
+static struct pq_text last_segment(struct pq_text path) {
+    size_t start = path.length;
+    while (start > 0 && path.data[start - 1] != '.') start--;
+    return (struct pq_text){path.data + start, path.length - start};
+}
+
+int pq_stage_begin(const struct pq_stage *stage, struct pq_text path) {
+    const int column = pq_type_find(stage->scope.type, first_segment(path));
+    return column >= 0 ? column : stage->scope.extra_column;
+}
+
+// ---- what goes along -------------------------------------------------------------------------
+
+struct wanted {
+    const struct pq_stage *stage;
+    struct pq_text element, index;  // names that mean no column of the stage
+    bool *columns;
+};
+
+static void want(void *ctx, const struct pq_mention *mention) {
+    const struct wanted *wanted = ctx;
+    const struct pq_text first = first_segment(mention->path);
+    if (pq_text_equal(first, wanted->element) || pq_text_equal(first, wanted->index)) return;
+    const int column = pq_stage_begin(wanted->stage, mention->path);
+    if (column >= 0) wanted->columns[column] = true;
+}
+
+static struct pq_text element_name(const struct pq_definition *definition) {
+    if (definition->unnest_as.length > 0) return definition->unnest_as;
+    return last_segment(definition->unnest_path);
+}
+
+void pq_plan_mark_read(const struct pq_view_plan *plan, bool *columns) {
+    const struct pq_definition *definition = plan->definition;
+    if (definition->select == NULL && definition->group_by == NULL && !plan->view->grouped) {
+        memset(columns, true, plan->source->scope.type->field_count);
+        return;
+    }
+    struct wanted wanted = {
+        .stage = plan->source,
+        .element = element_name(definition),
+        .index = definition->unnest_index,
+        .columns = columns,
+    };
+    const struct pq_mention_visitor visitor = {want, &wanted};
+    if (definition->filter != NULL) pq_mentions_of_filter(definition->filter, &visitor);
+    if (definition->select != NULL) pq_mentions_of_expr(definition->select, &visitor);
+    if (definition->group_by != NULL) pq_mentions_of_expr(definition->group_by, &visitor);
+    if (definition->compute != NULL) pq_mentions_of_expr(definition->compute, &visitor);
+    pq_each_bare_key(definition, &visitor);
+    pq_each_bare_argument(definition, &visitor);
+    if (definition->unnest == NULL) return;
+    const int list = pq_stage_begin(plan->source, definition->unnest_path);
+    if (list >= 0) columns[list] = true;
+}
+
+// ---- the list --------------------------------------------------------------------------------
+
+/// What cannot be unnested, in words; NULL when it can.
+static const char *why_no_list(const struct pq_path_meaning *meaning) {
+    if (meaning->through_list) return "lies in another list";
+    switch (meaning->type.kind) {
+        case PQ_LIST:
+        case PQ_VARIANT: return NULL;
+        case PQ_NULL: return meaning->column < 0 ? "is not there" : "has no such part";
+        default: return "is no list";
+    }
+}
+
+static bool check_list(struct pq_view_plan *plan, const struct pq_place *place) {
+    const struct pq_scope *scope = &plan->stage->scope;
+    struct pq_definition *definition = plan->definition;
+    struct pq_path_meaning meaning;
+    pqdb_error why = {0};
+    if (pq_path_resolve(scope, definition->unnest_path, &meaning, &why) != PQDB_OK) {
+        pq_definition_mistake(definition, place, NULL, "%s", why.message);
+        return false;
+    }
+    const char *fault = why_no_list(&meaning);
+    if (fault == NULL) return true;
+    const char *names[64];
+    size_t count = 0;
+    for (uint32_t k = 0; k < scope->type->field_count && count < 64; k++) {
+        const struct pq_field *field = &scope->type->fields[k];
+        if (field->type.kind != PQ_LIST && field->type.kind != PQ_VARIANT) continue;
+        names[count++] = field->name.data;
+    }
+    struct pq_view_remedy remedy;
+    const char *nearest = pq_view_nearest(definition->unnest_path, names, count, &remedy);
+    if (meaning.through_list) nearest = "unnest the outer list in a view of its own first";
+    pq_definition_mistake(definition, place, nearest, "%.*s of %s %s",
+                          PQ_TEXT_ARG(definition->unnest_path), scope->owner_name, fault);
+    return false;
+}
+
+/// The unnested rows' columns; the carried ones are listed in `carry`.
+static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_plan *list,
+                              struct pq_unnest_spec *spec, struct pq_columns *columns,
+                              pqdb_error *err) {
+    struct pq_definition *definition = plan->definition;
+    const struct pq_stage *input = plan->stage;
+    const size_t input_count = input->scope.type->field_count;
+    uint32_t *carry = pq_arena_calloc(plan->arena, input_count, sizeof *carry);
+    bool *wanted = pq_arena_calloc(plan->arena, input_count, sizeof *wanted);
+    if (carry == NULL || wanted == NULL) return pq_plan_no_memory(err);
+    pq_plan_mark_read(plan, wanted);
+    PQ_TRY(pq_columns_init(columns, input_count + unnested_carried, plan->arena, err));
+    const struct pq_text index = definition->unnest_index.length > 0 ? definition->unnest_index
+                                                                     : PQ_TEXT("$index");
+    const struct pq_column_plan id = pq_stage_column(input, PQ_ID_COLUMN);
+    const struct pq_column_plan seq = pq_stage_column(input, PQ_SEQ_COLUMN);
+    pq_columns_add(columns, PQ_TEXT("$id"), &id);
+    pq_columns_add(columns, PQ_TEXT("$seq"), &seq);
+    pq_columns_add(columns, index,
+                   &(struct pq_column_plan){.type = pq_type_int64, .required = true});
+    pq_columns_add(columns, element_name(definition),
+                   &(struct pq_column_plan){
+                       .type = list->type.kind == PQ_LIST ? list->type.fields[0].type
+                                                          : pq_type_variant,
+                       .declared = pq_stage_declared(input, definition->unnest_path),
+                       .path = definition->unnest_path,
+                   });
+    for (uint32_t k = PQ_SEQ_COLUMN + 1; k < input_count; k++) {
+        if (k == list->operand.column || k == input->index || !wanted[k]) continue;
+        const struct pq_column_plan column = pq_stage_column(input, k);
+        carry[spec->carry_count++] = k;
+        pq_columns_add(columns, input->scope.type->fields[k].name, &column);
+    }
+    spec->carry = carry;
+    return PQDB_OK;
+}
+
+/// Element and index against all columns of the source, carried or not: a name must not change its
+/// meaning with what else is mentioned.
+static void check_names(struct pq_view_plan *plan, const struct pq_place *place,
+                        struct pq_text element, uint32_t replaced) {
+    struct pq_definition *definition = plan->definition;
+    const struct pq_type *type = plan->stage->scope.type;
+    const struct pq_text names[2] = {element, definition->unnest_index};
+    if (!pq_is_column_name(element)) {
+        pq_definition_mistake(definition, place, "name the element with as: { path, as: 'item' }",
+                              "'%.*s' is no name for a column", PQ_TEXT_ARG(element));
+    }
+    struct pq_place at = *place;
+    at.code = "DUPLICATE_COLUMN";
+    if (pq_names_clash(names[0], names[1])) {
+        pq_definition_mistake(definition, &at, "give one of them another name",
+                              "element and index are both called %.*s", PQ_TEXT_ARG(element));
+    }
+    for (uint32_t k = 0; k < type->field_count; k++) {
+        for (size_t n = 0; n < 2 && k != replaced; n++) {
+            if (!pq_names_clash(type->fields[k].name, names[n])) continue;
+            pq_definition_mistake(definition, &at, "choose another name with as or index",
+                                  "there is a column %.*s already (case does not count)",
+                                  PQ_TEXT_ARG(type->fields[k].name));
+        }
+    }
+}
+
+pqdb_code pq_plan_unnest(struct pq_view_plan *plan, pqdb_error *err) {
+    struct pq_definition *definition = plan->definition;
+    if (definition->unnest == NULL) return PQDB_OK;
+    const struct pq_stage *input = plan->stage;
+    const struct pq_place place =
+        pq_definition_place(definition, "INVALID_UNNEST", "$unnest", definition->unnest);
+    if (!check_list(plan, &place)) return PQDB_OK;
+    const struct pq_argument argument = {
+        .place = place, .is_path = true, .path = definition->unnest_path};
+    struct pq_column_plan list;
+    PQ_TRY(pq_plan_value(plan, input, &argument, &list, err));
+    check_names(plan, &place, element_name(definition), list.operand.column);
+    if (definition->broken) return PQDB_OK;
+    PQ_TRY(pq_plan_need_rows(plan, err));
+
+    struct pq_unnest_spec *spec = pq_arena_calloc(plan->arena, 1, sizeof *spec);
+    struct pq_stage *stage = pq_arena_alloc(plan->arena, sizeof *stage);
+    if (spec == NULL || stage == NULL) return pq_plan_no_memory(err);
+    struct pq_columns columns;
+    PQ_TRY(make_columns(plan, &list, spec, &columns, err));
+    spec->list = list.operand;
+    spec->keep_empty = definition->keep_empty;
+    spec->parent_index = input->index;
+    PQ_TRY(pq_columns_type(&columns, &spec->type, err));
+    PQ_TRY(pq_stage_of_columns(&columns, spec->type, input, stage, err));
+    stage->index = unnested_index;
+    plan->rows->unnest = spec;
+    plan->stage = stage;
+    return PQDB_OK;
+}
+
+// ---- the filter ------------------------------------------------------------------------------
+
+/// A filter in two: [0] what needs no element, [1] the rest, each as the members of an `$and`.
+struct split {
+    const struct pq_stage *stage;  // unnested rows
+    struct pq_bytes parts[2];
+    size_t counts[2];
+    bool needs_element;
+};
+
+static void look_for_element(void *ctx, const struct pq_mention *mention) {
+    struct split *split = ctx;
+    const int column = pq_stage_begin(split->stage, mention->path);
+    if (column == PQ_ID_COLUMN || column == unnested_index || column == unnested_element) {
+        split->needs_element = true;
+    }
+}
+
+static pqdb_code split_condition(struct split *split, const struct pq_json *key, pqdb_error *err) {
+    const struct pq_mention_visitor visitor = {look_for_element, split};
+    split->needs_element = false;
+    pq_mentions_of_condition(key, &visitor);
+    struct pq_bytes *part = &split->parts[split->needs_element];
+    const bool is_first = split->counts[split->needs_element]++ == 0;
+    PQ_TRY(pq_bytes_append_text(part, is_first ? PQ_TEXT("{\"$and\":[{") : PQ_TEXT(",{"), err));
+    PQ_TRY(pq_json_write_text(part, pq_json_text(key), err));
+    PQ_TRY(pq_bytes_append_byte(part, ':', err));
+    PQ_TRY(pq_json_copy(part, pq_json_next(key), NULL, err));
+    return pq_bytes_append_byte(part, '}', err);
+}
+
+static pqdb_code split_filter(struct split *split, const struct pq_json *filter,
+                              pqdb_error *err) {
+    const struct pq_json *key = pq_json_first(filter);
+    for (size_t k = pq_json_count(filter); k > 0; k--) {
+        const struct pq_json *value = pq_json_next(key);
+        if (pq_text_is(pq_json_text(key), "$and")) {
+            const struct pq_json *item = pq_json_first(value);
+            for (size_t n = pq_json_count(value); n > 0; n--) {
+                PQ_TRY(split_filter(split, item, err));
+                item = pq_json_next(item);
+            }
+        } else {
+            PQ_TRY(split_condition(split, key, err));
+        }
+        key = pq_json_next(value);
+    }
+    return PQDB_OK;
+}
+
+/// Conditions that need no element are asked once a row, before there are elements.
+static pqdb_code push_down(struct pq_view_plan *plan, pqdb_error *err) {
+    const struct pq_alloc *alloc = plan->planner->views->alloc;
+    struct split split = {.stage = plan->stage};
+    pq_bytes_init(&split.parts[0], alloc);
+    pq_bytes_init(&split.parts[1], alloc);
+    pqdb_code code;
+    PQ_GO(split_filter(&split, plan->definition->filter, err));
+    if (split.counts[0] == 0) goto done;
+    for (size_t k = 0; k < 2; k++) {
+        if (split.counts[k] > 0) PQ_GO(pq_bytes_append_text(&split.parts[k], PQ_TEXT("]}"), err));
+    }
+    PQ_GO(pq_plan_filter_text(plan, plan->source, pq_bytes_text(&split.parts[0]),
+                              &plan->rows->filter_first, err));
+    plan->rows->filter = NULL;
+    for (size_t k = 0; k < 2; k++) {
+        plan->filters[k] = pq_arena_copy(plan->arena, pq_bytes_text(&split.parts[k]));
+    }
+    if (split.counts[1] == 0) goto done;
+    PQ_GO(pq_plan_filter_text(plan, plan->stage, pq_bytes_text(&split.parts[1]),
+                              &plan->rows->filter, err));
+done:
+    pq_bytes_deinit(&split.parts[0]);
+    pq_bytes_deinit(&split.parts[1]);
+    return code;
+}
+
+pqdb_code pq_plan_row_filter(struct pq_view_plan *plan, pqdb_error *err) {
+    struct pq_definition *definition = plan->definition;
+    if (definition->filter == NULL) return PQDB_OK;
+    PQ_TRY(pq_plan_need_rows(plan, err));
+    const struct pq_place place =
+        pq_definition_place(definition, "INVALID_FILTER", "$filter", definition->filter);
+    PQ_TRY(pq_plan_filter(plan, plan->stage, &place, &plan->rows->filter, err));
+    if (definition->broken || plan->rows->unnest == NULL) return PQDB_OK;
+    return push_down(plan, err);
+}
