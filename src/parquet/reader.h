@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "batch/column.h"
+#include "batch/hold.h"
 #include "parquet/writer.h"
 
 struct pq_variant_encoder;  // variant/variant.h
@@ -117,14 +118,14 @@ struct pq_parquet_request {
     uint64_t row_count;
     struct pq_variant_encoder *encoder;        // needed when a VARIANT is read: values come in its
     const struct pq_variant_names *names;      // names, which are these
-    bool no_dictionaries;                      // every TEXT column as PQ_BYTES
+    struct pq_hold *hold;  // whose arena is given; NULL: every TEXT column as PQ_BYTES
 };
 
 /// Read rows of one row group into a batch whose type is an OBJECT of the wanted fields.
 ///
 /// Shape   rows in file order. TEXT comes as PQ_DICTIONARY where all its pages are coded, the
 ///         dictionary fits pq_dictionary and the range is worth it, else as PQ_BYTES
-/// Owns    all of the batch, its dictionaries included, is in `arena`: take no reference on them
+/// Owns    the batch is in `arena`; dictionaries are kept by `request->hold`
 /// Cost    with an offset index only the pages of the range are read, else the whole column chunk
 /// Errors  PQDB_CORRUPT with err->offset and the column; PQDB_UNSUPPORTED; PQDB_LIMIT: more than
 ///         4 GiB in a column; PQDB_INVALID: a JSON value that is none; PQDB_NO_MEMORY; the source's

@@ -1,6 +1,8 @@
 #include "parquet/variant_column.h"
 
 #include "base/bytes.h"
+#include "base/fail.h"
+#include "variant/variant.h"
 
 size_t pq_variant_metadata_bytes(struct pq_text bytes) {
     struct pq_cursor cursor = pq_cursor_of(bytes.data, bytes.length);
@@ -17,4 +19,88 @@ size_t pq_variant_metadata_bytes(struct pq_text bytes) {
     memcpy(&end, at, width);
     pq_cursor_take(&cursor, end);
     return cursor.failed ? 0 : bytes.length - pq_cursor_left(&cursor);
+}
+
+/// The metadata met last: in most files there is only one.
+struct known_names {
+    struct pq_text metadata;
+    struct pq_variant_names *names;  // counted
+    bool are_the_targets;            // ids mean the same in the target's names
+};
+
+static bool are_prefix(const struct pq_variant_names *names, const struct pq_variant_names *of) {
+    if (of == NULL) return false;
+    const uint32_t count = pq_variant_names_count(names);
+    if (count > pq_variant_names_count(of)) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!pq_text_equal(pq_variant_names_text(names, i), pq_variant_names_text(of, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static pqdb_code know(struct known_names *known, struct pq_text metadata,
+                      const struct pq_variant_target *target, pqdb_error *err) {
+    if (known->names != NULL && pq_text_equal(known->metadata, metadata)) return PQDB_OK;
+    struct pq_variant_names *names;
+    size_t used;
+    PQ_TRY(pq_variant_names_from_metadata((const uint8_t *)metadata.data, metadata.length,
+                                          target->alloc, &names, &used, err));
+    pq_variant_names_unref(known->names);
+    *known = (struct known_names){metadata, names, false};
+    if (used != metadata.length) {
+        return pq_fail(err, PQDB_CORRUPT, "bytes behind the metadata of a variant");
+    }
+    known->are_the_targets = target->encoder != NULL && are_prefix(names, target->names);
+    return PQDB_OK;
+}
+
+static pqdb_code join_one(const struct known_names *known, struct pq_text value,
+                          const struct pq_variant_target *target, struct pq_bytes *out, bool *own,
+                          pqdb_error *err) {
+    const struct pq_variant variant = {(const uint8_t *)value.data, value.length, known->names};
+    PQ_TRY(pq_variant_check(&variant, err));
+    *own = false;
+    if (known->are_the_targets) return pq_bytes_append_text(out, value, err);
+    if (target->encoder != NULL) {
+        return pq_variant_rename(target->encoder, &variant, out, own, err);
+    }
+    *own = true;
+    PQ_TRY(pq_bytes_append_text(out, known->metadata, err));
+    return pq_bytes_append_text(out, value, err);
+}
+
+static struct pq_text part(const uint32_t *offsets, const uint8_t *data, size_t i) {
+    return (struct pq_text){(const char *)data + offsets[i], offsets[i + 1] - offsets[i]};
+}
+
+pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
+                          const struct pq_variant_target *target, uint32_t **offsets,
+                          uint8_t **marks, const uint8_t **data, pqdb_error *err) {
+    struct known_names known = {0};
+    struct pq_bytes out;
+    pq_bytes_init(&out, &target->arena->alloc);  // its memory stays with the arena
+    pqdb_code code = PQDB_OK;
+    *offsets = pq_arena_calloc(target->arena, parts->count + 1, sizeof **offsets);
+    *marks = pq_arena_calloc(target->arena, parts->count + 1, 1);
+    if (*offsets == NULL || *marks == NULL) {
+        PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "no memory for %zu variants", parts->count));
+    }
+    PQ_GO(pq_bytes_reserve(&out, parts->value_offsets[parts->count] + 1, err));
+    for (size_t i = 0; i < parts->count; i++) {
+        bool own;
+        PQ_GO(know(&known, part(parts->metadata_offsets, parts->metadata, i), target, err));
+        PQ_GO(join_one(&known, part(parts->value_offsets, parts->value, i), target, &out, &own,
+                       err));
+        if (out.length > UINT32_MAX) {
+            PQ_GO(pq_fail(err, PQDB_LIMIT, "more than 4 GiB of variants; read fewer rows"));
+        }
+        (*marks)[i] = own ? PQ_ROW_OWN_NAMES : PQ_ROW_VALID;
+        (*offsets)[i + 1] = (uint32_t)out.length;
+    }
+    *data = out.data;
+done:
+    pq_variant_names_unref(known.names);
+    return code;
 }

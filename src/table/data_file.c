@@ -141,8 +141,7 @@ static pqdb_code decode_page(struct pq_data_file *file, size_t group,
     PQ_TRY(pq_hold_create(file->options.alloc, &hold, err));
     const struct pq_parquet_request request = {.fields = &file->fields[0], .field_count = 1,
                                                .group = group, .first_row = page->first_row,
-                                               .row_count = page->row_count,
-                                               .no_dictionaries = true};
+                                               .row_count = page->row_count};
     struct pq_batch batch;
     const pqdb_code code = pq_parquet_read(file->reader, &request, &hold->arena, &batch, err);
     if (code != PQDB_OK) {

@@ -1,0 +1,30 @@
+/// parquet/column_read.h: rows of one column chunk, decoded.
+#ifndef PQ_PARQUET_COLUMN_READ_H
+#define PQ_PARQUET_COLUMN_READ_H
+
+#include "parquet/leaf_values.h"
+#include "parquet/reader.h"
+
+/// A column chunk, as the footer describes it; checked against the file's size.
+struct pq_chunk {
+    const struct pq_leaf *leaf;
+    const struct pq_codec *codec;
+    uint64_t offset, bytes;
+    uint64_t value_count;  // levels
+    uint64_t row_count;    // of the row group
+};
+
+struct pq_chunk_request {
+    uint64_t first_row, row_count;  // within the row group
+    const struct pq_parquet_pages *pages;  // NULL: read the whole chunk
+    struct pq_hold *hold;                  // may keep a dictionary; NULL: no codes
+    const struct pq_alloc *alloc;          // for scratch
+};
+
+/// Fill `out`, whose leaf, arena, width and JSON tools are set.
+/// Errors: as pq_parquet_read.
+pqdb_code pq_chunk_read(const struct pq_parquet_source *source, const struct pq_chunk *chunk,
+                        const struct pq_chunk_request *request, struct pq_leaf_values *out,
+                        pqdb_error *err);
+
+#endif

@@ -1,0 +1,44 @@
+/// parquet/file_reader_internal.h: an open file, shared by file_reader.c (footer, reading),
+/// page_index.c (the indexes of pages) and bounds.c.
+#ifndef PQ_PARQUET_FILE_READER_INTERNAL_H
+#define PQ_PARQUET_FILE_READER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "parquet/reader.h"
+#include "parquet/schema.h"
+
+/// The page index of one chunk, loaded when it is first asked for.
+struct pq_loaded_index {
+    struct pq_arena arena;
+    struct pq_bytes bytes;  // the stored indexes: texts are views into them
+    struct pq_parquet_page *pages;
+    size_t count;
+    bool has_bounds;
+    struct pq_meta_column_index bounds;
+};
+
+/// Immutable but for `indexes`, each of which is set once.
+struct pq_parquet_file {
+    const struct pq_alloc *alloc;
+    struct pq_parquet_source source;
+    uint64_t file_bytes;
+    struct pq_arena arena;
+    struct pq_bytes footer;  // names and statistics are views into it
+    struct pq_meta_file meta;
+    struct pq_schema schema;
+    const char **unreadable;    // a reason or NULL per member
+    uint64_t *group_first_row;  // group_count + 1
+    struct pq_parquet_pair *pairs;
+    _Atomic(struct pq_loaded_index *) *indexes;  // group * leaf_count + leaf
+};
+
+void pq_loaded_index_destroy(struct pq_loaded_index *index, const struct pq_alloc *alloc);
+
+/// The chunk's metadata; NULL if the footer has none (encrypted).
+static inline const struct pq_meta_chunk *pq_file_chunk(const struct pq_parquet_file *file,
+                                                        size_t group, size_t leaf) {
+    return &file->meta.groups[group].chunks[leaf];
+}
+
+#endif
