@@ -288,6 +288,24 @@ pqdb_code pq_trace_touch(struct pq_trace *trace, uint64_t hash, struct pq_text k
     return PQDB_OK;
 }
 
+/// The newest row of the current slab grows where it is.
+static bool extend_row(struct pq_trace *trace, struct pq_trace_row *row, size_t payload_bytes) {
+    struct pq_trace_slab *slab = trace->table[row->slab];
+    const uint8_t *end = (uint8_t *)row + trace_row_bytes(row);
+    const size_t extra = ((payload_bytes + 7) & ~(size_t)7) - row->payload_room;
+    if (end != slab->room + slab->used || extra > slab->capacity - slab->used ||
+        payload_bytes > row_bytes_max / 2) {
+        return false;
+    }
+    memset(pq_trace_payload(row) + row->payload_bytes, 0,
+           row->payload_room - row->payload_bytes + extra);
+    slab->used += extra;
+    slab->live_bytes += extra;
+    row->payload_room += (uint32_t)extra;
+    row->payload_bytes = (uint32_t)payload_bytes;
+    return true;
+}
+
 pqdb_code pq_trace_resize(struct pq_trace *trace, struct pq_trace_row **row, size_t payload_bytes,
                           pqdb_error *err) {
     struct pq_trace_row *old = *row;
@@ -301,6 +319,7 @@ pqdb_code pq_trace_resize(struct pq_trace *trace, struct pq_trace_row **row, siz
         old->payload_bytes = (uint32_t)payload_bytes;
         return PQDB_OK;
     }
+    if (extend_row(trace, old, payload_bytes)) return PQDB_OK;
     struct pq_trace_row *made;
     PQ_TRY(make_row(trace, old->hash, pq_trace_key(old), payload_bytes, &made, err));
     memcpy(pq_trace_payload(made), pq_trace_payload(old), old->payload_bytes);

@@ -91,6 +91,17 @@ static inline void pq_trace_prefetch(const struct pq_trace *trace, uint64_t hash
     if (trace->slot_count > 0) __builtin_prefetch(&trace->slots[hash & (trace->slot_count - 1)]);
 }
 
+/// A little later: the row itself.
+static inline void pq_trace_prefetch_row(const struct pq_trace *trace, uint64_t hash) {
+    if (trace->slot_count == 0) return;
+    const uint64_t slot = trace->slots[hash & (trace->slot_count - 1)];
+    if (slot >> 48 == hash >> 48) {
+        const char *row = (const char *)(uintptr_t)(slot & UINT64_C(0x0000FFFFFFFFFFFF));
+        __builtin_prefetch(row);
+        __builtin_prefetch(row + 64);
+    }
+}
+
 /// Change the payload's length; new bytes are zeros. The row may move: `*row` follows. The row must
 /// come from touch in this epoch.
 pqdb_code pq_trace_resize(struct pq_trace *trace, struct pq_trace_row **row, size_t payload_bytes,

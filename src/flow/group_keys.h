@@ -1,0 +1,52 @@
+/// flow/group_keys.h: which group a row belongs to, quickly.
+///
+/// Each key column maps its values to small ids (dictionary codes, or a memo of 8-byte values)
+/// whose
+/// canonical bytes and hashes are remembered from batch to batch; the ids of a row lead to its
+/// group
+/// row through a direct-mapped cache. Only what misses assembles key bytes and asks the trace.
+#ifndef PQ_FLOW_GROUP_KEYS_H
+#define PQ_FLOW_GROUP_KEYS_H
+
+#include "flow/flow_internal.h"
+
+struct key_memo;
+struct key_slot;
+
+struct group_keys {
+    const struct pq_alloc *alloc;
+    size_t count;            // key columns
+    struct key_memo *memos;  // owned, [count]
+    struct key_slot *slots;  // owned, the cache
+    size_t slot_count;
+    uint32_t epoch;  // of the trace that the cache points into
+};
+
+/// Called for each group that was not there: fill its row.
+struct group_maker {
+    pqdb_code (*make)(void *ctx, struct pq_trace_row **row, size_t batch_row, pqdb_error *err);
+    void *ctx;
+};
+
+pqdb_code group_keys_init(struct group_keys *keys, size_t count, const struct pq_alloc *alloc,
+                          pqdb_error *err);
+void group_keys_deinit(struct group_keys *keys);
+
+/// Forget which rows there are (the trace was cleared).
+void group_keys_forget(struct group_keys *keys);
+
+/// Memory that the memos and the cache hold.
+size_t group_keys_bytes(const struct group_keys *keys);
+
+struct key_columns {
+    const struct pq_column *columns;  // [keys->count]
+    size_t row_count;
+    size_t payload_bytes;  // of a new group's row
+};
+
+/// The writable group row of each row of the batch, `rows[row_count]`; groups are made.
+pqdb_code group_keys_touch(struct group_keys *keys, struct pq_trace *trace,
+                           const struct key_columns *given, const struct group_maker *maker,
+                           struct pq_trace_row **rows, struct pq_arena *arena, pqdb_error *err);
+
+#endif

@@ -1,0 +1,114 @@
+/// flow/group_row.c: which states a group row holds, where, and how it grows.
+#include "flow/flow_internal.h"
+
+enum { align_mask = 7 };
+
+static size_t aligned(size_t bytes) { return (bytes + align_mask) & ~(size_t)align_mask; }
+
+const struct pq_type *operand_type(const struct pq_operand *operand, const struct pq_type *input) {
+    return operand->program != NULL ? pq_program_type(operand->program)
+                                    : &input->fields[operand->column].type;
+}
+
+pqdb_code operand_run(const struct pq_operand *operand, const struct pq_batch *batch,
+                      struct pq_arena *arena, struct pq_column *out, pqdb_error *err) {
+    if (operand->program != NULL) {
+        return pq_program_run(operand->program, batch, arena, out, err);
+    }
+    *out = batch->columns[operand->column];
+    return PQDB_OK;
+}
+
+static pqdb_code place_state(struct layout *layout, const struct pq_aggregate_spec *given,
+                             const struct pq_type *argument, uint32_t *state, pqdb_error *err) {
+    struct pq_type type;
+    PQ_TRY(given->kind->type(argument, &given->given, &type, err));
+    const struct pq_state_kind *kind = given->kind->state(argument);
+    if (kind == NULL) {  // the row count serves it
+        *state = PQ_NO_COLUMN;
+        return PQDB_OK;
+    }
+    for (uint32_t i = 0; i < layout->state_count; i++) {
+        const struct state_place *there = &layout->states[i];
+        if (there->kind == kind && there->argument == given->argument && there->by == given->by) {
+            *state = i;
+            return PQDB_OK;
+        }
+    }
+    *state = (uint32_t)layout->state_count;
+    layout->states[layout->state_count++] =
+        (struct state_place){kind, given->argument, given->by, layout->fixed_bytes};
+    layout->fixed_bytes += (uint32_t)aligned(kind->bytes);
+    return PQDB_OK;
+}
+
+pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compute,
+                      const struct pq_type *input, const struct pq_alloc *alloc, pqdb_error *err) {
+    const size_t count = compute->aggregate_count;
+    *layout = (struct layout){.aggregate_count = count, .fixed_bytes = sizeof(struct group_head)};
+    layout->states = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->states);
+    layout->state_of = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->state_of);
+    pqdb_code code = PQDB_OK;
+    if (layout->states == NULL || layout->state_of == NULL) {
+        code = pq_fail(err, PQDB_NO_MEMORY, "%zu aggregates", count);
+    }
+    for (size_t i = 0; i < count && code == PQDB_OK; i++) {
+        const struct pq_aggregate_spec *given = &compute->aggregates[i];
+        const struct pq_type *argument =
+            given->argument == PQ_NO_COLUMN
+                ? NULL
+                : operand_type(&compute->arguments[given->argument], input);
+        code = place_state(layout, given, argument, &layout->state_of[i], err);
+    }
+    if (code != PQDB_OK) layout_deinit(layout, alloc);
+    return code;
+}
+
+void layout_deinit(struct layout *layout, const struct pq_alloc *alloc) {
+    pq_free(alloc, layout->states, layout->aggregate_count + 1, sizeof *layout->states);
+    pq_free(alloc, layout->state_of, layout->aggregate_count + 1, sizeof *layout->state_of);
+    *layout = (struct layout){0};
+}
+
+/// Where blob number `i` of a row is described: the id's, then one of each state; 0 for none.
+static size_t blob_at(const struct layout *layout, const uint8_t *row, size_t i) {
+    if (i == 0) return offsetof(struct group_head, id);
+    const struct state_place *state = &layout->states[i - 1];
+    if (state->kind->blob == NULL) return 0;
+    const int inside = state->kind->blob(row + state->offset);
+    return inside < 0 ? 0 : state->offset + (size_t)inside;
+}
+
+static struct blob read_blob(const uint8_t *row, size_t offset) {
+    struct blob blob;
+    memcpy(&blob, row + offset, sizeof blob);
+    return blob;
+}
+
+size_t layout_bytes(const struct layout *layout, const uint8_t *row, size_t blob_offset,
+                    size_t bytes) {
+    size_t total = layout->fixed_bytes;
+    for (size_t i = 0; i <= layout->state_count; i++) {
+        const size_t at = blob_at(layout, row, i);
+        if (at == 0) continue;
+        total += at == blob_offset ? aligned(bytes) : read_blob(row, at).room;
+    }
+    return total;
+}
+
+void layout_move(const struct layout *layout, uint8_t *row, const uint8_t *old, size_t blob_offset,
+                 size_t bytes) {
+    size_t end = layout->fixed_bytes;
+    for (size_t i = 0; i <= layout->state_count; i++) {
+        const size_t at = blob_at(layout, old, i);
+        if (at == 0) continue;
+        struct blob blob = read_blob(old, at);
+        const size_t room = at == blob_offset ? aligned(bytes) : blob.room;
+        if (blob.length > 0) memcpy(row + end, old + blob.offset, blob.length);
+        blob.offset = (uint32_t)end;
+        blob.room = (uint32_t)room;
+        memcpy(row + at, &blob, sizeof blob);
+        memset(row + end + blob.length, 0, room - blob.length);
+        end += room;
+    }
+}

@@ -1,0 +1,367 @@
+/// flow/key_decode.c: from canonical key bytes (expr/compare.h) back to values.
+///
+/// The result depends on the key alone, so it does not matter which of several equal values (1,
+/// 1.0,
+/// 1.00) came first. As a variant an integer is int64 where it fits, then a decimal; any other
+/// number
+/// a double where that is exact, else a decimal.
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "expr/compare.h"
+#include "expr/print.h"
+#include "flow/flow_internal.h"
+#include "type/decimal.h"
+#include "variant/variant.h"
+
+enum {
+    TAG_FALSE = 0x01,
+    TAG_TRUE = 0x02,
+    TAG_NUMBER = 0x03,
+    TAG_TIME = 0x04,
+    TAG_TEXT = 0x05,
+    TAG_BINARY = 0x06,
+    TAG_LIST = 0x07,
+    TAG_OBJECT = 0x08,
+    TAG_NULL = 0x7F,
+    digits_max = 512,  // base 100; the longest double has 384
+};
+
+static const int64_t day_us = INT64_C(86400000000);
+
+static pqdb_code damaged(pqdb_error *err) {
+    return pq_fail(err, PQDB_CORRUPT, "a stored key is damaged");
+}
+
+/// 0.d1d2… * 100^exponent, or one of the numbers without digits.
+struct digits {
+    uint8_t at[digits_max];
+    unsigned count;
+    int exponent;
+    bool negative;
+    bool special;  // `real` says which
+    double real;
+};
+
+static bool take_digits(struct pq_cursor *key, struct digits *digits) {
+    *digits = (struct digits){.special = true};
+    const uint8_t form = pq_cursor_u8(key);
+    switch (form) {
+        case 0: digits->real = -INFINITY; return true;
+        case 2: digits->real = 0; return true;
+        case 4: digits->real = INFINITY; return true;
+        case 5: digits->real = (double)NAN; return true;
+        case 1:
+        case 3: break;
+        default: return false;
+    }
+    digits->special = false;
+    digits->negative = form == 1;
+    const uint8_t turn = form == 1 ? 0xFF : 0;
+    const unsigned high = pq_cursor_u8(key) ^ turn;
+    const unsigned low = pq_cursor_u8(key) ^ turn;
+    digits->exponent = (int)(high << 8 | low) - 0x8000;
+    while (!key->failed) {
+        const uint8_t digit = pq_cursor_u8(key) ^ turn;
+        if (digit == 0) return digits->count > 0 && !key->failed;
+        if (digit > 100 || digits->count == digits_max) return false;
+        digits->at[digits->count++] = (uint8_t)(digit - 1);
+    }
+    return false;
+}
+
+/// The number times 10^scale, when that is an integer of at most 38 digits.
+static bool digits_units(const struct digits *digits, unsigned scale, pq_i128 *units) {
+    *units = 0;
+    if (digits->special) return digits->real == 0;
+    if (digits->exponent > 20 || digits->count > 40) return false;
+    int power = 2 * (digits->exponent - (int)digits->count) + (int)scale;
+    pq_u128 value = 0;
+    for (unsigned i = 0; i < digits->count; i++) {
+        // The last of the digits may be half of one: 0.5 is 50 of a hundred.
+        unsigned next = digits->at[i], radix = 100;
+        if (i + 1 == digits->count && power == -1 && next % 10 == 0) {
+            next /= 10;
+            radix = 10;
+            power = 0;
+        }
+        if (value > pq_decimal_power(38) / radix) return false;
+        value = value * radix + next;
+    }
+    if (power < 0 || power > 38) return false;
+    const pq_u128 factor = pq_decimal_power((unsigned)power);
+    if (value > pq_decimal_power(38) / factor) return false;
+    value *= factor;
+    if (!pq_decimal_fits((pq_i128)value, PQ_DECIMAL_DIGITS_MAX)) return false;
+    *units = digits->negative ? -(pq_i128)value : (pq_i128)value;
+    return true;
+}
+
+/// The nearest double. Written without a decimal point, so that no locale can interfere.
+static double digits_real(const struct digits *digits) {
+    if (digits->special) return digits->real;
+    char text[2 * digits_max + 32];
+    size_t length = 0;
+    if (digits->negative) text[length++] = '-';
+    for (unsigned i = 0; i < digits->count; i++) {
+        text[length++] = (char)('0' + digits->at[i] / 10);
+        text[length++] = (char)('0' + digits->at[i] % 10);
+    }
+    snprintf(text + length, sizeof text - length, "e%d",
+             2 * (digits->exponent - (int)digits->count));
+    return strtod(text, NULL);
+}
+
+static pqdb_code variant_number(const struct digits *digits, struct pq_text bytes,
+                                struct pq_value *value, struct pq_bytes *scratch,
+                                pqdb_error *err) {
+    pq_i128 units;
+    if (digits_units(digits, 0, &units)) {
+        if (units == (int64_t)units) {
+            *value = (struct pq_value){.kind = PQ_INT64, .as.integer = (int64_t)units};
+        } else {
+            *value = (struct pq_value){.kind = PQ_DECIMAL, .as.decimal = units};
+        }
+        return PQDB_OK;
+    }
+    *value = (struct pq_value){.kind = PQ_FLOAT64, .as.real = digits_real(digits)};
+    scratch->length = 0;
+    PQ_TRY(pq_key_encode(value, scratch, err));
+    if (pq_text_equal(pq_bytes_text(scratch), bytes)) return PQDB_OK;
+    for (uint8_t scale = 1; scale <= PQ_DECIMAL_DIGITS_MAX; scale++) {
+        if (!digits_units(digits, scale, &units)) continue;
+        *value = (struct pq_value){.kind = PQ_DECIMAL, .scale = scale, .as.decimal = units};
+        return PQDB_OK;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code number(struct pq_cursor *key, const struct pq_type *type, struct pq_value *value,
+                        struct pq_bytes *scratch, pqdb_error *err) {
+    const uint8_t *start = key->at - 1;
+    struct digits digits;
+    if (!take_digits(key, &digits)) return damaged(err);
+    pq_i128 units;
+    switch (type->kind) {
+        case PQ_INT64:
+            if (!digits_units(&digits, 0, &units) || units != (int64_t)units) return damaged(err);
+            *value = (struct pq_value){.kind = PQ_INT64, .as.integer = (int64_t)units};
+            return PQDB_OK;
+        case PQ_DECIMAL:
+            if (!digits_units(&digits, type->scale, &units)) return damaged(err);
+            *value = (struct pq_value){
+                .kind = PQ_DECIMAL, .scale = type->scale, .as.decimal = units};
+            return PQDB_OK;
+        case PQ_FLOAT32:
+        case PQ_FLOAT64:
+            *value = (struct pq_value){.kind = type->kind, .as.real = digits_real(&digits)};
+            return PQDB_OK;
+        case PQ_VARIANT:
+            return variant_number(
+                &digits, (struct pq_text){(const char *)start, (size_t)(key->at - start)}, value,
+                scratch, err);
+        default: return damaged(err);
+    }
+}
+
+static pqdb_code instant(struct pq_cursor *key, const struct pq_type *type,
+                         struct pq_value *value, pqdb_error *err) {
+    const uint8_t form = pq_cursor_u8(key);
+    const uint64_t image = __builtin_bswap64(pq_cursor_u64(key)) ^ UINT64_C(1) << 63;
+    const int64_t us = (int64_t)image;
+    if (key->failed || form > 1) return damaged(err);
+    enum pq_kind kind = type->kind;
+    if (kind == PQ_VARIANT) kind = form == 1 ? PQ_TIME : PQ_TIMESTAMP;
+    if ((kind == PQ_TIME) != (form == 1)) return damaged(err);
+    *value = (struct pq_value){.kind = kind, .as.integer = us};
+    if (kind == PQ_DATE) value->as.integer = us / day_us - (us % day_us < 0);
+    return PQDB_OK;
+}
+
+/// Bytes up to 00 00, each 00 FF standing for 00: in place, or in `scratch` where there is one.
+static pqdb_code take_text(struct pq_cursor *key, struct pq_bytes *scratch, struct pq_text *text,
+                           pqdb_error *err) {
+    const uint8_t *start = key->at;
+    scratch->length = 0;
+    while (true) {
+        const uint8_t *zero = memchr(key->at, 0, pq_cursor_left(key));
+        if (zero == NULL || zero + 1 == key->end) return damaged(err);
+        const bool last = zero[1] == 0;
+        if (last && scratch->length == 0) {
+            *text = (struct pq_text){(const char *)start, (size_t)(zero - start)};
+            key->at = zero + 2;
+            return PQDB_OK;
+        }
+        PQ_TRY(pq_bytes_append(scratch, key->at, (size_t)(zero - key->at) + !last, err));
+        key->at = zero + 2;
+        if (last) {
+            *text = pq_bytes_text(scratch);
+            return PQDB_OK;
+        }
+    }
+}
+
+/// A scalar of the type (VARIANT: of its own kind). Text may lie in `scratch`.
+static pqdb_code scalar(struct pq_cursor *key, const struct pq_type *type, struct pq_value *value,
+                        struct pq_bytes *scratch, pqdb_error *err) {
+    *value = (struct pq_value){.kind = PQ_NULL};
+    const uint8_t tag = pq_cursor_u8(key);
+    switch (tag) {
+        case TAG_NULL: return key->failed ? damaged(err) : PQDB_OK;
+        case TAG_FALSE:
+        case TAG_TRUE:
+            *value = (struct pq_value){.kind = PQ_BOOL, .as.boolean = tag == TAG_TRUE};
+            return PQDB_OK;
+        case TAG_NUMBER: return number(key, type, value, scratch, err);
+        case TAG_TIME: return instant(key, type, value, err);
+        case TAG_TEXT:
+        case TAG_BINARY:
+            value->kind = tag == TAG_TEXT ? PQ_TEXT : PQ_BINARY;
+            return take_text(key, scratch, &value->as.text, err);
+        default: return damaged(err);
+    }
+}
+
+static pqdb_code write_json(struct pq_cursor *key, struct pq_bytes *out, struct pq_bytes *scratch,
+                            pqdb_error *err);
+
+static pqdb_code write_members(struct pq_cursor *key, struct pq_bytes *out,
+                               struct pq_bytes *scratch, pqdb_error *err) {
+    PQ_TRY(pq_bytes_append_byte(out, '{', err));
+    for (bool first = true;; first = false) {
+        if (pq_cursor_left(key) >= 3 && memcmp(key->at, "\0\0\0", 3) == 0) break;
+        struct pq_text name;
+        PQ_TRY(take_text(key, scratch, &name, err));
+        if (!first) PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        PQ_TRY(pq_json_write_text(out, name, err));
+        PQ_TRY(pq_bytes_append_byte(out, ':', err));
+        PQ_TRY(write_json(key, out, scratch, err));
+    }
+    pq_cursor_take(key, 3);
+    return pq_bytes_append_byte(out, '}', err);
+}
+
+static pqdb_code write_json(struct pq_cursor *key, struct pq_bytes *out, struct pq_bytes *scratch,
+                            pqdb_error *err) {
+    if (pq_cursor_left(key) == 0) return damaged(err);
+    if (*key->at == TAG_OBJECT) {
+        key->at++;
+        return write_members(key, out, scratch, err);
+    }
+    if (*key->at != TAG_LIST) {
+        struct pq_value value;
+        PQ_TRY(scalar(key, &pq_type_variant, &value, scratch, err));
+        return pq_print_json(out, &value, err);
+    }
+    key->at++;
+    PQ_TRY(pq_bytes_append_byte(out, '[', err));
+    for (bool first = true; pq_cursor_left(key) > 0 && *key->at != 0; first = false) {
+        if (!first) PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        PQ_TRY(write_json(key, out, scratch, err));
+    }
+    pq_cursor_take(key, 1);
+    return key->failed ? damaged(err) : pq_bytes_append_byte(out, ']', err);
+}
+
+/// A variant: scalars as they are, lists and objects by way of their JSON.
+static pqdb_code build_variant(struct pq_cursor *key, struct emit *out, struct pq_builder *builder,
+                               pqdb_error *err) {
+    struct pq_bytes scratch, bytes;
+    pq_bytes_init(&scratch, &out->arena->alloc);
+    pq_bytes_init(&bytes, &out->arena->alloc);
+    if (pq_cursor_left(key) > 0 && *key->at == TAG_NULL) {
+        key->at++;
+        return pq_builder_append_null(builder, err);
+    }
+    struct pq_variant_encoder *encoder;
+    PQ_TRY(emit_encoder(out, builder->names, &encoder, err));
+    bool own = false;
+    if (pq_cursor_left(key) > 0 && (*key->at == TAG_LIST || *key->at == TAG_OBJECT)) {
+        struct pq_bytes json;
+        pq_bytes_init(&json, &out->arena->alloc);
+        PQ_TRY(write_json(key, &json, &scratch, err));
+        struct pq_json_document *document;
+        PQ_TRY(pq_json_parse(pq_bytes_text(&json), PQ_JSON_STRICT, &out->arena->alloc, &document,
+                             err));
+        PQ_TRY(pq_variant_encode_json(encoder, pq_json_root(document), &bytes, &own, err));
+    } else {
+        struct pq_value value;
+        PQ_TRY(scalar(key, &pq_type_variant, &value, &scratch, err));
+        PQ_TRY(pq_variant_encode_any(encoder, &value, &bytes, &own, err));
+    }
+    return own ? pq_builder_append_own_names(builder, bytes.data, bytes.length, err)
+               : pq_builder_append_bytes(builder, bytes.data, bytes.length, err);
+}
+
+/// Move the cursor behind one value.
+static pqdb_code skip(struct pq_cursor *key, struct pq_bytes *scratch, pqdb_error *err) {
+    struct pq_bytes unused;
+    pq_bytes_init(&unused, scratch->alloc);
+    return write_json(key, &unused, scratch, err);
+}
+
+static pqdb_code build(struct pq_cursor *key, struct emit *out, struct pq_builder *builder,
+                       pqdb_error *err);
+
+/// Members lie in name order without their nulls: look each declared one up.
+static pqdb_code build_object(struct pq_cursor *key, struct emit *out, struct pq_builder *builder,
+                              pqdb_error *err) {
+    struct pq_bytes scratch;
+    pq_bytes_init(&scratch, &out->arena->alloc);
+    struct pq_cursor end = *key;
+    for (uint32_t k = 0; k < builder->type->field_count; k++) {
+        struct pq_cursor at = *key;
+        bool found = false;
+        while (!found && !(pq_cursor_left(&at) >= 3 && memcmp(at.at, "\0\0\0", 3) == 0)) {
+            struct pq_text name;
+            PQ_TRY(take_text(&at, &scratch, &name, err));
+            found = pq_text_equal(name, builder->type->fields[k].name);
+            if (!found) PQ_TRY(skip(&at, &scratch, err));
+        }
+        PQ_TRY(found ? build(&at, out, &builder->children[k], err)
+                     : pq_builder_append_null(&builder->children[k], err));
+    }
+    while (!(pq_cursor_left(&end) >= 3 && memcmp(end.at, "\0\0\0", 3) == 0)) {
+        struct pq_text name;
+        PQ_TRY(take_text(&end, &scratch, &name, err));
+        PQ_TRY(skip(&end, &scratch, err));
+    }
+    key->at = end.at + 3;
+    return pq_builder_end_object(builder, err);
+}
+
+static pqdb_code build(struct pq_cursor *key, struct emit *out, struct pq_builder *builder,
+                       pqdb_error *err) {
+    const enum pq_kind kind = builder->type->kind;
+    if (kind == PQ_VARIANT) return build_variant(key, out, builder, err);
+    if (pq_cursor_left(key) == 0) return damaged(err);
+    if (kind == PQ_LIST && *key->at == TAG_LIST) {
+        key->at++;
+        while (pq_cursor_left(key) > 0 && *key->at != 0) {
+            PQ_TRY(build(key, out, &builder->children[0], err));
+        }
+        pq_cursor_take(key, 1);
+        return key->failed ? damaged(err) : pq_builder_end_list(builder, err);
+    }
+    if (kind == PQ_OBJECT && *key->at == TAG_OBJECT) {
+        key->at++;
+        return build_object(key, out, builder, err);
+    }
+    struct pq_bytes scratch;
+    pq_bytes_init(&scratch, &out->arena->alloc);
+    struct pq_value value;
+    PQ_TRY(scalar(key, builder->type, &value, &scratch, err));
+    if (value.kind != PQ_NULL && value.kind != kind) return damaged(err);
+    return pq_builder_append_value(builder, &value, err);
+}
+
+pqdb_code key_emit(struct pq_cursor *key, struct emit *out, pqdb_error *err) {
+    if (out->width == 0) return build(key, out, &out->builder, err);
+    struct pq_bytes scratch;
+    pq_bytes_init(&scratch, &out->arena->alloc);
+    struct pq_value value;
+    PQ_TRY(scalar(key, out->type, &value, &scratch, err));
+    if (value.kind != PQ_NULL && value.kind != out->type->kind) return damaged(err);
+    return emit_value(out, &value, err);
+}

@@ -1,0 +1,312 @@
+/// flow/window_bytes.c: windows of byte keys. For $min and $max of any kind the key is the value's
+/// canonical bytes; for $first and $last it is the creation order, with the value behind it.
+///
+///     entry: u32 key bytes | u32 value bytes | i64 weight | key | value | zeros to 8
+///
+/// Entries ascend by (key, value), or descend by key; inside is what is not behind the last key.
+#include "expr/compare.h"
+#include "flow/flow_internal.h"
+
+struct entry {
+    uint32_t key_bytes, value_bytes;
+    int64_t weight;
+};
+
+/// A row on its way into a window. The value is written only when it gets that far.
+struct candidate {
+    struct pq_text key;
+    int64_t weight;
+    size_t row;                      // of the value in `values`
+    const struct pq_column *values;  // NULL: the key says it all
+    struct pq_bytes *value;          // the value as a cell, once written
+    bool descending;
+};
+
+static struct window *window_at(const struct addition *addition, uint32_t cell) {
+    return (struct window *)(void *)(addition->cells->rows[cell] + addition->offset);
+}
+
+static struct entry *entry_at(const uint8_t *row, const struct window *window, size_t at) {
+    return (struct entry *)(uintptr_t)(row + window->entries.offset + at);
+}
+static size_t entry_bytes(size_t key_bytes, size_t value_bytes) {
+    return (sizeof(struct entry) + key_bytes + value_bytes + 7) & ~(size_t)7;
+}
+static size_t entry_size(const struct entry *entry) {
+    return entry_bytes(entry->key_bytes, entry->value_bytes);
+}
+static struct pq_text entry_key(const struct entry *entry) {
+    return (struct pq_text){(const char *)(entry + 1), entry->key_bytes};
+}
+static struct pq_text entry_value(const struct entry *entry) {
+    return (struct pq_text){(const char *)(entry + 1) + entry->key_bytes, entry->value_bytes};
+}
+
+static int compare_keys(const struct candidate *candidate, const struct entry *entry) {
+    const int order = pq_text_compare(candidate->key, entry_key(entry));
+    return candidate->descending ? -order : order;
+}
+
+static const struct entry *last_entry(const uint8_t *row, const struct window *window) {
+    size_t at = 0;
+    for (uint32_t i = 0; i + 1 < window->count; i++) at += entry_size(entry_at(row, window, at));
+    return entry_at(row, window, at);
+}
+
+static void remove_entry(uint8_t *row, struct window *window, size_t at) {
+    struct entry *entry = entry_at(row, window, at);
+    const size_t size = entry_size(entry);
+    memmove(entry, (uint8_t *)entry + size, window->entries.length - at - size);
+    window->entries.length -= (uint32_t)size;
+    window->count--;
+}
+
+/// Send whole keys behind the edge until K values are inside, or one key is left.
+static void trim(uint8_t *row, struct window *window) {
+    const uint32_t most = window->wide ? WINDOW_ENTRIES : 1;
+    while (true) {
+        uint32_t values = 0, i = 0, key_index = 0;
+        size_t at = 0, key_start = 0;
+        const struct entry *before = NULL;
+        for (; i < window->count; i++) {
+            const struct entry *entry = entry_at(row, window, at);
+            if (before == NULL || !pq_text_equal(entry_key(before), entry_key(entry))) {
+                key_start = at;
+                key_index = i;
+            }
+            values += entry->weight > 0;
+            before = entry;
+            at += entry_size(entry);
+        }
+        if (values <= most || key_index == 0) return;
+        for (at = key_start, i = key_index; i < window->count; i++) {
+            window->outside += entry_at(row, window, at)->weight;
+            at += entry_size(entry_at(row, window, at));
+        }
+        window->count = key_index;
+        window->entries.length = (uint32_t)key_start;
+        window->bounded = true;
+    }
+}
+
+static pqdb_code write_value(struct candidate *candidate, pqdb_error *err) {
+    if (candidate->values == NULL || candidate->value->length > 0) return PQDB_OK;
+    return cell_write(candidate->values, candidate->row, candidate->value, err);
+}
+
+static struct pq_text value_of(const struct candidate *candidate) {
+    return candidate->values == NULL ? (struct pq_text){"", 0} : pq_bytes_text(candidate->value);
+}
+
+/// Open a gap of the entry's size at `at` and fill it.
+static pqdb_code insert_entry(const struct addition *addition, uint32_t cell,
+                              const struct candidate *candidate, size_t at, pqdb_error *err) {
+    const struct pq_text value = value_of(candidate);
+    const size_t size = entry_bytes(candidate->key.length, value.length);
+    struct window *window = window_at(addition, cell);
+    const size_t needed = window->entries.length + size;
+    if (needed > window->entries.room) {
+        PQ_TRY(addition->cells->grow(addition->cells, cell,
+                                     addition->offset + offsetof(struct window, entries),
+                                     needed + needed / 2, err));
+        window = window_at(addition, cell);
+    }
+    uint8_t *row = addition->cells->rows[cell];
+    struct entry *entry = entry_at(row, window, at);
+    memmove((uint8_t *)entry + size, entry, window->entries.length - at);
+    memset(entry, 0, size);
+    *entry = (struct entry){(uint32_t)candidate->key.length, (uint32_t)value.length,
+                            candidate->weight};
+    memcpy(entry + 1, candidate->key.data, candidate->key.length);
+    if (value.length > 0) {
+        memcpy((uint8_t *)(entry + 1) + candidate->key.length, value.data, value.length);
+    }
+    window->entries.length += (uint32_t)size;
+    window->count++;
+    return PQDB_OK;
+}
+
+/// The usual cases of a window of one: behind it, or in its place.
+static pqdb_code add_to_one(const struct addition *addition, uint32_t cell,
+                            struct candidate *candidate, bool *done, pqdb_error *err) {
+    uint8_t *row = addition->cells->rows[cell];
+    struct window *window = window_at(addition, cell);
+    const struct entry *one = entry_at(row, window, 0);
+    *done = false;
+    if (window->count != 1 || window->wide || candidate->weight < 0 || one->weight <= 0) {
+        return PQDB_OK;
+    }
+    const int order = compare_keys(candidate, one);
+    if (order == 0) return PQDB_OK;
+    *done = true;
+    window->bounded = true;
+    if (order > 0) {
+        window->outside += candidate->weight;
+        return PQDB_OK;
+    }
+    window->outside += one->weight;
+    window->entries.length = 0;
+    window->count = 0;
+    PQ_TRY(write_value(candidate, err));
+    return insert_entry(addition, cell, candidate, 0, err);
+}
+
+static pqdb_code add_candidate(const struct addition *addition, uint32_t cell,
+                               struct candidate *candidate, pqdb_error *err) {
+    bool done;
+    PQ_TRY(add_to_one(addition, cell, candidate, &done, err));
+    if (done) return PQDB_OK;
+    uint8_t *row = addition->cells->rows[cell];
+    struct window *window = window_at(addition, cell);
+    if (window->bounded && compare_keys(candidate, last_entry(row, window)) > 0) {
+        window->outside += candidate->weight;
+        return PQDB_OK;
+    }
+    if (candidate->weight < 0) window->wide = true;
+    PQ_TRY(write_value(candidate, err));
+    size_t at = 0;
+    for (uint32_t i = 0; i < window->count; i++) {
+        struct entry *entry = entry_at(row, window, at);
+        int order = compare_keys(candidate, entry);
+        if (order == 0) order = pq_text_compare(value_of(candidate), entry_value(entry));
+        if (order < 0) break;
+        if (order == 0) {
+            entry->weight += candidate->weight;
+            const bool is_edge = window->bounded && i + 1 == window->count;
+            if (entry->weight == 0 && !is_edge) remove_entry(row, window, at);
+            trim(row, window);
+            return PQDB_OK;
+        }
+        at += entry_size(entry);
+    }
+    PQ_TRY(insert_entry(addition, cell, candidate, at, err));
+    trim(addition->cells->rows[cell], window_at(addition, cell));
+    return PQDB_OK;
+}
+
+static pqdb_code add_keys(const struct addition *addition, bool descending, pqdb_error *err) {
+    const struct pq_column *argument = addition->argument;
+    struct pq_keys keys;
+    PQ_TRY(pq_keys_encode(argument, 1, addition->count, addition->arena, &keys, err));
+    for (size_t i = 0; i < addition->count; i++) {
+        if (pq_column_is_null(argument, i)) continue;
+        struct candidate candidate = {
+            .key = {(const char *)keys.data + keys.offsets[i],
+                    keys.offsets[i + 1] - keys.offsets[i]},
+            .weight = weight_at(addition->weights, i),
+            .descending = descending,
+        };
+        if (candidate.key.length == 1 && (uint8_t)candidate.key.data[0] == 0x7F) continue;
+        PQ_TRY(add_candidate(addition, addition->cell_of[i], &candidate, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code add_min(const struct addition *addition, pqdb_error *err) {
+    return add_keys(addition, false, err);
+}
+static pqdb_code add_max(const struct addition *addition, pqdb_error *err) {
+    return add_keys(addition, true, err);
+}
+
+static void store_ordered(uint8_t *out, const struct pq_column *column, size_t row) {
+    uint64_t word = 0;
+    if (column != NULL && !pq_column_is_null(column, row)) {
+        word = (uint64_t)((const int64_t *)column->values)[row] ^ UINT64_C(1) << 63;
+    }
+    word = __builtin_bswap64(word);
+    memcpy(out, &word, sizeof word);
+}
+
+static pqdb_code add_order(const struct addition *addition, bool descending, pqdb_error *err) {
+    uint8_t order[16];
+    struct pq_bytes value;
+    pq_bytes_init(&value, &addition->arena->alloc);
+    for (size_t i = 0; i < addition->count; i++) {
+        struct candidate candidate = {
+            .key = {(const char *)order, sizeof order},
+            .weight = weight_at(addition->weights, i),
+            .row = i,
+            .values = addition->argument,
+            .value = &value,
+            .descending = descending,
+        };
+        if (addition->id != NULL) {
+            candidate.key = pq_column_text(addition->id, i);
+        } else {
+            store_ordered(order, addition->seq, i);
+            store_ordered(order + 8, addition->index, i);
+        }
+        value.length = 0;
+        PQ_TRY(add_candidate(addition, addition->cell_of[i], &candidate, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code add_first(const struct addition *addition, pqdb_error *err) {
+    return add_order(addition, false, err);
+}
+static pqdb_code add_last(const struct addition *addition, pqdb_error *err) {
+    return add_order(addition, true, err);
+}
+
+static int entries_blob(const uint8_t *state) {
+    (void)state;
+    return (int)offsetof(struct window, entries);
+}
+
+static enum settled settle_bytes(uint8_t *row, uint32_t offset) {
+    struct window *window = (struct window *)(void *)(row + offset);
+    if (window->outside < 0) return STATE_BROKEN;
+    if (window->outside == 0) window->bounded = false;
+    uint32_t values = 0;
+    size_t at = 0;
+    for (uint32_t i = 0; i < window->count;) {
+        const struct entry *entry = entry_at(row, window, at);
+        if (entry->weight < 0) return STATE_BROKEN;
+        values += entry->weight > 0;
+        const bool is_edge = window->bounded && i + 1 == window->count;
+        if (entry->weight == 0 && !is_edge) {
+            remove_entry(row, window, at);
+        } else {
+            at += entry_size(entry);
+            i++;
+        }
+    }
+    return values == 0 && window->outside > 0 ? STATE_EXHAUSTED : STATE_WHOLE;
+}
+
+static void restart_bytes(uint8_t *row, uint32_t offset) {
+    struct window *window = (struct window *)(void *)(row + offset);
+    window->outside = 0;
+    window->count = 0;
+    window->bounded = false;
+    window->wide = true;
+    window->entries.length = 0;
+}
+
+bool window_bytes_head(const uint8_t *row, uint32_t offset, struct pq_text *key,
+                       struct pq_text *value) {
+    const struct window *window = (const struct window *)(const void *)(row + offset);
+    size_t at = 0;
+    for (uint32_t i = 0; i < window->count; i++) {
+        const struct entry *entry = entry_at(row, window, at);
+        if (entry->weight > 0) {
+            *key = entry_key(entry);
+            *value = entry_value(entry);
+            return true;
+        }
+        at += entry_size(entry);
+    }
+    return false;
+}
+
+#define BYTES_WINDOW(kind_name, add_values)                                            \
+    {                                                                                  \
+        .name = kind_name, .bytes = sizeof(struct window), .add = add_values,          \
+        .blob = entries_blob, .settle = settle_bytes, .restart = restart_bytes,        \
+    }
+const struct pq_state_kind pq_state_min_bytes = BYTES_WINDOW("lowest values", add_min);
+const struct pq_state_kind pq_state_max_bytes = BYTES_WINDOW("highest values", add_max);
+const struct pq_state_kind pq_state_first = BYTES_WINDOW("first values", add_first);
+const struct pq_state_kind pq_state_last = BYTES_WINDOW("last values", add_last);
