@@ -30,13 +30,15 @@ struct pq_delta {
 /// What a step did to one view.
 struct pq_output {
     uint32_t table;
-    bool attached;         // false: it failed, now or before, or what it reads did
+    bool attached;         // false: it failed, now or before, or lags on purpose
+    bool failed;           // in this step
     struct pq_batch rows;  // count 0 when nothing changed
 };
 
 /// One commit (or several joined into one): each table's delta through all views on it, and their
 /// deltas through the views on them. A view that fails is detached, and those that read it, their
-/// last error kept; the others go on, so there is no error to return.
+/// last error kept; the others go on, so there is no error to return. A table that is a view itself
+/// may be an input (a refresh of one that lags): it wins over what its node puts out.
 ///
 /// Shape   `outputs` has room for pq_circuit_count(); filled in topological order
 /// Owns    the rows live in `step_arena` and in `inputs`

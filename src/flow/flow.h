@@ -129,6 +129,10 @@ struct pq_node;
 pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc *alloc,
                          struct pq_node **node, pqdb_error *err);
 void pq_node_destroy(struct pq_node *node);
+const struct pq_node_spec *pq_node_spec(const struct pq_node *node);
+
+/// Memory held: state and caches, without what steps take from their arena.
+size_t pq_node_bytes(const struct pq_node *node);
 
 /// The state of a grouped node, for checkpoints (pq_trace_freeze, _write, _install) and for opening
 /// (pq_trace_open); NULL when there is none.

@@ -1,0 +1,175 @@
+/// flow/node.c: a view: its row half, then its groups.
+#include "flow/op_group.h"
+#include "flow/op_row.h"
+
+struct pq_node {
+    const struct pq_node_spec *spec;  // borrowed
+    const struct pq_alloc *alloc;
+    struct row_op rows;      // when spec->rows
+    struct group_op group;   // when spec->group
+    uint32_t *columns;       // owned: of the source, that are read
+    size_t column_count, column_capacity;
+};
+
+static const struct pq_type *source_type(const struct pq_node_spec *spec) {
+    return spec->rows != NULL ? spec->rows->input : spec->group->input;
+}
+
+/// What the group half reads of its input.
+static void add_group_reads(struct column_set *set, const struct pq_group_spec *group) {
+    for (size_t k = 0; k < group->key_count; k++) column_set_add_operand(set, &group->keys[k]);
+    for (size_t k = 0; k < group->compute.argument_count; k++) {
+        column_set_add_operand(set, &group->compute.arguments[k]);
+    }
+    set->has[PQ_SEQ_COLUMN] = true;
+    if (group->index != PQ_NO_COLUMN) set->has[group->index] = true;
+    if (group->order_by_id) set->has[PQ_ID_COLUMN] = true;
+}
+
+static pqdb_code collect_columns(struct pq_node *node, pqdb_error *err) {
+    const struct pq_node_spec *spec = node->spec;
+    struct column_set set = {0};
+    PQ_TRY(column_set_init(&set, source_type(spec)->field_count, node->alloc, err));
+    if (spec->rows != NULL) {
+        memcpy(set.has, node->rows.of_input.has, set.count * sizeof *set.has);
+        column_set_add_program(&set, spec->rows->filter_first);
+    } else {
+        add_group_reads(&set, spec->group);
+    }
+    node->columns = pq_resize(node->alloc, NULL, 0, set.count + 1, sizeof *node->columns);
+    node->column_capacity = set.count + 1;
+    for (uint32_t k = 0; k < set.count && node->columns != NULL; k++) {
+        if (set.has[k]) node->columns[node->column_count++] = k;
+    }
+    column_set_deinit(&set, node->alloc);
+    return node->columns != NULL ? PQDB_OK : pq_fail(err, PQDB_NO_MEMORY, "a view's columns");
+}
+
+pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc *alloc,
+                         struct pq_node **node, pqdb_error *err) {
+    pq_assert(spec->rows != NULL || spec->group != NULL);
+    struct pq_node *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a view");
+    *made = (struct pq_node){.spec = spec, .alloc = alloc};
+    bool rows = false, group = false;
+    pqdb_code code = PQDB_OK;
+    if (spec->rows != NULL) PQ_GO(row_op_init(&made->rows, spec->rows, alloc, err));
+    rows = spec->rows != NULL;
+    if (spec->group != NULL) PQ_GO(group_op_init(&made->group, spec, alloc, err));
+    group = spec->group != NULL;
+    PQ_GO(collect_columns(made, err));
+    *node = made;
+    return PQDB_OK;
+done:
+    if (group) group_op_deinit(&made->group);
+    if (rows) row_op_deinit(&made->rows);
+    pq_free(alloc, made, 1, sizeof *made);
+    return code;
+}
+
+void pq_node_destroy(struct pq_node *node) {
+    if (node == NULL) return;
+    if (node->spec->group != NULL) group_op_deinit(&node->group);
+    if (node->spec->rows != NULL) row_op_deinit(&node->rows);
+    pq_free(node->alloc, node->columns, node->column_capacity, sizeof *node->columns);
+    pq_free(node->alloc, node, 1, sizeof *node);
+}
+
+const struct pq_node_spec *pq_node_spec(const struct pq_node *node) { return node->spec; }
+
+struct pq_trace *pq_node_state(struct pq_node *node) {
+    return node->spec->group != NULL ? &node->group.trace : NULL;
+}
+
+const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count) {
+    *count = node->column_count;
+    return node->columns;
+}
+
+size_t pq_node_bytes(const struct pq_node *node) {
+    size_t bytes = sizeof *node + node->column_capacity * sizeof *node->columns;
+    if (node->spec->group != NULL) {
+        bytes += pq_trace_bytes(&node->group.trace) + group_keys_bytes(&node->group.keys);
+    }
+    return bytes;
+}
+
+/// The source's rows as the group half reads them.
+struct through {
+    struct pq_node *node;
+    const struct pq_rows *source;
+    pqdb_code (*take)(void *taker, const struct pq_batch *batch, pqdb_error *err);
+    void *taker;
+    struct pq_arena arena;  // of one batch
+};
+
+static pqdb_code take_through(void *taker, const struct pq_batch *batch, pqdb_error *err) {
+    struct through *through = taker;
+    const struct pq_node *node = through->node;
+    if (node->spec->rows == NULL) return through->take(through->taker, batch, err);
+    struct pq_batch rows;
+    pq_arena_reset(&through->arena);
+    PQ_TRY(row_op_run(&node->rows, batch, &through->arena, &rows, err));
+    return rows.count == 0 ? PQDB_OK : through->take(through->taker, &rows, err);
+}
+
+static pqdb_code scan_through(void *ctx, const uint32_t *columns, size_t column_count,
+                              pqdb_code (*take)(void *taker, const struct pq_batch *batch,
+                                                pqdb_error *err),
+                              void *taker, pqdb_error *err) {
+    (void)columns;  // what the whole node reads is asked for
+    (void)column_count;
+    struct through *through = ctx;
+    const struct pq_node *node = through->node;
+    through->take = take;
+    through->taker = taker;
+    pq_arena_init(&through->arena, node->alloc);
+    const pqdb_code code = through->source->scan(through->source->ctx, node->columns,
+                                                 node->column_count, take_through, through, err);
+    pq_arena_deinit(&through->arena);
+    return code;
+}
+
+pqdb_code pq_node_step(struct pq_node *node, const struct pq_batch *delta, struct pq_arena *arena,
+                       struct pq_batch *out, pqdb_error *err) {
+    const struct pq_node_spec *spec = node->spec;
+    struct pq_batch rows = *delta;
+    if (spec->rows != NULL) PQ_TRY(row_op_run(&node->rows, delta, arena, &rows, err));
+    if (spec->group == NULL) {
+        *out = rows;
+        return PQDB_OK;
+    }
+    struct through through = {.node = node, .source = spec->refill};
+    const struct pq_rows refill = {scan_through, &through};
+    return group_op_step(&node->group, &rows, spec->refill == NULL ? NULL : &refill, arena, out,
+                         err);
+}
+
+struct build {
+    struct pq_node *node;
+    const struct pq_sink *sink;
+    struct pq_arena arena;  // of one batch
+};
+
+static pqdb_code take_for_build(void *taker, const struct pq_batch *batch, pqdb_error *err) {
+    struct build *build = taker;
+    if (build->node->spec->group == NULL) {
+        if (build->sink == NULL || batch->count == 0) return PQDB_OK;
+        return build->sink->put(build->sink->ctx, batch, err);
+    }
+    pq_arena_reset(&build->arena);
+    return group_op_add(&build->node->group, batch, &build->arena, err);
+}
+
+pqdb_code pq_node_full(struct pq_node *node, const struct pq_rows *rows,
+                       const struct pq_sink *sink, pqdb_error *err) {
+    const struct pq_group_spec *group = node->spec->group;
+    if (group != NULL) group_op_clear(&node->group);
+    struct build build = {.node = node, .sink = sink};
+    struct through through = {.node = node, .source = rows};
+    pq_arena_init(&build.arena, node->alloc);
+    pqdb_code code = scan_through(&through, NULL, 0, take_for_build, &build, err);
+    if (code == PQDB_OK && group != NULL) code = group_op_put(&node->group, sink, err);
+    pq_arena_deinit(&build.arena);
+    return code;
+}
