@@ -44,6 +44,16 @@ const char *pq_text_nearest(struct pq_text given, const char *const *candidates,
     return best;
 }
 
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c; }
+
+bool pq_text_equal_any_case(struct pq_text a, struct pq_text b) {
+    if (a.length != b.length) return false;
+    for (size_t i = 0; i < a.length; i++) {
+        if (lower(a.data[i]) != lower(b.data[i])) return false;
+    }
+    return true;
+}
+
 static inline bool is_tail(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
 /// Length of the well-formed sequence at `at`, or 0.

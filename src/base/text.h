@@ -28,6 +28,9 @@ static inline bool pq_text_is(struct pq_text a, const char *string) {
     return pq_text_equal(a, pq_text_of(string));
 }
 
+/// Equal when ASCII letters are compared without case.
+bool pq_text_equal_any_case(struct pq_text a, struct pq_text b);
+
 /// Order by unsigned bytes, a prefix before its extensions: <0, 0, >0.
 static inline int pq_text_compare(struct pq_text a, struct pq_text b) {
     const size_t shared = a.length < b.length ? a.length : b.length;

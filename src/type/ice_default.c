@@ -132,7 +132,8 @@ pqdb_code ice_read_default(struct ice_parse *parse, struct pq_text text) {
                                             : "a binary field has no default");
     }
     field->has_default = true;
-    const bool is_number = kind == PQ_TIMESTAMP && pq_decimal_parse_exact(text, &(struct pq_decimal){0});
+    struct pq_decimal ignored;
+    const bool is_number = kind == PQ_TIMESTAMP && pq_decimal_parse_exact(text, &ignored);
     if (is_wordy(kind) && !is_number && *text.data != '\'' && *text.data != '"') {
         if (pq_text_is(text, "null")) {
             return ice_problem(parse, "INVALID_DEFAULT", "Leave the default out",

@@ -127,7 +127,8 @@ static pqdb_code read_enum(struct ice_parse *parse, struct pq_text params) {
     size_t count = 1;
     for (size_t i = 0; i < params.length; i++) count += params.data[i] == ',';
     if (count > enum_limit) {
-        return ice_problem(parse, "INVALID_TYPE", NULL, "an enum has at most %d values", enum_limit);
+        return ice_problem(parse, "INVALID_TYPE", NULL, "an enum has at most %d values",
+                           enum_limit);
     }
     struct pq_text *values = pq_arena_calloc(parse->target->arena, count, sizeof *values);
     if (values == NULL) return no_memory(parse->err);
@@ -329,11 +330,8 @@ pqdb_code pq_ice_type_parse(struct pq_text name, struct pq_text declaration,
 struct pq_text pq_relation_id(const struct pq_relation *relation, struct pq_text link) {
     const struct pq_text target = relation->target;
     if (link.length <= target.length || link.data[target.length] != '/') return link;
-    for (size_t i = 0; i < target.length; i++) {
-        const char a = link.data[i], b = target.data[i];
-        const bool letters = (a | 0x20) >= 'a' && (a | 0x20) <= 'z';
-        if (a != b && !(letters && (a | 0x20) == (b | 0x20))) return link;
-    }
+    const struct pq_text before = {link.data, target.length};
+    if (!pq_text_equal_any_case(before, target)) return link;
     skip(&link, target.length + 1);
     return link;
 }

@@ -51,7 +51,9 @@ struct pq_entry {
     int64_t history_us;       // $history, default 7 days
     bool has_history;         // it was given (a view answers `changes` only then)
     int64_t retention_us;     // $retention, 0: none
-    struct pq_text retention_by;  // the timestamp or date column that tells a row's age
+    /// The timestamp or date column that tells a row's age: as given, else the field eventTimestamp
+    /// or timestamp, else createdAt.
+    struct pq_text retention_by;
     bool retention_keeps;     // $onRetention: 'keep' on a view
     struct pq_text source_format, source_location;  // $source
     struct pq_declared_field *fields;  // in declared order, computed inverses too
@@ -65,16 +67,19 @@ struct pq_entry {
     const struct pq_json *definition;
 };
 
+struct pq_name_set;  // type/name_set.h
+
 struct pq_schema {
     struct pq_arena arena;
     struct pq_text source;              // the text as given
     struct pq_json_document *document;  // owned
     struct pq_entry *entries;           // in the order of the text
     size_t entry_count;
+    const struct pq_name_set *names;  // of the entries
     int32_t references;  // atomic
 };
 
-enum { PQ_SCHEMA_BYTES_MAX = 4 << 20, PQ_SCHEMA_ENTRIES_MAX = 4096, PQ_ENTRY_FIELDS_MAX = 4096 };
+enum { PQ_SCHEMA_BYTES_MAX = 1 << 20, PQ_SCHEMA_ENTRIES_MAX = 4096, PQ_ENTRY_FIELDS_MAX = 4096 };
 
 /// Read a JSON5 schema. All mistakes go into `problems` (its arena is the caller's); the result is
 /// PQDB_OK as long as the text is a JSON5 object, so that views can be checked as well before
@@ -99,8 +104,8 @@ const char *pq_schema_nearest(const struct pq_schema *schema, struct pq_text nam
 const struct pq_declared_field *pq_entry_find(const struct pq_entry *entry, struct pq_text name);
 
 /// The OBJECT of the table's batches. Collections and streams: $id text!, $seq int!, $type,
-/// createdAt, updatedAt, version, the declared fields that have a column, _extra variant. External
-/// tables: $id, $seq and the declared fields. Views: no fields here.
+/// createdAt, updatedAt, version (all of these required), the declared fields that have a column,
+/// _extra variant. External tables: $id, $seq and the declared fields. Views: no fields here.
 ///
 /// Ids: the columns before the declared ones 1 to 6, _extra 7, declared columns from 8 on, then
 /// nested ones: the members of each object together, depth first. External: from 1 on.
