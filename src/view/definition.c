@@ -552,23 +552,3 @@ pqdb_code pq_definition_read(const struct pq_schema *schema, const struct pq_ent
     if (definition->no_memory) return pq_fail(err, PQDB_NO_MEMORY, "a view's definition");
     return PQDB_OK;
 }
-
-void pq_definition_check_collection(const struct pq_schema *schema, const struct pq_entry *entry,
-                                    struct pq_arena *arena, struct pq_problems *problems) {
-    struct pq_definition definition = {
-        .schema = schema, .entry = entry, .arena = arena, .problems = problems};
-    if (!is_object(entry->definition)) return;
-    const struct pq_json *key = pq_json_first(entry->definition);
-    for (size_t k = pq_json_count(entry->definition); k > 0; k--) {
-        for (size_t d = 0; d < directive_count; d++) {
-            if (!pq_text_is(pq_json_text(key), directives[d].name)) continue;
-            const struct pq_place place =
-                pq_definition_place(&definition, "MISSING_FROM", directives[d].name, key);
-            pq_definition_mistake(&definition, &place, "add $from: the view's source",
-                                  "%s belongs to a view, and a view has $from",
-                                  directives[d].name);
-            return;
-        }
-        key = pq_json_next(pq_json_next(key));
-    }
-}

@@ -51,10 +51,6 @@ pqdb_code pq_definition_read(const struct pq_schema *schema, const struct pq_ent
                              struct pq_arena *arena, struct pq_problems *problems,
                              struct pq_definition *definition, pqdb_error *err);
 
-/// An entry without `$from` that has a directive of views: MISSING_FROM.
-void pq_definition_check_collection(const struct pq_schema *schema, const struct pq_entry *entry,
-                                    struct pq_arena *arena, struct pq_problems *problems);
-
 /// Report a mistake, and mark the definition broken. `remedy` may be NULL.
 __attribute__((format(printf, 4, 5))) void pq_definition_mistake(struct pq_definition *definition,
                                                                  const struct pq_place *place,

@@ -128,12 +128,9 @@ static pqdb_code plan_all(struct pq_planner *planner, pqdb_error *err) {
     }
     for (size_t k = 0; k < count; k++) {
         const struct pq_entry *entry = &schema->entries[k];
-        if (entry->kind == PQ_ENTRY_VIEW) {
-            PQ_TRY(pq_definition_read(schema, entry, arena, planner->problems,
-                                      &planner->definitions[k], err));
-        } else {
-            pq_definition_check_collection(schema, entry, arena, planner->problems);
-        }
+        if (entry->kind != PQ_ENTRY_VIEW) continue;
+        PQ_TRY(pq_definition_read(schema, entry, arena, planner->problems,
+                                  &planner->definitions[k], err));
     }
     struct pq_order order;
     PQ_TRY(pq_plan_order(planner, &order, err));
