@@ -15,6 +15,7 @@ static const struct pq_entry *source_of(struct pq_planner *planner,
     if (entry != NULL || definition->source.length == 0) return entry;
     const char *nearest = pq_schema_nearest(planner->schema, definition->source);
     struct pq_view_remedy remedy;
+    if (nearest == definition->entry->name.data) nearest = NULL;
     if (nearest != NULL) pq_view_nearest(definition->source, &nearest, 1, &remedy);
     const struct pq_place place =
         pq_definition_place(definition, "UNKNOWN_SOURCE", "$from", definition->from);
