@@ -185,6 +185,12 @@ static inline pqdb_code reserve_data(struct pq_builder *builder, size_t extra, p
     return grow_data(builder, extra, err);
 }
 
+pqdb_code pq_builder_reserve(struct pq_builder *builder, size_t rows, size_t bytes,
+                             pqdb_error *err) {
+    PQ_TRY(reserve_rows(builder, rows, err));
+    return builder->layout == PQ_BYTES ? reserve_data(builder, bytes, err) : PQDB_OK;
+}
+
 static inline void mark_row(struct pq_builder *builder, uint8_t mark) {
     builder->valid[builder->count++] = mark;
     if (mark == PQ_ROW_VALID) return;

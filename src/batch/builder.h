@@ -39,6 +39,10 @@ void pq_builder_deinit(struct pq_builder *builder);
 void pq_builder_use_dictionary(struct pq_builder *builder, struct pq_dictionary *dictionary);
 void pq_builder_reset(struct pq_builder *builder);
 
+/// Room for `rows` more rows and, for BYTES, `bytes` more bytes: a hint that saves growing.
+pqdb_code pq_builder_reserve(struct pq_builder *builder, size_t rows, size_t bytes,
+                             pqdb_error *err);
+
 /// Forget the rows from `count` on, in children too (for a row that turns out to be refused
 /// halfway). Elements of a list row that was not closed are forgotten as well.
 void pq_builder_truncate(struct pq_builder *builder, size_t count);

@@ -67,8 +67,8 @@ static pqdb_code encode_container(struct pq_variant_encoder *encoder, const stru
         pq_container_value(encoder, &container, place);
         const pqdb_code code = encode(encoder, &child, depth + 1, err);
         if (code != PQDB_OK) {
-            if (inside.is_object) pq_subject_prepend(err, name);
-            if (!inside.is_object) pq_subject_prepend_index(err, k);
+            if (inside.is_object) pq_fail_in_member(err, name);
+            if (!inside.is_object) pq_fail_in_element(err, k);
             return code;
         }
     }

@@ -79,10 +79,6 @@ pqdb_code pq_encode_integer(struct pq_variant_encoder *encoder, int64_t value, p
 pqdb_code pq_encode_primitive(struct pq_variant_encoder *encoder, uint8_t primitive,
                               const void *bytes, size_t length, pqdb_error *err);
 
-/// Put ".name" or ".3" before the path in err->subject while an error travels up.
-void pq_subject_prepend(pqdb_error *err, struct pq_text name);
-void pq_subject_prepend_index(pqdb_error *err, size_t index);
-
 /// Run `encode` with the shared names, and again with own ones when those are full; `out` is as it
 /// was after a failure.
 struct pq_encode_job {

@@ -82,7 +82,7 @@ static pqdb_code put_values(struct pq_variant_encoder *encoder, const struct mem
                                    : encoder->members[members->first + kept].rank);
             const pqdb_code code = encode(encoder, value, depth + 1, err);
             if (code != PQDB_OK) {
-                pq_subject_prepend(err, pq_json_text(key));
+                pq_fail_in_member(err, pq_json_text(key));
                 return code;
             }
             kept++;
@@ -141,7 +141,7 @@ static pqdb_code put_object(struct pq_variant_encoder *encoder, struct members *
     const uint32_t node = shape_of(shapes, members, &at);
     if (node == PQ_SHAPE_REPEATED) {
         pq_fail(err, PQDB_INVALID, "the key occurs twice");
-        pq_subject_prepend(err, pq_json_text(at));
+        pq_fail_in_member(err, pq_json_text(at));
         return PQDB_INVALID;
     }
     struct shape_end *end = NULL;
@@ -163,7 +163,7 @@ static pqdb_code put_list(struct pq_variant_encoder *encoder, const struct pq_js
         pq_container_value(encoder, &container, i);
         const pqdb_code code = encode(encoder, value, depth + 1, err);
         if (code != PQDB_OK) {
-            pq_subject_prepend_index(err, i);
+            pq_fail_in_element(err, i);
             return code;
         }
         value = pq_json_next(value);

@@ -1,6 +1,5 @@
 #include "variant/encode_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -167,7 +166,7 @@ pqdb_code pq_members_sort(struct pq_variant_encoder *encoder, size_t first, pqdb
     for (size_t i = 1; i < count; i++) {
         if (compare_members(&members[i - 1], &members[i]) != 0) continue;
         pq_fail(err, PQDB_INVALID, "the key occurs twice");
-        pq_subject_prepend(err, members[i].name);
+        pq_fail_in_member(err, members[i].name);
         return PQDB_INVALID;
     }
     for (size_t i = 0; i < count; i++) members[members[i].position].rank = (uint32_t)i;
@@ -235,22 +234,7 @@ pqdb_code pq_encode_text(struct pq_variant_encoder *encoder, struct pq_text text
     return PQDB_OK;
 }
 
-// ---- errors and own names ----------------------------------------------------------------------
-
-void pq_subject_prepend(pqdb_error *err, struct pq_text name) {
-    if (err == NULL) return;
-    char rest[sizeof err->subject];
-    memcpy(rest, err->subject, sizeof rest);
-    const int length = name.length > 60 ? 60 : (int)name.length;
-    snprintf(err->subject, sizeof err->subject, "%.*s%s%.*s", length, name.data,
-             rest[0] == '\0' ? "" : ".", (int)sizeof rest - 62, rest);
-}
-
-void pq_subject_prepend_index(pqdb_error *err, size_t index) {
-    char digits[24];
-    const int length = snprintf(digits, sizeof digits, "%zu", index);
-    pq_subject_prepend(err, (struct pq_text){digits, (size_t)length});
-}
+// ---- own names ---------------------------------------------------------------------------------
 
 static pqdb_code attempt(struct pq_variant_encoder *encoder, struct pq_encode_job job,
                          struct pq_bytes *out, pqdb_error *err) {

@@ -35,7 +35,8 @@ static void draw_number(struct pq_bytes *out) {
     switch (draw(5)) {
     case 0: pq_bytes_printf(out, NULL, "%lld", (long long)(int64_t)word >> shift); return;
     case 1: pq_bytes_printf(out, NULL, "%s%llu%016llu", draw(2) ? "-" : "",
-                            (unsigned long long)word | 1, (unsigned long long)draw(1u << 30)); return;
+                            (unsigned long long)word | 1,
+                            (unsigned long long)draw(1u << 30)); return;
     case 2: pq_bytes_printf(out, NULL, "%llu.%llu", (unsigned long long)draw(1000),
                             (unsigned long long)draw(100000)); return;
     case 3: pq_bytes_printf(out, NULL, "%llue%d", (unsigned long long)draw(100000),
@@ -111,8 +112,8 @@ static void check_paths(const struct pq_variant *variant, const struct pq_varian
     CHECK(found.kind == want.kind, "depth %zu: kind %d, not %d", depth, (int)found.kind,
           (int)want.kind);
     if (want.kind == PQ_VARIANT) {
-        CHECK(found.as.variant.bytes == variant->bytes && found.as.variant.length == variant->length,
-              "depth %zu", depth);
+        CHECK(found.as.variant.bytes == variant->bytes, "depth %zu", depth);
+        CHECK(found.as.variant.length == variant->length, "depth %zu", depth);
     }
     if (want.kind == PQ_TEXT) CHECK(found.as.text.data == want.as.text.data, "depth %zu", depth);
     if (pq_variant_shape(variant) == PQ_VARIANT_SCALAR || depth == 16) return;

@@ -201,8 +201,8 @@ static pqdb_code encode_with(const struct pq_alloc *alloc, const struct pq_json 
 
 static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
     struct pq_json_document *document;
-    CHECK(pq_json_parse(PQ_TEXT("{\"x\":{\"c\":[1,2],\"b\":\"text\"},\"b\":{},\"y\":[{\"q\":1}]}"), 0,
-                        &pq_alloc_libc, &document, NULL) == PQDB_OK, "parse");
+    const char *json = "{\"x\":{\"c\":[1,2],\"b\":\"text\"},\"b\":{},\"y\":[{\"q\":1}]}";
+    CHECK(pq_json_parse(pq_text_of(json), 0, &pq_alloc_libc, &document, NULL) == PQDB_OK, "parse");
     bool failed = true;
     long fail_at = 0;
     for (; failed && fail_at < 100; fail_at++) {
