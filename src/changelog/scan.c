@@ -4,7 +4,8 @@
 #include "base/hash.h"
 #include "changelog/log_internal.h"
 
-enum { read_bytes = 256 << 10 };
+/// Small at first: most logs are short when they are opened.
+enum { read_bytes_min = 16 << 10, read_bytes_max = 256 << 10, window_bytes = 64 << 10 };
 
 /// Why a frame cannot be taken.
 enum frame_fault {
@@ -32,7 +33,10 @@ static pqdb_code fill(struct pq_log_scanner *scanner, uint64_t offset, size_t le
     const bool is_inside = offset >= scanner->buffer_offset &&
                            offset + length <= scanner->buffer_offset + buffer->length;
     if (!is_inside) {
-        size_t wanted = length < read_bytes ? read_bytes : length;
+        size_t wanted = buffer->length * 2;
+        if (wanted < read_bytes_min) wanted = read_bytes_min;
+        if (wanted > read_bytes_max) wanted = read_bytes_max;
+        if (wanted < length) wanted = length;
         if (scanner->follows) {  // what the leader has not finished must not be remembered
             pthread_mutex_lock(&scanner->log->mutex);
             const struct pq_log_position end = scanner->log->end;
@@ -99,9 +103,9 @@ pqdb_code pq_log_find_frame(const struct pq_log_search *search, uint64_t *at, pq
     pq_bytes_init(&candidate, search->alloc);
     *at = 0;
     pqdb_code code;
-    PQ_GO(pq_bytes_reserve(&window, read_bytes, err));
+    PQ_GO(pq_bytes_reserve(&window, window_bytes, err));
     for (uint64_t start = search->from; start < search->to;) {
-        size_t length = read_bytes;
+        size_t length = window_bytes;
         PQ_GO(pq_file_read(search->file, start, window.data, &length, err));
         if (length < PQ_FRAME_HEADER_BYTES) break;
         size_t i = 0;
@@ -167,6 +171,27 @@ static pqdb_code enter_segment(struct pq_log_scanner *scanner,
     return PQDB_OK;
 }
 
+/// Frames are missing where a segment has no header.
+static pqdb_code damaged_header(const struct pq_log *log, uint64_t number, pqdb_error *err) {
+    char path[PQ_LOG_PATH_BYTES];
+    pq_log_path(log, number, path);
+    return pq_store_fail_at(err, PQDB_CORRUPT, path, 0,
+                            "the header of %s is damaged, and frames are missing there", path);
+}
+
+/// The segment that is to be read is not in use: it was trimmed, or its header is damaged.
+static pqdb_code not_in_use(const struct pq_log_scanner *scanner, uint64_t number,
+                            pqdb_error *err) {
+    char path[PQ_LOG_PATH_BYTES];
+    struct pq_file *file;
+    pq_log_path(scanner->log, number, path);
+    if (pq_file_open(scanner->log->options.store, path, PQ_OPEN_READ, &file, NULL) != PQDB_OK) {
+        return trimmed(scanner, err);
+    }
+    pq_file_close(file);
+    return damaged_header(scanner->log, number, err);
+}
+
 pqdb_code pq_log_scanner_open(struct pq_log *log, const struct pq_log_position *from,
                               struct pq_log_scanner *scanner, pqdb_error *err) {
     struct pq_log_segment segment;
@@ -175,9 +200,14 @@ pqdb_code pq_log_scanner_open(struct pq_log *log, const struct pq_log_position *
     const bool found = find_segment(log, from->segment, &segment);
     if (from->segment != 0) {
         scanner->next_version = from->version;
-        if (!found || segment.number != from->segment) return trimmed(scanner, err);
+        if (!found || segment.number != from->segment) {
+            return not_in_use(scanner, from->segment, err);
+        }
     }
     if (!found) return PQDB_OK;  // a log without a frame
+    if (from->segment == 0 && segment.first_frame != 1) {
+        return not_in_use(scanner, segment.number - 1, err);
+    }
     PQ_TRY(enter_segment(scanner, &segment, err));
     scanner->next_frame = segment.first_frame;
     scanner->next_version = segment.first_version;
@@ -282,6 +312,9 @@ static pqdb_code leave_segment(struct pq_log_scanner *scanner, bool *moved, pqdb
     }
     if (scanner->follows && is_trimmed(scanner)) return trimmed(scanner, err);
     if (next.first_frame != scanner->next_frame && next.first_frame + 1 != scanner->next_frame) {
+        if (next.number != scanner->segment.number + 1) {
+            return damaged_header(log, scanner->segment.number + 1, err);
+        }
         return damaged(scanner, "a frame is bad, and the log goes on in the next segment", err);
     }
     return enter_segment(scanner, &next, err);

@@ -92,19 +92,8 @@ pqdb_code pq_log_reserve_segment(struct pq_log *log, pqdb_error *err) {
     return PQDB_OK;
 }
 
-/// Take one file into the list of segments; a gap below begins the list anew.
 static pqdb_code add_segment(struct pq_log *log, const struct pq_log_segment *segment,
                              pqdb_error *err) {
-    const bool has_gap = log->segment_count > 0 && log->last_number + 1 != segment->number;
-    if (has_gap) {
-        // Names that came and went in another order: what is below the gap was trimmed already.
-        if (log->options.from.segment < segment->number) {
-            char path[PQ_LOG_PATH_BYTES];
-            pq_log_path(log, log->last_number + 1, path);
-            return pq_store_fail(err, PQDB_CORRUPT, path, "the log's segment %s is missing", path);
-        }
-        log->segment_count = 0;
-    }
     PQ_TRY(pq_log_reserve_segment(log, err));
     log->segments[log->segment_count++] = *segment;
     log->last_number = segment->number;
@@ -131,34 +120,38 @@ static pqdb_code keep_spares(struct pq_log *log, const struct pq_store_list *lis
     return PQDB_OK;
 }
 
-/// A file whose header says nothing: is it behind the last one, or does it hide damage?
-struct unused {
-    uint64_t number;
-    bool is_bad;
-};
+/// A file is missing between `previous` and `number`. What is below was trimmed already, if it is
+/// not needed: its removal is not durable yet, that of others is.
+static pqdb_code skip_gap(struct pq_log *log, uint64_t previous, uint64_t number,
+                          pqdb_error *err) {
+    char path[PQ_LOG_PATH_BYTES];
+    if (log->options.from.segment >= number) {
+        log->segment_count = 0;
+        return PQDB_OK;
+    }
+    pq_log_path(log, previous + 1, path);
+    return pq_store_fail(err, PQDB_CORRUPT, path, "the log's segment %s is missing", path);
+}
 
+/// A file with no header of its own among others is no fault by itself: a segment whose first write
+/// failed looks so. Whether frames are missing there shows when they are read.
 static pqdb_code sort_files(struct pq_log *log, const struct pq_store_list *list,
                             pqdb_error *err) {
-    struct unused unused = {0};
-    char path[PQ_LOG_PATH_BYTES];
+    uint64_t previous = 0;
     for (size_t i = 0; i < list->count; i++) {
         const uint64_t number = number_of(list->entries[i].name);
         struct pq_log_segment segment;
         enum header_kind kind;
         if (number == 0) continue;
         PQ_TRY(read_header(log, number, &segment, &kind, err));
-        if (kind != HEADER_IN_USE) {
-            unused = (struct unused){number, kind == HEADER_BAD};
-            continue;
-        }
-        if (unused.number != 0 && unused.number >= log->options.from.segment) {
-            pq_log_path(log, unused.number, path);
-            return pq_store_fail_at(err, PQDB_CORRUPT, path, 0,
-                                    "the header of %s is damaged, and the log goes on behind it",
-                                    path);
-        }
         segment.end = list->entries[i].bytes;
-        PQ_TRY(add_segment(log, &segment, err));
+        if (kind == HEADER_IN_USE) {
+            if (log->segment_count > 0 && previous + 1 != number) {
+                PQ_TRY(skip_gap(log, previous, number, err));
+            }
+            PQ_TRY(add_segment(log, &segment, err));
+        }
+        previous = number;
     }
     return PQDB_OK;
 }
@@ -170,13 +163,11 @@ pqdb_code pq_log_find_segments(struct pq_log *log, pqdb_error *err) {
     pqdb_code code = pq_store_list(log->options.store, log->directory, &arena, &list, err);
     if (code == PQDB_NOT_FOUND && !log->options.read_only) {
         list = (struct pq_store_list){0};
-        code = pq_store_make_directory(log->options.store, log->directory, err);
+        code = PQDB_OK;
     }
     if (code == PQDB_OK) code = sort_files(log, &list, err);
-    if (code == PQDB_OK && log->segment_count == 0 && log->options.from.segment != 0) {
-        code = pq_store_fail(err, PQDB_NOT_FOUND, log->directory,
-                             "%s has no segment %llu, where the last checkpoint ended",
-                             log->directory, (unsigned long long)log->options.from.segment);
+    if (code == PQDB_OK && log->segment_count == 0 && !log->options.read_only) {
+        code = pq_store_make_directory(log->options.store, log->directory, err);
     }
     pq_arena_deinit(&arena);
     return code;

@@ -164,8 +164,8 @@ pqdb_code pq_store_make_directory(struct pq_store *store, const char *path, pqdb
         memcpy(prefix, path, i);
         prefix[i] = '\0';
         const pqdb_code code = store->ops->make_directory(store, prefix, err);
-        if (code == PQDB_CONFLICT) continue;
-        PQ_TRY(code);
+        if (code != PQDB_OK && code != PQDB_CONFLICT) return code;
+        // One that exists may have been made just now, by a call whose sync failed.
         parent_of(prefix, parent);
         PQ_TRY(pq_store_sync_directory(store, parent, err));
     }

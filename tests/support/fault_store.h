@@ -4,7 +4,8 @@
 /// since, and for each directory which names are not synced yet. fault_store_crash makes the world
 /// that the next start finds: every unsynced sector of 512 bytes kept, lost or torn, every unsynced
 /// name there or not, as the mode and the seed say. Writes never harm bytes outside them. After a
-/// failed sync memory shows what was written, and the disk will never have it: the worst that Linux does.
+/// failed sync memory shows what was written, and the disk will never have it: the worst that
+/// Linux does.
 ///
 ///     struct fault_store *disk = fault_store_create();
 ///     disk->down_at = 17;                       // the power fails in call 17

@@ -158,6 +158,11 @@ pqdb_code log_world_open(struct log_world *world, pqdb_error *err) {
     world->is_right = true;
     if (world->rows == 0) world->rows = 3;
     must(pq_variant_names_create(&pq_alloc_libc, &world->names, NULL));
+    for (uint64_t version = 1; version < world->from.version; version++) {  // as a root keeps them
+        char name[32];
+        const int length = name_of(version, name);
+        pq_variant_names_add(world->names, (struct pq_text){name, (size_t)length});
+    }
     pqdb_code code = pq_log_open(&options, &world->log, err);
     if (code == PQDB_OK) {
         code = pq_log_replay(world->log, &visitor, err);

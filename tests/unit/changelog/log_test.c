@@ -316,12 +316,16 @@ static void a_missing_segment_and_a_damaged_header_are_corrupt(void) {
     struct log_world world = {.segment_bytes = 1 << 12};
     struct fault_store *disk = closed_log(&world, 100);
     CHECK(file_count(&disk->base) > 3, "%zu", file_count(&disk->base));
-    for (uint64_t at = 0; at < 64; at++) {
-        fault_store_flip(&disk->base, "log/000000000002.log", at, 4);
+    for (uint64_t at = 0; at < 3 * 64; at++) {
+        // The first one, one in the middle, and the one where a checkpoint ended.
+        const char *path = at / 64 == 0 ? first_segment : "log/000000000002.log";
+        world.from = (struct pq_log_position){.segment = at / 64 == 2 ? 2 : 0, .version = 30};
+        fault_store_flip(&disk->base, path, at % 64, 4);
         CHECK(log_world_open(&world, &err) == PQDB_CORRUPT, "byte %" PRIu64, at);
-        CHECK(strcmp(err.subject, "log/000000000002.log") == 0, "'%s'", err.subject);
-        fault_store_flip(&disk->base, "log/000000000002.log", at, 4);
+        CHECK(strcmp(err.subject, path) == 0 && err.offset == 0, "'%s'", err.subject);
+        fault_store_flip(&disk->base, path, at % 64, 4);
     }
+    world.from = (struct pq_log_position){0};
     OK(pq_store_unlink(&disk->base, "log/000000000002.log", &err));
     CHECK(log_world_open(&world, &err) == PQDB_CORRUPT, "a gap");
     CHECK(strstr(err.message, "is missing") != NULL, "%s", err.message);
