@@ -337,15 +337,14 @@ static pqdb_code append_fixed_value(struct pq_builder *builder, const struct pq_
 static pqdb_code append_variant(struct pq_builder *builder, const struct pq_variant *variant,
                                 pqdb_error *err) {
     if (builder->names == NULL) builder->names = variant->names;
-    if (variant->names == builder->names || variant->names == NULL) {
+    const bool shared = variant->names == builder->names || variant->names == NULL;
+    if (shared && variant->metadata == NULL) {
         return pq_builder_append_bytes(builder, variant->bytes, variant->length, err);
     }
     struct pq_bytes bytes;
     pq_bytes_init(&bytes, builder->alloc);
     pqdb_code code;
-    PQ_GO(pq_variant_names_write(variant->names, pq_variant_names_count(variant->names), &bytes,
-                                 err));
-    PQ_GO(pq_bytes_append(&bytes, variant->bytes, variant->length, err));
+    PQ_GO(pq_variant_write_own(variant, &bytes, err));
     PQ_GO(pq_builder_append_own_names(builder, bytes.data, bytes.length, err));
 done:
     pq_bytes_deinit(&bytes);

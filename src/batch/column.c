@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/fail.h"
 #include "batch/dictionary.h"
+#include "variant/variant.h"
 
 static pqdb_code no_memory(size_t rows, pqdb_error *err) {
     return pq_fail(err, PQDB_NO_MEMORY, "column of %zu rows", rows);
@@ -55,9 +56,11 @@ struct pq_value pq_column_value(const struct pq_column *column, size_t row) {
         case PQ_DICTIONARY: {
             const struct pq_text text = pq_column_text(column, row);
             if (value.kind == PQ_VARIANT) {
-                value.as.variant = (struct pq_variant){.bytes = (const uint8_t *)text.data,
-                                                       .length = text.length,
-                                                       .names = column->names};
+                const bool own = column->valid != NULL && column->valid[row] == PQ_ROW_OWN_NAMES;
+                value.as.variant = own ? pq_variant_of_own(text)
+                                       : (struct pq_variant){.bytes = (const uint8_t *)text.data,
+                                                             .length = text.length,
+                                                             .names = column->names};
             } else {
                 value.as.text = text;
             }

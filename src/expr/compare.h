@@ -55,7 +55,7 @@ int pq_column_compare(const struct pq_column *a, size_t a_row, const struct pq_c
 pqdb_code pq_key_encode(const struct pq_value *value, struct pq_bytes *out, pqdb_error *err);
 
 /// The same for each row of a column: row i is data[offsets[i] .. offsets[i + 1]).
-/// Errors: PQDB_NO_MEMORY; PQDB_LIMIT when they would pass 4 GiB; PQDB_CORRUPT.
+/// Errors: PQDB_NO_MEMORY; PQDB_LIMIT when they would pass 4 GiB.
 struct pq_keys {
     const uint8_t *data;
     const uint32_t *offsets;  // count + 1

@@ -7,7 +7,6 @@
 #include "expr/nested.h"
 #include "type/decimal.h"
 #include "type/timestamp.h"
-#include "variant/variant.h"
 
 enum {
     TAG_FALSE = 1,
@@ -169,17 +168,6 @@ pqdb_code pq_key_encode(const struct pq_value *value, struct pq_bytes *out, pqdb
     return encode_plain(&plain, out, err);
 }
 
-static pqdb_code encode_row(const struct pq_column *column, size_t row, struct pq_arena *arena,
-                            struct pq_bytes *out, pqdb_error *err) {
-    struct pq_value value = pq_column_value(column, row);
-    if (value.kind == PQ_VARIANT) {
-        const struct pq_text bytes = pq_column_text(column, row);
-        const uint8_t mark = column->valid == NULL ? PQ_ROW_VALID : column->valid[row];
-        PQ_TRY(pq_variant_of_row(bytes, mark, column->names, arena, &value.as.variant, err));
-    }
-    return pq_key_encode(&value, out, err);
-}
-
 pqdb_code pq_keys_encode(const struct pq_column *columns, size_t column_count, size_t row_count,
                          struct pq_arena *arena, struct pq_keys *keys, pqdb_error *err) {
     uint32_t *offsets = pq_arena_alloc(arena, (row_count + 1) * sizeof *offsets);
@@ -190,7 +178,8 @@ pqdb_code pq_keys_encode(const struct pq_column *columns, size_t column_count, s
     for (size_t row = 0; row < row_count; row++) {
         offsets[row] = (uint32_t)bytes.length;
         for (size_t k = 0; k < column_count; k++) {
-            PQ_TRY(encode_row(&columns[k], row, arena, &bytes, err));
+            const struct pq_value value = pq_column_value(&columns[k], row);
+            PQ_TRY(pq_key_encode(&value, &bytes, err));
         }
         if (bytes.length > UINT32_MAX) {
             return pq_fail(err, PQDB_LIMIT, "the keys of %zu rows pass 4 GiB", row_count);

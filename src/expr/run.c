@@ -43,17 +43,11 @@ bool pq_value_is_true(const struct pq_value *plain) {
 
 /// Rows of a variant column as plain values, beside the column.
 static pqdb_code unwrap_column(struct pq_run *run, struct pq_vector *vector, pqdb_error *err) {
-    const struct pq_column *column = &vector->column;
     struct pq_value *values = pq_run_alloc(run, run->count * sizeof *values, err);
     if (values == NULL) return PQDB_NO_MEMORY;
     for (size_t row = 0; row < run->count; row++) {
-        values[row] = (struct pq_value){.kind = PQ_NULL};
-        if (pq_column_is_null(column, row)) continue;
-        const uint8_t mark = column->valid == NULL ? PQ_ROW_VALID : column->valid[row];
-        struct pq_variant variant;
-        PQ_TRY(pq_variant_of_row(pq_column_text(column, row), mark, column->names, run->arena,
-                                 &variant, err));
-        values[row] = pq_variant_unwrap(&variant);
+        values[row] = pq_column_value(&vector->column, row);
+        values[row] = pq_value_plain(&values[row]);
     }
     vector->values = values;
     return PQDB_OK;

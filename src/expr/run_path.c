@@ -64,15 +64,14 @@ static pqdb_code follow(struct pq_run *run, const struct pq_path *path, struct v
 /// One row's value at a path inside it, plain.
 struct finder {
     const struct pq_variant_names *names;  // that `ids` are resolved for
-    bool resolved;
     uint32_t *ids;
 };
 
 static struct pq_value find(struct finder *finder, const struct pq_path *path,
                             const struct pq_variant *variant) {
-    if (variant->names != finder->names || !finder->resolved) {
+    const bool shared = variant->metadata == NULL && variant->names != NULL;
+    if (shared && variant->names != finder->names) {
         finder->names = variant->names;
-        finder->resolved = true;
         pq_variant_path_resolve(variant->names, path->inner, path->inner_count, finder->ids);
     }
     const struct pq_value found =
@@ -87,25 +86,19 @@ static pqdb_code finder_init(struct pq_run *run, const struct pq_path *path,
     return finder->ids == NULL ? PQDB_NO_MEMORY : PQDB_OK;
 }
 
-/// What the rows of the path's column hold before its inner steps, plain.
+/// What the rows of the path's column hold before its inner steps.
 struct outer {
-    const struct pq_column *column;   // of variants
-    const struct pq_vector *vector;   // or values
+    const struct pq_column *column;  // of variants
+    const struct pq_vector *vector;  // or values
 };
 
-static pqdb_code outer_at(struct pq_run *run, const struct outer *outer, size_t row,
-                          struct pq_value *value, pqdb_error *err) {
-    *value = (struct pq_value){.kind = PQ_NULL};
-    if (outer->column == NULL) {
-        *value = pq_vector_at(outer->vector, row);
-        return PQDB_OK;
-    }
-    const struct pq_column *column = outer->column;
-    if (pq_column_is_null(column, row)) return PQDB_OK;
-    const uint8_t mark = column->valid == NULL ? PQ_ROW_VALID : column->valid[row];
-    value->kind = PQ_VARIANT;
-    return pq_variant_of_row(pq_column_text(column, row), mark, column->names, run->arena,
-                             &value->as.variant, err);
+/// The value of a row at the inner path; a scalar has nothing inside.
+static struct pq_value find_in_row(struct finder *finder, const struct pq_path *path,
+                                   const struct outer *outer, size_t row) {
+    const struct pq_value value = outer->column == NULL ? pq_vector_at(outer->vector, row)
+                                                        : pq_column_value(outer->column, row);
+    if (value.kind != PQ_VARIANT) return (struct pq_value){.kind = PQ_NULL};
+    return find(finder, path, &value.as.variant);
 }
 
 static pqdb_code find_all(struct pq_run *run, const struct pq_node *node,
@@ -115,13 +108,7 @@ static pqdb_code find_all(struct pq_run *run, const struct pq_node *node,
     if (values == NULL) return PQDB_NO_MEMORY;
     PQ_TRY(finder_init(run, &node->path, &finder, err));
     for (size_t row = 0; row < run->count; row++) {
-        PQ_TRY(outer_at(run, outer, row, &values[row], err));
-        if (values[row].kind == PQ_VARIANT) {
-            const struct pq_variant variant = values[row].as.variant;
-            values[row] = find(&finder, &node->path, &variant);
-        } else {
-            values[row].kind = PQ_NULL;  // a scalar has nothing inside
-        }
+        values[row] = find_in_row(&finder, &node->path, outer, row);
     }
     out->values = values;
     return PQDB_OK;
@@ -137,15 +124,8 @@ static pqdb_code find_declared(struct pq_run *run, const struct pq_node *node,
     PQ_TRY(finder_init(run, &node->path, &finder, err));
     PQ_TRY(pq_builder_init(&builder, &node->type, &run->arena->alloc, err));
     for (size_t row = 0; row < run->count; row++) {
-        struct pq_value value;
+        const struct pq_value value = find_in_row(&finder, &node->path, outer, row);
         bool mismatch = false;
-        PQ_TRY(outer_at(run, outer, row, &value, err));
-        if (value.kind == PQ_VARIANT) {
-            const struct pq_variant variant = value.as.variant;
-            value = find(&finder, &node->path, &variant);
-        } else {
-            value.kind = PQ_NULL;
-        }
         PQ_TRY(pq_append_converted(&builder, &value, &mismatch, err));
         mismatches += mismatch;
     }

@@ -59,7 +59,8 @@ static pqdb_code know(struct known_names *known, struct pq_text metadata,
 static pqdb_code join_one(const struct known_names *known, struct pq_text value,
                           const struct pq_variant_target *target, struct pq_bytes *out, bool *own,
                           pqdb_error *err) {
-    const struct pq_variant variant = {(const uint8_t *)value.data, value.length, known->names};
+    const struct pq_variant variant = {
+        .bytes = (const uint8_t *)value.data, .length = value.length, .names = known->names};
     PQ_TRY(pq_variant_check(&variant, err));
     *own = false;
     if (known->are_the_targets) return pq_bytes_append_text(out, value, err);

@@ -8,11 +8,12 @@
 struct pq_variant_names;  // variant/variant.h
 struct pq_column;         // batch/column.h
 
-/// A variant's value bytes and the names its object ids refer to.
+/// A variant's value bytes and the names its object ids refer to: a list, or metadata of its own.
 struct pq_variant {
     const uint8_t *bytes;
     size_t length;
     const struct pq_variant_names *names;
+    const uint8_t *metadata;  // Parquet's, checked; NULL when `names` is the list
 };
 
 /// null is missing, everywhere: kind PQ_NULL.

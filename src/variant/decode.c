@@ -126,14 +126,24 @@ static pqdb_code check_scalar(struct region region, size_t *size, pqdb_error *er
     return pq_text_is_utf8(text) ? PQDB_OK : corrupt(err, "text that is not UTF-8");
 }
 
-static pqdb_code check_names(const struct container *container,
-                             const struct pq_variant_names *names, pqdb_error *err) {
-    const uint32_t name_count = names == NULL ? 0 : pq_variant_names_count(names);
+static struct pq_text name_of(const struct pq_variant *variant, uint32_t id) {
+    if (variant->metadata != NULL) return pq_metadata_text(variant->metadata, id);
+    return pq_names_text(variant->names, id);
+}
+
+static uint32_t name_count_of(const struct pq_variant *variant) {
+    if (variant->metadata != NULL) return pq_metadata_count(variant->metadata);
+    return variant->names == NULL ? 0 : pq_variant_names_count(variant->names);
+}
+
+static pqdb_code check_names(const struct container *container, const struct pq_variant *whole,
+                             pqdb_error *err) {
+    const uint32_t name_count = name_count_of(whole);
     struct pq_text before = {0};
     for (uint32_t k = 0; k < container->count; k++) {
         const uint32_t id = id_of(container, k);
         if (id >= name_count) return corrupt(err, "a field without a name");
-        const struct pq_text name = pq_names_text(names, id);
+        const struct pq_text name = name_of(whole, id);
         if (k > 0 && pq_text_compare(before, name) >= 0) {
             return corrupt(err, "fields that are not in the order of their names");
         }
@@ -143,7 +153,7 @@ static pqdb_code check_names(const struct container *container,
 }
 
 /// Values may stand in any order, but not on one another: then the work is bounded by the bytes.
-static pqdb_code check_value(struct region region, const struct pq_variant_names *names, int depth,
+static pqdb_code check_value(struct region region, const struct pq_variant *whole, int depth,
                              size_t *size, pqdb_error *err) {
     if (depth > PQ_VARIANT_DEPTH_MAX) return corrupt(err, "nested too deeply");
     if (left(region) == 0) return corrupt(err, "a value without bytes");
@@ -153,7 +163,7 @@ static pqdb_code check_value(struct region region, const struct pq_variant_names
     }
     struct container container;
     PQ_TRY(check_header(region, &container, err));
-    if (container.id_width > 0) PQ_TRY(check_names(&container, names, err));
+    if (container.id_width > 0) PQ_TRY(check_names(&container, whole, err));
     const uint32_t total = offset_of(&container, container.count);
     size_t used = 0;
     for (uint32_t k = 0; k < container.count; k++) {
@@ -161,7 +171,7 @@ static pqdb_code check_value(struct region region, const struct pq_variant_names
         if (offset >= total) return corrupt(err, "a value outside its container");
         const struct region inner = {container.values + offset, container.values + total};
         size_t inner_size;
-        PQ_TRY(check_value(inner, names, depth + 1, &inner_size, err));
+        PQ_TRY(check_value(inner, whole, depth + 1, &inner_size, err));
         used += inner_size;
         if (used > total) return corrupt(err, "values that overlap");
     }
@@ -172,7 +182,7 @@ static pqdb_code check_value(struct region region, const struct pq_variant_names
 pqdb_code pq_variant_check(const struct pq_variant *variant, pqdb_error *err) {
     const struct region region = {variant->bytes, variant->bytes + variant->length};
     size_t size;
-    PQ_TRY(check_value(region, variant->names, 1, &size, err));
+    PQ_TRY(check_value(region, variant, 1, &size, err));
     return size == variant->length ? PQDB_OK : corrupt(err, "bytes behind the value");
 }
 
@@ -264,7 +274,8 @@ static struct pq_variant value_at(const struct pq_variant *variant,
                                   const struct container *container, size_t k) {
     const uint8_t *bytes = container->values + offset_of(container, k);
     const struct pq_variant value = {
-        .bytes = bytes, .length = size_of(bytes), .names = variant->names};
+        .bytes = bytes, .length = size_of(bytes), .names = variant->names,
+        .metadata = variant->metadata};
     pq_assert_slow(value.bytes + value.length <= variant->bytes + variant->length);
     return value;
 }
@@ -274,7 +285,7 @@ struct pq_variant pq_variant_at(const struct pq_variant *variant, size_t k, stru
     const struct container container = open_container(variant->bytes);
     pq_assert(k < container.count);
     if (container.id_width > 0 && name != NULL) {
-        *name = pq_names_text(variant->names, id_of(&container, k));
+        *name = name_of(variant, id_of(&container, k));
     }
     return value_at(variant, &container, k);
 }
@@ -297,10 +308,10 @@ static int64_t find_id(const struct container *container, uint32_t id) {
     return -1;
 }
 
-static int64_t find_name(const struct container *container, const struct pq_variant_names *names,
+static int64_t find_name(const struct container *container, const struct pq_variant *variant,
                          struct pq_text name) {
     for (uint32_t k = 0; k < container->count; k++) {
-        if (pq_text_equal(pq_names_text(names, id_of(container, k)), name)) return k;
+        if (pq_text_equal(name_of(variant, id_of(container, k)), name)) return k;
     }
     return -1;
 }
@@ -313,8 +324,8 @@ struct pq_value pq_variant_path(const struct pq_variant *variant,
         if (pq_variant_shape(&at) == PQ_VARIANT_SCALAR) return (struct pq_value){.kind = PQ_NULL};
         const struct container container = open_container(at.bytes);
         int64_t k = steps[i].index;
-        if (container.id_width > 0 && at.names->has_repeated) {
-            k = find_name(&container, at.names, steps[i].name);
+        if (container.id_width > 0 && (at.metadata != NULL || at.names->has_repeated)) {
+            k = find_name(&container, &at, steps[i].name);
         } else if (container.id_width > 0) {
             k = ids[i] == UINT32_MAX ? -1 : find_id(&container, ids[i]);
         }
@@ -338,4 +349,24 @@ pqdb_code pq_variant_of_row(struct pq_text bytes, uint8_t mark,
     PQ_TRY(pq_variant_names_from_metadata(at, bytes.length, &arena->alloc, &own, &used, err));
     *variant = (struct pq_variant){.bytes = at + used, .length = bytes.length - used, .names = own};
     return PQDB_OK;
+}
+
+struct pq_variant pq_variant_of_own(struct pq_text bytes) {
+    const uint8_t *metadata = (const uint8_t *)bytes.data;
+    const size_t used = pq_metadata_length(metadata);
+    pq_assert(used < bytes.length);
+    return (struct pq_variant){
+        .bytes = metadata + used, .length = bytes.length - used, .metadata = metadata};
+}
+
+pqdb_code pq_variant_write_own(const struct pq_variant *variant, struct pq_bytes *out,
+                               pqdb_error *err) {
+    if (variant->metadata != NULL) {
+        PQ_TRY(pq_bytes_append(out, variant->metadata, pq_metadata_length(variant->metadata),
+                               err));
+    } else {
+        const uint32_t count = pq_variant_names_count(variant->names);
+        PQ_TRY(pq_variant_names_write(variant->names, count, out, err));
+    }
+    return pq_bytes_append(out, variant->bytes, variant->length, err);
 }

@@ -190,3 +190,33 @@ pqdb_code pq_variant_names_from_metadata(const uint8_t *bytes, size_t length,
     *used = (size_t)(cursor.at - bytes);
     return PQDB_OK;
 }
+
+/// Width of count and offsets, the count, and where the offsets begin.
+static const uint8_t *offsets_of(const uint8_t *metadata, unsigned *width, uint32_t *count) {
+    *width = (metadata[0] >> 6) + 1u;
+    *count = pq_load_width(metadata + 1, *width);
+    return metadata + 1 + *width;
+}
+
+struct pq_text pq_metadata_text(const uint8_t *metadata, uint32_t id) {
+    unsigned width;
+    uint32_t count;
+    const uint8_t *offsets = offsets_of(metadata, &width, &count);
+    pq_assert(id < count);
+    const uint32_t start = pq_load_width(offsets + (size_t)id * width, width);
+    const uint32_t end = pq_load_width(offsets + ((size_t)id + 1) * width, width);
+    return (struct pq_text){(const char *)offsets + ((size_t)count + 1) * width + start,
+                            end - start};
+}
+
+uint32_t pq_metadata_count(const uint8_t *metadata) {
+    return pq_load_width(metadata + 1, (metadata[0] >> 6) + 1u);
+}
+
+size_t pq_metadata_length(const uint8_t *metadata) {
+    unsigned width;
+    uint32_t count;
+    const uint8_t *offsets = offsets_of(metadata, &width, &count);
+    const size_t header = 1 + ((size_t)count + 2) * width;
+    return header + pq_load_width(offsets + (size_t)count * width, width);
+}

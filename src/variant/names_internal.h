@@ -65,6 +65,11 @@ static inline struct pq_text pq_names_text(const struct pq_variant_names *names,
                             names->offsets[id + 1] - names->offsets[id]};
 }
 
+/// Names of checked metadata, how many, and where it ends.
+struct pq_text pq_metadata_text(const uint8_t *metadata, uint32_t id);
+uint32_t pq_metadata_count(const uint8_t *metadata);
+size_t pq_metadata_length(const uint8_t *metadata);
+
 /// Little-endian, 1 to 4 bytes.
 static inline uint32_t pq_load_width(const uint8_t *at, unsigned width) {
     uint32_t value = at[0];

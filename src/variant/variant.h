@@ -96,7 +96,8 @@ struct pq_variant_step {
     int64_t index;  // what the name is as a list index, or -1
 };
 /// The value at the path, kind PQ_NULL when missing. `ids` caches the steps' ids for `names`
-/// (UINT32_MAX unknown): fill with pq_variant_path_resolve, once a batch.
+/// (UINT32_MAX unknown): fill with pq_variant_path_resolve, once a batch. They are not looked at for
+/// a variant with metadata of its own.
 void pq_variant_path_resolve(const struct pq_variant_names *names,
                              const struct pq_variant_step *steps, size_t count, uint32_t *ids);
 struct pq_value pq_variant_path(const struct pq_variant *variant,
@@ -109,6 +110,13 @@ struct pq_arena;
 pqdb_code pq_variant_of_row(struct pq_text bytes, uint8_t mark,
                             const struct pq_variant_names *names, struct pq_arena *arena,
                             struct pq_variant *variant, pqdb_error *err);
+
+/// The same for bytes that were checked, without decoding names: reading searches the metadata.
+struct pq_variant pq_variant_of_own(struct pq_text bytes);
+
+/// Append metadata and value, as a row with own names has them.
+pqdb_code pq_variant_write_own(const struct pq_variant *variant, struct pq_bytes *out,
+                               pqdb_error *err);
 
 /// Append the same value written with another list of names.
 pqdb_code pq_variant_rename(struct pq_variant_encoder *encoder, const struct pq_variant *variant,

@@ -157,7 +157,8 @@ static void check_damage(const struct pq_variant *variant, struct pq_bytes *copy
         if (i % 2 == 1) copy->data[at] ^= (uint8_t)(1 + draw(255));
         uint8_t *exact = malloc(copy->length + 1);
         memcpy(exact, copy->data, copy->length);
-        const struct pq_variant damaged = {exact, copy->length, variant->names};
+        const struct pq_variant damaged = {
+            .bytes = exact, .length = copy->length, .names = variant->names};
         const pqdb_code code = pq_variant_check(&damaged, NULL);
         CHECK(code == PQDB_OK || code == PQDB_CORRUPT, "code %d", (int)code);
         CHECK(i % 2 == 1 || code == PQDB_CORRUPT, "a cut value of %zu bytes", copy->length);

@@ -23,7 +23,8 @@ static void check_row(struct pq_variant_encoder *encoder, const struct pq_varian
     const struct pq_value value = pq_column_value(column, column->count - 1);
     CHECK(pq_variant_encode_value(encoder, &value, &bytes, &own, NULL) == PQDB_OK && !own, "%s",
           want);
-    const struct pq_variant variant = {bytes.data, bytes.length, names};
+    const struct pq_variant variant = {
+        .bytes = bytes.data, .length = bytes.length, .names = names};
     CHECK(pq_variant_check(&variant, NULL) == PQDB_OK, "%s", want);
     pq_variant_write_json(&variant, &text, NULL);
     CHECK(pq_text_is(pq_bytes_text(&text), want), "%.*s", PQ_TEXT_ARG(pq_bytes_text(&text)));

@@ -53,7 +53,29 @@ static void filters_match_what_the_cases_say(void) {
     run_layouts("expr/filter_errors.cases");
 }
 
+static void expressions_give_what_the_cases_say(void) {
+    is_filter = false;
+    run_layouts("expr/expr_values.cases");
+    run_layouts("expr/expr_choice.cases");
+    run_layouts("expr/expr_number.cases");
+    run_layouts("expr/expr_text.cases");
+    run_layouts("expr/expr_time.cases");
+    run_layouts("expr/expr_convert.cases");
+    run_layouts("expr/expr_errors.cases");
+}
+
+static void closed_tables_warn_and_strict_ones_refuse(void) {
+    is_filter = false;
+    closed = true;
+    cases_run("expr/closed.cases", check_case);
+    strict = true;
+    cases_run("expr/strict.cases", check_case);
+    closed = strict = false;
+}
+
 int main(void) {
     RUN(filters_match_what_the_cases_say);
+    RUN(expressions_give_what_the_cases_say);
+    RUN(closed_tables_warn_and_strict_ones_refuse);
     return test_done();
 }

@@ -87,7 +87,8 @@ static void check_variant(const char *name, const struct pq_variant *variant,
     CHECK(pq_variant_names_create(&pq_alloc_libc, &names, NULL) == PQDB_OK, "names");
     CHECK(pq_variant_encoder_create(names, &pq_alloc_libc, &encoder, NULL) == PQDB_OK, "encoder");
     CHECK(pq_variant_rename(encoder, variant, &renamed, &own, NULL) == PQDB_OK, "%s", name);
-    const struct pq_variant copy = {renamed.data, renamed.length, names};
+    const struct pq_variant copy = {
+        .bytes = renamed.data, .length = renamed.length, .names = names};
     CHECK(pq_variant_check(&copy, NULL) == PQDB_OK, "%s renamed", name);
     pq_variant_write_json(&copy, &again, NULL);
     CHECK(pq_text_equal(pq_bytes_text(&again), pq_bytes_text(text)), "%s renamed: %.*s", name,
@@ -107,7 +108,8 @@ static void check_pair(const struct pq_json *dictionary, const char *name) {
     pq_bytes_init(&want, &pq_alloc_libc);
     CHECK(pq_variant_names_from_metadata(metadata.data, metadata.length, &pq_alloc_libc, &names,
                                          &used, NULL) == PQDB_OK, "%s", name);
-    const struct pq_variant variant = {value.data, value.length, names};
+    const struct pq_variant variant = {
+        .bytes = value.data, .length = value.length, .names = names};
     check_variant(name, &variant, &got);
     expected_json(dictionary, name, &want);
     CHECK(pq_text_equal(pq_bytes_text(&got), pq_bytes_text(&want)), "%s:\n%.*s\n%.*s", name,
