@@ -149,7 +149,10 @@ pqdb_code pqdb_init(const char *directory, const char *schema, size_t length,
         pq_fail(err, PQDB_CONFLICT, "there is a database here already; choose another directory");
         return pq_fail_subject(err, PQDB_CONFLICT, pq_text_of(directory));
     }
-    return code;
+    if (code != PQDB_OK) return code;
+    pqdb_db *db;  // begins the log, and finds out now what would go wrong later
+    PQ_TRY(pqdb_open(directory, NULL, &db, err));
+    return pqdb_close(db, err);
 }
 
 /// Tables keep the ids that the root gave them; new ones get the next free.

@@ -7,6 +7,7 @@
 #include "batch/builder.h"
 #include "parquet/writer.h"
 #include "table/data_file.h"
+#include "table/iceberg/measure.h"
 
 struct job {
     const struct pq_publish *publish;
@@ -14,6 +15,16 @@ struct job {
     struct pq_iceberg_file *files;  // data files, then perhaps one of deletes
     size_t file_count;
 };
+
+static pqdb_code measure(void *ctx, size_t index, struct pq_arena *arena,
+                         struct pq_iceberg_file *file, pqdb_error *err) {
+    const struct job *job = ctx;
+    if (file->content != PQ_ICEBERG_DATA) return PQDB_OK;
+    const struct pq_parquet_file *reader;
+    PQ_TRY(pq_data_file_reader(job->publish->files[index]->file, &reader, err));
+    file->is_sorted = true;
+    return pq_iceberg_measure_footer(reader, arena, file, err);
+}
 
 // ---- rows that are dead ---------------------------------------------------------------------------
 
@@ -121,7 +132,8 @@ pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_pub
         .location = pq_bytes_text(&location),
         .operation = publish->rows_changed ? PQ_ICEBERG_DERIVED : PQ_ICEBERG_REPLACE,
         .schema = publish->type, .key_field_id = publish->type->fields[0].id,
-        .files = job.files, .file_count = job.file_count, .properties = publish->properties, .property_count = publish->property_count,
+        .files = job.files, .file_count = job.file_count, .measure = measure, .measure_ctx = &job,
+        .properties = publish->properties, .property_count = publish->property_count,
         .snapshots_kept = publish->snapshots_kept};
     return pq_iceberg_publish(iceberg, &commit, arena, outcome, err);
 }

@@ -1,0 +1,97 @@
+/// apps/cli/cli.h: what every command of `parquedb` shares. A command is one const descriptor; copy
+/// cmd_count in cmd_read.c to add one, and list it in main.c.
+#ifndef CLI_H
+#define CLI_H
+
+#include <parquedb/query.h>
+#include <parquedb/view.h>
+#include <parquedb/write.h>
+#include <stdio.h>
+
+enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV };
+
+/// Exit codes (SPEC 8).
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+struct cli_command;
+
+struct cli {
+    const char *directory;
+    enum cli_format format;  // never AUTO once a command runs
+    bool quiet;
+    bool colour;      // of stdout
+    bool err_colour;  // of stderr
+    const struct cli_command *command;
+    char **args;  // of the command, without options that were taken
+    int arg_count;
+};
+
+struct cli_command {
+    const char *name;     // "view state"
+    const char *usage;    // what follows the name
+    const char *summary;  // one line
+    const char *help;     // more lines, or ""
+    int (*run)(struct cli *cli);
+};
+
+extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
+    cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status, cmd_version;
+
+// options.c: each takes the option out of cli->args when it is there.
+bool cli_flag(struct cli *cli, const char *name);
+/// NULL when it is not there. Without a value it is an error of usage: `*wrong` is set.
+const char *cli_value(struct cli *cli, const char *name, bool *wrong);
+/// A whole number; `fallback` when it is not there.
+uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *wrong);
+/// Are there `min` to `max` arguments and no unknown option? Else the usage has been shown.
+bool cli_takes(struct cli *cli, int min, int max);
+/// Show how the command is used; gives CLI_USAGE.
+int cli_usage(const struct cli *cli);
+
+// output.c
+/// Show the error; gives CLI_FAILED.
+int cli_fail(const struct cli *cli, const pqdb_error *err);
+/// A line on stderr, unless --quiet.
+__attribute__((format(printf, 2, 3))) void cli_note(const struct cli *cli, const char *format, ...);
+void cli_print_problem(void *ctx, const pqdb_problem *problem);  // ctx: struct cli
+
+/// A table that is shown once it is complete: rows of texts, right-aligned where numeric.
+struct cli_table;
+struct cli_table *cli_table_create(struct cli *cli, const char *const *names,
+                                   const bool *is_number, size_t column_count);
+/// NULL cells are missing values.
+void cli_table_row(struct cli_table *table, const char *const *cells);
+void cli_table_finish(struct cli_table *table);  // prints in the chosen format, and frees
+
+/// Every row of an answer in the chosen format.
+int cli_print_rows(struct cli *cli, pqdb_rows *rows);
+
+void cli_json_text(FILE *out, const char *text, size_t length);
+
+// text.c: for people
+const char *cli_time(int64_t us, char room[40]);       // "2026-01-15 10:00:00.000 UTC"
+const char *cli_bytes(uint64_t bytes, char room[24]);  // "12.3 MiB"
+const char *cli_count(uint64_t count, char room[32]);  // "1,234,567"
+const char *cli_duration(int64_t us, char room[24]);   // "1.2 ms"
+
+// progress.c: one line on a terminal, for work of more than a second
+struct cli_progress {
+    bool shown, enabled;
+    double began, last;
+    const char *what;
+};
+void cli_progress_begin(struct cli_progress *progress, const struct cli *cli, const char *what);
+void cli_progress_tell(struct cli_progress *progress, uint64_t rows, uint64_t bytes,
+                       uint64_t bytes_all);
+void cli_progress_end(struct cli_progress *progress);
+double cli_seconds(void);
+
+/// The whole of a file, or of stdin for "-"; NULL after an error has been shown. Free it.
+char *cli_read_all(const struct cli *cli, const char *path, size_t *length);
+
+/// Open cli->directory; NULL after an error has been shown.
+pqdb_db *cli_open(const struct cli *cli, bool read_only);
+/// Close, and say when that fails: `code` or CLI_FAILED.
+int cli_close(const struct cli *cli, pqdb_db *db, int code);
+
+#endif

@@ -1,0 +1,34 @@
+#include "cli/cli.h"
+
+#include <unistd.h>
+
+enum { bar_width = 24 };
+
+void cli_progress_begin(struct cli_progress *progress, const struct cli *cli, const char *what) {
+    *progress = (struct cli_progress){.what = what, .began = cli_seconds()};
+    progress->enabled = !cli->quiet && isatty(STDERR_FILENO);
+}
+
+void cli_progress_tell(struct cli_progress *progress, uint64_t rows, uint64_t bytes,
+                       uint64_t bytes_all) {
+    if (!progress->enabled) return;
+    const double now = cli_seconds();
+    if (now - progress->began < 1.0 || now - progress->last < 0.1) return;
+    progress->last = now;
+    progress->shown = true;
+    char count[32], size[24];
+    fprintf(stderr, "\r\033[K%s ", progress->what);
+    if (bytes_all > 0) {
+        const int done = (int)((double)bytes / (double)bytes_all * bar_width);
+        for (int i = 0; i < bar_width; i++) fputs(i < done ? "█" : "░", stderr);
+        fprintf(stderr, " %3.0f %%  ", 100.0 * (double)bytes / (double)bytes_all);
+    }
+    fprintf(stderr, "%s rows  %s  %.0f rows/s", cli_count(rows, count), cli_bytes(bytes, size),
+            (double)rows / (now - progress->began));
+    fflush(stderr);
+}
+
+void cli_progress_end(struct cli_progress *progress) {
+    if (progress->shown) fputs("\r\033[K", stderr);
+    progress->shown = false;
+}
