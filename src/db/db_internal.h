@@ -53,6 +53,7 @@ struct pq_db_table {
 
     // Views. Leader.
     struct pq_node *node;      // of a lagging view; streaming ones belong to the circuit
+    struct pq_node_spec spec;  // of the node, which borrows it
     struct pq_db_rows *refill_source;
     struct pq_rows refill;     // of the node: what its source holds before the running step
     struct pq_log_position reflects_position;

@@ -136,12 +136,12 @@ static const struct pq_root_table *named_in(const struct pq_root *root, uint32_t
 static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
                            pqdb_error *err) {
     struct pq_db_table *table = pq_db_by_id(db, view->table);
-    struct pq_node_spec spec = view->spec;
     table->refill_source->table = pq_db_by_id(db, view->source);
     table->refill = pq_db_rows_of(table->refill_source);
-    spec.refill = &table->refill;
+    table->spec = view->spec;
+    table->spec.refill = &table->refill;
     struct pq_node *node;
-    PQ_TRY(pq_node_create(&spec, db->alloc, &node, err));
+    PQ_TRY(pq_node_create(&table->spec, db->alloc, &node, err));
     if (view->mode != PQ_VIEW_STREAMING) {
         table->node = node;
     } else {

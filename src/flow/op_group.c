@@ -60,6 +60,7 @@ done:
 }
 
 void group_op_deinit(struct group_op *op) {
+    if (op->spec == NULL) return;  // a view without groups
     if (op->names != NULL) {
         const size_t count = op->spec->key_count + op->spec->compute.argument_count;
         pq_free(op->alloc, op->names, op->names_at[count] + 1, sizeof *op->names);
