@@ -5,7 +5,7 @@ set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 example=$project/examples/tail-worker
 place=${1:-$project/build/demo}
-export PATH=$project/build:$PATH
+export PATH=${PARQUEDB_BIN:-$project/build}:$PATH
 
 if [ -t 1 ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; else bold='' dim='' plain=''; fi
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }

@@ -60,7 +60,9 @@ pqdb_code pq_segment_create_open(size_t rows_max, struct pq_hold *hold, uint64_t
 }
 
 void pq_segment_seal(struct pq_segment *segment, const struct pq_batch *batch) {
+    pq_assert(block_count(batch->count) <= block_count(segment->rows));
     segment->batch = *batch;
+    segment->rows = batch->count;
     atomic_store_explicit(&segment->sealed, true, memory_order_release);
 }
 
