@@ -320,5 +320,5 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena
         if (table->view == NULL) PQ_TRY(pq_log_use_names(db->log, table->id, table->names, err));
     }
     if (!db->options.read_only) PQ_TRY(remove_leftovers(db, arena, err));
-    return pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
+    return pq_db_publish(db, db->version, db->replay_time_us, err);
 }

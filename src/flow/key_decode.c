@@ -34,34 +34,33 @@ static pqdb_code damaged(pqdb_error *err) {
     return pq_fail(err, PQDB_CORRUPT, "a stored key is damaged");
 }
 
-/// 0.d1d2… * 100^exponent, or one of the numbers without digits.
+/// The number `real`, or, where no double is exact, 0.d1d2… * 100^exponent just above it.
 struct digits {
     uint8_t at[digits_max];
     unsigned count;
     int exponent;
     bool negative;
-    bool special;  // `real` says which
+    bool exact;
     double real;
 };
 
+static double take_real(struct pq_cursor *key) {
+    uint64_t bits = __builtin_bswap64(pq_cursor_u64(key));
+    bits = bits >> 63 ? bits ^ UINT64_C(1) << 63 : ~bits;
+    double real;
+    memcpy(&real, &bits, sizeof real);
+    return real;
+}
+
 static bool take_digits(struct pq_cursor *key, struct digits *digits) {
-    *digits = (struct digits){.special = true};
+    *digits = (struct digits){.real = take_real(key)};
     const uint8_t form = pq_cursor_u8(key);
-    switch (form) {
-        case 0: digits->real = -INFINITY; return true;
-        case 2: digits->real = 0; return true;
-        case 4: digits->real = INFINITY; return true;
-        case 5: digits->real = (double)NAN; return true;
-        case 1:
-        case 3: break;
-        default: return false;
-    }
-    digits->special = false;
-    digits->negative = form == 1;
-    const uint8_t turn = form == 1 ? 0xFF : 0;
-    const unsigned high = pq_cursor_u8(key) ^ turn;
-    const unsigned low = pq_cursor_u8(key) ^ turn;
-    digits->exponent = (int)(high << 8 | low) - 0x8000;
+    digits->exact = form == 0;
+    if (key->failed || form > 1) return false;
+    if (digits->exact) return true;
+    digits->negative = digits->real < 0;
+    const uint8_t turn = digits->negative ? 0xFF : 0;
+    digits->exponent = (pq_cursor_u8(key) ^ turn) - 0x80;
     while (!key->failed) {
         const uint8_t digit = pq_cursor_u8(key) ^ turn;
         if (digit == 0) return digits->count > 0 && !key->failed;
@@ -71,10 +70,17 @@ static bool take_digits(struct pq_cursor *key, struct digits *digits) {
     return false;
 }
 
+static bool real_units(double real, uint8_t scale, pq_i128 *units) {
+    if (!pq_decimal_from_real(real, scale, units)) return false;
+    const struct pq_value exact = {.kind = PQ_FLOAT64, .as.real = real};
+    const struct pq_value decimal = {.kind = PQ_DECIMAL, .scale = scale, .as.decimal = *units};
+    return pq_number_compare(&exact, &decimal) == 0;
+}
+
 /// The number times 10^scale, when that is an integer of at most 38 digits.
 static bool digits_units(const struct digits *digits, unsigned scale, pq_i128 *units) {
     *units = 0;
-    if (digits->special) return digits->real == 0;
+    if (digits->exact) return real_units(digits->real, (uint8_t)scale, units);
     if (digits->exponent > 20 || digits->count > 40) return false;
     int power = 2 * (digits->exponent - (int)digits->count) + (int)scale;
     pq_u128 value = 0;
@@ -98,23 +104,7 @@ static bool digits_units(const struct digits *digits, unsigned scale, pq_i128 *u
     return true;
 }
 
-/// The nearest double. Written without a decimal point, so that no locale can interfere.
-static double digits_real(const struct digits *digits) {
-    if (digits->special) return digits->real;
-    char text[2 * digits_max + 32];
-    size_t length = 0;
-    if (digits->negative) text[length++] = '-';
-    for (unsigned i = 0; i < digits->count; i++) {
-        text[length++] = (char)('0' + digits->at[i] / 10);
-        text[length++] = (char)('0' + digits->at[i] % 10);
-    }
-    snprintf(text + length, sizeof text - length, "e%d",
-             2 * (digits->exponent - (int)digits->count));
-    return strtod(text, NULL);
-}
-
-static pqdb_code variant_number(const struct digits *digits, struct pq_text bytes,
-                                struct pq_value *value, struct pq_bytes *scratch,
+static pqdb_code variant_number(const struct digits *digits, struct pq_value *value,
                                 pqdb_error *err) {
     pq_i128 units;
     if (digits_units(digits, 0, &units)) {
@@ -125,21 +115,18 @@ static pqdb_code variant_number(const struct digits *digits, struct pq_text byte
         }
         return PQDB_OK;
     }
-    *value = (struct pq_value){.kind = PQ_FLOAT64, .as.real = digits_real(digits)};
-    scratch->length = 0;
-    PQ_TRY(pq_key_encode(value, scratch, err));
-    if (pq_text_equal(pq_bytes_text(scratch), bytes)) return PQDB_OK;
+    *value = (struct pq_value){.kind = PQ_FLOAT64, .as.real = digits->real};
+    if (digits->exact) return PQDB_OK;
     for (uint8_t scale = 1; scale <= PQ_DECIMAL_DIGITS_MAX; scale++) {
         if (!digits_units(digits, scale, &units)) continue;
         *value = (struct pq_value){.kind = PQ_DECIMAL, .scale = scale, .as.decimal = units};
         return PQDB_OK;
     }
-    return PQDB_OK;
+    return damaged(err);
 }
 
 static pqdb_code number(struct pq_cursor *key, const struct pq_type *type, struct pq_value *value,
-                        struct pq_bytes *scratch, pqdb_error *err) {
-    const uint8_t *start = key->at - 1;
+                        pqdb_error *err) {
     struct digits digits;
     if (!take_digits(key, &digits)) return damaged(err);
     pq_i128 units;
@@ -155,12 +142,10 @@ static pqdb_code number(struct pq_cursor *key, const struct pq_type *type, struc
             return PQDB_OK;
         case PQ_FLOAT32:
         case PQ_FLOAT64:
-            *value = (struct pq_value){.kind = type->kind, .as.real = digits_real(&digits)};
+            *value = (struct pq_value){.kind = type->kind, .as.real = digits.real};
             return PQDB_OK;
         case PQ_VARIANT:
-            return variant_number(
-                &digits, (struct pq_text){(const char *)start, (size_t)(key->at - start)}, value,
-                scratch, err);
+            return variant_number(&digits, value, err);
         default: return damaged(err);
     }
 }
@@ -168,14 +153,17 @@ static pqdb_code number(struct pq_cursor *key, const struct pq_type *type, struc
 static pqdb_code instant(struct pq_cursor *key, const struct pq_type *type,
                          struct pq_value *value, pqdb_error *err) {
     const uint8_t form = pq_cursor_u8(key);
-    const uint64_t image = __builtin_bswap64(pq_cursor_u64(key)) ^ UINT64_C(1) << 63;
-    const int64_t us = (int64_t)image;
+    const uint8_t high = pq_cursor_u8(key) ^ 0x80;
+    const int64_t us = (int64_t)__builtin_bswap64(pq_cursor_u64(key));
     if (key->failed || form > 1) return damaged(err);
     enum pq_kind kind = type->kind;
     if (kind == PQ_VARIANT) kind = form == 1 ? PQ_TIME : PQ_TIMESTAMP;
     if ((kind == PQ_TIME) != (form == 1)) return damaged(err);
     *value = (struct pq_value){.kind = kind, .as.integer = us};
-    if (kind == PQ_DATE) value->as.integer = us / day_us - (us % day_us < 0);
+    if (kind != PQ_DATE) return high == (us < 0 ? 0xFF : 0) ? PQDB_OK : damaged(err);
+    // A date's midnight may leave 64 bits, a date itself never 32.
+    const pq_i128 midnight = (pq_i128)(int8_t)high << 64 | (pq_i128)(uint64_t)us;
+    value->as.integer = (int64_t)(midnight / day_us);
     return PQDB_OK;
 }
 
@@ -213,7 +201,7 @@ static pqdb_code scalar(struct pq_cursor *key, const struct pq_type *type, struc
         case TAG_TRUE:
             *value = (struct pq_value){.kind = PQ_BOOL, .as.boolean = tag == TAG_TRUE};
             return PQDB_OK;
-        case TAG_NUMBER: return number(key, type, value, scratch, err);
+        case TAG_NUMBER: return number(key, type, value, err);
         case TAG_TIME: return instant(key, type, value, err);
         case TAG_TEXT:
         case TAG_BINARY:
