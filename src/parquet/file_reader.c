@@ -8,7 +8,7 @@
 #include "parquet/page_write.h"
 #include "variant/variant.h"
 
-enum { tail_bytes = 8, tail_guess = 65536 };
+enum { tail_bytes = 8, tail_guess = 65536, slack_bytes = 100 };
 
 static pqdb_code corrupt(int64_t offset, const char *why, pqdb_error *err) {
     const pqdb_code code = pq_fail(err, PQDB_CORRUPT, "not a sound Parquet file: %s", why);
@@ -63,6 +63,15 @@ static uint64_t chunk_start(const struct pq_meta_column *column) {
     return (uint64_t)(has_dictionary ? dictionary : data);
 }
 
+/// Old writers did not count the dictionary page's header, so a few bytes more are looked at. Pages
+/// end where the count of values says.
+static uint64_t chunk_bytes(const struct pq_parquet_file *file,
+                            const struct pq_meta_column *column) {
+    const uint64_t start = chunk_start(column), stored = (uint64_t)column->stored_bytes;
+    const uint64_t left = file->file_bytes - tail_bytes - start;
+    return stored + slack_bytes < left ? stored + slack_bytes : left;
+}
+
 static pqdb_code check_chunk(const struct pq_parquet_file *file, const struct pq_meta_chunk *chunk,
                              const struct pq_leaf *leaf, pqdb_error *err) {
     if (!PQ_THRIFT_HAS(chunk, PQ_CHUNK_COLUMN)) {
@@ -76,8 +85,9 @@ static pqdb_code check_chunk(const struct pq_parquet_file *file, const struct pq
     if (column->value_count < 0) return corrupt(-1, "a negative count of values", err);
     const uint64_t start = chunk_start(column), stored = (uint64_t)column->stored_bytes;
     if (PQ_THRIFT_HAS(chunk, PQ_CHUNK_FILE_PATH) && chunk->file_path.length > 0) return PQDB_OK;
-    if (column->data_page_offset < 0 || column->stored_bytes < 0 || start > file->file_bytes ||
-        stored > file->file_bytes - start) {
+    const uint64_t pages_end = file->file_bytes - tail_bytes;
+    if (column->data_page_offset < 0 || column->stored_bytes < 0 || start > pages_end ||
+        stored > pages_end - start) {
         return corrupt(column->data_page_offset, "a column chunk outside of the file", err);
     }
     return PQDB_OK;
@@ -103,10 +113,7 @@ static pqdb_code check_groups(struct pq_parquet_file *file, pqdb_error *err) {
             PQ_TRY(check_chunk(file, &group->chunks[i], &file->schema.leaves[i], err));
         }
     }
-    if (file->meta.row_count < 0 ||
-        (uint64_t)file->meta.row_count != file->group_first_row[count]) {
-        return corrupt(-1, "its row groups have other rows than it says", err);
-    }
+    file->meta.row_count = (int64_t)file->group_first_row[count];  // some writers leave 0 there
     return PQDB_OK;
 }
 
@@ -274,7 +281,7 @@ static pqdb_code read_leaf(struct reading *reading, uint32_t leaf, struct pq_lea
     struct pq_chunk chunk = {
         .leaf = of,
         .offset = chunk_start(&meta->column),
-        .bytes = (uint64_t)meta->column.stored_bytes,
+        .bytes = chunk_bytes(file, &meta->column),
         .value_count = (uint64_t)meta->column.value_count,
         .row_count = pq_parquet_group_rows(file, group),
     };

@@ -162,12 +162,12 @@ static int64_t floor_div(int64_t value, int64_t by) {
     return value % by < 0 ? quotient - 1 : quotient;
 }
 
-/// 8 bytes of nanoseconds of the day, 4 of the Julian day.
-static bool int96_of(const uint8_t *bytes, int64_t *micros) {
+/// 8 bytes of nanoseconds of the day, 4 of the Julian day. Days and sum wrap around, as they do in
+/// the writers: Spark's years beyond 200000 come out right only so.
+static int64_t int96_of(const uint8_t *bytes) {
     const int64_t nanos = (int64_t)pq_load_u64(bytes);
     const int64_t day = (int64_t)(int32_t)pq_load_u32(bytes + 8) - unix_epoch_julian_day;
-    return !__builtin_mul_overflow(day, INT64_C(86400000000), micros) &&
-           !__builtin_add_overflow(*micros, floor_div(nanos, 1000), micros);
+    return (int64_t)((uint64_t)day * UINT64_C(86400000000) + (uint64_t)floor_div(nanos, 1000));
 }
 
 static void format_uuid(const uint8_t *bytes, char *out) {
@@ -190,9 +190,7 @@ static bool convert_fixed(const struct pq_leaf *leaf, const uint8_t *stored, voi
         case PQ_CONVERT_MILLIS:
             if (__builtin_mul_overflow((int64_t)pq_load_u64(stored), 1000, &integer)) return false;
             break;
-        case PQ_CONVERT_INT96:
-            if (!int96_of(stored, &integer)) return false;
-            break;
+        case PQ_CONVERT_INT96: integer = int96_of(stored); break;
         case PQ_CONVERT_FLOAT16: {
             const float real = half_of(pq_load_u16(stored));
             memcpy(out, &real, sizeof real);

@@ -5,8 +5,8 @@
 #include "codec/crc32.h"
 #include "parquet/encoding/bit_pack.h"
 
-/// No format expands a block further than zstd's runs of 128 KiB in 4 bytes. What claims more is
-/// refused before memory is taken.
+/// What claims to expand further is refused before memory is taken: zstd's longest run is 128 KiB
+/// in 4 bytes. (Brotli could do more.)
 enum { expansion_max = 40000, expansion_room = 65536 };
 
 void pq_page_reader_init(struct pq_page_reader *reader, const struct pq_codec *codec,
@@ -48,7 +48,8 @@ static pqdb_code decompress(struct pq_page_reader *reader, const struct pq_page 
         return PQDB_OK;
     }
     if ((raw_length - 1) / expansion_max > stored.length && raw_length > expansion_room) {
-        return corrupt(page, "it claims an impossible size", err);
+        return pq_fail(err, PQDB_LIMIT, "a page of %zu bytes expands to %zu, which is beyond belief",
+                       stored.length, raw_length);
     }
     reader->room.length = 0;
     PQ_TRY(pq_bytes_reserve(&reader->room, raw_length, err));
