@@ -1,5 +1,7 @@
 /// Law: what is written is what is read, whatever the type, the rows, their split into batches, the
 /// codec, and however small pages and row groups are; the whole file as well as any range of rows.
+/// With a seed and a name, the file of that seed and its rows as JSON go to name.parquet and
+/// name.json: the interop tests have other readers read them.
 #include <string.h>
 
 #include "base/arena.h"
@@ -268,7 +270,30 @@ static void check_file(struct pq_bytes *bytes, const struct pq_type *type,
     pq_parquet_close(file);
 }
 
-static void round_of(uint64_t seed) {
+/// A line a row.
+static void save(const char *name, const struct pq_bytes *bytes, const struct pq_batch *batches) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s.parquet", name);
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL && fwrite(bytes->data, 1, bytes->length, file) == bytes->length, "%s", path);
+    if (file != NULL) fclose(file);
+    snprintf(path, sizeof path, "%s.json", name);
+    file = fopen(path, "wb");
+    CHECK(file != NULL, "%s", path);
+    for (size_t b = 0; b < batches_max && file != NULL; b++) {
+        for (size_t i = 0; i < batches[b].count; i++) {
+            want_row.length = 0;
+            for (uint32_t k = 0; k < batches[b].type->field_count; k++) {
+                pq_bytes_printf(&want_row, NULL, k == 0 ? "[" : ",");
+                column_json(&batches[b].columns[k], i, &want_row);
+            }
+            fprintf(file, "%.*s]\n", PQ_TEXT_ARG(pq_bytes_text(&want_row)));
+        }
+    }
+    if (file != NULL) fclose(file);
+}
+
+static void round_of(uint64_t seed, const char *name) {
     state = seed * 7919;
     variety = draw(2) == 0 ? 1 + draw(20) : 1000000;
     struct pq_arena arena;
@@ -301,6 +326,7 @@ static void round_of(uint64_t seed) {
     pq_parquet_writer_destroy(writer);
     const long failures = test_failures_;
     check_file(&bytes, &type, batches, batches_max);
+    if (name != NULL) save(name, &bytes, batches);
     CHECK(test_failures_ == failures, "with seed %llu", (unsigned long long)seed);
     pq_bytes_deinit(&bytes);
     pq_dictionary_unref(dictionary);
@@ -308,7 +334,7 @@ static void round_of(uint64_t seed) {
 }
 
 static void what_is_written_is_read(void) {
-    for (uint64_t seed = 1; seed <= rounds; seed++) round_of(seed);
+    for (uint64_t seed = 1; seed <= rounds; seed++) round_of(seed, NULL);
 }
 
 int main(int argc, char **argv) {
@@ -317,7 +343,7 @@ int main(int argc, char **argv) {
     struct pq_bytes *const rooms[] = {&scratch, &got_row, &want_row};
     for (size_t i = 0; i < 3; i++) pq_bytes_init(rooms[i], &pq_alloc_libc);
     if (argc > 1) {
-        round_of(strtoull(argv[1], NULL, 10));
+        round_of(strtoull(argv[1], NULL, 10), argc > 2 ? argv[2] : NULL);
     } else {
         RUN(what_is_written_is_read);
     }
