@@ -160,9 +160,8 @@ static struct pq_zone_span rule_span(const struct rule *rule, int64_t instant_s)
     for (int64_t y = year - 1; y <= year + 1; y++) {
         const int64_t instants[] = {change_local(&rule->end, y) - rule->summer_offset_s,
                                     change_local(&rule->start, y) - rule->offset_s};
-        for (int k = 0; k < 2; k++) {  // when both fall on one instant, summer time holds
+        for (int k = 0; k < 2; k++) {  // the start last: on the same instant, summer time holds
             if (instants[k] <= instant_s && instants[k] >= span.from_s) {
-                if (instants[k] == span.from_s && k == 0) continue;
                 span.from_s = instants[k];
                 span.offset_s = k == 0 ? rule->offset_s : rule->summer_offset_s;
             }

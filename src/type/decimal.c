@@ -393,8 +393,7 @@ bool pq_decimal_from_real(double real, uint8_t scale, pq_i128 *units) {
         const unsigned shift = binary.exponent < -254 ? 254 : (unsigned)-binary.exponent;
         const struct wide cut = shift_left(shift_right(value, shift), shift);
         const struct wide half = shift_left((struct wide){0, 1}, shift - 1);
-        const struct wide rest = {value.high - cut.high - (value.low < cut.low),
-                                  value.low - cut.low};
+        const struct wide rest = {value.high - cut.high, value.low - cut.low};
         value = shift_right(value, shift);
         const int order = compare_wide(rest, half);
         if (order > 0 || (order == 0 && value.low % 2 == 1)) {

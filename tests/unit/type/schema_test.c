@@ -190,6 +190,22 @@ static void the_short_and_the_long_spelling_of_a_stream_are_one(void) {
     pq_arena_deinit(&arena);
 }
 
+static void declarations_carry_the_ids_of_their_columns(void) {
+    struct pq_arena arena;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    struct pq_problems problems;
+    pq_problems_init(&problems, &arena);
+    struct pq_schema *schema = NULL;
+    const struct pq_text text = PQ_TEXT("{ A: { n: 'int', o: { p: 'int' }, l: [{ q: 'date' }] } }");
+    CHECK(pq_schema_parse(text, &pq_alloc_libc, &schema, &problems, NULL) == PQDB_OK, "parse");
+    const struct pq_declared_field *fields = schema->entries[0].fields;
+    CHECK(fields[0].field.id == 8 && fields[1].field.id == 9 && fields[2].field.id == 10, "top");
+    CHECK(fields[1].members[0].field.id == 11, "o.p has id %d", fields[1].members[0].field.id);
+    CHECK(fields[2].members[0].field.id == 13, "l.q has id %d", fields[2].members[0].field.id);
+    pq_schema_unref(schema);
+    pq_arena_deinit(&arena);
+}
+
 static void entries_and_places_are_found(void) {
     struct pq_arena arena;
     pq_arena_init(&arena, &pq_alloc_libc);
@@ -289,6 +305,7 @@ int main(void) {
     RUN(mistakes_are_named_with_their_place);
     RUN(the_schemas_of_the_first_document_are_sound);
     RUN(the_short_and_the_long_spelling_of_a_stream_are_one);
+    RUN(declarations_carry_the_ids_of_their_columns);
     RUN(entries_and_places_are_found);
     RUN(every_allocation_may_fail);
     RUN(limits_are_kept);
