@@ -1,5 +1,8 @@
 /// What snapshots leave behind once they are no longer in the metadata. A manifest and a data file
 /// are in the lists of an unbroken row of snapshots: what the oldest kept one lacks, none needs.
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/fail.h"
 #include "table/iceberg/iceberg_internal.h"
 
@@ -118,4 +121,119 @@ void pq_iceberg_expire(const struct pq_iceberg *table, const struct pq_iceberg_e
     outcome->released = expiry.released.items;
     outcome->released_count = expiry.released.count;
     pq_arena_deinit(&scratch);
+}
+
+// ---- after a crash between a publish and the removal of files
+
+struct search {
+    struct pq_iceberg *table;
+    struct pq_arena scratch;
+    struct pq_arena *arena;
+    struct names needed;  // in scratch; sorted once complete
+    pqdb_error *err;
+};
+
+static pqdb_code no_memory(const struct search *search) {
+    return pq_fail(search->err, PQDB_NO_MEMORY, "no memory for file names");
+}
+
+static pqdb_code need(struct search *search, struct pq_text path) {
+    const struct pq_text name = pq_iceberg_relative(search->table->metadata.location, path);
+    return add_name(&search->needed, &search->scratch, name) == PQDB_OK ? PQDB_OK
+                                                                        : no_memory(search);
+}
+
+static pqdb_code need_snapshot(struct search *search, const struct pq_iceberg_snapshot *snapshot) {
+    struct pq_iceberg_list list = {NULL, 0};
+    PQ_TRY(need(search, snapshot->manifest_list));
+    PQ_TRY(pq_iceberg_read_list(search->table, snapshot, &search->scratch, &list, search->err));
+    for (size_t i = 0; i < list.count; i++) {
+        struct pq_iceberg_entries entries = {NULL, 0};
+        PQ_TRY(need(search, list.items[i].path));
+        PQ_TRY(pq_iceberg_read_entries(search->table, &list.items[i], &search->scratch, &entries,
+                                       search->err));
+        for (size_t k = 0; k < entries.count; k++) {
+            if (!pq_iceberg_is_live(&entries.items[k])) continue;
+            PQ_TRY(need(search, entries.items[k].file.path));
+        }
+    }
+    return PQDB_OK;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return pq_text_compare(*(const struct pq_text *)a, *(const struct pq_text *)b);
+}
+
+static pqdb_code collect_needed(struct search *search) {
+    const struct pq_iceberg_metadata *metadata = &search->table->metadata;
+    for (size_t i = 0; i < metadata->snapshot_count; i++) {
+        PQ_TRY(need_snapshot(search, &metadata->snapshots[i]));
+    }
+    for (size_t i = 0; i < metadata->metadata_log_count; i++) {
+        PQ_TRY(need(search, metadata->metadata_log[i].metadata_file));
+    }
+    if (search->needed.count > 0) {
+        qsort(search->needed.items, search->needed.count, sizeof(struct pq_text), by_bytes);
+    }
+    return PQDB_OK;
+}
+
+static bool ends_with(struct pq_text text, const char *ending) {
+    const size_t length = strlen(ending);
+    return text.length >= length &&
+           memcmp(text.data + text.length - length, ending, length) == 0;
+}
+
+/// Could a publish of ours have written it? The current metadata file is no orphan in any case.
+static bool is_ours(const struct search *search, const char *directory, struct pq_text name) {
+    if (directory[0] == 'd') return ends_with(name, ".parquet");
+    if (pq_text_is(name, search->table->file_name)) return false;
+    if (name.data[0] == 'v' && ends_with(name, ".metadata.json")) return true;
+    return ends_with(name, ".avro") && (pq_text_starts_with(name, PQ_TEXT("snap-")) ||
+                                        pq_text_starts_with(name, PQ_TEXT("manifest-")));
+}
+
+static pqdb_code find_in(struct search *search, const char *directory, struct names *found) {
+    char path[PQ_ICEBERG_PATH_BYTES];
+    struct pq_store_list list = {NULL, 0};
+    PQ_TRY(pq_iceberg_path(search->table, pq_text_of(directory), path, search->err));
+    const pqdb_code code =
+        pq_store_list(search->table->store, path, &search->scratch, &list, search->err);
+    if (code == PQDB_NOT_FOUND) return PQDB_OK;
+    if (code != PQDB_OK) return code;
+    for (size_t i = 0; i < list.count; i++) {
+        const struct pq_text name = list.entries[i].name;
+        if (list.entries[i].is_directory || !is_ours(search, directory, name)) continue;
+        snprintf(path, sizeof path, "%s/%.*s", directory, PQ_TEXT_ARG(name));
+        const struct pq_text full = pq_text_of(path);
+        if (search->needed.count > 0 &&
+            bsearch(&full, search->needed.items, search->needed.count, sizeof full, by_bytes)) {
+            continue;
+        }
+        if (add_name(found, search->arena, full) != PQDB_OK) return no_memory(search);
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_iceberg_find_orphans(struct pq_iceberg *table, struct pq_arena *arena,
+                                  struct pq_iceberg_outcome *orphans, pqdb_error *err) {
+    PQ_TRY(pq_iceberg_read(table, err));
+    struct search search = {.table = table, .arena = arena, .err = err};
+    struct names metadata_files = {NULL, 0, 0}, data_files = {NULL, 0, 0};
+    pqdb_code code = PQDB_OK;
+    pq_arena_init(&search.scratch, table->alloc);
+    PQ_GO(collect_needed(&search));
+    PQ_GO(find_in(&search, "metadata", &metadata_files));
+    PQ_GO(find_in(&search, "data", &data_files));
+    *orphans = (struct pq_iceberg_outcome){
+        .snapshot_id = table->metadata.current_snapshot_id,
+        .metadata_number = table->number,
+        .unneeded = metadata_files.items,
+        .unneeded_count = metadata_files.count,
+        .released = data_files.items,
+        .released_count = data_files.count,
+    };
+done:
+    pq_arena_deinit(&search.scratch);
+    return code;
 }

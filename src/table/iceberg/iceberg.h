@@ -139,6 +139,15 @@ pqdb_code pq_iceberg_publish(struct pq_iceberg *table, const struct pq_iceberg_c
                              struct pq_arena *arena, struct pq_iceberg_outcome *outcome,
                              pqdb_error *err);
 
+/// Name what a publish would have named, had no crash come between it and the removal of files:
+/// files of our naming below metadata/ and Parquet files below data/ that no kept snapshot needs.
+/// Data files that are not published yet are among them: they are the caller's to keep.
+///
+/// Cost    reads every manifest of every kept snapshot; for the open after a crash
+/// Errors  as for load; then nothing may be removed
+pqdb_code pq_iceberg_find_orphans(struct pq_iceberg *table, struct pq_arena *arena,
+                                  struct pq_iceberg_outcome *orphans, pqdb_error *err);
+
 /// What the current snapshot holds, in the caller's arena.
 struct pq_iceberg_view {
     bool has_snapshot;

@@ -10,6 +10,8 @@
 /// Summary key: what a publish would say, as a hash; equal means that there is nothing to do.
 #define PQ_ICEBERG_FINGERPRINT_KEY "parquedb.fingerprint"
 
+#define PQ_ICEBERG_HINT "metadata/version-hint.text"
+
 /// A manifest of the current snapshot: which files are live in it. Owned by the handle.
 struct pq_iceberg_live {
     struct pq_arena arena;  // of everything below

@@ -36,7 +36,8 @@ pqdb_code pq_iceberg_measure_written(const struct pq_parquet_file_info *info,
                                              .null_count = (int64_t)leaf->null_count,
                                              .nan_count = -1};
         if (is_float(type, leaf->field_id)) column->nan_count = (int64_t)leaf->nan_count;
-        if (!leaf->has_bounds) continue;
+        // A cut path would say that the deletes are those of many files.
+        if (!leaf->has_bounds || leaf->field_id == PQ_ICEBERG_ID_DELETE_PATH) continue;
         PQ_TRY(keep(arena, leaf->lower.data, leaf->lower.length, &column->lower, err));
         if (!leaf->has_upper) continue;
         PQ_TRY(keep(arena, leaf->upper.data, leaf->upper.length, &column->upper, err));

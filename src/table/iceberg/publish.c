@@ -12,11 +12,29 @@ static pqdb_code no_memory(const struct pq_iceberg_publish *publish) {
 
 // ---- manifests and their list
 
-static pqdb_code write_out(struct pq_iceberg_publish *publish, struct pq_text name) {
+/// Write a file of the metadata directory and sync it, but not its name: who needs that durable
+/// syncs the directory, once for all. What a crashed publish left under the name is overwritten.
+static pqdb_code write_unnamed(struct pq_iceberg *table, struct pq_text name,
+                               struct pq_text content, pqdb_error *err) {
     char path[PQ_ICEBERG_PATH_BYTES];
-    PQ_TRY(pq_iceberg_path(publish->table, name, path, publish->err));
-    return pq_store_write_file(publish->table->store, path, pq_bytes_text(&publish->bytes),
-                               publish->err);
+    struct pq_file *file = NULL;
+    PQ_TRY(pq_iceberg_path(table, name, path, err));
+    PQ_TRY(pq_file_open(table->store, path, PQ_OPEN_WRITE, &file, err));
+    pqdb_code code = pq_file_truncate(file, 0, err);
+    if (code == PQDB_OK) code = pq_file_write(file, 0, &content, 1, err);
+    if (code == PQDB_OK) code = pq_file_sync(file, err);
+    pq_file_close(file);
+    return code;
+}
+
+static pqdb_code write_out(struct pq_iceberg_publish *publish, struct pq_text name) {
+    return write_unnamed(publish->table, name, pq_bytes_text(&publish->bytes), publish->err);
+}
+
+static pqdb_code sync_names(struct pq_iceberg *table, pqdb_error *err) {
+    char path[PQ_ICEBERG_PATH_BYTES];
+    PQ_TRY(pq_iceberg_path(table, PQ_TEXT("metadata"), path, err));
+    return pq_store_sync_directory(table->store, path, err);
 }
 
 static pqdb_code write_manifest(struct pq_iceberg_publish *publish,
@@ -94,12 +112,15 @@ static pqdb_code write_metadata(struct pq_iceberg_publish *publish) {
     return code;
 }
 
+/// Whole at any time, but not durable: after a crash an older one may be there again.
 static pqdb_code write_hint(struct pq_iceberg *table, pqdb_error *err) {
-    char path[PQ_ICEBERG_PATH_BYTES], number[24];
+    char from[PQ_ICEBERG_PATH_BYTES], to[PQ_ICEBERG_PATH_BYTES], number[24];
     if (table->is_hinted) return PQDB_OK;
-    PQ_TRY(pq_iceberg_path(table, PQ_TEXT("metadata/version-hint.text"), path, err));
+    PQ_TRY(pq_iceberg_path(table, PQ_TEXT(PQ_ICEBERG_HINT ".new"), from, err));
+    PQ_TRY(pq_iceberg_path(table, PQ_TEXT(PQ_ICEBERG_HINT), to, err));
     snprintf(number, sizeof number, "%" PRIu64, table->number);
-    PQ_TRY(pq_store_write_file(table->store, path, pq_text_of(number), err));
+    PQ_TRY(write_unnamed(table, PQ_TEXT(PQ_ICEBERG_HINT ".new"), pq_text_of(number), err));
+    PQ_TRY(pq_store_rename(table->store, from, to, err));
     table->is_hinted = true;
     return PQDB_OK;
 }
@@ -146,6 +167,7 @@ static pqdb_code run(struct pq_iceberg_publish *publish) {
     PQ_TRY(write_manifests(publish));
     PQ_TRY(write_list(publish));
     PQ_TRY(pq_iceberg_finish_metadata(publish));
+    PQ_TRY(sync_names(table, publish->err));
     PQ_TRY(write_metadata(publish));
     pq_iceberg_expire(table, &publish->expiry, publish->arena, &publish->outcome);
     PQ_TRY(install(publish));

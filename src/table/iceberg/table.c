@@ -193,7 +193,7 @@ static pqdb_code find_newest(struct pq_iceberg *table, struct pq_arena *arena,
 static pqdb_code read_hint(struct pq_iceberg *table, struct pq_arena *arena, pqdb_error *err) {
     char path[PQ_ICEBERG_PATH_BYTES], wanted[24];
     struct pq_bytes hint;
-    PQ_TRY(pq_iceberg_path(table, PQ_TEXT("metadata/version-hint.text"), path, err));
+    PQ_TRY(pq_iceberg_path(table, PQ_TEXT(PQ_ICEBERG_HINT), path, err));
     pq_bytes_init(&hint, &arena->alloc);
     const pqdb_code code = pq_store_read_file(table->store, path, HINT_BYTES_MAX, &hint, err);
     if (code == PQDB_NO_MEMORY || code == PQDB_IO) return code;

@@ -490,6 +490,43 @@ static void a_publish_of_one_file_writes_one_manifest(void) {
     world_deinit(&world);
 }
 
+static void orphans_are_what_nobody_removed(void) {
+    struct world world;
+    struct pq_store_list list;
+    struct pq_iceberg_outcome orphans;
+    world_init(&world);
+    pq_store_make_directory(world.store, "Orders/data", NULL);
+    size_t unneeded = 0, released = 0;
+    for (int i = 1; i <= 20; i++) {
+        char path[64];
+        add_file(&world, PQ_ICEBERG_DATA, i);
+        snprintf(path, sizeof path, "Orders/%s", world.files[world.file_count - 1].path.data);
+        CHECK(pq_store_write_file(world.store, path, PQ_TEXT("x"), NULL) == PQDB_OK, "%s", path);
+        if (i % 2 == 0) remove_file(&world, 0);
+        must_publish(&world);
+        unneeded += world.outcome.unneeded_count;
+        released += world.outcome.released_count;
+    }
+    const struct pq_text foreign = PQ_TEXT("not ours");
+    pq_store_write_file(world.store, "Orders/metadata/0-of-another-writer.avro", foreign, NULL);
+    open_table(&world);
+    CHECK(pq_iceberg_find_orphans(world.table, &world.arena, &orphans, &world.err) == PQDB_OK,
+          "%s", world.err.message);
+    CHECK(orphans.unneeded_count == unneeded && unneeded > 20, "%zu, want %zu",
+          orphans.unneeded_count, unneeded);
+    CHECK(orphans.released_count == released && released > 5, "%zu, want %zu",
+          orphans.released_count, released);
+    world.outcome = orphans;
+    remove_unneeded(&world);
+    pq_store_unlink(world.store, "Orders/metadata/0-of-another-writer.avro", NULL);
+    check_store(&world);
+    CHECK(pq_iceberg_find_orphans(world.table, &world.arena, &orphans, NULL) == PQDB_OK &&
+              orphans.unneeded_count == 0, "%zu", orphans.unneeded_count);
+    CHECK(pq_store_list(world.store, "Orders/data", &world.arena, &list, NULL) == PQDB_OK &&
+              list.count == 20, "data files are the caller's");
+    world_deinit(&world);
+}
+
 static void a_moved_table_is_written_anew(void) {
     struct world world;
     struct pq_iceberg_view view;
@@ -548,6 +585,7 @@ int main(void) {
     RUN(history_of_one_snapshot);
     RUN(history_of_four_snapshots);
     RUN(a_publish_of_one_file_writes_one_manifest);
+    RUN(orphans_are_what_nobody_removed);
     RUN(a_moved_table_is_written_anew);
     RUN(another_writer_is_noticed);
     return test_done();
