@@ -1,18 +1,14 @@
 /// flow/key_decode.c: from canonical key bytes (expr/compare.h) back to values.
 ///
 /// The result depends on the key alone, so it does not matter which of several equal values (1,
-/// 1.0,
-/// 1.00) came first. As a variant an integer is int64 where it fits, then a decimal; any other
-/// number
-/// a double where that is exact, else a decimal.
-#include <math.h>
-#include <stdlib.h>
-
+/// 1.0, 1.00) came first. As a variant an integer is int64 where it fits, then a decimal; any other
+/// number a double where that is exact, else a decimal.
 #include "base/json.h"
 #include "expr/compare.h"
 #include "expr/print.h"
 #include "flow/flow_internal.h"
 #include "type/decimal.h"
+#include "type/timestamp.h"
 #include "variant/variant.h"
 
 enum {
@@ -25,127 +21,103 @@ enum {
     TAG_LIST = 0x07,
     TAG_OBJECT = 0x08,
     TAG_NULL = 0x7F,
-    digits_max = 512,  // base 100; the longest double has 384
 };
-
-static const int64_t day_us = INT64_C(86400000000);
 
 static pqdb_code damaged(pqdb_error *err) {
     return pq_fail(err, PQDB_CORRUPT, "a stored key is damaged");
 }
 
-/// The number `real`, or, where no double is exact, 0.d1d2… * 100^exponent just above it.
-struct digits {
-    uint8_t at[digits_max];
-    unsigned count;
-    int exponent;
-    bool negative;
-    bool exact;
+/// 0.d1d2… * 100^e as units / 10^scale, with the smallest scale.
+static bool take_decimal(struct pq_cursor *key, bool negative, struct pq_decimal *decimal) {
+    const uint8_t turn = negative ? 0xFF : 0;
+    int power = (pq_cursor_u8(key) ^ turn) - 0x80;
+    pq_u128 units = 0;
+    unsigned count = 0;
+    while (true) {
+        const uint8_t digit = pq_cursor_u8(key) ^ turn;
+        if (key->failed || digit > 100 || count > 20) return false;
+        if (digit == 0) break;
+        if (units > pq_decimal_power(38)) return false;
+        units = units * 100 + digit - 1;
+        count++;
+    }
+    power = 2 * (power - (int)count);  // units * 10^power
+    for (; power < 0 && units % 10 == 0 && units > 0; power++) units /= 10;
+    if (power < -PQ_DECIMAL_DIGITS_MAX || power > PQ_DECIMAL_DIGITS_MAX) return false;
+    const pq_u128 factor = power > 0 ? pq_decimal_power((unsigned)power) : 1;
+    if (units > pq_decimal_power(38) / factor) return false;
+    units *= factor;
+    *decimal = (struct pq_decimal){negative ? -(pq_i128)units : (pq_i128)units,
+                                   power < 0 ? (uint8_t)-power : 0};
+    return pq_decimal_fits(decimal->units, PQ_DECIMAL_DIGITS_MAX);
+}
+
+/// A number: a double that is it, or its decimal.
+struct number {
+    bool is_real;
     double real;
+    struct pq_decimal decimal;
 };
 
-static double take_real(struct pq_cursor *key) {
-    uint64_t bits = __builtin_bswap64(pq_cursor_u64(key));
-    bits = bits >> 63 ? bits ^ UINT64_C(1) << 63 : ~bits;
-    double real;
-    memcpy(&real, &bits, sizeof real);
-    return real;
+static bool take_number(struct pq_cursor *key, struct number *number) {
+    uint64_t image = __builtin_bswap64(pq_cursor_u64(key));
+    image = image >> 63 != 0 ? image ^ UINT64_C(1) << 63 : ~image;
+    memcpy(&number->real, &image, sizeof image);
+    const uint8_t more = pq_cursor_u8(key);
+    number->is_real = more == 0;
+    if (key->failed || more > 1) return false;
+    return number->is_real || take_decimal(key, number->real < 0, &number->decimal);
 }
 
-static bool take_digits(struct pq_cursor *key, struct digits *digits) {
-    *digits = (struct digits){.real = take_real(key)};
-    const uint8_t form = pq_cursor_u8(key);
-    digits->exact = form == 0;
-    if (key->failed || form > 1) return false;
-    if (digits->exact) return true;
-    digits->negative = digits->real < 0;
-    const uint8_t turn = digits->negative ? 0xFF : 0;
-    digits->exponent = (pq_cursor_u8(key) ^ turn) - 0x80;
-    while (!key->failed) {
-        const uint8_t digit = pq_cursor_u8(key) ^ turn;
-        if (digit == 0) return digits->count > 0 && !key->failed;
-        if (digit > 100 || digits->count == digits_max) return false;
-        digits->at[digits->count++] = (uint8_t)(digit - 1);
+/// The number with this scale, if it has no more digits.
+static bool number_units(const struct number *number, uint8_t scale, pq_i128 *units) {
+    if (!number->is_real) {
+        struct pq_decimal scaled;
+        if (!pq_decimal_rescale(number->decimal, scale, PQ_ROUND_DOWN, &scaled)) return false;
+        *units = scaled.units;
+        return pq_decimal_compare(scaled, number->decimal) == 0;
     }
-    return false;
+    if (!pq_decimal_from_real(number->real, scale, units)) return false;
+    const struct pq_value as_real = {.kind = PQ_FLOAT64, .as.real = number->real};
+    const struct pq_value as_decimal = {.kind = PQ_DECIMAL, .scale = scale, .as.decimal = *units};
+    return pq_number_compare(&as_real, &as_decimal) == 0;
 }
 
-static bool real_units(double real, uint8_t scale, pq_i128 *units) {
-    if (!pq_decimal_from_real(real, scale, units)) return false;
-    const struct pq_value exact = {.kind = PQ_FLOAT64, .as.real = real};
-    const struct pq_value decimal = {.kind = PQ_DECIMAL, .scale = scale, .as.decimal = *units};
-    return pq_number_compare(&exact, &decimal) == 0;
-}
-
-/// The number times 10^scale, when that is an integer of at most 38 digits.
-static bool digits_units(const struct digits *digits, unsigned scale, pq_i128 *units) {
-    *units = 0;
-    if (digits->exact) return real_units(digits->real, (uint8_t)scale, units);
-    if (digits->exponent > 20 || digits->count > 40) return false;
-    int power = 2 * (digits->exponent - (int)digits->count) + (int)scale;
-    pq_u128 value = 0;
-    for (unsigned i = 0; i < digits->count; i++) {
-        // The last of the digits may be half of one: 0.5 is 50 of a hundred.
-        unsigned next = digits->at[i], radix = 100;
-        if (i + 1 == digits->count && power == -1 && next % 10 == 0) {
-            next /= 10;
-            radix = 10;
-            power = 0;
-        }
-        if (value > pq_decimal_power(38) / radix) return false;
-        value = value * radix + next;
-    }
-    if (power < 0 || power > 38) return false;
-    const pq_u128 factor = pq_decimal_power((unsigned)power);
-    if (value > pq_decimal_power(38) / factor) return false;
-    value *= factor;
-    if (!pq_decimal_fits((pq_i128)value, PQ_DECIMAL_DIGITS_MAX)) return false;
-    *units = digits->negative ? -(pq_i128)value : (pq_i128)value;
-    return true;
-}
-
-static pqdb_code variant_number(const struct digits *digits, struct pq_value *value,
-                                pqdb_error *err) {
+static struct pq_value variant_number(const struct number *number) {
     pq_i128 units;
-    if (digits_units(digits, 0, &units)) {
+    if (number_units(number, 0, &units)) {
         if (units == (int64_t)units) {
-            *value = (struct pq_value){.kind = PQ_INT64, .as.integer = (int64_t)units};
-        } else {
-            *value = (struct pq_value){.kind = PQ_DECIMAL, .as.decimal = units};
+            return (struct pq_value){.kind = PQ_INT64, .as.integer = (int64_t)units};
         }
-        return PQDB_OK;
+        return (struct pq_value){.kind = PQ_DECIMAL, .as.decimal = units};
     }
-    *value = (struct pq_value){.kind = PQ_FLOAT64, .as.real = digits->real};
-    if (digits->exact) return PQDB_OK;
-    for (uint8_t scale = 1; scale <= PQ_DECIMAL_DIGITS_MAX; scale++) {
-        if (!digits_units(digits, scale, &units)) continue;
-        *value = (struct pq_value){.kind = PQ_DECIMAL, .scale = scale, .as.decimal = units};
-        return PQDB_OK;
-    }
-    return damaged(err);
+    if (number->is_real) return (struct pq_value){.kind = PQ_FLOAT64, .as.real = number->real};
+    return (struct pq_value){.kind = PQ_DECIMAL,
+                             .scale = number->decimal.scale,
+                             .as.decimal = number->decimal.units};
 }
 
-static pqdb_code number(struct pq_cursor *key, const struct pq_type *type, struct pq_value *value,
-                        pqdb_error *err) {
-    struct digits digits;
-    if (!take_digits(key, &digits)) return damaged(err);
+static pqdb_code number_of(struct pq_cursor *key, const struct pq_type *type,
+                           struct pq_value *value, pqdb_error *err) {
+    struct number number;
     pq_i128 units;
+    if (!take_number(key, &number)) return damaged(err);
     switch (type->kind) {
         case PQ_INT64:
-            if (!digits_units(&digits, 0, &units) || units != (int64_t)units) return damaged(err);
+            if (!number_units(&number, 0, &units) || units != (int64_t)units) return damaged(err);
             *value = (struct pq_value){.kind = PQ_INT64, .as.integer = (int64_t)units};
             return PQDB_OK;
         case PQ_DECIMAL:
-            if (!digits_units(&digits, type->scale, &units)) return damaged(err);
+            if (!number_units(&number, type->scale, &units)) return damaged(err);
             *value = (struct pq_value){
                 .kind = PQ_DECIMAL, .scale = type->scale, .as.decimal = units};
             return PQDB_OK;
         case PQ_FLOAT32:
         case PQ_FLOAT64:
-            *value = (struct pq_value){.kind = type->kind, .as.real = digits.real};
+            if (!number.is_real) return damaged(err);
+            *value = (struct pq_value){.kind = type->kind, .as.real = number.real};
             return PQDB_OK;
-        case PQ_VARIANT:
-            return variant_number(&digits, value, err);
+        case PQ_VARIANT: *value = variant_number(&number); return PQDB_OK;
         default: return damaged(err);
     }
 }
@@ -153,17 +125,15 @@ static pqdb_code number(struct pq_cursor *key, const struct pq_type *type, struc
 static pqdb_code instant(struct pq_cursor *key, const struct pq_type *type,
                          struct pq_value *value, pqdb_error *err) {
     const uint8_t form = pq_cursor_u8(key);
-    const uint8_t high = pq_cursor_u8(key) ^ 0x80;
-    const int64_t us = (int64_t)__builtin_bswap64(pq_cursor_u64(key));
+    const int8_t high = (int8_t)(pq_cursor_u8(key) ^ 0x80);
+    const uint64_t low = __builtin_bswap64(pq_cursor_u64(key));
     if (key->failed || form > 1) return damaged(err);
+    pq_i128 us = (pq_i128)high * ((pq_i128)1 << 64) + low;
     enum pq_kind kind = type->kind;
     if (kind == PQ_VARIANT) kind = form == 1 ? PQ_TIME : PQ_TIMESTAMP;
     if ((kind == PQ_TIME) != (form == 1)) return damaged(err);
-    *value = (struct pq_value){.kind = kind, .as.integer = us};
-    if (kind != PQ_DATE) return high == (us < 0 ? 0xFF : 0) ? PQDB_OK : damaged(err);
-    // A date's midnight may leave 64 bits, a date itself never 32.
-    const pq_i128 midnight = (pq_i128)(int8_t)high << 64 | (pq_i128)(uint64_t)us;
-    value->as.integer = (int64_t)(midnight / day_us);
+    if (kind == PQ_DATE) us /= PQ_US_PER_DAY;  // a midnight: nothing is left over
+    *value = (struct pq_value){.kind = kind, .as.integer = (int64_t)us};
     return PQDB_OK;
 }
 
@@ -201,7 +171,7 @@ static pqdb_code scalar(struct pq_cursor *key, const struct pq_type *type, struc
         case TAG_TRUE:
             *value = (struct pq_value){.kind = PQ_BOOL, .as.boolean = tag == TAG_TRUE};
             return PQDB_OK;
-        case TAG_NUMBER: return number(key, type, value, err);
+        case TAG_NUMBER: return number_of(key, type, value, err);
         case TAG_TIME: return instant(key, type, value, err);
         case TAG_TEXT:
         case TAG_BINARY:
