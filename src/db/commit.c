@@ -32,7 +32,8 @@ bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqd
     uint64_t content;
     split_token(token, &name, &content);
     struct pq_trace_row *row;
-    *code = pq_trace_find(&db->tokens, pq_hash(name.data, name.length), name, &row, err);
+    const struct pq_hashed_key key = {pq_hash(name.data, name.length), name};
+    *code = pq_trace_find(&db->tokens, &key, &row, err);
     if (*code != PQDB_OK || row == NULL) return false;
     struct token_payload payload;
     memcpy(&payload, pq_trace_payload(row), sizeof payload);
@@ -52,8 +53,8 @@ pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, p
     split_token(token, &name, &payload.content);
     struct pq_trace_row *row;
     bool created;
-    PQ_TRY(pq_trace_touch(&db->tokens, pq_hash(name.data, name.length), name, sizeof payload, &row,
-                          &created, err));
+    const struct pq_hashed_key key = {pq_hash(name.data, name.length), name};
+    PQ_TRY(pq_trace_touch(&db->tokens, &key, sizeof payload, &row, &created, err));
     memcpy(pq_trace_payload(row), &payload, sizeof payload);
     return PQDB_OK;
 }

@@ -101,7 +101,8 @@ static void add_cell(struct touch *touch, struct pq_trace_row *row, uint32_t bat
 static pqdb_code global_row(struct touch *touch, struct pq_trace_row **row, pqdb_error *err) {
     struct group_op *op = touch->op;
     bool created;
-    PQ_TRY(pq_trace_touch(&op->trace, 0, PQ_TEXT(""), op->layout.fixed_bytes, row, &created, err));
+    const struct pq_hashed_key key = {0, PQ_TEXT("")};
+    PQ_TRY(pq_trace_touch(&op->trace, &key, op->layout.fixed_bytes, row, &created, err));
     return created ? make_group(touch, row, 0, err) : PQDB_OK;
 }
 
@@ -126,9 +127,15 @@ static pqdb_code touch_keyed(struct touch *touch, uint32_t *cell_of, pqdb_error 
     struct pq_trace_row **rows =
         pq_arena_alloc(touch->arena, count * sizeof(struct pq_trace_row *));
     if (rows == NULL) return pq_fail(err, PQDB_NO_MEMORY, "groups of %zu rows", count);
-    const struct key_columns given = {touch->keys, count, op->layout.fixed_bytes};
-    const struct group_maker maker = {make_group, touch};
-    PQ_TRY(group_keys_touch(&op->keys, &op->trace, &given, &maker, rows, touch->arena, err));
+    const struct key_rows given = {
+        .columns = touch->keys,
+        .count = count,
+        .payload_bytes = op->layout.fixed_bytes,
+        .make = make_group,
+        .ctx = touch,
+        .rows = rows,
+    };
+    PQ_TRY(group_keys_touch(&op->keys, &op->trace, &given, touch->arena, err));
     for (size_t i = 0; i < count; i++) add_cell(touch, rows[i], (uint32_t)i, &cell_of[i]);
     return PQDB_OK;
 }

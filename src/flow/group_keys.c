@@ -205,9 +205,10 @@ static bool is_memoised(const struct key_memo *memo, const struct pq_column *col
     return width > 0 && width <= 8 && !memo->direct && column->count <= memo_values_max / 2;
 }
 
-static pqdb_code prepare_column(struct group_keys *keys, struct key_memo *memo,
-                                const struct pq_column *column, struct column_keys *out,
-                                struct pq_arena *arena, pqdb_error *err) {
+static pqdb_code prepare_column(struct group_keys *keys, size_t k, const struct pq_column *column,
+                                struct column_keys *out, struct pq_arena *arena,
+                                pqdb_error *err) {
+    struct key_memo *memo = &keys->memos[k];
     *out = (struct column_keys){0};
     if (!is_memoised(memo, column)) {
         return pq_keys_encode(column, 1, column->count, arena, &out->keys, err);
@@ -246,11 +247,9 @@ static pqdb_code prepare_slots(struct group_keys *keys, const struct pq_trace *t
 struct lookup {
     struct group_keys *keys;
     struct pq_trace *trace;
-    const struct key_columns *given;
+    const struct key_rows *given;
     const struct column_keys *columns;
     bool packed;  // every column has ids, and they fit
-    const struct group_maker *maker;
-    struct pq_trace_row **rows;
     struct pq_bytes scratch;  // key bytes of the misses of a block
 };
 
@@ -295,15 +294,14 @@ static pqdb_code assemble(struct lookup *lookup, struct miss *miss, pqdb_error *
 }
 
 static pqdb_code resolve(struct lookup *lookup, const struct miss *miss, pqdb_error *err) {
-    const struct pq_text key = {(const char *)lookup->scratch.data + miss->offset, miss->length};
+    const struct key_rows *given = lookup->given;
+    const struct pq_hashed_key key = {
+        miss->hash, {(const char *)lookup->scratch.data + miss->offset, miss->length}};
     struct pq_trace_row *row;
     bool created;
-    PQ_TRY(pq_trace_touch(lookup->trace, miss->hash, key, lookup->given->payload_bytes, &row,
-                          &created, err));
-    if (created) {
-        PQ_TRY(lookup->maker->make(lookup->maker->ctx, &row, miss->row, err));
-    }
-    lookup->rows[miss->row] = row;
+    PQ_TRY(pq_trace_touch(lookup->trace, &key, given->payload_bytes, &row, &created, err));
+    if (created) PQ_TRY(given->make(given->ctx, &row, miss->row, err));
+    given->rows[miss->row] = row;
     if (miss->slot != NULL) {
         *miss->slot = (struct key_slot){{miss->ids[0], miss->ids[1]}, row};
     }
@@ -326,7 +324,7 @@ static pqdb_code touch_block(struct lookup *lookup, size_t start, size_t end, pq
             if (slot->row != NULL && slot->ids[0] == miss->ids[0] &&
                 slot->ids[1] == miss->ids[1] &&
                 (slot->row->flags & (PQ_TRACE_DEAD | PQ_TRACE_REPLACED)) == 0) {
-                lookup->rows[i] = slot->row;
+                lookup->given->rows[i] = slot->row;
                 continue;
             }
             miss->slot = slot;
@@ -340,26 +338,23 @@ static pqdb_code touch_block(struct lookup *lookup, size_t start, size_t end, pq
 }
 
 pqdb_code group_keys_touch(struct group_keys *keys, struct pq_trace *trace,
-                           const struct key_columns *given, const struct group_maker *maker,
-                           struct pq_trace_row **rows, struct pq_arena *arena, pqdb_error *err) {
+                           const struct key_rows *given, struct pq_arena *arena,
+                           pqdb_error *err) {
     struct column_keys *columns = pq_arena_calloc(arena, keys->count + 1, sizeof *columns);
     if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu group keys", keys->count);
     struct lookup lookup = {.keys = keys,
                             .trace = trace,
                             .given = given,
                             .columns = columns,
-                            .packed = keys->count <= packed_columns_max,
-                            .maker = maker,
-                            .rows = rows};
+                            .packed = keys->count <= packed_columns_max};
     pq_bytes_init(&lookup.scratch, &arena->alloc);
     for (size_t k = 0; k < keys->count; k++) {
-        PQ_TRY(prepare_column(keys, &keys->memos[k], &given->columns[k], &columns[k], arena, err));
+        PQ_TRY(prepare_column(keys, k, &given->columns[k], &columns[k], arena, err));
         if (columns[k].ids == NULL) lookup.packed = false;
     }
     PQ_TRY(prepare_slots(keys, trace, err));
-    for (size_t start = 0; start < given->row_count; start += block_rows) {
-        const size_t end =
-            given->row_count - start < block_rows ? given->row_count : start + block_rows;
+    for (size_t start = 0; start < given->count; start += block_rows) {
+        const size_t end = given->count - start < block_rows ? given->count : start + block_rows;
         PQ_TRY(touch_block(&lookup, start, end, err));
     }
     return PQDB_OK;

@@ -22,12 +22,6 @@ struct group_keys {
     uint32_t epoch;  // of the trace that the cache points into
 };
 
-/// Called for each group that was not there: fill its row.
-struct group_maker {
-    pqdb_code (*make)(void *ctx, struct pq_trace_row **row, size_t batch_row, pqdb_error *err);
-    void *ctx;
-};
-
 pqdb_code group_keys_init(struct group_keys *keys, size_t count, const struct pq_alloc *alloc,
                           pqdb_error *err);
 void group_keys_deinit(struct group_keys *keys);
@@ -38,15 +32,17 @@ void group_keys_forget(struct group_keys *keys);
 /// Memory that the memos and the cache hold.
 size_t group_keys_bytes(const struct group_keys *keys);
 
-struct key_columns {
-    const struct pq_column *columns;  // [keys->count]
-    size_t row_count;
+/// Rows to be looked up, and where the answer goes.
+struct key_rows {
+    const struct pq_column *columns;  // [keys->count], `count` rows each
+    size_t count;
     size_t payload_bytes;  // of a new group's row
+    /// Called for each group that was not there: fill its row. `batch_row` belongs to it.
+    pqdb_code (*make)(void *ctx, struct pq_trace_row **row, size_t batch_row, pqdb_error *err);
+    void *ctx;
+    struct pq_trace_row **rows;  // [count] out: writable in the trace's epoch
 };
-
-/// The writable group row of each row of the batch, `rows[row_count]`; groups are made.
 pqdb_code group_keys_touch(struct group_keys *keys, struct pq_trace *trace,
-                           const struct key_columns *given, const struct group_maker *maker,
-                           struct pq_trace_row **rows, struct pq_arena *arena, pqdb_error *err);
+                           const struct key_rows *given, struct pq_arena *arena, pqdb_error *err);
 
 #endif

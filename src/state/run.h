@@ -40,6 +40,12 @@ struct pq_run_name {
     uint64_t rows;    // tombstones included
 };
 
+/// A key and its hash: any good one, but always the same, because it is stored.
+struct pq_hashed_key {
+    uint64_t hash;
+    struct pq_text bytes;
+};
+
 /// A row of a run or of a slab, on its way into a run.
 struct pq_run_row {
     uint64_t hash;
@@ -84,9 +90,8 @@ size_t pq_run_bytes_held(const struct pq_run *run);
 /// Look a key up. `*found` with the row as a view into `room` (a buffer of the caller's that is
 /// reused from call to call), dead or not. Cost: a miss is a filter probe; a hit reads one block.
 struct pq_bytes;
-pqdb_code pq_run_find(struct pq_run *run, uint64_t hash, struct pq_text key,
-                      struct pq_bytes *room, struct pq_run_row *row, bool *found,
-                      pqdb_error *err);
+pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struct pq_bytes *room,
+                      struct pq_run_row *row, bool *found, pqdb_error *err);
 
 /// Walk all rows in order, a block at a time. The row is a view until the next call.
 struct pq_run_cursor {

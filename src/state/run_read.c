@@ -179,9 +179,9 @@ static size_t first_block(const struct pq_run *run, uint64_t hash) {
     return low > 0 ? low - 1 : 0;
 }
 
-pqdb_code pq_run_find(struct pq_run *run, uint64_t hash, struct pq_text key,
-                      struct pq_bytes *room, struct pq_run_row *row, bool *found,
-                      pqdb_error *err) {
+pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struct pq_bytes *room,
+                      struct pq_run_row *row, bool *found, pqdb_error *err) {
+    const uint64_t hash = key->hash;
     if (run->filter == NULL) PQ_TRY(load_filter(run, err));
     *found = false;
     if (!may_have(run, hash)) return PQDB_OK;
@@ -196,7 +196,7 @@ pqdb_code pq_run_find(struct pq_run *run, uint64_t hash, struct pq_text key,
             struct pq_run_row next;
             if (!take_row(&cursor, &next)) return corrupt(run, "a row is damaged", err);
             if (next.hash > hash) return PQDB_OK;
-            if (next.hash == hash && pq_text_equal(next.key, key)) {
+            if (next.hash == hash && pq_text_equal(next.key, key->bytes)) {
                 *row = next;
                 *found = true;
                 return PQDB_OK;

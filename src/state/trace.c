@@ -166,8 +166,9 @@ void trace_free_slab(struct pq_trace *trace, struct pq_trace_slab *slab) {
 }
 
 /// A row in the current slab, zeroed behind its key, not yet in a slot.
-static pqdb_code make_row(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+static pqdb_code make_row(struct pq_trace *trace, const struct pq_hashed_key *given,
                           size_t payload_bytes, struct pq_trace_row **row, pqdb_error *err) {
+    const struct pq_text key = given->bytes;
     const size_t key_room = (key.length + 7) & ~(size_t)7;
     const size_t payload_room = (payload_bytes + 7) & ~(size_t)7;
     const size_t bytes = sizeof **row + key_room + payload_room;
@@ -183,7 +184,7 @@ static pqdb_code make_row(struct pq_trace *trace, uint64_t hash, struct pq_text 
     struct pq_trace_row *made = (struct pq_trace_row *)(uintptr_t)(slab->room + slab->used);
     slab->used += bytes;
     slab->live_bytes += bytes;
-    *made = (struct pq_trace_row){.hash = hash,
+    *made = (struct pq_trace_row){.hash = given->hash,
                                   .epoch = trace->epoch,
                                   .slab = slab->number,
                                   .key_bytes = (uint32_t)key.length,
@@ -204,19 +205,20 @@ static void replace_row(struct pq_trace *trace, uint64_t *slot, struct pq_trace_
     *slot = newer->hash >> 48 << 48 | (uint64_t)(uintptr_t)newer;
 }
 
-static pqdb_code find_in_runs(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+static pqdb_code find_in_runs(struct pq_trace *trace, const struct pq_hashed_key *key,
                               struct pq_run_row *row, bool *found, pqdb_error *err) {
     *found = false;
     for (size_t i = 0; i < trace->run_count && !*found; i++) {
-        PQ_TRY(pq_run_find(trace->runs[i], hash, key, &trace->room, row, found, err));
+        PQ_TRY(pq_run_find(trace->runs[i], key, &trace->room, row, found, err));
     }
     if (*found && row->dead) *found = false;
     return PQDB_OK;
 }
 
-pqdb_code pq_trace_find(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+pqdb_code pq_trace_find(struct pq_trace *trace, const struct pq_hashed_key *given,
                         struct pq_trace_row **row, pqdb_error *err) {
-    uint64_t *slot = trace_slot_of(trace, hash, key);
+    const struct pq_text key = given->bytes;
+    uint64_t *slot = trace_slot_of(trace, given->hash, key);
     *row = NULL;
     if (slot != NULL) {
         struct pq_trace_row *there = slot_row(*slot);
@@ -225,7 +227,7 @@ pqdb_code pq_trace_find(struct pq_trace *trace, uint64_t hash, struct pq_text ke
     }
     struct pq_run_row stored;
     bool found = false;
-    if (trace->run_count > 0) PQ_TRY(find_in_runs(trace, hash, key, &stored, &found, err));
+    if (trace->run_count > 0) PQ_TRY(find_in_runs(trace, given, &stored, &found, err));
     if (!found) return PQDB_OK;
     // The row is made in the same buffer, behind the block it was found in.
     struct pq_bytes *room = &trace->room;
@@ -235,7 +237,7 @@ pqdb_code pq_trace_find(struct pq_trace *trace, uint64_t hash, struct pq_text ke
     const size_t start = (room->length + 7) & ~(size_t)7;
     PQ_TRY(pq_bytes_reserve(room, 8 + sizeof **row + key_room + stored.payload.length, err));
     struct pq_trace_row *made = (struct pq_trace_row *)(uintptr_t)(room->data + start);
-    *made = (struct pq_trace_row){.hash = hash,
+    *made = (struct pq_trace_row){.hash = given->hash,
                                   .key_bytes = (uint32_t)key.length,
                                   .payload_bytes = (uint32_t)stored.payload.length};
     if (key.length > 0) memcpy(made + 1, key.data, key.length);
@@ -245,15 +247,15 @@ pqdb_code pq_trace_find(struct pq_trace *trace, uint64_t hash, struct pq_text ke
 }
 
 /// A key that memory does not know: from the runs, or new.
-static pqdb_code bring(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+static pqdb_code bring(struct pq_trace *trace, const struct pq_hashed_key *key,
                        size_t payload_bytes, struct pq_trace_row **row, bool *created,
                        pqdb_error *err) {
     struct pq_run_row stored = {0};
     bool found = false;
-    if (trace->run_count > 0) PQ_TRY(find_in_runs(trace, hash, key, &stored, &found, err));
+    if (trace->run_count > 0) PQ_TRY(find_in_runs(trace, key, &stored, &found, err));
     PQ_TRY(reserve_slot(trace, err));
     struct pq_trace_row *made;
-    PQ_TRY(make_row(trace, hash, key, found ? stored.payload.length : payload_bytes, &made, err));
+    PQ_TRY(make_row(trace, key, found ? stored.payload.length : payload_bytes, &made, err));
     if (found && stored.payload.length > 0) {
         memcpy(pq_trace_payload(made), stored.payload.data, stored.payload.length);
     }
@@ -265,11 +267,11 @@ static pqdb_code bring(struct pq_trace *trace, uint64_t hash, struct pq_text key
     return PQDB_OK;
 }
 
-pqdb_code pq_trace_touch(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+pqdb_code pq_trace_touch(struct pq_trace *trace, const struct pq_hashed_key *key,
                          size_t payload_bytes, struct pq_trace_row **row, bool *created,
                          pqdb_error *err) {
-    uint64_t *slot = trace_slot_of(trace, hash, key);
-    if (slot == NULL) return bring(trace, hash, key, payload_bytes, row, created, err);
+    uint64_t *slot = trace_slot_of(trace, key->hash, key->bytes);
+    if (slot == NULL) return bring(trace, key, payload_bytes, row, created, err);
     struct pq_trace_row *there = slot_row(*slot);
     const bool dead = (there->flags & PQ_TRACE_DEAD) != 0;
     if (!dead && there->epoch == trace->epoch) {
@@ -279,7 +281,7 @@ pqdb_code pq_trace_touch(struct pq_trace *trace, uint64_t hash, struct pq_text k
     }
     struct pq_trace_row *made;
     const size_t bytes = dead ? payload_bytes : there->payload_bytes;
-    PQ_TRY(make_row(trace, hash, key, bytes, &made, err));
+    PQ_TRY(make_row(trace, key, bytes, &made, err));
     if (!dead && bytes > 0) memcpy(pq_trace_payload(made), pq_trace_payload(there), bytes);
     replace_row(trace, slot, made);
     trace->live_rows += dead;
@@ -321,7 +323,8 @@ pqdb_code pq_trace_resize(struct pq_trace *trace, struct pq_trace_row **row, siz
     }
     if (extend_row(trace, old, payload_bytes)) return PQDB_OK;
     struct pq_trace_row *made;
-    PQ_TRY(make_row(trace, old->hash, pq_trace_key(old), payload_bytes, &made, err));
+    const struct pq_hashed_key key = {old->hash, pq_trace_key(old)};
+    PQ_TRY(make_row(trace, &key, payload_bytes, &made, err));
     memcpy(pq_trace_payload(made), pq_trace_payload(old), old->payload_bytes);
     replace_row(trace, trace_slot_of(trace, old->hash, pq_trace_key(old)), made);
     *row = made;

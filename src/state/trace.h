@@ -73,16 +73,16 @@ void pq_trace_deinit(struct pq_trace *trace);
 pqdb_code pq_trace_open(struct pq_trace *trace, const struct pq_run_io *io,
                         const struct pq_run_name *runs, size_t run_count, pqdb_error *err);
 
-/// The live row of a key, or NULL in `*row`. `hash` is any good hash of the key, always the same
-/// one: it is stored in runs. The row may not be written to; valid until the next touch or resize.
+/// The live row of a key, or NULL in `*row`. It may not be written to; valid until the next touch
+/// or resize.
 /// Cost: 5-40 ns in memory; not there: a filter probe a run, and one block read.
-pqdb_code pq_trace_find(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+pqdb_code pq_trace_find(struct pq_trace *trace, const struct pq_hashed_key *key,
                         struct pq_trace_row **row, pqdb_error *err);
 
 /// The row of a key, writable in the current epoch, made with `payload_bytes` zeros when it was not
 /// there (`*created`). Valid until the next freeze, resize of this row or remove.
 /// Errors: PQDB_NO_MEMORY, PQDB_CORRUPT, PQDB_IO, PQDB_LIMIT (row beyond 1 GiB); nothing changed.
-pqdb_code pq_trace_touch(struct pq_trace *trace, uint64_t hash, struct pq_text key,
+pqdb_code pq_trace_touch(struct pq_trace *trace, const struct pq_hashed_key *key,
                          size_t payload_bytes, struct pq_trace_row **row, bool *created,
                          pqdb_error *err);
 

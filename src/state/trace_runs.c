@@ -269,8 +269,8 @@ static pqdb_code each_of_run(struct pq_trace *trace, size_t run_index,
         bool newer = row.dead || trace_slot_of(trace, row.hash, row.key) != NULL;
         for (size_t i = 0; i < run_index && !newer; i++) {
             struct pq_run_row other;
-            PQ_GO(pq_run_find(trace->runs[i], row.hash, row.key, &trace->room, &other, &newer,
-                              err));
+            const struct pq_hashed_key key = {row.hash, row.key};
+            PQ_GO(pq_run_find(trace->runs[i], &key, &trace->room, &other, &newer, err));
         }
         if (!newer) PQ_GO(each(ctx, &row, err));
     }

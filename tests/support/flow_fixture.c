@@ -214,7 +214,7 @@ static pqdb_code plan_compute(struct planner *planner, const struct pq_json *jso
     return PQDB_OK;
 }
 
-/// Per-row compute, one list each: `{ n: { $sum: 'items.qty' } }` is over the first name's elements.
+/// Per-row compute, one list each: `{ n: { $sum: 'items.qty' } }` is over the elements of items.
 static pqdb_code plan_lists(struct planner *planner, const struct pq_json *json,
                             struct pq_row_spec *spec, pqdb_error *err) {
     const size_t count = pq_json_count(json);

@@ -1,5 +1,5 @@
-/// A view over the table of expr_fixture.h, from a definition in JSON5, stepped with rows in JSON5; the
-/// test keeps the multiset of source rows and adds up what the view puts out.
+/// A view over the table of expr_fixture.h, from a definition in JSON5, stepped with rows in JSON5;
+/// the test keeps the multiset of source rows and adds up what the view puts out.
 ///
 ///     { unnest: 'items', filter: {…}, lists: { n: { $sum: 'items.qty' } }, select: { out: '$i' },
 ///       groupBy: ['s', { day: '$at' }, { k: {…} }], compute: { n: { $count: '*' } }, having: {…} }

@@ -1,6 +1,6 @@
-/// Goal: the cases of tests/cases/flow: a definition, steps, and the rows of the view at the end. Each
-/// runs in the steps as given, row by row, and all at once, with text as bytes and as dictionary codes,
-/// and is compared with the view computed from scratch.
+/// Goal: the cases of tests/cases/flow: a definition, steps, and the rows of the view at the end.
+/// Each runs in the steps as given, row by row, and all at once, with text as bytes and as
+/// dictionary codes, and is compared with the view computed from scratch.
 #include <string.h>
 
 #include "support/cases.h"
@@ -9,8 +9,7 @@
 
 enum { ROWS_MAX = 256 };
 
-/// The rows of a case's steps: lines "+ {…}" and "- {…}"; a line "--" ended them, an empty line (".")
-/// ends a step.
+/// The rows of a case's steps: lines "+ {…}" and "- {…}"; a line "." ends a step.
 struct steps {
     struct pq_text rows[ROWS_MAX];
     int64_t weights[ROWS_MAX];

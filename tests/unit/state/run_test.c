@@ -54,12 +54,15 @@ static void rows_come_back(void) {
     for (uint32_t i = 0; i < ROWS; i++) {
         const struct pq_run_row want = row_of(i, key, payload);
         bool found = false;
-        CHECK(pq_run_find(run, want.hash, want.key, &room, &got, &found, NULL) == PQDB_OK, "%u", i);
+        const struct pq_hashed_key keys[] = {{want.hash, want.key},
+                                             {want.hash + 1, want.key},
+                                             {want.hash, PQ_TEXT("no")}};
+        CHECK(pq_run_find(run, &keys[0], &room, &got, &found, NULL) == PQDB_OK, "%u", i);
         CHECK(found && same(&got, &want), "row %u", i);
-        CHECK(pq_run_find(run, want.hash + 1, want.key, &room, &got, &found, NULL) == PQDB_OK &&
-                  !found, "another hash of %u", i);
-        CHECK(pq_run_find(run, want.hash, PQ_TEXT("no"), &room, &got, &found, NULL) == PQDB_OK &&
-                  !found, "another key of %u", i);
+        CHECK(pq_run_find(run, &keys[1], &room, &got, &found, NULL) == PQDB_OK && !found,
+              "another hash of %u", i);
+        CHECK(pq_run_find(run, &keys[2], &room, &got, &found, NULL) == PQDB_OK && !found,
+              "another key of %u", i);
     }
     struct pq_run_cursor cursor;
     pq_run_cursor_init(&cursor, run, &pq_alloc_libc);
@@ -85,7 +88,8 @@ static pqdb_code read_everything(const struct pq_run_io *io, const struct pq_run
     pq_run_cursor_init(&cursor, run, &pq_alloc_libc);
     struct pq_run_row row;
     bool more = true, found;
-    pqdb_code code = pq_run_find(run, 1, PQ_TEXT("key"), &room, &row, &found, NULL);
+    const struct pq_hashed_key key = {1, PQ_TEXT("key")};
+    pqdb_code code = pq_run_find(run, &key, &room, &row, &found, NULL);
     while (code == PQDB_OK && more) code = pq_run_cursor_next(&cursor, &row, &more, NULL);
     pq_run_cursor_deinit(&cursor);
     pq_bytes_deinit(&room);

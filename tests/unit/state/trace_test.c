@@ -28,7 +28,8 @@ static int64_t get(struct pq_trace *trace, uint32_t number) {
     char room[32];
     struct pq_trace_row *row;
     const struct pq_text key = key_of(number, room);
-    const pqdb_code code = pq_trace_find(trace, hash_of(key), key, &row, NULL);
+    const struct pq_hashed_key hashed = {hash_of(key), key};
+    const pqdb_code code = pq_trace_find(trace, &hashed, &row, NULL);
     CHECK(code == PQDB_OK, "find %u", number);
     return row == NULL ? 0 : *value_of(row);
 }
@@ -38,7 +39,8 @@ static pqdb_code add(struct pq_trace *trace, uint32_t number, int64_t by, pqdb_e
     struct pq_trace_row *row;
     bool created;
     const struct pq_text key = key_of(number, room);
-    PQ_TRY(pq_trace_touch(trace, hash_of(key), key, sizeof(int64_t), &row, &created, err));
+    const struct pq_hashed_key hashed = {hash_of(key), key};
+    PQ_TRY(pq_trace_touch(trace, &hashed, sizeof(int64_t), &row, &created, err));
     if (created) CHECK(*value_of(row) == 0, "a new row is zeroed");
     *value_of(row) += by;
     if (*value_of(row) == 0) pq_trace_remove(trace, row);
@@ -69,8 +71,8 @@ static void resizing_keeps_what_was_there_and_clears_the_rest(void) {
     pq_trace_init(&trace, PQ_TRACE_NEWEST_WINS, &pq_alloc_libc);
     struct pq_trace_row *row;
     bool created;
-    const struct pq_text key = PQ_TEXT("key");
-    CHECK(pq_trace_touch(&trace, 1, key, 3, &row, &created, NULL) == PQDB_OK && created, "new");
+    const struct pq_hashed_key key = {1, PQ_TEXT("key")};
+    CHECK(pq_trace_touch(&trace, &key, 3, &row, &created, NULL) == PQDB_OK && created, "new");
     memcpy(pq_trace_payload(row), "abc", 3);
     for (size_t bytes = 4; bytes < 9000; bytes = bytes * 3 / 2) {
         CHECK(pq_trace_resize(&trace, &row, bytes, NULL) == PQDB_OK, "to %zu", bytes);
@@ -79,7 +81,7 @@ static void resizing_keeps_what_was_there_and_clears_the_rest(void) {
         CHECK(pq_trace_payload(row)[bytes - 1] == 0, "at %zu", bytes);
     }
     struct pq_trace_row *found;
-    CHECK(pq_trace_find(&trace, 1, key, &found, NULL) == PQDB_OK && found == row, "found");
+    CHECK(pq_trace_find(&trace, &key, &found, NULL) == PQDB_OK && found == row, "found");
     pq_trace_deinit(&trace);
 }
 
