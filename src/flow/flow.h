@@ -33,7 +33,7 @@ struct pq_operand {
 
 /// What becomes of a list: one row per element.
 ///
-/// `$unnest` Rows: `type` is OBJECT { $id, $seq, $index, <element>, carried columns… }. `$id` is
+/// `$unnest` Rows: `type` is OBJECT { $id, $seq, $index, <element>, (n,) carried columns… }. `$id` is
 /// `<id>#<n>` (`<id>#` for keepEmpty), `$index` is n; below an unnested source it is
 /// parent index << 24 | n (PQDB_LIMIT where that leaves int64).
 /// Per-row compute: `type` is OBJECT { <element>, carried columns… }.
@@ -43,6 +43,7 @@ struct pq_operand {
 struct pq_unnest_spec {
     struct pq_operand list;
     bool keep_empty;         // a row without elements gives one row with a null element
+    bool has_position;       // an int64 behind the element: n, null for keepEmpty
     uint32_t parent_index;   // `$index` of the input, or PQ_NO_COLUMN
     const uint32_t *carry;   // input columns that go along
     size_t carry_count;

@@ -206,6 +206,21 @@ static pqdb_code index_column(const struct pq_unnest_spec *spec, const struct el
     return PQDB_OK;
 }
 
+/// The element's number in its list, null where there is no element.
+static pqdb_code position_column(const struct elements *elements, struct pq_arena *arena,
+                                 struct pq_column *column, pqdb_error *err) {
+    *column = (struct pq_column){
+        .layout = PQ_FIXED, .count = elements->count, .values = elements->indices};
+    if (elements->empty == NULL) return PQDB_OK;
+    uint8_t *valid = pq_arena_alloc(arena, elements->count);
+    if (valid == NULL) return no_memory(elements->count, err);
+    for (size_t i = 0; i < elements->count; i++) {
+        valid[i] = elements->empty[i] ? PQ_ROW_NULL : PQ_ROW_VALID;
+    }
+    column->valid = valid;
+    return PQDB_OK;
+}
+
 pqdb_code unnest_rows(const struct pq_unnest_spec *spec, const struct pq_batch *batch,
                       struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
     struct elements elements;
@@ -219,9 +234,11 @@ pqdb_code unnest_rows(const struct pq_unnest_spec *spec, const struct pq_batch *
                             &columns[1], err));
     PQ_TRY(index_column(spec, &elements, batch, arena, &columns[2], err));
     columns[3] = elements.column;
+    if (spec->has_position) PQ_TRY(position_column(&elements, arena, &columns[4], err));
+    struct pq_column *carried = &columns[spec->has_position ? 5 : 4];
     for (size_t k = 0; k < spec->carry_count; k++) {
         PQ_TRY(pq_column_gather(&batch->columns[spec->carry[k]], elements.parents, count, arena,
-                                &columns[4 + k], err));
+                                &carried[k], err));
     }
     for (uint32_t k = 0; k < spec->type->field_count; k++) {
         columns[k].type = &spec->type->fields[k].type;

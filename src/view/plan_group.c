@@ -218,6 +218,7 @@ pqdb_code pq_plan_group(struct pq_view_plan *plan, struct pq_aggregate_plans *ag
     const size_t keys = definition->group_by == NULL ? 0 : pq_json_count(definition->group_by);
     struct pq_columns columns;
     if (spec == NULL) return pq_plan_no_memory(err);
+    PQ_TRY(pq_plan_project(plan, err));
     PQ_TRY(pq_columns_init(&columns, 2 + keys + aggregates->count, plan->arena, err));
     pq_columns_add(&columns, PQ_TEXT("$id"),
                    &(struct pq_column_plan){
@@ -229,7 +230,6 @@ pqdb_code pq_plan_group(struct pq_view_plan *plan, struct pq_aggregate_plans *ag
     PQ_TRY(pq_plan_compute_spec(plan, plan->stage, aggregates, PQ_TEXT(""), &spec->compute, err));
     add_aggregates(plan, aggregates, &columns);
     if (definition->broken) return PQDB_OK;
-    PQ_TRY(pq_plan_identity(plan, err));
     spec->input = plan->stage->scope.type;
     spec->index = plan->stage->index;
     spec->order_by_id = plan->stage->by_id;

@@ -141,8 +141,8 @@ pqdb_code pq_plan_need_rows(struct pq_view_plan *plan, pqdb_error *err);
 /// The columns of a view that is not grouped.
 pqdb_code pq_plan_output(struct pq_view_plan *plan, const struct pq_aggregate_plans *computed,
                          pqdb_error *err);
-/// The row half, if there is one, with the columns of its last stage, for grouping.
-pqdb_code pq_plan_identity(struct pq_view_plan *plan, pqdb_error *err);
+/// The row half, if there is one, cut down to the columns that `$groupBy` and `$compute` read.
+pqdb_code pq_plan_project(struct pq_view_plan *plan, pqdb_error *err);
 /// The view's type, with ids, and its stage as a source of others; `$index` is column `index`.
 pqdb_code pq_plan_finish(struct pq_view_plan *plan, const struct pq_columns *columns,
                          uint32_t index, pqdb_error *err);

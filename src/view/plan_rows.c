@@ -11,15 +11,47 @@ pqdb_code pq_plan_need_rows(struct pq_view_plan *plan, pqdb_error *err) {
     return PQDB_OK;
 }
 
-pqdb_code pq_plan_identity(struct pq_view_plan *plan, pqdb_error *err) {
+struct grouped_by {
+    const struct pq_stage *stage;
+    bool *columns;
+};
+
+static void mark_grouped_by(void *ctx, const struct pq_mention *mention) {
+    const struct grouped_by *marks = ctx;
+    const int column = pq_stage_begin(marks->stage, mention->path);
+    if (column >= 0) marks->columns[column] = true;
+}
+
+pqdb_code pq_plan_project(struct pq_view_plan *plan, pqdb_error *err) {
     if (plan->rows == NULL) return PQDB_OK;
-    const struct pq_type *type = plan->stage->scope.type;
-    struct pq_operand *operands = pq_arena_calloc(plan->arena, type->field_count,
-                                                  sizeof *operands);
-    if (operands == NULL) return pq_plan_no_memory(err);
-    for (uint32_t k = 0; k < type->field_count; k++) operands[k].column = k;
-    plan->rows->columns = operands;
-    plan->rows->output = type;
+    const struct pq_definition *definition = plan->definition;
+    const struct pq_stage *from = plan->stage;
+    const uint32_t count = from->scope.type->field_count;
+    struct grouped_by marks = {from, pq_arena_calloc(plan->arena, count, 1)};
+    struct pq_stage *stage = pq_arena_alloc(plan->arena, sizeof *stage);
+    if (marks.columns == NULL || stage == NULL) return pq_plan_no_memory(err);
+    const struct pq_mention_visitor visitor = {mark_grouped_by, &marks};
+    if (definition->group_by != NULL) pq_mentions_of_expr(definition->group_by, &visitor);
+    if (definition->compute != NULL) pq_mentions_of_expr(definition->compute, &visitor);
+    pq_each_bare_key(definition, &visitor);
+    pq_each_bare_argument(definition, &visitor);
+    marks.columns[PQ_ID_COLUMN] = marks.columns[PQ_SEQ_COLUMN] = true;
+    if (from->index != PQ_NO_COLUMN) marks.columns[from->index] = true;
+
+    struct pq_columns columns;
+    uint32_t index = PQ_NO_COLUMN;
+    PQ_TRY(pq_columns_init(&columns, count, plan->arena, err));
+    for (uint32_t k = 0; k < count; k++) {
+        if (!marks.columns[k]) continue;
+        if (k == from->index) index = (uint32_t)columns.count;
+        const struct pq_column_plan column = pq_stage_column(from, k);
+        pq_columns_add(&columns, from->scope.type->fields[k].name, &column);
+    }
+    PQ_TRY(pq_columns_type(&columns, &plan->rows->output, err));
+    PQ_TRY(pq_stage_of_columns(&columns, plan->rows->output, from, stage, err));
+    stage->index = index;
+    plan->rows->columns = columns.operands;
+    plan->stage = stage;
     return PQDB_OK;
 }
 

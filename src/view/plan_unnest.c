@@ -2,7 +2,7 @@
 /// asked before there are elements.
 #include "view/plan_internal.h"
 
-enum { unnested_index = 2, unnested_element = 3, unnested_carried = 4 };
+enum { unnested_index = 2, unnested_element = 3, unnested_position = 4, unnested_columns = 5 };
 
 static struct pq_text first_segment(struct pq_text path) {
     const char *dot = memchr(path.data, '.', path.length);
@@ -115,15 +115,14 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
     bool *wanted = pq_arena_calloc(plan->arena, input_count, sizeof *wanted);
     if (carry == NULL || wanted == NULL) return pq_plan_no_memory(err);
     pq_plan_mark_read(plan, wanted);
-    PQ_TRY(pq_columns_init(columns, input_count + unnested_carried, plan->arena, err));
-    const struct pq_text index = definition->unnest_index.length > 0 ? definition->unnest_index
-                                                                     : PQ_TEXT("$index");
+    PQ_TRY(pq_columns_init(columns, input_count + unnested_columns, plan->arena, err));
     const struct pq_column_plan id = pq_stage_column(input, PQ_ID_COLUMN);
     const struct pq_column_plan seq = pq_stage_column(input, PQ_SEQ_COLUMN);
     pq_columns_add(columns, PQ_TEXT("$id"), &id);
     pq_columns_add(columns, PQ_TEXT("$seq"), &seq);
-    pq_columns_add(columns, index,
-                   &(struct pq_column_plan){.type = pq_type_int64, .required = true});
+    pq_columns_add(columns, PQ_TEXT("$index"),
+                   &(struct pq_column_plan){
+                       .type = pq_type_int64, .required = true, .path = PQ_TEXT("")});
     pq_columns_add(columns, element_name(definition),
                    &(struct pq_column_plan){
                        .type = list->type.kind == PQ_LIST ? list->type.fields[0].type
@@ -131,6 +130,13 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
                        .declared = pq_stage_declared(input, definition->unnest_path),
                        .path = definition->unnest_path,
                    });
+    spec->has_position = definition->unnest_index.length > 0;
+    if (spec->has_position) {
+        pq_columns_add(columns, definition->unnest_index,
+                       &(struct pq_column_plan){.type = pq_type_int64,
+                                                .required = !definition->keep_empty,
+                                                .path = PQ_TEXT("")});
+    }
     for (uint32_t k = PQ_SEQ_COLUMN + 1; k < input_count; k++) {
         if (k == list->operand.column || k == input->index || !wanted[k]) continue;
         const struct pq_column_plan column = pq_stage_column(input, k);
@@ -206,13 +212,15 @@ struct split {
     const struct pq_stage *stage;  // unnested rows
     struct pq_bytes parts[2];
     size_t counts[2];
+    bool has_position;
     bool needs_element;
 };
 
 static void look_for_element(void *ctx, const struct pq_mention *mention) {
     struct split *split = ctx;
     const int column = pq_stage_begin(split->stage, mention->path);
-    if (column == PQ_ID_COLUMN || column == unnested_index || column == unnested_element) {
+    const bool is_position = split->has_position && column == unnested_position;
+    if (column == PQ_ID_COLUMN || column == unnested_element || is_position) {
         split->needs_element = true;
     }
 }
@@ -252,7 +260,8 @@ static pqdb_code split_filter(struct split *split, const struct pq_json *filter,
 /// Conditions that need no element are asked once a row, before there are elements.
 static pqdb_code push_down(struct pq_view_plan *plan, pqdb_error *err) {
     const struct pq_alloc *alloc = plan->planner->views->alloc;
-    struct split split = {.stage = plan->stage};
+    struct split split = {
+        .stage = plan->stage, .has_position = plan->rows->unnest->has_position};
     pq_bytes_init(&split.parts[0], alloc);
     pq_bytes_init(&split.parts[1], alloc);
     pqdb_code code;

@@ -144,7 +144,7 @@ static void check_crossing(void *ctx, const struct pq_mention *mention) {
 
 static void visit_bare(const struct pq_mention_visitor *visitor, const struct pq_json *value) {
     const struct pq_text text = pq_json_text_or_empty(value);
-    if (text.length == 0 || text.data[0] == '$') return;
+    if (text.length == 0 || text.data[0] == '$' || pq_text_is(text, "*")) return;
     visitor->visit(visitor->ctx, &(struct pq_mention){text, value, false});
 }
 

@@ -49,6 +49,26 @@ static void print_problems(struct pq_bytes *out, const struct pq_problems *probl
     }
 }
 
+/// What the view's node reads of its source: that there is one proves that the spec is sound.
+static void print_reads(struct pq_bytes *out, const struct pq_view *view) {
+    struct pq_node *node;
+    pqdb_error err = {0};
+    if (pq_node_create(&view->spec, &pq_alloc_libc, &node, &err) != PQDB_OK) {
+        pq_bytes_printf(out, NULL, "  no node: %s\n", err.message);
+        return;
+    }
+    size_t count;
+    const uint32_t *columns = pq_node_columns(node, &count);
+    const struct pq_type *input =
+        view->spec.rows != NULL ? view->spec.rows->input : view->spec.group->input;
+    pq_bytes_printf(out, NULL, "  reads   ");
+    for (size_t k = 0; k < count; k++) {
+        pq_bytes_printf(out, NULL, " %s", input->fields[columns[k]].name.data);
+    }
+    pq_bytes_printf(out, NULL, "\n");
+    pq_node_destroy(node);
+}
+
 static void print_views(struct pq_bytes *out, const struct pq_views *views) {
     for (size_t k = 0; k < views->count; k++) {
         const struct pq_view *view = &views->views[k];
@@ -56,6 +76,7 @@ static void print_views(struct pq_bytes *out, const struct pq_views *views) {
         for (size_t line = 0; line < view->explain_count; line++) {
             pq_bytes_printf(out, NULL, "  %s\n", view->explain[line].data);
         }
+        print_reads(out, view);
     }
 }
 
