@@ -49,7 +49,7 @@ static pqdb_code settle(struct pq_view_plan *plan, const struct pq_place *place,
                         struct pq_program *program, const pqdb_error *why) {
     switch (code) {
         case PQDB_OK: return pq_views_keep(plan->planner->views, program, NULL);
-        case PQDB_INVALID: plan->definition->broken = true; return PQDB_OK;
+        case PQDB_INVALID: plan->definition->mistakes++; return PQDB_OK;
         case PQDB_LIMIT:
         case PQDB_UNSUPPORTED:
             pq_definition_mistake(plan->definition, place, NULL, "%s", why->message);

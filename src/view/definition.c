@@ -24,7 +24,7 @@ void pq_definition_mistake(struct pq_definition *definition, const struct pq_pla
     struct pq_problem_at at = {place->path, entry->line, entry->column};
     if (place->json != NULL) at = pq_schema_at(definition->schema, place->json, place->path);
     pq_problem_add(definition->problems, place->code, at, remedy, "%s", message);
-    definition->broken = true;
+    definition->mistakes++;
 }
 
 static struct pq_text join(struct pq_definition *definition, struct pq_text base,
@@ -116,12 +116,12 @@ static void read_from(struct pq_definition *definition, const struct pq_json *va
 
 static void read_expand(struct pq_definition *definition, const struct pq_json *value,
                         const struct pq_place *place) {
-    definition->expand = value;
     if (pq_json_kind(value) != PQ_JSON_LIST || pq_json_count(value) == 0) {
         pq_definition_mistake(definition, place, "write $expand: ['customer']",
                               "$expand is a list of paths");
         return;
     }
+    definition->expand = value;
     size_t index = 0;
     const struct pq_json *item = pq_json_first(value);
     for (const size_t count = pq_json_count(value); index < count; index++) {
@@ -136,12 +136,12 @@ static void read_expand(struct pq_definition *definition, const struct pq_json *
 
 static void read_flatten(struct pq_definition *definition, const struct pq_json *value,
                          const struct pq_place *place) {
-    definition->flatten = value;
     if (!is_object(value) || pq_json_count(value) == 0) {
         pq_definition_mistake(definition, place, "write $flatten: { customer: 'buyer' }",
                               "$flatten gives prefixes to expanded paths");
         return;
     }
+    definition->flatten = value;
     const struct pq_json *key = pq_json_first(value);
     for (size_t k = pq_json_count(value); k > 0; k--) {
         const struct pq_json *prefix = pq_json_next(key);
@@ -194,27 +194,31 @@ static void read_unnest(struct pq_definition *definition, const struct pq_json *
 
 static void read_filter(struct pq_definition *definition, const struct pq_json *value,
                         const struct pq_place *place) {
-    definition->filter = value;
-    if (is_object(value)) return;
+    if (is_object(value)) {
+        definition->filter = value;
+        return;
+    }
     pq_definition_mistake(definition, place, "write $filter: { status: 'open' }",
                           "$filter is an object of conditions");
 }
 
 static void read_having(struct pq_definition *definition, const struct pq_json *value,
                         const struct pq_place *place) {
-    definition->having = value;
-    if (is_object(value)) return;
+    if (is_object(value)) {
+        definition->having = value;
+        return;
+    }
     pq_definition_mistake(definition, place, "write $having: { orders: { $gt: 1 } }",
                           "$having is an object of conditions");
 }
 
-/// An object with a name for a column as each key.
-static void read_columns(struct pq_definition *definition, const struct pq_json *value,
+/// An object with a name for a column as each key. False when there are too many to go on.
+static bool read_columns(struct pq_definition *definition, const struct pq_json *value,
                          const struct pq_place *place) {
     if (pq_json_count(value) > columns_max) {
         pq_definition_mistake(definition, place, "split the view", "more than %d columns",
                               columns_max);
-        return;
+        return false;
     }
     const struct pq_json *key = pq_json_first(value);
     for (size_t k = pq_json_count(value); k > 0; k--) {
@@ -222,13 +226,13 @@ static void read_columns(struct pq_definition *definition, const struct pq_json 
         pq_definition_check_name(definition, &at, pq_json_text(key));
         key = pq_json_next(pq_json_next(key));
     }
+    return true;
 }
 
 static void read_select(struct pq_definition *definition, const struct pq_json *value,
                         const struct pq_place *place) {
-    definition->select = value;
     if (is_object(value) && pq_json_count(value) > 0) {
-        read_columns(definition, value, place);
+        if (read_columns(definition, value, place)) definition->select = value;
     } else {
         pq_definition_mistake(definition, place, "write $select: { total: '$total' }",
                               "$select names at least one column");
@@ -237,7 +241,6 @@ static void read_select(struct pq_definition *definition, const struct pq_json *
 
 static void read_group_by(struct pq_definition *definition, const struct pq_json *value,
                           const struct pq_place *place) {
-    definition->group_by = value;
     const bool is_list = pq_json_kind(value) == PQ_JSON_LIST;
     if (!is_list || pq_json_count(value) == 0) {
         pq_definition_mistake(definition, place,
@@ -246,14 +249,15 @@ static void read_group_by(struct pq_definition *definition, const struct pq_json
                               "$groupBy is a list of at least one key");
     } else if (pq_json_count(value) > columns_max) {
         pq_definition_mistake(definition, place, NULL, "more than %d keys", columns_max);
+    } else {
+        definition->group_by = value;
     }
 }
 
 static void read_compute(struct pq_definition *definition, const struct pq_json *value,
                          const struct pq_place *place) {
-    definition->compute = value;
     if (is_object(value) && pq_json_count(value) > 0) {
-        read_columns(definition, value, place);
+        if (read_columns(definition, value, place)) definition->compute = value;
     } else {
         pq_definition_mistake(definition, place, "write $compute: { orders: { $count: '*' } }",
                               "$compute names at least one aggregate");
@@ -293,6 +297,11 @@ static void read_schedule(struct pq_definition *definition, struct pq_place *pla
     pqdb_error why = {0};
     place->code = "INVALID_SCHEDULE";
     definition->schedule = pq_json_text_or_empty(place->json);
+    if (definition->schedule.length == 0) {
+        pq_definition_mistake(definition, place, "write '0 * * * *', or '@hourly'",
+                              "schedule is text with five fields");
+        return;
+    }
     if (pq_cron_parse(definition->schedule, &definition->cron, &why) == PQDB_OK) return;
     pq_definition_mistake(definition, place, "write five fields, like '0 * * * *', or '@hourly'",
                           "%s", why.message);
@@ -310,16 +319,17 @@ static void read_timezone(struct pq_definition *definition, struct pq_place *pla
     const pqdb_code code = pq_zone_find(definition->zone, &definition->zone_rules, &why);
     if (code == PQDB_NO_MEMORY) definition->no_memory = true;
     if (code == PQDB_OK || code == PQDB_NO_MEMORY) return;
-    pq_definition_mistake(definition, place, "write an IANA name, like 'Europe/Berlin'", "%s",
-                          why.message);
+    pq_definition_mistake(definition, place, NULL, "%s", why.message);
 }
 
 static void read_grace(struct pq_definition *definition, struct pq_place *place) {
     place->code = "INVALID_DURATION";
     const struct pq_text text = pq_json_text_or_empty(place->json);
     if (pq_duration_parse(text, &definition->grace_us)) return;
+    const bool is_text = pq_json_kind(place->json) == PQ_JSON_TEXT;
     pq_definition_mistake(definition, place, "write a number and ms, s, m, h or d: '15m'",
-                          "gracePeriod '%.*s' is no duration", PQ_TEXT_ARG(text));
+                          is_text ? "'%.*s' is no duration" : "%.*sa duration is text",
+                          PQ_TEXT_ARG(text));
 }
 
 static void read_strategy(struct pq_definition *definition, struct pq_place *place) {
@@ -405,17 +415,18 @@ static const struct {
     const char *name;
     const char *code;
     read_directive *read;
+    bool shapes;  // what the others mean depends on it: without it, they are not looked at
 } directives[] = {
-    {"$from", "INVALID_FROM", read_from},
-    {"$expand", "INVALID_EXPAND", read_expand},
-    {"$flatten", "INVALID_FLATTEN", read_flatten},
-    {"$unnest", "INVALID_UNNEST", read_unnest},
-    {"$filter", "INVALID_FILTER", read_filter},
-    {"$select", "INVALID_SELECT", read_select},
-    {"$groupBy", "INVALID_GROUP_BY", read_group_by},
-    {"$compute", "INVALID_COMPUTE", read_compute},
-    {"$having", "INVALID_HAVING", read_having},
-    {"$refresh", "INVALID_REFRESH_MODE", read_refresh},
+    {"$from", "INVALID_FROM", read_from, true},
+    {"$expand", "INVALID_EXPAND", read_expand, true},
+    {"$flatten", "INVALID_FLATTEN", read_flatten, true},
+    {"$unnest", "INVALID_UNNEST", read_unnest, true},
+    {"$filter", "INVALID_FILTER", read_filter, false},
+    {"$select", "INVALID_SELECT", read_select, false},
+    {"$groupBy", "INVALID_GROUP_BY", read_group_by, true},
+    {"$compute", "INVALID_COMPUTE", read_compute, true},
+    {"$having", "INVALID_HAVING", read_having, false},
+    {"$refresh", "INVALID_REFRESH_MODE", read_refresh, false},
 };
 enum { directive_count = sizeof directives / sizeof *directives };
 
@@ -462,6 +473,7 @@ static void read_key(struct pq_definition *definition, const struct pq_json *key
     const struct pq_json *value = pq_json_next(key);
     for (size_t k = 0; k < directive_count; k++) {
         if (!pq_text_is(name, directives[k].name)) continue;
+        const size_t mistakes = definition->mistakes;
         const struct pq_place place =
             pq_definition_place(definition, directives[k].code, directives[k].name, value);
         if (is_deeper(value, directive_depth_max)) {
@@ -470,9 +482,12 @@ static void read_key(struct pq_definition *definition, const struct pq_json *key
         } else {
             directives[k].read(definition, value, &place);
         }
+        if (directives[k].shapes && definition->mistakes != mistakes) definition->is_unclear = true;
         return;
     }
-    if (!is_entry_key(name)) unknown_directive(definition, key);
+    if (is_entry_key(name)) return;
+    unknown_directive(definition, key);
+    definition->is_unclear = true;
 }
 
 static bool is_expanded(const struct pq_definition *definition, struct pq_text path) {
@@ -507,7 +522,7 @@ static void check_flatten(struct pq_definition *definition) {
 
 /// What cannot stand beside what.
 static void check_together(struct pq_definition *definition) {
-    if (definition->flatten != NULL && !definition->broken) check_flatten(definition);
+    if (definition->flatten != NULL) check_flatten(definition);
     if (definition->group_by != NULL && definition->select != NULL) {
         const struct pq_place place =
             pq_definition_place(definition, "INVALID_SELECT", "$select", definition->select);
@@ -531,7 +546,6 @@ pqdb_code pq_definition_read(const struct pq_schema *schema, const struct pq_ent
         .entry = entry,
         .arena = arena,
         .problems = problems,
-        .broken = entry->broken,
         .source = PQ_TEXT(""),
         .grace_us = -1,
         .backend = entry->backend,

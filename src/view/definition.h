@@ -21,7 +21,8 @@ struct pq_definition {
     const struct pq_entry *entry;
     struct pq_arena *arena;        // borrowed: paths of messages live there
     struct pq_problems *problems;  // borrowed
-    bool broken;                   // a mistake was found
+    size_t mistakes;               // found so far; with any, there is no such view
+    bool is_unclear;               // what rows and columns it means cannot be told
     bool no_memory;
 
     /// The values as written, NULL where there is none.
@@ -45,13 +46,13 @@ struct pq_definition {
     enum pq_backend backend;
 };
 
-/// Read the definition of a view entry. Mistakes go into `problems`; afterwards `broken` says
-/// whether there are any. Errors: PQDB_NO_MEMORY.
+/// Read the definition of a view entry. Mistakes go into `problems`. A directive whose value has
+/// not the right form is left NULL. Errors: PQDB_NO_MEMORY.
 pqdb_code pq_definition_read(const struct pq_schema *schema, const struct pq_entry *entry,
                              struct pq_arena *arena, struct pq_problems *problems,
                              struct pq_definition *definition, pqdb_error *err);
 
-/// Report a mistake, and mark the definition broken. `remedy` may be NULL.
+/// Report a mistake, and count it. `remedy` may be NULL.
 __attribute__((format(printf, 4, 5))) void pq_definition_mistake(struct pq_definition *definition,
                                                                  const struct pq_place *place,
                                                                  const char *remedy,

@@ -74,7 +74,6 @@ static pqdb_code order_chain(struct pq_planner *planner, uint32_t start, uint8_t
     }
     while (length > 0) {
         const uint32_t top = chain[--length];
-        is_good = is_good && !planner->definitions[top].broken;
         marks[top] = is_good ? ORDERED : LEFT_OUT;
         if (is_good) order->entries[order->count++] = top;
     }

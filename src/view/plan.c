@@ -8,36 +8,49 @@ static struct pq_problem_at position(const void *ctx, const struct pq_json *valu
 
 // ---- one view --------------------------------------------------------------------------------
 
-static pqdb_code plan_operators(struct pq_view_plan *plan, pqdb_error *err) {
+/// What `$compute` over all rows, or over each row, cannot stand beside.
+static void check_beside_compute(struct pq_view_plan *plan) {
     struct pq_definition *definition = plan->definition;
-    pq_plan_check_expand(plan);
-    if (definition->broken) return PQDB_OK;
-    PQ_TRY(pq_plan_unnest(plan, err));
-    if (definition->broken) return PQDB_OK;
-    pq_plan_check_relations(plan);
-    if (definition->broken) return PQDB_OK;
-    PQ_TRY(pq_plan_row_filter(plan, err));
-    struct pq_aggregate_plans aggregates;
-    PQ_TRY(pq_plan_aggregates(plan, &aggregates, err));
-    const bool has_lists = aggregates.count > 0 && aggregates.all[0].list.length > 0;
-    const bool is_grouped =
-        definition->group_by != NULL || (definition->compute != NULL && !has_lists);
+    const bool is_grouped = plan->view->grouped;
     if (is_grouped && definition->group_by == NULL && definition->select != NULL) {
         const struct pq_place place =
             pq_definition_place(definition, "INVALID_SELECT", "$select", definition->select);
         pq_definition_mistake(definition, &place, "leave $select out: $compute names the columns",
                               "$select cannot stand beside a $compute over all rows");
     }
-    if (!is_grouped && definition->having != NULL) {
+    if (!is_grouped && definition->compute != NULL && definition->having != NULL) {
         const struct pq_place place =
             pq_definition_place(definition, "INVALID_HAVING", "$having", definition->having);
         pq_definition_mistake(definition, &place, "write a view on this one with $filter",
                               "$having needs groups, and this $compute gives one value per row");
     }
-    if (definition->broken && definition->group_by == NULL) return PQDB_OK;
-    if (is_grouped) return pq_plan_group(plan, &aggregates, err);
+}
+
+static pqdb_code plan_operators(struct pq_view_plan *plan, pqdb_error *err) {
+    struct pq_definition *definition = plan->definition;
+    const size_t mistakes = definition->mistakes;
+    pq_plan_check_expand(plan);
+    if (definition->mistakes == mistakes) PQ_TRY(pq_plan_unnest(plan, err));
+    if (definition->mistakes == mistakes) pq_plan_check_relations(plan);
+    if (definition->mistakes != mistakes) return PQDB_OK;
+
+    struct pq_aggregate_plans aggregates;
+    PQ_TRY(pq_plan_aggregates(plan, &aggregates, err));
+    const bool is_computed = definition->mistakes == mistakes;
+    const bool has_lists = aggregates.count > 0 && aggregates.all[0].list.length > 0;
+    plan->view->grouped =
+        definition->group_by != NULL || (definition->compute != NULL && !has_lists);
+    if (is_computed && plan->view->grouped && definition->unnest != NULL) {
+        plan->stage = plan->source;
+        PQ_TRY(pq_plan_unnest(plan, err));  // now it is known that few columns need to go along
+    }
+    PQ_TRY(pq_plan_row_filter(plan, err));
+    if (!is_computed && definition->group_by == NULL) return PQDB_OK;
+    const size_t before = definition->mistakes;
+    check_beside_compute(plan);
+    if (plan->view->grouped) return pq_plan_group(plan, &aggregates, err);
     if (has_lists) PQ_TRY(pq_plan_list_compute(plan, &aggregates, err));
-    return definition->broken ? PQDB_OK : pq_plan_output(plan, &aggregates, err);
+    return definition->mistakes == before ? pq_plan_output(plan, &aggregates, err) : PQDB_OK;
 }
 
 static void settings_of(struct pq_view_plan *plan) {
@@ -86,7 +99,7 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
         .view = &planner->views->views[planner->views->count],
     };
     PQ_TRY(stage_of(planner, source_index, &plan.source, err));
-    if (plan.source == NULL) return PQDB_OK;  // its own mistakes are reported
+    if (plan.source == NULL || definition->is_unclear) return PQDB_OK;  // reported already
     plan.stage = plan.source;
     struct pq_view *view = plan.view;
     *view = (struct pq_view){
@@ -103,7 +116,7 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     settings_of(&plan);
     PQ_TRY(plan_operators(&plan, err));
     if (definition->no_memory) return pq_plan_no_memory(err);
-    if (definition->broken) return PQDB_OK;
+    if (definition->mistakes > 0 || definition->entry->broken) return PQDB_OK;
     view->spec.rows = plan.rows;
     PQ_TRY(pq_plan_describe(&plan, err));
     planner->stages[index] = plan.stage;

@@ -100,8 +100,7 @@ static bool read_by(struct pq_definition *definition, struct pq_aggregate_plan *
         pq_place_key(definition, &aggregate->place, PQ_TEXT("$by"), value);
     if (aggregate->kind == NULL) return false;
     if (!aggregate->kind->takes_by) {
-        pq_definition_mistake(definition, &place, "use $by with $first or $last",
-                              "%s takes no $by", aggregate->kind->name);
+        pq_definition_mistake(definition, &place, NULL, "%s takes no $by", aggregate->kind->name);
         return false;
     }
     aggregate->has_by = true;
@@ -234,6 +233,7 @@ static void find_list(struct pq_view_plan *plan, struct pq_aggregate_plan *aggre
 pqdb_code pq_plan_aggregates(struct pq_view_plan *plan, struct pq_aggregate_plans *aggregates,
                              pqdb_error *err) {
     struct pq_definition *definition = plan->definition;
+    const size_t mistakes = definition->mistakes;
     *aggregates = (struct pq_aggregate_plans){NULL, 0};
     if (definition->compute == NULL) return PQDB_OK;
     const struct pq_place place =
@@ -253,7 +253,8 @@ pqdb_code pq_plan_aggregates(struct pq_view_plan *plan, struct pq_aggregate_plan
         list_count += aggregate->list.length > 0;
         key = pq_json_next(value);
     }
-    if (definition->broken || list_count == 0 || list_count == aggregates->count) return PQDB_OK;
+    const bool is_mixed = list_count > 0 && list_count < aggregates->count;
+    if (definition->mistakes != mistakes || !is_mixed) return PQDB_OK;
     pq_definition_mistake(definition, &place, "split them into two views",
                           "some aggregates go through a list, others do not");
     return PQDB_OK;
@@ -307,6 +308,7 @@ static pqdb_code add_argument(struct spec_builder *builder, const struct pq_argu
 static pqdb_code add_aggregate(struct spec_builder *builder, struct pq_aggregate_plan *aggregate,
                                struct pq_aggregate_spec *spec, pqdb_error *err) {
     struct pq_definition *definition = builder->plan->definition;
+    const size_t mistakes = definition->mistakes;
     pqdb_error why = {0};
     *spec = (struct pq_aggregate_spec){aggregate->kind, PQ_NO_COLUMN, PQ_NO_COLUMN,
                                        aggregate->given};
@@ -314,7 +316,7 @@ static pqdb_code add_aggregate(struct spec_builder *builder, struct pq_aggregate
         PQ_TRY(add_argument(builder, &aggregate->argument, &spec->argument, err));
     }
     if (aggregate->has_by) PQ_TRY(add_argument(builder, &aggregate->by, &spec->by, err));
-    if (definition->broken) return PQDB_OK;
+    if (definition->mistakes != mistakes) return PQDB_OK;
     const struct pq_type *argument =
         aggregate->is_star ? NULL : &builder->types[spec->argument];
     const pqdb_code code =

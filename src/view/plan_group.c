@@ -65,8 +65,7 @@ static void read_zoned(struct pq_definition *definition, const struct pq_json *v
             const pqdb_code code = pq_zone_find(zone, &key->argument.zone, &why);
             if (code == PQDB_NO_MEMORY) definition->no_memory = true;
             if (code != PQDB_OK && code != PQDB_NO_MEMORY) {
-                pq_definition_mistake(definition, &at, "write an IANA name, like 'Europe/Berlin'",
-                                      "%s", why.message);
+                pq_definition_mistake(definition, &at, NULL, "%s", why.message);
                 key->is_good = false;
             }
         } else {
@@ -216,6 +215,7 @@ pqdb_code pq_plan_group(struct pq_view_plan *plan, struct pq_aggregate_plans *ag
     struct pq_definition *definition = plan->definition;
     struct pq_group_spec *spec = pq_arena_calloc(plan->arena, 1, sizeof *spec);
     const size_t keys = definition->group_by == NULL ? 0 : pq_json_count(definition->group_by);
+    const size_t mistakes = definition->mistakes;
     struct pq_columns columns;
     if (spec == NULL) return pq_plan_no_memory(err);
     PQ_TRY(pq_plan_project(plan, err));
@@ -229,11 +229,10 @@ pqdb_code pq_plan_group(struct pq_view_plan *plan, struct pq_aggregate_plans *ag
     PQ_TRY(plan_keys(plan, &columns, spec, err));
     PQ_TRY(pq_plan_compute_spec(plan, plan->stage, aggregates, PQ_TEXT(""), &spec->compute, err));
     add_aggregates(plan, aggregates, &columns);
-    if (definition->broken) return PQDB_OK;
+    if (definition->mistakes != mistakes) return PQDB_OK;
     spec->input = plan->stage->scope.type;
     spec->index = plan->stage->index;
     spec->order_by_id = plan->stage->by_id;
-    plan->view->grouped = true;
     PQ_TRY(pq_plan_finish(plan, &columns, PQ_NO_COLUMN, err));
     spec->output = plan->view->type;
     plan->view->spec.group = spec;

@@ -1,8 +1,8 @@
 /// view/plan_internal.h: a definition on its way to a circuit node.
 ///
-/// Mistakes in the input do not stop planning: they are reported, `definition->broken` is set, and
-/// the rest is looked at as far as it makes sense, so that all of them are found at once. Codes
-/// other than PQDB_OK mean that the whole plan ends (memory is out).
+/// Mistakes in the input do not stop planning: they are reported and counted
+/// (`definition->mistakes`), and the rest is looked at as far as it makes sense, so that all of
+/// them are found at once. Codes other than PQDB_OK mean that the whole plan ends (memory is out).
 #ifndef PQ_VIEW_PLAN_INTERNAL_H
 #define PQ_VIEW_PLAN_INTERNAL_H
 
@@ -95,7 +95,7 @@ struct pq_argument {
     struct pq_text path;
     const struct pq_rewrite *rewrite;  // of its paths, or NULL
 };
-/// After a mistake: PQDB_OK, the definition broken and *out null. A path that is a column of the
+/// After a mistake: PQDB_OK, and *out null. A path that is a column of the
 /// stage is that column, without a program.
 pqdb_code pq_plan_value(struct pq_view_plan *plan, const struct pq_stage *stage,
                         const struct pq_argument *argument, struct pq_column_plan *out,
@@ -180,7 +180,7 @@ pqdb_code pq_plan_group(struct pq_view_plan *plan, struct pq_aggregate_plans *ag
                         pqdb_error *err);
 
 // order.c
-/// Entry indexes of the views, each after its source. Views in a cycle, with a mistake, or above
+/// Entry indexes of the views, each after its source. Views in a cycle, without a source, or above
 /// such a view are left out; cycles and sources that are not there are reported.
 struct pq_order {
     uint32_t *entries;

@@ -2,6 +2,7 @@
 /// elements, added to the row.
 #include <stdio.h>
 
+#include "base/check.h"
 #include "view/plan_internal.h"
 
 enum { element_name_max = 32 };
@@ -62,7 +63,7 @@ static pqdb_code plan_elements(struct pq_view_plan *plan, const struct wanted *w
     if (carry == NULL) return pq_plan_no_memory(err);
     PQ_TRY(pq_columns_init(&columns, input_count + 1, plan->arena, err));
     PQ_TRY(pq_plan_value(plan, input, &list_path, &list, err));
-    if (plan->definition->broken) return PQDB_OK;
+    pq_assert(list.type.kind == PQ_LIST);  // or it would not have been found
     const struct pq_column_plan element = {
         .type = list.type.fields[0].type,
         .declared = pq_stage_declared(input, wanted->list),
@@ -101,7 +102,6 @@ static pqdb_code plan_list(struct pq_view_plan *plan, struct pq_aggregate_plans 
         if (aggregate->has_by) want_argument(&wanted, &aggregate->by);
     }
     PQ_TRY(plan_elements(plan, &wanted, rewrite->to, &spec->elements, &stage, err));
-    if (plan->definition->broken) return PQDB_OK;
     return pq_plan_compute_spec(plan, &stage, aggregates, list, &spec->compute, err);
 }
 
@@ -143,8 +143,9 @@ pqdb_code pq_plan_list_compute(struct pq_view_plan *plan, struct pq_aggregate_pl
     struct pq_text *lists = pq_arena_calloc(plan->arena, aggregates->count, sizeof *lists);
     if (specs == NULL || lists == NULL) return pq_plan_no_memory(err);
     PQ_TRY(pq_plan_need_rows(plan, err));
+    const size_t mistakes = plan->definition->mistakes;
     size_t count = 0;
-    for (size_t k = 0; k < aggregates->count && !plan->definition->broken; k++) {
+    for (size_t k = 0; k < aggregates->count; k++) {
         const struct pq_text list = aggregates->all[k].list;
         bool is_known = false;
         for (size_t l = 0; l < count; l++) is_known = is_known || pq_text_equal(lists[l], list);
@@ -153,7 +154,7 @@ pqdb_code pq_plan_list_compute(struct pq_view_plan *plan, struct pq_aggregate_pl
         PQ_TRY(plan_list(plan, aggregates, list, &specs[count], err));
         count++;
     }
-    if (plan->definition->broken) return PQDB_OK;
+    if (plan->definition->mistakes != mistakes) return PQDB_OK;
     plan->rows->lists = specs;
     plan->rows->list_count = count;
     return computed_stage(plan, aggregates, lists, err);

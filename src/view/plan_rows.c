@@ -109,7 +109,7 @@ static pqdb_code select_columns(struct pq_view_plan *plan, struct pq_columns *co
         struct pq_column_plan column;
         warn_literal(plan, &argument.place);
         PQ_TRY(pq_plan_value(plan, plan->stage, &argument, &column, err));
-        pq_columns_check_new(columns, definition, &named, name);
+        if (pq_is_column_name(name)) pq_columns_check_new(columns, definition, &named, name);
         pq_columns_add(columns, name, &column);
         key = pq_json_next(value);
     }
@@ -160,6 +160,7 @@ pqdb_code pq_plan_output(struct pq_view_plan *plan, const struct pq_aggregate_pl
                          pqdb_error *err) {
     const struct pq_definition *definition = plan->definition;
     PQ_TRY(pq_plan_need_rows(plan, err));
+    const size_t mistakes = definition->mistakes;
     const struct pq_stage *stage = plan->stage;
     const size_t selected = definition->select == NULL ? 0 : pq_json_count(definition->select);
     struct pq_columns columns;
@@ -178,7 +179,7 @@ pqdb_code pq_plan_output(struct pq_view_plan *plan, const struct pq_aggregate_pl
     } else {
         pass_columns(plan, computed, &columns);
     }
-    if (definition->broken) return PQDB_OK;
+    if (definition->mistakes != mistakes) return PQDB_OK;
     const uint32_t index = stage->index == PQ_NO_COLUMN ? PQ_NO_COLUMN : PQ_SEQ_COLUMN + 1;
     PQ_TRY(pq_plan_finish(plan, &columns, index, err));
     plan->rows->columns = columns.operands;

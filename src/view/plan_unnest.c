@@ -24,21 +24,37 @@ int pq_stage_begin(const struct pq_stage *stage, struct pq_text path) {
 
 struct wanted {
     const struct pq_stage *stage;
-    struct pq_text element, index;  // names that mean no column of the stage
+    const struct pq_definition *definition;
     bool *columns;
 };
-
-static void want(void *ctx, const struct pq_mention *mention) {
-    const struct wanted *wanted = ctx;
-    const struct pq_text first = first_segment(mention->path);
-    if (pq_text_equal(first, wanted->element) || pq_text_equal(first, wanted->index)) return;
-    const int column = pq_stage_begin(wanted->stage, mention->path);
-    if (column >= 0) wanted->columns[column] = true;
-}
 
 static struct pq_text element_name(const struct pq_definition *definition) {
     if (definition->unnest_as.length > 0) return definition->unnest_as;
     return last_segment(definition->unnest_path);
+}
+
+/// Is it a name that the definition makes itself: of the element, its index, a computed column?
+static bool is_made(const struct pq_definition *definition, struct pq_text name) {
+    if (definition->unnest != NULL && pq_text_equal(name, element_name(definition))) return true;
+    if (pq_text_equal(name, definition->unnest_index)) return true;
+    if (definition->compute == NULL) return false;
+    const struct pq_json *alias = pq_json_first(definition->compute);
+    for (size_t k = pq_json_count(definition->compute); k > 0; k--) {
+        if (pq_text_equal(name, pq_json_text(alias))) return true;
+        alias = pq_json_next(pq_json_next(alias));
+    }
+    return false;
+}
+
+static void want(void *ctx, const struct pq_mention *mention) {
+    const struct wanted *wanted = ctx;
+    const struct pq_text first = first_segment(mention->path);
+    if (pq_type_find(wanted->stage->scope.type, first) < 0 &&
+        is_made(wanted->definition, first)) {
+        return;
+    }
+    const int column = pq_stage_begin(wanted->stage, mention->path);
+    if (column >= 0) wanted->columns[column] = true;
 }
 
 void pq_plan_mark_read(const struct pq_view_plan *plan, bool *columns) {
@@ -49,8 +65,7 @@ void pq_plan_mark_read(const struct pq_view_plan *plan, bool *columns) {
     }
     struct wanted wanted = {
         .stage = plan->source,
-        .element = element_name(definition),
-        .index = definition->unnest_index,
+        .definition = definition,
         .columns = columns,
     };
     const struct pq_mention_visitor visitor = {want, &wanted};
@@ -178,6 +193,7 @@ pqdb_code pq_plan_unnest(struct pq_view_plan *plan, pqdb_error *err) {
     struct pq_definition *definition = plan->definition;
     if (definition->unnest == NULL) return PQDB_OK;
     const struct pq_stage *input = plan->stage;
+    const size_t mistakes = definition->mistakes;
     const struct pq_place place =
         pq_definition_place(definition, "INVALID_UNNEST", "$unnest", definition->unnest);
     if (!check_list(plan, &place)) return PQDB_OK;
@@ -186,7 +202,7 @@ pqdb_code pq_plan_unnest(struct pq_view_plan *plan, pqdb_error *err) {
     struct pq_column_plan list;
     PQ_TRY(pq_plan_value(plan, input, &argument, &list, err));
     check_names(plan, &place, element_name(definition), list.operand.column);
-    if (definition->broken) return PQDB_OK;
+    if (definition->mistakes != mistakes) return PQDB_OK;
     PQ_TRY(pq_plan_need_rows(plan, err));
 
     struct pq_unnest_spec *spec = pq_arena_calloc(plan->arena, 1, sizeof *spec);
@@ -289,9 +305,10 @@ pqdb_code pq_plan_row_filter(struct pq_view_plan *plan, pqdb_error *err) {
     struct pq_definition *definition = plan->definition;
     if (definition->filter == NULL) return PQDB_OK;
     PQ_TRY(pq_plan_need_rows(plan, err));
+    const size_t mistakes = definition->mistakes;
     const struct pq_place place =
         pq_definition_place(definition, "INVALID_FILTER", "$filter", definition->filter);
     PQ_TRY(pq_plan_filter(plan, plan->stage, &place, &plan->rows->filter, err));
-    if (definition->broken || plan->rows->unnest == NULL) return PQDB_OK;
+    if (definition->mistakes != mistakes || plan->rows->unnest == NULL) return PQDB_OK;
     return push_down(plan, err);
 }

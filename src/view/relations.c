@@ -111,6 +111,7 @@ static void check_expand(struct pq_view_plan *plan) {
     if (definition->expand == NULL) return;
     struct pq_place place =
         pq_definition_place(definition, "INVALID_EXPAND", "$expand", definition->expand);
+    const size_t mistakes = definition->mistakes;
     const struct pq_json *item = pq_json_first(definition->expand);
     const size_t count = pq_json_count(definition->expand);
     for (size_t k = 0; k < count; k++) {
@@ -118,7 +119,7 @@ static void check_expand(struct pq_view_plan *plan) {
         check_expanded(plan, &at, pq_json_text(item));
         item = pq_json_next(item);
     }
-    if (definition->broken) return;
+    if (definition->mistakes != mistakes) return;
     place.code = "UNSUPPORTED";
     pq_definition_mistake(definition, &place, "leave $expand out for now",
                           "%s uses $expand, which is not available yet",
@@ -179,9 +180,10 @@ void pq_each_bare_argument(const struct pq_definition *definition,
 }
 
 void pq_plan_check_expand(struct pq_view_plan *plan) {
-    check_expand(plan);
     const struct pq_definition *definition = plan->definition;
-    if (definition->broken || definition->unnest == NULL) return;
+    const size_t mistakes = definition->mistakes;
+    check_expand(plan);
+    if (definition->mistakes != mistakes || definition->unnest == NULL) return;
     struct crossing crossing = {plan, "$unnest"};
     check_crossing(&crossing, &(struct pq_mention){definition->unnest_path,
                                                    definition->unnest, false});
