@@ -92,13 +92,15 @@ static void add_range(struct bounds *bounds, const struct pq_node *column,
     const pq_i128 highest = kind == PQ_BOOL ? 1 : kind == PQ_DATE ? INT32_MAX : INT64_MAX;
     const uint32_t at = column->path.column;
     if (kind == PQ_DECIMAL) return;
-    if (test->low > test->high || test->low > highest || test->high < lowest) {
+    const pq_i128 low = test->low < lowest ? lowest : test->low;
+    const pq_i128 high = test->high > highest ? highest : test->high;
+    if (low > high) {
         add_bound(bounds, at, PQ_BOUND_IN, 0);
-    } else if (test->low == test->high) {
-        add_one(bounds, at, PQ_BOUND_IN, unit_value(kind, test->low));
+    } else if (low == high) {
+        add_one(bounds, at, PQ_BOUND_IN, unit_value(kind, low));
     } else {
-        if (test->low > lowest) add_one(bounds, at, PQ_BOUND_GTE, unit_value(kind, test->low));
-        if (test->high < highest) add_one(bounds, at, PQ_BOUND_LTE, unit_value(kind, test->high));
+        if (low > lowest) add_one(bounds, at, PQ_BOUND_GTE, unit_value(kind, low));
+        if (high < highest) add_one(bounds, at, PQ_BOUND_LTE, unit_value(kind, high));
     }
 }
 
