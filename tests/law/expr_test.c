@@ -1,5 +1,5 @@
-/// Law: a program gives the same rows by vectors as value by value, whatever the layout of the batch
-/// and however it is cut. Random filters and expressions over random rows, from seeds.
+/// Law: a program gives the same rows by vectors as value by value, whatever the layout of the
+/// batch and however it is cut. Random filters and expressions over random rows, from seeds.
 #include <string.h>
 
 #include "base/hash.h"

@@ -1,4 +1,4 @@
-/// Goal: pin the total order, what is equal, and the canonical bytes, which are persisted and final.
+/// Goal: pin the total order, what is equal, and the canonical bytes, which are persisted.
 #include "expr/compare.h"
 
 #include <string.h>
