@@ -301,6 +301,7 @@ static pqdb_code add_piece(struct pq_find *find, const struct pq_batch *batch, p
 }
 
 static void sort_rows(struct pq_find *find, uint64_t keep) {
+    if (find->ref_count == 0) return;  // refs may be NULL
     qsort_r(find->refs, find->ref_count, sizeof *find->refs, compare_rows, find);
     if (keep != 0 && find->ref_count > keep) find->ref_count = (size_t)keep;
 }

@@ -105,6 +105,16 @@ static pqdb_code write_deletes(struct job *job, pqdb_error *err) {
     return file->path.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a delete file") : PQDB_OK;
 }
 
+/// Lineage belongs to the snapshot as well: it says what exactly these rows reflect.
+static const struct pq_iceberg_pair *find_lineage(const struct pq_publish *publish) {
+    for (size_t i = 0; i < publish->property_count; i++) {
+        if (pq_text_is(publish->properties[i].key, "parquedb.lineage")) {
+            return &publish->properties[i];
+        }
+    }
+    return NULL;
+}
+
 // ---- the publish ----------------------------------------------------------------------------------
 
 pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_publish *publish,
@@ -127,6 +137,7 @@ pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_pub
     struct pq_bytes location;
     pq_bytes_init(&location, &arena->alloc);
     PQ_TRY(pq_bytes_printf(&location, err, "%s/%s", publish->location, publish->directory));
+    const struct pq_iceberg_pair *lineage = find_lineage(publish);
     const struct pq_iceberg_commit commit = {
         .version = publish->version, .time_us = publish->time_us,
         .location = pq_bytes_text(&location),
@@ -134,6 +145,7 @@ pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_pub
         .schema = publish->type, .key_field_id = publish->type->fields[0].id,
         .files = job.files, .file_count = job.file_count, .measure = measure, .measure_ctx = &job,
         .properties = publish->properties, .property_count = publish->property_count,
+        .summary = lineage, .summary_count = lineage != NULL,
         .snapshots_kept = publish->snapshots_kept};
     return pq_iceberg_publish(iceberg, &commit, arena, outcome, err);
 }

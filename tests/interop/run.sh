@@ -40,7 +40,10 @@ for script in "$project"/tests/interop/*_test.{py,mjs,sh}; do
     output=$(run_script "$script" 2>&1)
     status=$?
     printf '%s\n' "$output"
-    ok=$((ok + $(grep -c '^ok' <<<"$output")))
+    passed=$(grep -c '^ok' <<<"$output")
+    # A script that counts its checks in its own way counts as one.
+    if [ "$status" = 0 ] && [ "$passed" = 0 ]; then passed=1; fi
+    ok=$((ok + passed))
     failed=$(grep -c '^not ok' <<<"$output")
     # A script that breaks off has failed, whatever it printed before.
     if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
