@@ -1,7 +1,7 @@
 /// Parquet alone, in memory: writing and reading tail events of about 1.1 KB (most of it one
 /// variant), and point reads. One thread; the rows are made beforehand.
 ///
-///     parquet_bench [rows]
+///     parquet_bench [rows [case]]      the case may be a part of its name
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,6 +245,7 @@ int main(int argc, char **argv) {
         {"JSON, zstd 3", {.codec = &pq_codec_zstd, .level = 3}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (argc > 2 && strstr(cases[i].name, argv[2]) == NULL) continue;
         measure(cases[i].name, cases[i].options, batches, count, memory_mb);
     }
     pq_dictionary_unref(dictionary);

@@ -136,6 +136,15 @@ static pqdb_code assemble_scalar(const struct pq_assembly *assembly, const struc
     return spread_marks(assembly, leaf->marks, column, err);
 }
 
+static struct pq_variant_part part_of(const struct pq_leaf_values *leaf) {
+    return (struct pq_variant_part){
+        .codes = leaf->is_coded ? leaf->codes : NULL,
+        .entries = leaf->entries,
+        .offsets = leaf->offsets,
+        .data = leaf->data,
+    };
+}
+
 static pqdb_code assemble_variant(const struct pq_assembly *assembly, const struct pq_node *node,
                                   const struct frame *frame, struct pq_column *column,
                                   pqdb_error *err) {
@@ -147,12 +156,7 @@ static pqdb_code assemble_variant(const struct pq_assembly *assembly, const stru
         return disagree(err);
     }
     const struct pq_variant_parts parts = {
-        .count = metadata->count,
-        .metadata_offsets = metadata->offsets,
-        .metadata = metadata->data,
-        .value_offsets = value->offsets,
-        .value = value->data,
-    };
+        .count = metadata->count, .metadata = part_of(metadata), .value = part_of(value)};
     const struct pq_variant_target target = {assembly->encoder, assembly->names, assembly->arena,
                                              assembly->alloc};
     uint32_t *offsets;

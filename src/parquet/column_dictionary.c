@@ -133,11 +133,17 @@ static uint64_t hash_of(const struct pq_column_dictionary *dictionary, struct pq
 pqdb_code pq_column_dictionary_encode(struct pq_column_dictionary *dictionary,
                                       const struct pq_value_block *block, bool is_text,
                                       uint32_t *codes, pqdb_error *err) {
+    struct pq_text before = {0};
     for (size_t i = 0; i < block->count; i++) {
         const struct pq_text value =
             block->texts != NULL
                 ? block->texts[i]
                 : (struct pq_text){(const char *)block->fixed + i * block->width, block->width};
+        if (i > 0 && value.data == before.data && value.length == before.length) {
+            codes[i] = codes[i - 1];  // the metadata of variants is one long text all the time
+            continue;
+        }
+        before = value;
         PQ_TRY(code_of(dictionary, value, hash_of(dictionary, value), is_text, &codes[i], err));
     }
     return PQDB_OK;

@@ -5,8 +5,10 @@
 #include "parquet/encoding/bit_pack.h"
 #include "parquet/encoding/rle.h"
 
+enum { believed_expansion = 100, believed_bytes_max = 256 << 20 };
+
 /// A page of more values is refused: levels of one run take no bytes, but a byte each in memory.
-enum { page_values_max = 1 << 24 };
+enum { page_values_max = 1 << 24, window_bytes = 1 << 20, window_bytes_min = 256 << 10 };
 
 struct chunk_reader {
     const struct pq_parquet_source *source;
@@ -15,7 +17,7 @@ struct chunk_reader {
     struct pq_leaf_values *out;
     struct pq_page_reader pages;
     struct pq_value_decoder decoder;
-    struct pq_bytes bytes;      // stored, of the pages wanted
+    struct pq_bytes bytes;      // stored: the pages wanted, or the window over the chunk
     struct pq_bytes head;       // stored, of the dictionary page alone
     struct pq_bytes def, rep;   // levels of the page
     struct pq_bytes remap;      // of uint32_t: entry of the page to code of the dictionary
@@ -147,12 +149,31 @@ static pqdb_code keep_dictionary(struct pq_hold *hold, struct pq_dictionary *dic
     return code;
 }
 
+/// The metadata of annotated variants is one long text for all rows: it is never multiplied.
+static pqdb_code begin_variant_codes(struct chunk_reader *reader, pqdb_error *err) {
+    struct pq_leaf_values *out = reader->out;
+    const uint32_t count = reader->decoder.entry_count;
+    const struct pq_text *entries = pq_value_decoder_entry_texts(&reader->decoder);
+    struct pq_text *kept = pq_arena_calloc(out->arena, (size_t)count + 1, sizeof *kept);
+    if (kept == NULL) return pq_parquet_no_memory(err, "a column");
+    for (uint32_t i = 0; i < count; i++) {
+        kept[i] = pq_arena_copy(out->arena, entries[i]);
+        if (kept[i].data == NULL) return pq_parquet_no_memory(err, "a column");
+    }
+    out->entries = kept;
+    out->is_coded = true;
+    return PQDB_OK;
+}
+
 /// Make a pq_dictionary of the chunk's if it fits and so many rows are wanted that it pays.
 static pqdb_code begin_codes(struct chunk_reader *reader, pqdb_error *err) {
     struct pq_leaf_values *out = reader->out;
     const struct pq_leaf *leaf = reader->chunk->leaf;
     const uint32_t count = reader->decoder.entry_count;
     reader->was_asked_for_codes = true;
+    if (leaf->conversion == PQ_CONVERT_VARIANT && out->count == 0) {
+        return begin_variant_codes(reader, err);
+    }
     if (reader->request->hold == NULL || leaf->kind != PQ_TEXT ||
         leaf->conversion != PQ_CONVERT_NONE || out->count > 0 || count == 0 ||
         count > PQ_DICTIONARY_ENTRIES_MAX || reader->request->row_count / 2 < count) {
@@ -196,7 +217,9 @@ static pqdb_code append_values(struct chunk_reader *reader, struct pq_stored_val
     }
     const uint32_t *remap = (const uint32_t *)(const void *)reader->remap.data;
     uint32_t *codes = out->codes + out->count;
-    for (size_t i = 0; i < values->count; i++) codes[i] = remap[values->codes[i]];
+    for (size_t i = 0; i < values->count; i++) {
+        codes[i] = out->entries != NULL ? values->codes[i] : remap[values->codes[i]];
+    }
     out->count += values->count;
     return PQDB_OK;
 }
@@ -274,33 +297,64 @@ static pqdb_code fetch_dictionary(struct chunk_reader *reader, pqdb_error *err) 
     return code;
 }
 
-static pqdb_code read_page(struct chunk_reader *reader, pqdb_error *err) {
-    struct pq_page page;
-    PQ_TRY(pq_page_read(&reader->pages, &page, err));
-    pqdb_code code;
-    if (page.type == PQ_PAGE_DICTIONARY) {
-        code = take_dictionary(reader, &page, err);
+static uint64_t page_position(const struct chunk_reader *reader) {
+    return reader->pages.offset + (uint64_t)(reader->pages.cursor.at - reader->pages.bytes);
+}
+
+static pqdb_code take_page(struct chunk_reader *reader, struct pq_page *page, pqdb_error *err) {
+    pqdb_code code = PQDB_OK;
+    if (page->type == PQ_PAGE_DICTIONARY) {
+        code = take_dictionary(reader, page, err);
     } else {
-        code = PQDB_OK;
-        if (is_coded(&page) && !reader->decoder.has_dictionary && reader->request->pages != NULL) {
+        if (is_coded(page) && !reader->decoder.has_dictionary && reader->request->pages != NULL) {
             code = fetch_dictionary(reader, err);
         }
-        if (code == PQDB_OK) code = read_data_page(reader, &page, err);
+        if (code == PQDB_OK) code = read_data_page(reader, page, err);
     }
     return code == PQDB_OK ? code
-                           : pq_parquet_at(code, err, (int64_t)page.offset, reader->chunk->leaf);
+                           : pq_parquet_at(code, err, (int64_t)page->offset, reader->chunk->leaf);
+}
+
+/// Let `bytes` begin at `position` and hold `length` bytes, or the rest of the chunk.
+static pqdb_code move_window(struct chunk_reader *reader, uint64_t position, uint64_t length,
+                             pqdb_error *err) {
+    const uint64_t left = reader->chunk->offset + reader->chunk->bytes - position;
+    PQ_TRY(fetch(reader, position, length < left ? length : left, &reader->bytes, err));
+    pq_page_reader_begin(&reader->pages, reader->bytes.data, reader->bytes.length, position);
+    return PQDB_OK;
+}
+
+/// The next page, through a window that moves on over the chunk. A page that does not fit looks
+/// damaged at first: then the window grows until it does, or the chunk ends.
+static pqdb_code next_page(struct chunk_reader *reader, struct pq_page *page, pqdb_error *err) {
+    const uint64_t chunk_end = reader->chunk->offset + reader->chunk->bytes;
+    const uint64_t position = page_position(reader);
+    uint64_t window_end = reader->pages.offset + reader->bytes.length;
+    if (window_end - position < window_bytes_min && window_end < chunk_end) {
+        PQ_TRY(move_window(reader, position, window_bytes, err));
+        window_end = reader->pages.offset + reader->bytes.length;
+    }
+    pqdb_code code = pq_page_read(&reader->pages, page, err);
+    for (uint64_t length = 4 * window_bytes; code == PQDB_CORRUPT && window_end < chunk_end;
+         length *= 4) {
+        PQ_TRY(move_window(reader, position, length, err));
+        window_end = reader->pages.offset + reader->bytes.length;
+        code = pq_page_read(&reader->pages, page, err);
+    }
+    return code;
 }
 
 static pqdb_code read_whole(struct chunk_reader *reader, pqdb_error *err) {
     const struct pq_chunk *chunk = reader->chunk;
-    PQ_TRY(fetch(reader, chunk->offset, chunk->bytes, &reader->bytes, err));
-    pq_page_reader_begin(&reader->pages, reader->bytes.data, reader->bytes.length, chunk->offset);
+    PQ_TRY(move_window(reader, chunk->offset, window_bytes, err));
     const uint64_t to = reader->request->first_row + reader->request->row_count;
     const bool to_end = to == chunk->row_count;
     while (reader->levels_seen < chunk->value_count) {
         // Without lists it is known where the wanted rows end.
         if (!to_end && chunk->leaf->max_rep == 0 && reader->rows_seen >= to) break;
-        PQ_TRY(read_page(reader, err));
+        struct pq_page page;
+        PQ_TRY(next_page(reader, &page, err));
+        PQ_TRY(take_page(reader, &page, err));
     }
     if (to_end && reader->rows_seen != chunk->row_count) {
         return corrupt("its rows are not those of the row group", err);
@@ -320,12 +374,13 @@ static pqdb_code read_indexed(struct chunk_reader *reader, pqdb_error *err) {
     PQ_TRY(fetch(reader, start, last->offset + last->bytes - start, &reader->bytes, err));
     pq_page_reader_begin(&reader->pages, reader->bytes.data, reader->bytes.length, start);
     for (size_t i = first; i < end; i++) {
-        if (reader->pages.offset + (uint64_t)(reader->pages.cursor.at - reader->pages.bytes) !=
-            pages->pages[i].offset) {
+        if (page_position(reader) != pages->pages[i].offset) {
             return corrupt("its pages are not where the page index says", err);
         }
         reader->rows_seen = pages->pages[i].first_row;
-        PQ_TRY(read_page(reader, err));
+        struct pq_page page;
+        PQ_TRY(pq_page_read(&reader->pages, &page, err));
+        PQ_TRY(take_page(reader, &page, err));
         if (reader->rows_seen != pages->pages[i].first_row + pages->pages[i].row_count) {
             return corrupt("its pages have other rows than the page index says", err);
         }
@@ -333,7 +388,20 @@ static pqdb_code read_indexed(struct chunk_reader *reader, pqdb_error *err) {
     return PQDB_OK;
 }
 
+/// How many bytes of text will come: what the footer says, as far as it can be believed.
+static size_t expected_bytes(const struct chunk_reader *reader) {
+    const struct pq_chunk *chunk = reader->chunk;
+    uint64_t bytes = chunk->raw_bytes;
+    if (bytes / believed_expansion > chunk->bytes || bytes > believed_bytes_max) return 0;
+    if (chunk->row_count > 0) {
+        const double share = (double)reader->request->row_count / (double)chunk->row_count;
+        bytes = (uint64_t)((double)bytes * share * 1.1);
+    }
+    return (size_t)bytes;
+}
+
 static pqdb_code read_chunk(struct chunk_reader *reader, pqdb_error *err) {
+    reader->out->data_expected = expected_bytes(reader);
     if (reader->request->row_count > 0) {
         PQ_TRY(reader->request->pages == NULL ? read_whole(reader, err)
                                               : read_indexed(reader, err));

@@ -10,6 +10,7 @@ struct pq_chunk {
     const struct pq_leaf *leaf;
     const struct pq_codec *codec;
     uint64_t offset, bytes;
+    uint64_t raw_bytes;    // decompressed, says the footer
     uint64_t value_count;  // levels
     uint64_t row_count;    // of the row group
 };

@@ -282,6 +282,7 @@ static pqdb_code read_leaf(struct reading *reading, uint32_t leaf, struct pq_lea
         .leaf = of,
         .offset = chunk_start(&meta->column),
         .bytes = chunk_bytes(file, &meta->column),
+        .raw_bytes = (uint64_t)meta->column.raw_bytes,
         .value_count = (uint64_t)meta->column.value_count,
         .row_count = pq_parquet_group_rows(file, group),
     };

@@ -78,7 +78,9 @@ static pqdb_code reserve_data(struct pq_leaf_values *leaf, size_t extra, pqdb_er
         return pq_fail(err, PQDB_LIMIT, "more than 4 GiB in one column; read fewer rows at once");
     }
     if (needed <= leaf->data_room) return PQDB_OK;
-    const size_t room = room_for(leaf->data_room, needed, 4096);
+    size_t room = leaf->data_room * 2;
+    if (room < leaf->data_expected) room = leaf->data_expected;
+    if (room < needed) room = needed;
     PQ_TRY(grow(leaf->arena, &leaf->data, leaf->data_room, room, 1, err));
     leaf->data_room = room;
     return PQDB_OK;
@@ -295,7 +297,9 @@ pqdb_code pq_leaf_values_drop_codes(struct pq_leaf_values *leaf, pqdb_error *err
     leaf->count = leaf->room = 0;
     PQ_TRY(pq_leaf_values_reserve(leaf, count, count, err));
     for (size_t i = 0; i < count; i++) {
-        const struct pq_text text = pq_dictionary_text(leaf->dictionary, codes[i]);
+        const struct pq_text text = leaf->entries != NULL
+                                        ? leaf->entries[codes[i]]
+                                        : pq_dictionary_text(leaf->dictionary, codes[i]);
         PQ_TRY(reserve_data(leaf, text.length, err));
         if (text.length > 0) memcpy(leaf->data + leaf->data_length, text.data, text.length);
         leaf->data_length += text.length;

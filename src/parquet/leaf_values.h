@@ -28,7 +28,9 @@ struct pq_leaf_values {
     uint8_t *marks;  // JSON read as variants: PQ_ROW_VALID or PQ_ROW_OWN_NAMES
     bool is_coded;
     uint32_t *codes;
-    struct pq_dictionary *dictionary;  // kept by the hold
+    struct pq_dictionary *dictionary;  // kept by the hold; TEXT
+    const struct pq_text *entries;     // parts of annotated variants: what the codes stand for
+    size_t data_expected;              // bytes there will be as far as anybody knows
     // For JSON.
     struct pq_variant_encoder *encoder;
     struct pq_json_reader *json;

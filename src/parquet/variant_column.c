@@ -24,36 +24,52 @@ size_t pq_variant_metadata_bytes(struct pq_text bytes) {
 /// The metadata met last: in most files there is only one.
 struct known_names {
     struct pq_text metadata;
-    struct pq_variant_names *names;  // counted
-    bool are_the_targets;            // ids mean the same in the target's names
+    const struct pq_variant_names *names;
+    struct pq_variant_names *own;  // counted, when they are not the target's
 };
 
-static bool are_prefix(const struct pq_variant_names *names, const struct pq_variant_names *of) {
-    if (of == NULL) return false;
-    const uint32_t count = pq_variant_names_count(names);
-    if (count > pq_variant_names_count(of)) return false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!pq_text_equal(pq_variant_names_text(names, i), pq_variant_names_text(of, i))) {
-            return false;
-        }
+/// Does the metadata list the first of these names, in their order? Then ids mean the same. Nothing
+/// else is assumed of it: what it says is checked here.
+static bool is_prefix_of(struct pq_text metadata, const struct pq_variant_names *names) {
+    if (names == NULL || pq_variant_metadata_bytes(metadata) != metadata.length) return false;
+    const uint8_t *bytes = (const uint8_t *)metadata.data;
+    const size_t width = (size_t)(bytes[0] >> 6) + 1;
+    uint32_t count = 0, start = 0, end = 0;
+    memcpy(&count, bytes + 1, width);
+    const uint8_t *offsets = bytes + 1 + width;
+    const char *texts = (const char *)offsets + ((size_t)count + 1) * width;
+    const size_t text_bytes = (size_t)(metadata.data + metadata.length - texts);
+    if (count > pq_variant_names_count(names)) return false;
+    memcpy(&start, offsets, width);
+    if (start != 0) return false;
+    for (uint32_t i = 0; i < count; i++, start = end) {
+        end = 0;
+        memcpy(&end, offsets + ((size_t)i + 1) * width, width);
+        if (end < start || end > text_bytes) return false;
+        const struct pq_text name = {texts + start, end - start};
+        if (!pq_text_equal(name, pq_variant_names_text(names, i))) return false;
     }
     return true;
 }
 
 static pqdb_code know(struct known_names *known, struct pq_text metadata,
                       const struct pq_variant_target *target, pqdb_error *err) {
-    if (known->names != NULL && pq_text_equal(known->metadata, metadata)) return PQDB_OK;
-    struct pq_variant_names *names;
-    size_t used;
-    PQ_TRY(pq_variant_names_from_metadata((const uint8_t *)metadata.data, metadata.length,
-                                          target->alloc, &names, &used, err));
-    pq_variant_names_unref(known->names);
-    *known = (struct known_names){metadata, names, false};
-    if (used != metadata.length) {
-        return pq_fail(err, PQDB_CORRUPT, "bytes behind the metadata of a variant");
+    if (known->names != NULL && known->metadata.length == metadata.length &&
+        (known->metadata.data == metadata.data || pq_text_equal(known->metadata, metadata))) {
+        return PQDB_OK;
     }
-    known->are_the_targets = target->encoder != NULL && are_prefix(names, target->names);
-    return PQDB_OK;
+    pq_variant_names_unref(known->own);
+    *known = (struct known_names){.metadata = metadata};
+    if (target->encoder != NULL && is_prefix_of(metadata, target->names)) {
+        known->names = target->names;
+        return PQDB_OK;
+    }
+    size_t used = 0;
+    PQ_TRY(pq_variant_names_from_metadata((const uint8_t *)metadata.data, metadata.length,
+                                          target->alloc, &known->own, &used, err));
+    known->names = known->own;
+    if (used == metadata.length) return PQDB_OK;
+    return pq_fail(err, PQDB_CORRUPT, "bytes behind the metadata of a variant");
 }
 
 static pqdb_code join_one(const struct known_names *known, struct pq_text value,
@@ -63,7 +79,7 @@ static pqdb_code join_one(const struct known_names *known, struct pq_text value,
         .bytes = (const uint8_t *)value.data, .length = value.length, .names = known->names};
     PQ_TRY(pq_variant_check(&variant, err));
     *own = false;
-    if (known->are_the_targets) return pq_bytes_append_text(out, value, err);
+    if (known->own == NULL) return pq_bytes_append_text(out, value, err);
     if (target->encoder != NULL) {
         return pq_variant_rename(target->encoder, &variant, out, own, err);
     }
@@ -72,8 +88,10 @@ static pqdb_code join_one(const struct known_names *known, struct pq_text value,
     return pq_bytes_append_text(out, value, err);
 }
 
-static struct pq_text part(const uint32_t *offsets, const uint8_t *data, size_t i) {
-    return (struct pq_text){(const char *)data + offsets[i], offsets[i + 1] - offsets[i]};
+static struct pq_text text_of(const struct pq_variant_part *part, size_t i) {
+    if (part->codes != NULL) return part->entries[part->codes[i]];
+    const uint32_t start = part->offsets[i];
+    return (struct pq_text){(const char *)part->data + start, part->offsets[i + 1] - start};
 }
 
 pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
@@ -88,12 +106,12 @@ pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
     if (*offsets == NULL || *marks == NULL) {
         PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "no memory for %zu variants", parts->count));
     }
-    PQ_GO(pq_bytes_reserve(&out, parts->value_offsets[parts->count] + 1, err));
+    const uint32_t *value_offsets = parts->value.codes == NULL ? parts->value.offsets : NULL;
+    PQ_GO(pq_bytes_reserve(&out, value_offsets == NULL ? 1 : value_offsets[parts->count] + 1, err));
     for (size_t i = 0; i < parts->count; i++) {
         bool own;
-        PQ_GO(know(&known, part(parts->metadata_offsets, parts->metadata, i), target, err));
-        PQ_GO(join_one(&known, part(parts->value_offsets, parts->value, i), target, &out, &own,
-                       err));
+        PQ_GO(know(&known, text_of(&parts->metadata, i), target, err));
+        PQ_GO(join_one(&known, text_of(&parts->value, i), target, &out, &own, err));
         if (out.length > UINT32_MAX) {
             PQ_GO(pq_fail(err, PQDB_LIMIT, "more than 4 GiB of variants; read fewer rows"));
         }
@@ -102,6 +120,6 @@ pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
     }
     *data = out.data;
 done:
-    pq_variant_names_unref(known.names);
+    pq_variant_names_unref(known.own);
     return code;
 }

@@ -12,13 +12,18 @@ struct pq_variant_names;
 /// Length of the variant metadata that `bytes` begin with; 0 when it is malformed or cut off.
 size_t pq_variant_metadata_bytes(struct pq_text bytes);
 
-/// The two leaves of an annotated variant; offsets from 0, count + 1 of them.
+/// One of the two leaves of an annotated variant: text i is entries[codes[i]], or without codes
+/// data[offsets[i] .. offsets[i + 1]).
+struct pq_variant_part {
+    const uint32_t *codes;
+    const struct pq_text *entries;
+    const uint32_t *offsets;
+    const uint8_t *data;
+};
+
 struct pq_variant_parts {
     size_t count;
-    const uint32_t *metadata_offsets;
-    const uint8_t *metadata;
-    const uint32_t *value_offsets;
-    const uint8_t *value;
+    struct pq_variant_part metadata, value;
 };
 
 struct pq_variant_target {
