@@ -100,7 +100,9 @@ static pqdb_code convert_real(const struct pq_json *value, struct pq_builder *bu
                               pqdb_error *err) {
     if (!is_number(value)) return wrong_kind("a number", value, err);
     double real;
-    if (!to_real(value, &real)) return pq_fail(err, PQDB_INVALID, "is beyond the range of a double");
+    if (!to_real(value, &real)) {
+        return pq_fail(err, PQDB_INVALID, "is beyond the range of a double");
+    }
     if (builder->type->kind == PQ_FLOAT64) return pq_builder_append_fixed(builder, &real, err);
     const float narrow = (float)real;
     if (!isfinite(narrow)) return pq_fail(err, PQDB_INVALID, "is beyond the range of a float");

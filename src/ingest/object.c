@@ -17,7 +17,8 @@ enum {
 };
 
 /// Everything about an object that follows from its keys alone.
-struct object_end {
+struct pq_object_end {
+    struct pq_text *keys;  // of a kept shape, else NULL
     size_t key_count;
     uint32_t *slots;  // of the key at each position
     bool *keep;       // is it undeclared?
@@ -168,9 +169,9 @@ bool pq_object_plan_needs_digits(const struct pq_object_plan *plan) {
 // ---- shapes ------------------------------------------------------------------------------------
 
 /// What follows from the slots of an object's keys. NULL when memory is out.
-static struct object_end *make_end(const struct pq_object_plan *plan, struct pq_arena *arena,
+static struct pq_object_end *make_end(const struct pq_object_plan *plan, struct pq_arena *arena,
                                    const uint32_t *slots, size_t count) {
-    struct object_end *end = pq_arena_calloc(arena, 1, sizeof *end);
+    struct pq_object_end *end = pq_arena_calloc(arena, 1, sizeof *end);
     uint32_t *kept_slots = pq_arena_alloc(arena, count * sizeof *kept_slots);
     uint32_t *missing = pq_arena_alloc(arena, plan->member_count * sizeof *missing);
     bool *keep = pq_arena_alloc(arena, count * sizeof *keep);
@@ -178,7 +179,7 @@ static struct object_end *make_end(const struct pq_object_plan *plan, struct pq_
     if (end == NULL || kept_slots == NULL || missing == NULL || keep == NULL || given == NULL) {
         return NULL;
     }
-    *end = (struct object_end){
+    *end = (struct pq_object_end){
         .key_count = count, .slots = kept_slots, .keep = keep, .missing = missing};
     for (size_t i = 0; i < count; i++) {
         kept_slots[i] = slots[i];
@@ -193,18 +194,34 @@ static struct object_end *make_end(const struct pq_object_plan *plan, struct pq_
     return end;
 }
 
-static struct object_end *end_of_shape(struct pq_object_plan *plan, uint32_t node) {
+static struct pq_object_end *end_of_shape(struct pq_object_plan *plan, uint32_t node) {
     struct pq_shapes *shapes = &plan->shapes;
-    struct object_end *end = shapes->nodes[node].end;
+    struct pq_object_end *end = shapes->nodes[node].end;
     if (end != NULL) return end;
-    uint32_t slots[PQ_SHAPE_KEYS_MAX];
+    uint32_t slots[PQ_SHAPE_KEYS_MAX] = {0};
     const uint32_t count = shapes->nodes[node].depth;
     for (uint32_t at = node, i = count; i > 0; at = shapes->nodes[at].parent) {
         slots[--i] = shapes->nodes[at].value;
     }
     end = make_end(plan, &shapes->arena, slots, count);
+    struct pq_text *keys = pq_arena_alloc(&shapes->arena, count * sizeof *keys);
+    if (end == NULL || keys == NULL) return NULL;
+    for (uint32_t at = node, i = count; i > 0; at = shapes->nodes[at].parent) {
+        keys[--i] = shapes->nodes[at].key;
+    }
+    end->keys = keys;
     shapes->nodes[node].end = end;
     return end;
+}
+
+static bool has_keys(const struct pq_object_end *end, const struct pq_json *object) {
+    if (pq_json_count(object) != end->key_count) return false;
+    const struct pq_json *key = pq_json_first(object);
+    for (size_t i = 0; i < end->key_count; i++) {
+        if (!pq_key_equal(end->keys[i], pq_json_text(key))) return false;
+        key = pq_json_next(pq_json_next(key));
+    }
+    return true;
 }
 
 static pqdb_code repeated_key(struct pq_text key, pqdb_error *err) {
@@ -219,7 +236,7 @@ static int compare_keys(const void *a, const void *b) {
 
 /// An object whose shape is not kept: look every key up, sort to find repeated ones.
 static pqdb_code end_of_object(struct pq_object_reader *reader, struct pq_object_plan *plan,
-                               const struct pq_json *object, struct object_end **end,
+                               const struct pq_json *object, struct pq_object_end **end,
                                pqdb_error *err) {
     const size_t count = pq_json_count(object);
     uint32_t *slots = pq_arena_alloc(&reader->arena, count * sizeof *slots);
@@ -240,8 +257,12 @@ static pqdb_code end_of_object(struct pq_object_reader *reader, struct pq_object
 }
 
 static pqdb_code find_end(struct pq_object_reader *reader, struct pq_object_plan *plan,
-                          const struct pq_json *object, struct object_end **end,
+                          const struct pq_json *object, struct pq_object_end **end,
                           pqdb_error *err) {
+    if (plan->last_end != NULL && has_keys(plan->last_end, object)) {
+        *end = plan->last_end;
+        return PQDB_OK;
+    }
     const size_t count = pq_json_count(object);
     const struct pq_json *key = pq_json_first(object);
     uint32_t node = PQ_SHAPE_ROOT;
@@ -254,7 +275,7 @@ static pqdb_code find_end(struct pq_object_reader *reader, struct pq_object_plan
     if (node == PQ_SHAPE_ROOT || node == PQ_SHAPE_UNKNOWN) {
         return end_of_object(reader, plan, object, end, err);
     }
-    *end = end_of_shape(plan, node);
+    *end = plan->last_end = end_of_shape(plan, node);
     return *end == NULL ? no_memory(err) : PQDB_OK;
 }
 
@@ -412,14 +433,14 @@ static pqdb_code supply_id(const struct pq_object_plan *plan, struct pq_builder 
 
 static pqdb_code not_declared(const struct pq_object_plan *plan, struct pq_text key,
                               pqdb_error *err) {
-    const char *nearest = NULL, *names[64];
+    const char *names[64];
     size_t count = 0;
     for (size_t i = 0; i < plan->member_count && count < 64; i++) {
         names[count++] = plan->members[i].declared->field.name.data;
     }
-    nearest = pq_text_nearest(key, names, count);
-    const char *ask = nearest == NULL ? "" : ": did you mean ", *of = nearest == NULL ? "" : nearest;
-    pq_fail(err, PQDB_INVALID, "is not declared%s%s", ask, of);
+    const char *nearest = pq_text_nearest(key, names, count);
+    pq_fail(err, PQDB_INVALID, "is not declared%s%s", nearest == NULL ? "" : ": did you mean ",
+            nearest == NULL ? "" : nearest);
     pq_fail_in_member(err, key);
     return PQDB_INVALID;
 }
@@ -435,7 +456,7 @@ static pqdb_code append_extra(struct pq_object_reader *reader, const struct pq_j
 }
 
 /// What a row has besides its declared fields. Ids and times that were given are there already.
-static pqdb_code finish_row(struct pq_object_plan *plan, const struct object_end *end,
+static pqdb_code finish_row(struct pq_object_plan *plan, const struct pq_object_end *end,
                             struct pq_builder *builders, pqdb_error *err) {
     const size_t count = builders[plan->extra_column].count;  // the row's position
     if (builders[PQ_COLUMN_ID].count == count) PQ_TRY(supply_id(plan, builders, err));
@@ -448,7 +469,7 @@ static pqdb_code finish_row(struct pq_object_plan *plan, const struct object_end
 pqdb_code pq_object_read(struct pq_object_reader *reader, struct pq_object_plan *plan,
                          const struct pq_json *object, struct pq_builder *builders,
                          pqdb_error *err) {
-    struct object_end *end;
+    struct pq_object_end *end;
     PQ_TRY(find_end(reader, plan, object, &end, err));
     const bool closed = plan->entry == NULL || plan->entry->strict;
     const struct pq_json *key = pq_json_first(object);

@@ -7,15 +7,16 @@
 #include "variant/shapes.h"
 
 struct pq_object_plan;
+struct pq_object_end;
 
 /// A declared field or nested member.
 struct pq_member_plan {
     const struct pq_declared_field *declared;
-    size_t column;                            // its builder, among those of the object
-    bool is_computed;                         // an inverse: it has no column and cannot be given
-    const struct pq_fill *fill;               // or NULL
-    struct pq_json_document *default_value;   // owned, or NULL
-    struct pq_object_plan *object;            // owned: members of an inline object or a list of them
+    size_t column;                           // its builder, among those of the object
+    bool is_computed;                        // an inverse: it has no column and cannot be given
+    const struct pq_fill *fill;              // or NULL
+    struct pq_json_document *default_value;  // owned, or NULL
+    struct pq_object_plan *object;           // owned: of an inline object, or a list of them
 };
 
 /// How to read one kind of object: the whole row, or an inline object.
@@ -26,7 +27,8 @@ struct pq_object_plan {
     size_t member_count;
     const struct pq_member_plan *id_member;  // the field named by the entry's $id, or NULL
     size_t extra_column;                     // of a row: _extra
-    struct pq_shapes shapes;                 // value: a slot, end: struct object_end
+    struct pq_shapes shapes;                 // value: a slot, end: a struct pq_object_end
+    struct pq_object_end *last_end;          // of the last object with a known shape
 };
 
 /// What reading needs besides plan and value.

@@ -15,13 +15,17 @@ struct pq_member {
     uint32_t rank;      // where sorting put the member of this position in the source
 };
 
+struct pq_shape_end;
+enum { PQ_ROOT_HINTS = 16 };
+
 struct pq_variant_encoder {
     const struct pq_alloc *alloc;
     struct pq_variant_names *names;  // referenced: the collection's list
     struct pq_variant_names *own;    // owned: the list of a value that needs one, else NULL
     bool names_are_full;             // why the last attempt failed
     const struct pq_variant_nested *nested;
-    struct pq_shapes shapes;   // by `names`
+    struct pq_shapes shapes;  // by `names`
+    struct pq_shape_end *root_hints[PQ_ROOT_HINTS];  // of encode_json.c: shapes of the last values
     struct pq_bytes *out;      // borrowed during an encode
     uint32_t *offsets;         // owned: a stack of the open containers' offsets
     size_t offset_count, offset_capacity;
@@ -39,6 +43,27 @@ struct pq_container {
     uint8_t id_width;    // 0: an array
     uint8_t offset_width;  // guessed at begin, right after end
 };
+
+/// memcpy without a call for the short texts that most keys and values are.
+static inline void pq_copy_short(uint8_t *to, const char *from, size_t length) {
+    uint64_t a, b;
+    uint32_t c, d;
+    if (length > 16) {
+        memcpy(to, from, length);
+    } else if (length >= 8) {
+        memcpy(&a, from, 8);
+        memcpy(&b, from + length - 8, 8);
+        memcpy(to, &a, 8);
+        memcpy(to + length - 8, &b, 8);
+    } else if (length >= 4) {
+        memcpy(&c, from, 4);
+        memcpy(&d, from + length - 4, 4);
+        memcpy(to, &c, 4);
+        memcpy(to + length - 4, &d, 4);
+    } else {
+        for (size_t i = 0; i < length; i++) to[i] = (uint8_t)from[i];
+    }
+}
 
 /// At least `bytes` more behind out->length.
 static inline pqdb_code pq_encoder_reserve(struct pq_variant_encoder *encoder, size_t bytes,

@@ -203,18 +203,19 @@ pqdb_code pq_encode_primitive(struct pq_variant_encoder *encoder, uint8_t primit
 
 pqdb_code pq_encode_integer(struct pq_variant_encoder *encoder, int64_t value, pqdb_error *err) {
     uint8_t primitive = PRIMITIVE_INT64;
-    size_t length = 8;
     if (value == (int8_t)value) {
         primitive = PRIMITIVE_INT8;
-        length = 1;
     } else if (value == (int16_t)value) {
         primitive = PRIMITIVE_INT16;
-        length = 2;
     } else if (value == (int32_t)value) {
         primitive = PRIMITIVE_INT32;
-        length = 4;
     }
-    return pq_encode_primitive(encoder, primitive, &value, length, err);
+    PQ_TRY(pq_encoder_reserve(encoder, 9, err));
+    uint8_t *at = encoder->out->data + encoder->out->length;
+    *at = (uint8_t)(BASIC_PRIMITIVE | primitive << 2);
+    memcpy(at + 1, &value, 8);  // the bytes beyond its width are written over
+    encoder->out->length += 1 + ((size_t)1 << (primitive - PRIMITIVE_INT8));
+    return PQDB_OK;
 }
 
 pqdb_code pq_encode_text(struct pq_variant_encoder *encoder, struct pq_text text, pqdb_error *err) {
@@ -229,7 +230,7 @@ pqdb_code pq_encode_text(struct pq_variant_encoder *encoder, struct pq_text text
         pq_store_u32(at + 1, (uint32_t)text.length);
         header = 5;
     }
-    if (text.length > 0) memcpy(at + header, text.data, text.length);
+    pq_copy_short(at + header, text.data, text.length);
     encoder->out->length += header + text.length;
     return PQDB_OK;
 }
