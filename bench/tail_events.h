@@ -76,7 +76,8 @@ static inline size_t tail_put_request(struct tail_events *events, const char *pa
     const char *agent = TAIL_PICK(events, tail_agents);
     const char *method = tail_draw(events, 5) == 0 ? "POST" : "GET";
     size_t used = 0;
-    TAIL_PRINT("\"event\":{\"request\":{\"url\":\"https://shop%u.example%s?id=%u\",\"method\":\"%s\","
+    TAIL_PRINT("\"event\":{\"request\":{"
+               "\"url\":\"https://shop%u.example%s?id=%u\",\"method\":\"%s\","
                "\"headers\":{\"accept\":\"*/*\",\"accept-encoding\":\"gzip, br\","
                "\"accept-language\":\"en-US,en;q=0.9\",\"connection\":\"Keep-Alive\","
                "\"cf-visitor\":\"{\\\"scheme\\\":\\\"https\\\"}\",\"x-forwarded-proto\":\"https\","
@@ -87,7 +88,8 @@ static inline size_t tail_put_request(struct tail_events *events, const char *pa
                (unsigned long long)tail_draw(events, UINT64_C(1) << 48), place.colo, agent);
     TAIL_PRINT("\"cf\":{\"clientTcpRtt\":%u,\"colo\":\"%s\",\"country\":\"%s\",\"city\":\"%s\","
                "\"region\":\"%s\",\"continent\":\"%s\",\"timezone\":\"%s\",\"asn\":%u,"
-               "\"asOrganization\":\"Example Networks\",\"requestPriority\":\"weight=256;exclusive=1\","
+               "\"asOrganization\":\"Example Networks\","
+               "\"requestPriority\":\"weight=256;exclusive=1\","
                "\"httpProtocol\":\"HTTP/2\",\"tlsVersion\":\"TLSv1.3\","
                "\"tlsCipher\":\"AEAD-AES128-GCM-SHA256\"}},\"response\":{\"status\":%u}}",
                (unsigned)tail_skewed(events, 300), place.colo, place.country, place.city,
@@ -119,7 +121,8 @@ static inline size_t tail_events_next(struct tail_events *events, char out[TAIL_
     TAIL_PRINT("],\"logs\":[");
     const uint64_t logs = tail_skewed(events, 6);
     for (uint64_t i = 0; i < logs; i++) {
-        TAIL_PRINT("%s{\"message\":[\"request\",\"%s\",{\"order\":%u,\"ms\":%u.%u}],\"level\":\"%s\","
+        TAIL_PRINT("%s{\"message\":[\"request\",\"%s\",{\"order\":%u,\"ms\":%u.%u}],"
+                   "\"level\":\"%s\","
                    "\"timestamp\":%lld}",
                    i > 0 ? "," : "", path, (unsigned)tail_draw(events, 100000),
                    (unsigned)tail_skewed(events, 500), (unsigned)tail_draw(events, 10),

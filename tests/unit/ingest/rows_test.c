@@ -282,8 +282,9 @@ static void bytes_that_are_no_utf8_and_a_byte_order_mark(void) {
         pq_bytes_init(&got, &pq_alloc_libc);
         read_in_steps(&fixture, input, step, &got);
         pq_bytes_append_byte(&got, '\0', NULL);
-        CHECK(matches((const char *)got.data, "0 s='a'\nrefused 1 line 2 : *\n"
-                      "refused 2 line 3 : *\nrefused 3 line 4 : *\n"), "%s", (const char *)got.data);
+        const char *want = "0 s='a'\nrefused 1 line 2 : *\nrefused 2 line 3 : *\n"
+                           "refused 3 line 4 : *\n";
+        CHECK(matches((const char *)got.data, want), "%s", (const char *)got.data);
         pq_bytes_deinit(&got);
     }
     CHECK(pq_row_reader_read(fixture.reader, input, &rows, NULL) == PQDB_OK, "read");
