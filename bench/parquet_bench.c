@@ -54,14 +54,15 @@ static uint64_t draw(uint64_t below) {
 static int print_event(char *text, size_t room, size_t i) {
     return snprintf(
         text, room,
-        "{\"request\":{\"url\":\"https://shop.example/%s/%zu?ref=%zx\",\"method\":\"%s\",\"headers\":"
-        "{\"accept\":\"*/*\",\"accept-encoding\":\"gzip, deflate, br\",\"accept-language\":"
-        "\"en-GB,en;q=0.9\",\"cf-ray\":\"%016zx\",\"connection\":\"keep-alive\",\"host\":"
-        "\"shop.example\",\"user-agent\":\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML,"
-        " like Gecko) Chrome/126.0.%zu.0 Safari/537.36\",\"x-forwarded-for\":\"203.0.113.%zu\"},"
-        "\"cf\":{\"asn\":%zu,\"city\":\"Lisbon\",\"clientIp\":\"203.0.113.%zu:%zu\",\"colo\":\"LIS\","
-        "\"country\":\"PT\",\"httpProtocol\":\"HTTP/2\",\"latitude\":\"38.72230\",\"longitude\":"
-        "\"-9.13930\",\"timezone\":\"Europe/Lisbon\",\"tlsCipher\":\"AEAD-AES128-GCM-SHA256\","
+        "{\"request\":{\"url\":\"https://shop.example/%s/%zu?ref=%zx\",\"method\":\"%s\","
+        "\"headers\":{\"accept\":\"*/*\",\"accept-encoding\":\"gzip, deflate, br\","
+        "\"accept-language\":\"en-GB,en;q=0.9\",\"cf-ray\":\"%016zx\",\"connection\":"
+        "\"keep-alive\",\"host\":\"shop.example\",\"user-agent\":\"Mozilla/5.0 (X11; Linux "
+        "x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.%zu.0 Safari/537.36\","
+        "\"x-forwarded-for\":\"203.0.113.%zu\"},\"cf\":{\"asn\":%zu,\"city\":\"Lisbon\","
+        "\"clientIp\":\"203.0.113.%zu:%zu\",\"colo\":\"LIS\",\"country\":\"PT\","
+        "\"httpProtocol\":\"HTTP/2\",\"latitude\":\"38.72230\",\"longitude\":\"-9.13930\","
+        "\"timezone\":\"Europe/Lisbon\",\"tlsCipher\":\"AEAD-AES128-GCM-SHA256\","
         "\"tlsVersion\":\"TLSv1.3\"}},\"response\":{\"status\":%d},\"logs\":[{\"level\":\"log\","
         "\"message\":[\"request\",\"GET\",\"/cart\",%zu],\"timestamp\":%zu}]}",
         i % 3 == 0 ? "cart" : "product", draw(100000), draw(1 << 30), i % 9 == 0 ? "POST" : "GET",

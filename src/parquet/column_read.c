@@ -52,7 +52,7 @@ static pqdb_code read_levels(struct pq_text section, int32_t encoding, uint8_t m
 /// The part of a page that belongs to the wanted rows.
 struct cut {
     size_t first_level, level_count;
-    size_t values_before, value_count, values_in_page;
+    size_t values_before, value_count;
     uint64_t rows;
 };
 
@@ -116,9 +116,6 @@ static pqdb_code cut_page(struct chunk_reader *reader, const struct pq_page *pag
     }
     cut->values_before = count_values(reader, 0, cut->first_level);
     cut->value_count = count_values(reader, cut->first_level, cut->level_count);
-    const size_t after = cut->first_level + cut->level_count;
-    cut->values_in_page = cut->values_before + cut->value_count +
-                          count_values(reader, after, levels - after);
     return PQDB_OK;
 }
 
@@ -254,8 +251,8 @@ static pqdb_code read_data_page(struct chunk_reader *reader, struct pq_page *pag
     append_levels(reader, &cut);
     if (cut.value_count == 0) return PQDB_OK;
     struct pq_stored_values values;
-    PQ_TRY(pq_value_decode(&reader->decoder, page, cut.values_in_page, cut.values_before,
-                           cut.value_count, &values, err));
+    PQ_TRY(pq_value_decode(&reader->decoder, page, cut.values_before, cut.value_count, &values,
+                           err));
     return append_values(reader, &values, expected, err);
 }
 

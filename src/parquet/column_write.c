@@ -148,8 +148,9 @@ static pqdb_code keep_bound(struct pq_column_writer *column, struct pq_text boun
     struct pq_text cut = bound;
     bool is_exact = true, has = true;
     if (column->leaf->physical == PQ_PHYSICAL_BYTE_ARRAY) {
-        has = pq_bound_cut(column->leaf->kind == PQ_TEXT, is_upper, bound, sizeof room, SIZE_MAX,
-                           room, &cut, &is_exact);
+        const struct pq_bound_limit limit = {column->leaf->kind == PQ_TEXT, is_upper, sizeof room,
+                                             SIZE_MAX};
+        has = pq_bound_cut(&limit, bound, room, &cut, &is_exact);
     }
     struct pq_text kept = {0};
     if (has) {
@@ -424,8 +425,7 @@ static pqdb_code append_block(struct pq_column_writer *column, struct pq_text me
 pqdb_code pq_column_writer_append(struct pq_column_writer *column, const struct pq_batch *batch,
                                   size_t start, size_t count, struct pq_text metadata,
                                   pqdb_error *err) {
-    pqdb_code code = pq_shred(&column->path, column->leaf, batch, start, count, &column->levels,
-                              err);
+    pqdb_code code = pq_shred(&column->path, batch, start, count, &column->levels, err);
     if (code == PQDB_OK) code = append_block(column, metadata, err);
     return code == PQDB_OK ? code : pq_parquet_at(code, err, -1, column->leaf);
 }

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "parquet/page_header.h"
 #include "parquet/reader.h"
 #include "parquet/schema.h"
 

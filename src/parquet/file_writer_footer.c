@@ -373,18 +373,20 @@ pqdb_code pq_parquet_write_footer(struct pq_parquet_writer *writer, pqdb_error *
 }
 
 /// Iceberg's single-value form: as PLAIN, but decimals big-endian in as few bytes as they need.
+/// Without data when no upper bound is short enough.
 static pqdb_code iceberg_bound(struct pq_parquet_writer *writer, const struct pq_leaf *leaf,
-                               struct pq_text bound, bool is_upper, struct pq_text *out, bool *has,
+                               struct pq_text bound, bool is_upper, struct pq_text *out,
                                pqdb_error *err) {
     char room[PQ_BOUND_BYTES_MAX];
     struct pq_text cut = bound;
-    *has = true;
+    *out = (struct pq_text){0};
     if (leaf->physical == PQ_PHYSICAL_BYTE_ARRAY) {
         const bool is_text = leaf->kind == PQ_TEXT;
+        const struct pq_bound_limit limit = {is_text, is_upper,
+                                             is_text ? sizeof room : iceberg_bytes,
+                                             iceberg_characters};
         bool is_exact;
-        *has = pq_bound_cut(is_text, is_upper, bound, is_text ? sizeof room : iceberg_bytes,
-                            iceberg_characters, room, &cut, &is_exact);
-        if (!*has) return PQDB_OK;
+        if (!pq_bound_cut(&limit, bound, room, &cut, &is_exact)) return PQDB_OK;
     } else if (leaf->kind == PQ_DECIMAL) {
         uint8_t big_endian[16];
         size_t width = bound.length, skip = 0;
@@ -429,10 +431,11 @@ static pqdb_code fill_leaf(struct pq_parquet_writer *writer, const struct pq_nod
     for (size_t i = 0; i < node->leaf_count; i++) info->stored_bytes += total[i].stored_bytes;
     PQ_TRY(join_path(writer, leaf, leaf->path_count - hidden, &info->path, err));
     if (!info->has_bounds) return PQDB_OK;
-    bool has_lower;
-    PQ_TRY(iceberg_bound(writer, leaf, total->min, false, &info->lower, &has_lower, err));
+    PQ_TRY(iceberg_bound(writer, leaf, total->min, false, &info->lower, err));
     if (!total->has_max) return PQDB_OK;
-    return iceberg_bound(writer, leaf, total->max, true, &info->upper, &info->has_upper, err);
+    PQ_TRY(iceberg_bound(writer, leaf, total->max, true, &info->upper, err));
+    info->has_upper = info->upper.data != NULL;
+    return PQDB_OK;
 }
 
 /// Depth first, the order of leaves. A list's leaf carries the id of its element.

@@ -1,4 +1,5 @@
 #include "parquet/footer.h"
+#include "parquet/page_header.h"
 
 // A row: FIELD(struct, id, kind, member), LIST with the count's member, or NEST with a table.
 // Required ones end in _R.

@@ -6,74 +6,8 @@
 #ifndef PQ_PARQUET_FOOTER_H
 #define PQ_PARQUET_FOOTER_H
 
+#include "parquet/format.h"
 #include "parquet/thrift_compact.h"
-
-enum pq_physical {
-    PQ_PHYSICAL_BOOLEAN,
-    PQ_PHYSICAL_INT32,
-    PQ_PHYSICAL_INT64,
-    PQ_PHYSICAL_INT96,
-    PQ_PHYSICAL_FLOAT,
-    PQ_PHYSICAL_DOUBLE,
-    PQ_PHYSICAL_BYTE_ARRAY,
-    PQ_PHYSICAL_FIXED,  // FIXED_LEN_BYTE_ARRAY
-};
-
-enum pq_repetition { PQ_REQUIRED, PQ_OPTIONAL, PQ_REPEATED };
-
-enum pq_converted {
-    PQ_CONVERTED_UTF8 = 0,
-    PQ_CONVERTED_MAP = 1,
-    PQ_CONVERTED_MAP_KEY_VALUE = 2,
-    PQ_CONVERTED_LIST = 3,
-    PQ_CONVERTED_ENUM = 4,
-    PQ_CONVERTED_DECIMAL = 5,
-    PQ_CONVERTED_DATE = 6,
-    PQ_CONVERTED_TIME_MILLIS = 7,
-    PQ_CONVERTED_TIME_MICROS = 8,
-    PQ_CONVERTED_TIMESTAMP_MILLIS = 9,
-    PQ_CONVERTED_TIMESTAMP_MICROS = 10,
-    PQ_CONVERTED_UINT_8 = 11,
-    PQ_CONVERTED_UINT_64 = 14,
-    PQ_CONVERTED_INT_8 = 15,
-    PQ_CONVERTED_INT_64 = 18,
-    PQ_CONVERTED_JSON = 19,
-};
-
-enum pq_encoding {
-    PQ_ENCODING_PLAIN = 0,
-    PQ_ENCODING_PLAIN_DICTIONARY = 2,
-    PQ_ENCODING_RLE = 3,
-    PQ_ENCODING_BIT_PACKED = 4,
-    PQ_ENCODING_DELTA_BINARY_PACKED = 5,
-    PQ_ENCODING_DELTA_LENGTH_BYTE_ARRAY = 6,
-    PQ_ENCODING_DELTA_BYTE_ARRAY = 7,
-    PQ_ENCODING_RLE_DICTIONARY = 8,
-    PQ_ENCODING_BYTE_STREAM_SPLIT = 9,
-};
-
-enum pq_page_type { PQ_PAGE_DATA, PQ_PAGE_INDEX, PQ_PAGE_DICTIONARY, PQ_PAGE_DATA_V2 };
-
-/// The arms of LogicalType; a table entry per arm, also for those that hold nothing.
-enum pq_logical {
-    PQ_LOGICAL_STRING = 1,
-    PQ_LOGICAL_MAP = 2,
-    PQ_LOGICAL_LIST = 3,
-    PQ_LOGICAL_ENUM = 4,
-    PQ_LOGICAL_DECIMAL = 5,
-    PQ_LOGICAL_DATE = 6,
-    PQ_LOGICAL_TIME = 7,
-    PQ_LOGICAL_TIMESTAMP = 8,
-    PQ_LOGICAL_INTEGER = 10,
-    PQ_LOGICAL_UNKNOWN = 11,
-    PQ_LOGICAL_JSON = 12,
-    PQ_LOGICAL_BSON = 13,
-    PQ_LOGICAL_UUID = 14,
-    PQ_LOGICAL_FLOAT16 = 15,
-    PQ_LOGICAL_VARIANT = 16,
-};
-
-enum pq_time_unit { PQ_UNIT_MILLIS = 1, PQ_UNIT_MICROS = 2, PQ_UNIT_NANOS = 3 };
 
 struct pq_meta_empty {
     uint32_t has;
@@ -244,66 +178,6 @@ struct pq_meta_file {  // FileMetaData
 enum { PQ_FILE_PAIRS = 5, PQ_FILE_CREATED_BY = 6, PQ_FILE_ORDERS = 7, PQ_FILE_ENCRYPTION = 8 };
 #define PQ_FILE_ALWAYS 0x1Eu  // fields 1 to 4
 
-struct pq_meta_data_page {  // DataPageHeader
-    uint32_t has;
-    int32_t value_count, encoding, def_encoding, rep_encoding;
-};
-
-struct pq_meta_dictionary_page {
-    uint32_t has;
-    int32_t value_count, encoding;
-    bool is_sorted;
-};
-
-struct pq_meta_data_page_v2 {
-    uint32_t has;
-    int32_t value_count, null_count, row_count, encoding, def_bytes, rep_bytes;
-    bool is_compressed;  // field 7, true when absent
-};
-
-struct pq_meta_page {  // PageHeader
-    uint32_t has;
-    int32_t type, raw_bytes, stored_bytes, crc;
-    struct pq_meta_data_page data;
-    struct pq_meta_dictionary_page dictionary;
-    struct pq_meta_data_page_v2 data_v2;
-};
-
-enum { PQ_PAGE_CRC = 4, PQ_PAGE_HAS_DATA = 5, PQ_PAGE_HAS_DICTIONARY = 7, PQ_PAGE_HAS_DATA_V2 = 8 };
-#define PQ_PAGE_ALWAYS 0xEu  // fields 1 to 3
-
-struct pq_meta_location {  // PageLocation
-    uint32_t has;
-    int64_t offset;
-    int32_t bytes;
-    int64_t first_row;
-};
-
-struct pq_meta_offset_index {
-    uint32_t has;
-    const struct pq_meta_location *locations;
-    size_t location_count;
-};
-
-struct pq_meta_column_index {
-    uint32_t has;
-    const bool *null_pages;
-    size_t null_page_count;
-    const struct pq_text *mins;
-    size_t min_count;
-    const struct pq_text *maxs;
-    size_t max_count;
-    int32_t order;
-    const int64_t *null_counts;
-    size_t null_count_count;
-    const int64_t *nan_counts;
-    size_t nan_count_count;
-};
-
-enum { PQ_COLUMN_INDEX_NULL_COUNTS = 5, PQ_COLUMN_INDEX_NAN_COUNTS = 8 };
-#define PQ_COLUMN_INDEX_ALWAYS 0x1Eu
-
-extern const struct pq_thrift_struct pq_meta_file_table, pq_meta_page_table,
-    pq_meta_offset_index_table, pq_meta_column_index_table;
+extern const struct pq_thrift_struct pq_meta_file_table;
 
 #endif

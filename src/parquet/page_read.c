@@ -48,7 +48,7 @@ static pqdb_code decompress(struct pq_page_reader *reader, const struct pq_page 
         return PQDB_OK;
     }
     if ((raw_length - 1) / expansion_max > stored.length && raw_length > expansion_room) {
-        return pq_fail(err, PQDB_LIMIT, "a page of %zu bytes expands to %zu, which is beyond belief",
+        return pq_fail(err, PQDB_LIMIT, "a page of %zu bytes expands to %zu: beyond belief",
                        stored.length, raw_length);
     }
     reader->room.length = 0;

@@ -4,6 +4,7 @@
 
 #include "codec/codec.h"
 #include "parquet/footer.h"
+#include "parquet/page_header.h"
 
 struct pq_page {
     enum pq_page_type type;

@@ -4,6 +4,7 @@
 
 #include "codec/codec.h"
 #include "parquet/footer.h"
+#include "parquet/page_header.h"
 
 struct pq_page_writer {
     const struct pq_codec *codec;  // NULL: stored as it is

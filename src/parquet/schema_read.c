@@ -25,6 +25,7 @@ struct walk {
 struct spot {
     int depth;
     uint8_t def, rep;
+    const struct pq_meta_element *list;  // the LIST group around a repeated element
 };
 
 static pqdb_code broken(pqdb_error *err, const char *why) {
@@ -305,13 +306,14 @@ static bool is_legacy_element(const struct walk *walk, const struct pq_meta_elem
            memcmp(repeated->name.data + length, "_tuple", 6) == 0;
 }
 
-/// `list` (NULL for a bare repeated field) and the repeated element below it, already taken.
-static pqdb_code read_list(struct walk *walk, const struct pq_meta_element *list,
-                           const struct pq_meta_element *repeated, struct spot spot,
-                           struct pq_type *type, struct pq_node *node, pqdb_error *err) {
+/// The repeated element of a list, already taken; without spot.list it is a bare repeated field.
+static pqdb_code read_list(struct walk *walk, const struct pq_meta_element *repeated,
+                           struct spot spot, struct pq_type *type, struct pq_node *node,
+                           pqdb_error *err) {
     struct pq_field *fields;
     type->kind = PQ_LIST;
-    const bool is_element = list == NULL || is_legacy_element(walk, list, repeated);
+    const bool is_element = spot.list == NULL || is_legacy_element(walk, spot.list, repeated);
+    spot.list = NULL;
     spot.def++;
     spot.rep++;
     node->def_element = spot.def;
@@ -432,7 +434,8 @@ static pqdb_code read_group(struct walk *walk, const struct pq_meta_element *ele
     const struct pq_meta_element *repeated;
     PQ_TRY(take(walk, &repeated, err));
     walk->path[walk->path_count++] = repeated->name;
-    PQ_TRY(read_list(walk, element, repeated, spot, &field->type, node, err));
+    spot.list = element;
+    PQ_TRY(read_list(walk, repeated, spot, &field->type, node, err));
     walk->path_count--;
     return PQDB_OK;
 }
@@ -476,7 +479,7 @@ static pqdb_code read_node(struct walk *walk, struct spot spot, struct pq_field 
         node->type = &field->type;
         node->leaf = (uint32_t)walk->schema->leaf_count;
         if (++spot.depth > PQ_SCHEMA_DEPTH_MAX) return broken(err, "nested too deep");
-        PQ_TRY(read_list(walk, NULL, element, spot, &field->type, node, err));
+        PQ_TRY(read_list(walk, element, spot, &field->type, node, err));
         node->leaf_count = (uint32_t)walk->schema->leaf_count - node->leaf;
     } else {
         field->required = node->is_required = element->repetition == PQ_REQUIRED;

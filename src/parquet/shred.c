@@ -8,6 +8,7 @@ pqdb_code pq_shred_path_of(const struct pq_schema *schema, size_t leaf, struct p
     const struct pq_node *node = &schema->root;
     size_t depth = 0;
     *path = (struct pq_shred_path){
+        .leaf = &schema->leaves[leaf],
         .nodes = pq_arena_calloc(arena, PQ_SCHEMA_DEPTH_MAX + 1, sizeof *path->nodes),
         .members = pq_arena_calloc(arena, PQ_SCHEMA_DEPTH_MAX + 1, sizeof *path->members),
     };
@@ -72,9 +73,10 @@ static pqdb_code required_is_null(pqdb_error *err) {
     return pq_fail(err, PQDB_INVALID, "null in a required column");
 }
 
-static pqdb_code shred_flat(const struct pq_node *node, const struct pq_leaf *leaf,
-                            const struct pq_column *column, size_t start, size_t count,
-                            struct pq_levels *levels, pqdb_error *err) {
+static pqdb_code shred_flat(const struct pq_shred_path *path, const struct pq_column *column,
+                            size_t start, size_t count, struct pq_levels *levels,
+                            pqdb_error *err) {
+    const struct pq_node *node = path->nodes[0];
     PQ_TRY(reserve(levels, count, err));
     levels->column = column;
     levels->count = count;
@@ -93,7 +95,7 @@ static pqdb_code shred_flat(const struct pq_node *node, const struct pq_leaf *le
     size_t values = 0;
     for (size_t i = 0; i < count; i++) {
         const uint8_t is_value = valid[i] != PQ_ROW_NULL;
-        levels->def[i] = (uint8_t)(leaf->max_def - !is_value);
+        levels->def[i] = (uint8_t)(path->leaf->max_def - !is_value);
         levels->rows[values] = (uint32_t)(start + i);
         values += is_value;
     }
@@ -147,13 +149,12 @@ static pqdb_code descend(struct descent *descent, size_t depth, const struct pq_
     return PQDB_OK;
 }
 
-pqdb_code pq_shred(const struct pq_shred_path *path, const struct pq_leaf *leaf,
-                   const struct pq_batch *batch, size_t start, size_t count,
-                   struct pq_levels *levels, pqdb_error *err) {
+pqdb_code pq_shred(const struct pq_shred_path *path, const struct pq_batch *batch, size_t start,
+                   size_t count, struct pq_levels *levels, pqdb_error *err) {
     const struct pq_column *column = &batch->columns[path->members[0]];
     levels->count = levels->value_count = 0;
     if (path->is_flat) {
-        return shred_flat(path->nodes[0], leaf, column, start, count, levels, err);
+        return shred_flat(path, column, start, count, levels, err);
     }
     levels->has_nulls = levels->is_dense = false;
     struct descent descent = {path, levels, err};

@@ -10,6 +10,7 @@
 
 /// The way from the root to a leaf.
 struct pq_shred_path {
+    const struct pq_leaf *leaf;
     const struct pq_node **nodes;  // the last one is the leaf's
     uint32_t *members;             // member of the object above, per node
     size_t depth;
@@ -39,8 +40,7 @@ void pq_levels_deinit(struct pq_levels *levels);
 
 /// Replace `levels` by those of rows [start, start + count).
 /// Errors: PQDB_INVALID (null in a required member), PQDB_LIMIT, PQDB_NO_MEMORY.
-pqdb_code pq_shred(const struct pq_shred_path *path, const struct pq_leaf *leaf,
-                   const struct pq_batch *batch, size_t start, size_t count,
-                   struct pq_levels *levels, pqdb_error *err);
+pqdb_code pq_shred(const struct pq_shred_path *path, const struct pq_batch *batch, size_t start,
+                   size_t count, struct pq_levels *levels, pqdb_error *err);
 
 #endif

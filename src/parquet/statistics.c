@@ -17,44 +17,49 @@ static void set_fixed(struct pq_value_bounds *bounds, const void *min, const voi
     bounds->has_bounds = true;
 }
 
-#define BOUNDS_OF_INTEGERS(name, type)                                                  \
-    static void name(const uint8_t *plain, size_t count, struct pq_value_bounds *out) { \
-        type min, max;                                                                  \
-        memcpy(&min, plain, sizeof min);                                                \
-        max = min;                                                                      \
-        for (size_t i = 1; i < count; i++) {                                            \
-            type value;                                                                 \
-            memcpy(&value, plain + i * sizeof value, sizeof value);                     \
-            min = value < min ? value : min;                                            \
-            max = value > max ? value : max;                                            \
-        }                                                                               \
-        set_fixed(out, &min, &max, sizeof min);                                         \
+// The extremes of `count` values at `plain`, into `out`.
+#define FIND_INTEGERS(type)                                         \
+    do {                                                            \
+        type min, max;                                              \
+        memcpy(&min, plain, sizeof min);                            \
+        max = min;                                                  \
+        for (size_t i = 1; i < count; i++) {                        \
+            type value;                                             \
+            memcpy(&value, plain + i * sizeof value, sizeof value); \
+            min = value < min ? value : min;                        \
+            max = value > max ? value : max;                        \
+        }                                                           \
+        set_fixed(out, &min, &max, sizeof min);                     \
+    } while (0)
+
+#define FIND_REALS(type)                                            \
+    do {                                                            \
+        type min = (type)INFINITY, max = -(type)INFINITY;           \
+        size_t nans = 0;                                            \
+        for (size_t i = 0; i < count; i++) {                        \
+            type value;                                             \
+            memcpy(&value, plain + i * sizeof value, sizeof value); \
+            min = value < min ? value : min;                        \
+            max = value > max ? value : max;                        \
+            nans += value != value;                                 \
+        }                                                           \
+        out->nan_count += nans;                                     \
+        if (nans == count) return;                                  \
+        if (min >= 0 && min <= 0) min = -(type)0.0;                 \
+        if (max >= 0 && max <= 0) max = (type)0.0;                  \
+        set_fixed(out, &min, &max, sizeof min);                     \
+    } while (0)
+
+static void bounds_of_fixed(enum pq_physical physical, const uint8_t *plain, size_t count,
+                            struct pq_value_bounds *out) {
+    switch (physical) {
+        case PQ_PHYSICAL_BOOLEAN: FIND_INTEGERS(uint8_t); return;
+        case PQ_PHYSICAL_INT32: FIND_INTEGERS(int32_t); return;
+        case PQ_PHYSICAL_INT64: FIND_INTEGERS(int64_t); return;
+        case PQ_PHYSICAL_FLOAT: FIND_REALS(float); return;
+        default: FIND_REALS(double); return;
     }
-
-BOUNDS_OF_INTEGERS(bounds_of_bytes, uint8_t)
-BOUNDS_OF_INTEGERS(bounds_of_int32, int32_t)
-BOUNDS_OF_INTEGERS(bounds_of_int64, int64_t)
-
-#define BOUNDS_OF_FLOATS(name, type)                                                    \
-    static void name(const uint8_t *plain, size_t count, struct pq_value_bounds *out) { \
-        type min = (type)INFINITY, max = -(type)INFINITY;                               \
-        size_t nans = 0;                                                                \
-        for (size_t i = 0; i < count; i++) {                                            \
-            type value;                                                                 \
-            memcpy(&value, plain + i * sizeof value, sizeof value);                     \
-            min = value < min ? value : min;                                            \
-            max = value > max ? value : max;                                            \
-            nans += value != value;                                                     \
-        }                                                                               \
-        out->nan_count += nans;                                                         \
-        if (nans == count) return;                                                      \
-        if (min >= 0 && min <= 0) min = -(type)0.0;                                     \
-        if (max >= 0 && max <= 0) max = (type)0.0;                                      \
-        set_fixed(out, &min, &max, sizeof min);                                         \
-    }
-
-BOUNDS_OF_FLOATS(bounds_of_floats, float)
-BOUNDS_OF_FLOATS(bounds_of_doubles, double)
+}
 
 /// The first 8 bytes as a number: decides most comparisons without a call.
 static uint64_t head_of(const uint8_t *data, size_t length) {
@@ -90,18 +95,15 @@ void pq_bounds_of_plain(const struct pq_leaf *leaf, const uint8_t *plain, size_t
                         struct pq_value_bounds *bounds) {
     *bounds = (struct pq_value_bounds){0};
     if (count == 0 || !leaf->has_order) return;
-    switch (leaf->physical) {
-        case PQ_PHYSICAL_BOOLEAN: bounds_of_bytes(plain, count, bounds); return;
-        case PQ_PHYSICAL_INT32: bounds_of_int32(plain, count, bounds); return;
-        case PQ_PHYSICAL_INT64: bounds_of_int64(plain, count, bounds); return;
-        case PQ_PHYSICAL_FLOAT: bounds_of_floats(plain, count, bounds); return;
-        case PQ_PHYSICAL_DOUBLE: bounds_of_doubles(plain, count, bounds); return;
-        case PQ_PHYSICAL_BYTE_ARRAY: bounds_of_texts(plain, count, bounds); return;
-        default:
-            for (size_t i = 0; i < count; i++) {
-                pq_bounds_add(leaf, bounds, view(plain + i * leaf->type_length,
-                                                 leaf->type_length));
-            }
+    if (leaf->physical == PQ_PHYSICAL_BYTE_ARRAY) {
+        bounds_of_texts(plain, count, bounds);
+    } else if (leaf->physical != PQ_PHYSICAL_FIXED) {
+        bounds_of_fixed(leaf->physical, plain, count, bounds);
+    } else {
+        const size_t width = leaf->type_length;
+        for (size_t i = 0; i < count; i++) {
+            pq_bounds_add(leaf, bounds, view(plain + i * width, width));
+        }
     }
 }
 
@@ -249,14 +251,15 @@ static bool raise_bytes(char *room, size_t *length) {
     return false;
 }
 
-bool pq_bound_cut(bool is_text, bool is_upper, struct pq_text bound, size_t bytes_max,
-                  size_t characters_max, char *room, struct pq_text *cut, bool *is_exact) {
-    size_t length = is_text ? prefix_length(bound, bytes_max, characters_max)
-                            : (bound.length < bytes_max ? bound.length : bytes_max);
+bool pq_bound_cut(const struct pq_bound_limit *limit, struct pq_text bound, char *room,
+                  struct pq_text *cut, bool *is_exact) {
+    const size_t max = limit->bytes_max;
+    size_t length = limit->is_text ? prefix_length(bound, max, limit->characters_max)
+                                   : (bound.length < max ? bound.length : max);
     *is_exact = length == bound.length;
     if (length > 0) memcpy(room, bound.data, length);
-    if (!*is_exact && is_upper &&
-        !(is_text ? raise_text(room, &length, bytes_max) : raise_bytes(room, &length))) {
+    if (!*is_exact && limit->is_upper &&
+        !(limit->is_text ? raise_text(room, &length, max) : raise_bytes(room, &length))) {
         return false;
     }
     *cut = (struct pq_text){room, length};

@@ -30,10 +30,16 @@ void pq_bounds_add(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
 /// Order of two bounds of this leaf: <0, 0, >0.
 int pq_bounds_compare(const struct pq_leaf *leaf, struct pq_text a, struct pq_text b);
 
-/// Cut a bound of a byte array to at most `bytes_max` bytes and `characters_max` characters
-/// (SIZE_MAX: as many as there are); `room` holds `bytes_max`. False when no upper bound that short
+struct pq_bound_limit {
+    bool is_text;  // whole characters of UTF-8
+    bool is_upper;
+    size_t bytes_max;
+    size_t characters_max;  // SIZE_MAX: no limit
+};
+
+/// Cut a bound of a byte array; `room` holds `bytes_max`. False when no upper bound that short
 /// exists. `*is_exact` tells that nothing was cut.
-bool pq_bound_cut(bool is_text, bool is_upper, struct pq_text bound, size_t bytes_max,
-                  size_t characters_max, char *room, struct pq_text *cut, bool *is_exact);
+bool pq_bound_cut(const struct pq_bound_limit *limit, struct pq_text bound, char *room,
+                  struct pq_text *cut, bool *is_exact);
 
 #endif

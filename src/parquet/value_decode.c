@@ -1,6 +1,5 @@
 #include "parquet/value_decode.h"
 
-#include "base/check.h"
 #include "base/fail.h"
 #include "parquet/encoding/delta.h"
 #include "parquet/encoding/rle.h"
@@ -302,11 +301,9 @@ static pqdb_code decode_byte_streams(struct pq_value_decoder *decoder, struct pq
 }
 
 pqdb_code pq_value_decode(struct pq_value_decoder *decoder, const struct pq_page *page,
-                          size_t count, size_t skip, size_t take, struct pq_stored_values *out,
+                          size_t skip, size_t take, struct pq_stored_values *out,
                           pqdb_error *err) {
-    pq_assert(skip + take <= count);
     *out = (struct pq_stored_values){.count = take, .width = decoder->width};
-    if (take == 0 && count == 0) return PQDB_OK;
     const struct pq_text body = page->body;
     switch (page->encoding) {
         case PQ_ENCODING_PLAIN: return decode_plain(decoder, body, skip, take, out, err);

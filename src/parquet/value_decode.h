@@ -36,12 +36,12 @@ pqdb_code pq_value_decoder_set_dictionary(struct pq_value_decoder *decoder,
                                           const struct pq_page *page, pqdb_error *err);
 const struct pq_text *pq_value_decoder_entry_texts(const struct pq_value_decoder *decoder);
 
-/// Values [skip, skip + take) of a page that holds `count` of them, all in all.
+/// `take` values of a page behind the first `skip` ones.
 ///
 /// Shape   coded pages give codes, the others fixed or texts; valid until the next call
-/// Errors  PQDB_CORRUPT: fewer values than `count`; PQDB_UNSUPPORTED; PQDB_NO_MEMORY
+/// Errors  PQDB_CORRUPT: there are fewer; PQDB_UNSUPPORTED; PQDB_NO_MEMORY
 pqdb_code pq_value_decode(struct pq_value_decoder *decoder, const struct pq_page *page,
-                          size_t count, size_t skip, size_t take, struct pq_stored_values *out,
+                          size_t skip, size_t take, struct pq_stored_values *out,
                           pqdb_error *err);
 
 /// Replace codes by the values they stand for.

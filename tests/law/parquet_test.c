@@ -182,9 +182,9 @@ static void draw_options(struct pq_parquet_writer_options *options, const struct
 static struct pq_bytes got_row, want_row;
 
 static void check_rows(const struct pq_batch *got, const struct pq_batch *batches,
-                       size_t batch_count, uint64_t first) {
+                       uint64_t first) {
     uint64_t start = 0;
-    for (size_t b = 0; b < batch_count; b++) {
+    for (size_t b = 0; b < batches_max; b++) {
         for (size_t i = 0; i < batches[b].count; i++) {
             const uint64_t row = start + i;
             if (row < first || row >= first + got->count) continue;
@@ -203,7 +203,7 @@ static void check_rows(const struct pq_batch *got, const struct pq_batch *batche
 }
 
 static void check_range(const struct pq_parquet_file *file, size_t group, uint64_t first,
-                        uint64_t count, const struct pq_batch *batches, size_t batch_count) {
+                        uint64_t count, const struct pq_batch *batches) {
     struct pq_hold *hold;
     CHECK(pq_hold_create(&pq_alloc_libc, &hold, NULL) == PQDB_OK, "hold");
     static const uint32_t fields[] = {0, 1, 2, 3, 4};
@@ -228,7 +228,7 @@ static void check_range(const struct pq_parquet_file *file, size_t group, uint64
                   batch.columns[k].count);
             CHECK(pq_column_is_sound(&batch.columns[k], &err), "member %u: %s", k, err.message);
         }
-        check_rows(&batch, batches, batch_count, pq_parquet_group_first_row(file, group) + first);
+        check_rows(&batch, batches, pq_parquet_group_first_row(file, group) + first);
     }
     pq_hold_unref(hold);
 }
@@ -248,7 +248,7 @@ static void check_type(const struct pq_type *got, const struct pq_type *want) {
 }
 
 static void check_file(struct pq_bytes *bytes, const struct pq_type *type,
-                       const struct pq_batch *batches, size_t batch_count) {
+                       const struct pq_batch *batches) {
     struct pq_parquet_file *file;
     pqdb_error err = {0};
     const struct pq_parquet_source source = memory_file_source(bytes);
@@ -258,14 +258,14 @@ static void check_file(struct pq_bytes *bytes, const struct pq_type *type,
     CHECK(code == PQDB_OK, "open: %s", err.message);
     if (code != PQDB_OK) return;
     uint64_t rows = 0;
-    for (size_t b = 0; b < batch_count; b++) rows += batches[b].count;
+    for (size_t b = 0; b < batches_max; b++) rows += batches[b].count;
     CHECK(pq_parquet_row_count(file) == rows, "%llu rows", (unsigned long long)rows);
     check_type(pq_parquet_type(file), type);
     for (size_t g = 0; g < pq_parquet_group_count(file); g++) {
-        check_range(file, g, 0, UINT64_MAX, batches, batch_count);
+        check_range(file, g, 0, UINT64_MAX, batches);
         const uint64_t here = pq_parquet_group_rows(file, g), first = draw(here + 1);
-        check_range(file, g, first, draw(here - first + 1), batches, batch_count);
-        check_range(file, g, draw(here), 1, batches, batch_count);
+        check_range(file, g, first, draw(here - first + 1), batches);
+        check_range(file, g, draw(here), 1, batches);
     }
     pq_parquet_close(file);
 }
@@ -325,7 +325,7 @@ static void round_of(uint64_t seed, const char *name) {
     CHECK(info.file_bytes == bytes.length, "%zu bytes", bytes.length);
     pq_parquet_writer_destroy(writer);
     const long failures = test_failures_;
-    check_file(&bytes, &type, batches, batches_max);
+    check_file(&bytes, &type, batches);
     if (name != NULL) save(name, &bytes, batches);
     CHECK(test_failures_ == failures, "with seed %llu", (unsigned long long)seed);
     pq_bytes_deinit(&bytes);

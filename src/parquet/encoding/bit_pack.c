@@ -31,22 +31,26 @@ pqdb_code pq_bit_pack(const uint32_t *values, size_t count, unsigned width, stru
 }
 
 /// Up to 9 bytes may hold one value; what lies beyond the data counts as zero.
-static uint64_t unpack_at_tail(const uint8_t *data, size_t length, uint64_t bit, unsigned width) {
+static uint64_t unpack_at_tail(const struct pq_bit_packed *packed, uint64_t bit) {
     uint8_t room[16] = {0};
-    const size_t at = (size_t)(bit >> 3);
+    const unsigned width = packed->width;
+    const size_t length = packed->length, at = (size_t)(bit >> 3);
     const size_t left = at < length ? length - at : 0;
-    memcpy(room, data + (at < length ? at : length), left < 9 ? left : 9);
+    if (left > 0) memcpy(room, packed->data + at, left < 9 ? left : 9);
     const unsigned shift = (unsigned)(bit & 7);
     uint64_t value = pq_load_u64(room) >> shift;
     if (shift != 0) value |= (uint64_t)room[8] << (64 - shift);
     return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
 }
 
-void pq_bit_unpack_u32(const uint8_t *data, size_t length, uint64_t first_bit, unsigned width,
-                       uint32_t *out, size_t count) {
+void pq_bit_unpack_u32(const struct pq_bit_packed *packed, uint64_t first, uint32_t *out,
+                       size_t count) {
+    const uint8_t *data = packed->data;
+    const size_t length = packed->length;
+    const unsigned width = packed->width;
     pq_assert(width <= 32);
     const uint32_t mask = width == 32 ? UINT32_MAX : (UINT32_C(1) << width) - 1;
-    uint64_t bit = first_bit;
+    uint64_t bit = first * width;
     size_t i = 0;
     // A load of 8 bytes is safe while it ends within the data.
     const uint64_t safe_bits = length < 8 ? 0 : (uint64_t)(length - 8 + 1) * 8;
@@ -54,14 +58,17 @@ void pq_bit_unpack_u32(const uint8_t *data, size_t length, uint64_t first_bit, u
         out[i] = (uint32_t)(pq_load_u64(data + (bit >> 3)) >> (bit & 7)) & mask;
     }
     for (; i < count; i++, bit += width) {
-        out[i] = (uint32_t)unpack_at_tail(data, length, bit, width);
+        out[i] = (uint32_t)unpack_at_tail(packed, bit);
     }
 }
 
-void pq_bit_unpack_u64(const uint8_t *data, size_t length, uint64_t first_bit, unsigned width,
-                       uint64_t *out, size_t count) {
+void pq_bit_unpack_u64(const struct pq_bit_packed *packed, uint64_t first, uint64_t *out,
+                       size_t count) {
+    const uint8_t *data = packed->data;
+    const size_t length = packed->length;
+    const unsigned width = packed->width;
     pq_assert(width <= 64);
-    uint64_t bit = first_bit;
+    uint64_t bit = first * width;
     size_t i = 0;
     if (width <= 56) {
         const uint64_t mask = (UINT64_C(1) << width) - 1;
@@ -70,5 +77,5 @@ void pq_bit_unpack_u64(const uint8_t *data, size_t length, uint64_t first_bit, u
             out[i] = pq_load_u64(data + (bit >> 3)) >> (bit & 7) & mask;
         }
     }
-    for (; i < count; i++, bit += width) out[i] = unpack_at_tail(data, length, bit, width);
+    for (; i < count; i++, bit += width) out[i] = unpack_at_tail(packed, bit);
 }

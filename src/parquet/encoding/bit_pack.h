@@ -13,11 +13,17 @@ static inline unsigned pq_bits_needed(uint64_t largest) {
 pqdb_code pq_bit_pack(const uint32_t *values, size_t count, unsigned width, struct pq_bytes *out,
                       pqdb_error *err);
 
-/// Unpack `count` values from bit `first_bit` on. The caller has checked that `length` bytes hold
-/// them. `width` is at most 32 (u32) or 64 (u64).
-void pq_bit_unpack_u32(const uint8_t *data, size_t length, uint64_t first_bit, unsigned width,
-                       uint32_t *out, size_t count);
-void pq_bit_unpack_u64(const uint8_t *data, size_t length, uint64_t first_bit, unsigned width,
-                       uint64_t *out, size_t count);
+struct pq_bit_packed {
+    const uint8_t *data;
+    size_t length;
+    unsigned width;  // at most 32 (u32) or 64 (u64)
+};
+
+/// Unpack `count` values, the first one being value `first`. The caller has checked that they are
+/// there.
+void pq_bit_unpack_u32(const struct pq_bit_packed *packed, uint64_t first, uint32_t *out,
+                       size_t count);
+void pq_bit_unpack_u64(const struct pq_bit_packed *packed, uint64_t first, uint64_t *out,
+                       size_t count);
 
 #endif

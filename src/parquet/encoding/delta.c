@@ -45,9 +45,8 @@ static bool refill(struct pq_delta_decoder *decoder) {
     const uint32_t left = decoder->packed_values - decoder->packed_next;
     decoder->buffered = left < 128 ? left : 128;
     decoder->used = 0;
-    pq_bit_unpack_u64(decoder->packed, decoder->packed_bytes,
-                      (uint64_t)decoder->packed_next * decoder->width, decoder->width,
-                      decoder->room, decoder->buffered);
+    const struct pq_bit_packed packed = {decoder->packed, decoder->packed_bytes, decoder->width};
+    pq_bit_unpack_u64(&packed, decoder->packed_next, decoder->room, decoder->buffered);
     decoder->packed_next += decoder->buffered;
     return true;
 }

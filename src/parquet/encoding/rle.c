@@ -89,9 +89,9 @@ bool pq_rle_take(struct pq_rle_decoder *decoder, uint32_t *out, size_t count) {
             decoder->run_left -= taken;
         } else if (decoder->packed_left > 0) {
             taken = count < decoder->packed_left ? count : decoder->packed_left;
-            pq_bit_unpack_u32(decoder->packed, decoder->packed_bytes,
-                              (uint64_t)decoder->packed_next * decoder->width, decoder->width, out,
-                              taken);
+            const struct pq_bit_packed packed = {decoder->packed, decoder->packed_bytes,
+                                                 decoder->width};
+            pq_bit_unpack_u32(&packed, decoder->packed_next, out, taken);
             decoder->packed_next += taken;
             decoder->packed_left -= taken;
         } else {

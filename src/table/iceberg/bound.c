@@ -36,10 +36,9 @@ static pqdb_code keep_cut(const struct pq_value *value, bool is_upper, struct pq
     bool is_exact = false;
     struct pq_text cut = {NULL, 0};
     const bool is_text = value->kind == PQ_TEXT;
-    if (!pq_bound_cut(is_text, is_upper, value->as.text, is_text ? CUT_BYTES : CUT,
-                      is_text ? CUT : SIZE_MAX, room, &cut, &is_exact)) {
-        return PQDB_OK;
-    }
+    const struct pq_bound_limit limit = {is_text, is_upper, is_text ? CUT_BYTES : CUT,
+                                         is_text ? CUT : SIZE_MAX};
+    if (!pq_bound_cut(&limit, value->as.text, room, &cut, &is_exact)) return PQDB_OK;
     return keep(arena, cut.data, cut.length, bound, err);
 }
 

@@ -1,5 +1,5 @@
-/// Goal: pin what the laws cannot see: the file's figures for Iceberg, statistics and page index, what
-/// the writer refuses, the reader's errors, and every failed allocation on both ways.
+/// Goal: pin what the laws cannot see: the file's figures for Iceberg, statistics and page index,
+/// what the writer refuses, the reader's errors, and every failed allocation on both ways.
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@
 
 enum { id_field, number_field, real_field, list_field, variant_field, field_count };
 
-static const struct pq_field element = {.name = {"element", 7}, .type = {.kind = PQ_INT64}, .id = 6};
+static const struct pq_field element = {
+    .name = {"element", 7}, .type = {.kind = PQ_INT64}, .id = 6};
 static const struct pq_field fields[field_count] = {
     {.name = {"$id", 3}, .type = {.kind = PQ_TEXT}, .required = true, .id = 1},
     {.name = {"number", 6}, .type = {.kind = PQ_DECIMAL, .precision = 20, .scale = 2}, .id = 2},
@@ -172,7 +173,8 @@ static void figures_are_those_of_iceberg(void) {
     options.variant_form = PQ_VARIANT_ANNOTATED;
     struct pq_parquet_writer *writer;
     const struct pq_parquet_sink sink = {memory_file_append, &bytes};
-    CHECK(pq_parquet_writer_create(&options, sink, &pq_alloc_libc, &writer, NULL) == PQDB_OK, "new");
+    CHECK(pq_parquet_writer_create(&options, sink, &pq_alloc_libc, &writer, NULL) == PQDB_OK,
+          "create");
     CHECK(pq_parquet_writer_append(writer, &batch, NULL) == PQDB_OK, "append");
     struct pq_parquet_file_info info;
     CHECK(pq_parquet_writer_finish(writer, &info, NULL) == PQDB_OK, "finish");
@@ -319,8 +321,8 @@ static void a_flipped_bit_is_damage(void) {
         const pqdb_code code = read_whole(&pq_alloc_libc, &bytes, &err);
         bytes.data[at] ^= 0x10;
         seen += code != PQDB_OK;
-        CHECK(code == PQDB_OK || (err.offset >= 0 && err.subject[0] != '\0'), "%zu: code %d: %s", at,
-              (int)code, err.message);
+        CHECK(code == PQDB_OK || (err.offset >= 0 && err.subject[0] != '\0'), "%zu: code %d: %s",
+              at, (int)code, err.message);
     }
     // A few bits of a page header say nothing that is needed.
     CHECK(seen * 100 > (pages_end / 7) * 95, "%zu of %zu seen", seen, pages_end / 7);
