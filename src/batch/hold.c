@@ -100,3 +100,23 @@ pqdb_code pq_hold_keep_dictionaries(struct pq_hold *hold, const struct pq_batch 
     }
     return PQDB_OK;
 }
+
+pqdb_code pq_hold_copy(const struct pq_batch *batch, const struct pq_alloc *alloc,
+                       struct pq_hold **hold, struct pq_batch *copy, pqdb_error *err) {
+    struct pq_hold *made;
+    PQ_TRY(pq_hold_create(alloc, &made, err));
+    pqdb_code code = PQDB_OK;
+    uint32_t *rows = pq_resize(alloc, NULL, 0, batch->count + 1, sizeof *rows);
+    if (rows == NULL) {
+        code = pq_fail(err, PQDB_NO_MEMORY, "a copy of %zu rows", batch->count);
+        goto done;
+    }
+    for (size_t i = 0; i < batch->count; i++) rows[i] = (uint32_t)i;
+    PQ_GO(pq_batch_gather(batch, rows, batch->count, &made->arena, copy, err));
+    PQ_GO(pq_hold_keep_dictionaries(made, copy, err));
+    *hold = made;
+done:
+    pq_free(alloc, rows, rows == NULL ? 0 : batch->count + 1, sizeof *rows);
+    if (code != PQDB_OK) pq_hold_unref(made);
+    return code;
+}

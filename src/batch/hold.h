@@ -31,6 +31,10 @@ void pq_hold_reset(struct pq_hold *hold);
 /// Keep `other` alive as long as `hold`: for columns of `other` that appear in a batch of `hold`.
 pqdb_code pq_hold_keep(struct pq_hold *hold, struct pq_hold *other, pqdb_error *err);
 
+/// A hold with a copy of the rows and their weights that pins nothing else but dictionaries and names.
+pqdb_code pq_hold_copy(const struct pq_batch *batch, const struct pq_alloc *alloc,
+                       struct pq_hold **hold, struct pq_batch *copy, pqdb_error *err);
+
 /// Keep every dictionary the batch's columns use (each once).
 pqdb_code pq_hold_keep_dictionaries(struct pq_hold *hold, const struct pq_batch *batch,
                                     pqdb_error *err);

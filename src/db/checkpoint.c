@@ -17,7 +17,7 @@
 enum {
     carry_bytes_max = 8 << 20,   // smaller memtables travel in the root
     merge_files = 8,             // so many small files become one
-    merge_rows_max = 1 << 20,    // of all of them together
+    merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
     snapshots_kept = 4,          // of each table's own metadata
     state_runs_max = 8,
 };

@@ -87,12 +87,23 @@ static void note_failure(pqdb_db *db, struct pq_db_table *table) {
     table->facts.reflects = table->table->version;
 }
 
-/// Views' deltas into their tables. A large one may be taken over together with the step's memory,
-/// which then keeps the memory of what came in.
-static pqdb_code apply_outputs(pqdb_db *db, const struct pq_db_delta *deltas, size_t count,
-                               uint64_t version, int64_t time_us, pqdb_error *err) {
+/// A view's delta into its table. What is large enough to be taken over is copied first: the step's
+/// memory, and that of the commit, must not stay for the sake of a view that filters much away.
+static pqdb_code apply_output(pqdb_db *db, struct pq_db_table *table, const struct pq_batch *rows,
+                              uint64_t version, pqdb_error *err) {
+    if (rows->count < PQ_ADOPT_ROWS) {
+        return pq_table_apply(table->table, rows, db->step_hold, version, err);
+    }
+    struct pq_hold *hold;
+    struct pq_batch copy;
+    PQ_TRY(pq_hold_copy(rows, db->alloc, &hold, &copy, err));
+    const pqdb_code code = pq_table_apply(table->table, &copy, hold, version, err);
+    pq_hold_unref(hold);
+    return code;
+}
+
+static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err) {
     const size_t nodes = pq_circuit_count(db->circuit);
-    bool linked = false;
     for (size_t i = 0; i < nodes; i++) {
         const struct pq_output *output = &db->outputs[i];
         struct pq_db_table *table = pq_db_by_id(db, output->table);
@@ -101,11 +112,7 @@ static pqdb_code apply_outputs(pqdb_db *db, const struct pq_db_delta *deltas, si
             continue;
         }
         if (output->rows.count == 0) continue;
-        for (size_t k = 0; !linked && output->rows.count >= PQ_ADOPT_ROWS && k < count; k++) {
-            PQ_TRY(pq_hold_keep(db->step_hold, deltas[k].hold, err));
-        }
-        linked = linked || output->rows.count >= PQ_ADOPT_ROWS;
-        PQ_TRY(pq_table_apply(table->table, &output->rows, db->step_hold, version, err));
+        PQ_TRY(apply_output(db, table, &output->rows, version, err));
         PQ_TRY(pq_table_publish(table->table, err));
         table->facts.refreshed_us = time_us;
         table->facts.last_refresh = "streaming";
@@ -128,7 +135,7 @@ pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count
         PQ_TRY(pq_table_apply(table, &deltas[i].rows, deltas[i].hold, version, err));
         PQ_TRY(pq_table_publish(table, err));
     }
-    return apply_outputs(db, deltas, count, version, time_us, err);
+    return apply_outputs(db, version, time_us, err);
 }
 
 // ---- the leader -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 #include "db/db_internal.h"
 
 enum {
-    memory_default = 256 << 20,
+    memory_default = 128 << 20,
     log_bytes_default = 256 << 20,
     checkpoint_ms_default = 60 * 1000,
     tick_ms = 200,
@@ -30,11 +30,11 @@ void pq_db_keeper_look(pqdb_db *db) {
                                  ? db->options.checkpoint_log_bytes
                                  : log_bytes_default;
     const size_t held = memory_held(db);
-    const bool due = held > budget / 4 || pq_log_is_short(db->log) ||
+    const bool due = held > budget / 2 || pq_log_is_short(db->log) ||
                      pq_log_bytes_since(db->log, &db->root_position) > log_max;
     if (!due || !db->keeper_runs) return;
     pthread_mutex_lock(&db->keeper_lock);
-    db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 4 ||
+    db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 2 ||
                             pq_log_bytes_since(db->log, &db->root_position) > log_max;
     db->writers_wait = held > budget;
     pthread_cond_signal(&db->keeper_wake);

@@ -18,19 +18,9 @@ struct builder {
 static pqdb_code put_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
     struct builder *builder = ctx;
     struct pq_hold *hold;
-    PQ_TRY(pq_hold_create(builder->db->alloc, &hold, err));
-    // The rows are views into memory of the computation: copy those that would be taken over.
-    uint32_t *all = pq_arena_alloc(&hold->arena, (rows->count + 1) * sizeof *all);
-    struct pq_batch copy;
-    pqdb_code code = all == NULL ? pq_fail(err, PQDB_NO_MEMORY, "rows of a view") : PQDB_OK;
-    for (size_t i = 0; code == PQDB_OK && i < rows->count; i++) all[i] = (uint32_t)i;
-    if (code == PQDB_OK) {
-        code = pq_batch_gather(rows, all, rows->count, &hold->arena, &copy, err);
-    }
-    if (code == PQDB_OK) {
-        copy.weights = rows->weights;
-        code = pq_table_apply(builder->table, &copy, hold, builder->version, err);
-    }
+    struct pq_batch copy;  // the rows are views into memory of the computation
+    PQ_TRY(pq_hold_copy(rows, builder->db->alloc, &hold, &copy, err));
+    const pqdb_code code = pq_table_apply(builder->table, &copy, hold, builder->version, err);
     pq_hold_unref(hold);
     return code;
 }
@@ -143,7 +133,7 @@ static pqdb_code chain_init(pqdb_db *db, struct pq_db_table *table, struct chain
 /// One delta of the collection up the chain, into the view, its table and what stands on it.
 static pqdb_code catch_up_rows(pqdb_db *db, struct pq_db_table *table, struct chain *chain,
                                const struct pq_batch *delta, uint64_t version, pqdb_error *err) {
-    struct pq_hold *hold;
+    struct pq_hold *hold, *copy = NULL;
     PQ_TRY(pq_hold_create(db->alloc, &hold, err));
     struct pq_batch rows = *delta, out;
     pqdb_code code = PQDB_OK;
@@ -155,17 +145,12 @@ static pqdb_code catch_up_rows(pqdb_db *db, struct pq_db_table *table, struct ch
     PQ_GO(pq_node_step(table->node, &rows, &hold->arena, &out, err));
     if (out.count == 0) goto done;
     table->facts.last_refresh_rows += out.count;
-    uint32_t *all = pq_arena_alloc(&hold->arena, out.count * sizeof *all);
-    if (all == NULL) {
-        code = pq_fail(err, PQDB_NO_MEMORY, "rows of a view");
-        goto done;
-    }
-    for (size_t i = 0; i < out.count; i++) all[i] = (uint32_t)i;
-    struct pq_db_delta step = {.table = table, .hold = hold};
-    PQ_GO(pq_batch_gather(&out, all, out.count, &hold->arena, &step.rows, err));
-    step.rows.weights = out.weights;
+    struct pq_db_delta step = {.table = table};
+    PQ_GO(pq_hold_copy(&out, db->alloc, &copy, &step.rows, err));
+    step.hold = copy;
     PQ_GO(pq_db_step(db, &step, 1, version, db->env->now_us(db->env->ctx), err));
 done:
+    pq_hold_unref(copy);
     pq_hold_unref(hold);
     return code;
 }
