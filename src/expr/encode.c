@@ -36,6 +36,28 @@ static pqdb_code append(struct pq_run *run, struct pq_variant_encoder **encoder,
     return pq_builder_append_bytes(builder, scratch->data, scratch->length, err);
 }
 
+static const struct pq_variant_names *names_below(const struct pq_column *column) {
+    if (column->names != NULL) return column->names;
+    const uint32_t count = column->children == NULL ? 0 : column->type->field_count;
+    for (uint32_t k = 0; k < count; k++) {
+        const struct pq_variant_names *names = names_below(&column->children[k]);
+        if (names != NULL) return names;
+    }
+    return NULL;
+}
+
+/// For a column whose values brought none: those of the rows that are read, so that whoever adds
+/// an object to it adds to the collection's list.
+static const struct pq_variant_names *names_of_run(const struct pq_run *run) {
+    size_t count;
+    const uint32_t *columns = pq_program_columns(run->program, &count);
+    for (size_t k = 0; k < count && run->batch != NULL; k++) {
+        const struct pq_variant_names *names = names_below(&run->batch->columns[columns[k]]);
+        if (names != NULL) return names;
+    }
+    return run->program->names;
+}
+
 pqdb_code pq_run_encode(struct pq_run *run, const struct pq_vector *vector, struct pq_column *out,
                         pqdb_error *err) {
     struct pq_builder builder;
@@ -48,6 +70,7 @@ pqdb_code pq_run_encode(struct pq_run *run, const struct pq_vector *vector, stru
         code = append(run, &encoder, &builder, &value, &scratch, err);
     }
     pq_variant_encoder_destroy(encoder);
+    if (builder.names == NULL) builder.names = names_of_run(run);
     if (code == PQDB_OK) *out = pq_builder_finish(&builder);
     return code;
 }

@@ -12,12 +12,13 @@
 #include "support/test.h"
 #include "view/view.h"
 
-enum { tables_max = 16, deltas_max = 256 };
+enum { tables_max = 16, deltas_max = 256, rows_max = 256 };
 
 /// What was done to a table so far.
 struct history {
     struct pq_batch deltas[deltas_max];
     size_t count;
+    struct pq_arena *arena;
 };
 
 struct world {
@@ -32,20 +33,8 @@ struct world {
     size_t batch_count;
 };
 
-static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
-                      pqdb_code (*take)(void *taker, const struct pq_batch *batch,
-                                        pqdb_error *err),
-                      void *taker, pqdb_error *err) {
-    const struct history *history = ctx;
-    (void)columns;
-    (void)column_count;
-    for (size_t k = 0; k < history->count; k++) PQ_TRY(take(taker, &history->deltas[k], err));
-    return PQDB_OK;
-}
-
 /// A row as JSON, without what the database adds to every row of a collection.
-static void add_row(struct text_set *set, const struct pq_batch *batch, size_t row,
-                    struct pq_arena *arena) {
+static struct pq_text text_of(const struct pq_batch *batch, size_t row, struct pq_arena *arena) {
     static const char *const hidden[] = {"$seq", "$type", "createdAt", "updatedAt", "version"};
     struct pq_bytes text;
     pq_bytes_init(&text, &arena->alloc);
@@ -59,13 +48,67 @@ static void add_row(struct text_set *set, const struct pq_batch *batch, size_t r
         pq_bytes_printf(&text, NULL, "%s%.*s: ", text.length == 0 ? "" : ", ", PQ_TEXT_ARG(name));
         CHECK(pq_print_row(&text, &batch->columns[k], row, NULL) == PQDB_OK, "print");
     }
-    text_set_add(set, pq_bytes_text(&text), batch->weights == NULL ? 1 : batch->weights[row]);
+    return pq_bytes_text(&text);
+}
+
+static int64_t weight_of(const struct pq_batch *batch, size_t row) {
+    return batch->weights == NULL ? 1 : batch->weights[row];
+}
+
+// ---- what a table holds ------------------------------------------------------------------------
+
+struct live_row {
+    size_t delta;
+    uint32_t row;
+    struct pq_text text;
+};
+
+/// The rows that were not taken back.
+static size_t find_live(const struct history *history, struct live_row *rows) {
+    size_t count = 0;
+    for (size_t k = 0; k < history->count; k++) {
+        const struct pq_batch *batch = &history->deltas[k];
+        for (uint32_t row = 0; row < batch->count; row++) {
+            const struct pq_text text = text_of(batch, row, history->arena);
+            if (weight_of(batch, row) > 0) {
+                CHECK(count < rows_max, "too many rows for this test");
+                rows[count++] = (struct live_row){k, row, text};
+                continue;
+            }
+            size_t at = 0;
+            while (at < count && !pq_text_equal(rows[at].text, text)) at++;
+            CHECK(at < count, "taken back without having been there: %.*s", PQ_TEXT_ARG(text));
+            if (at < count) memmove(&rows[at], &rows[at + 1], (--count - at) * sizeof *rows);
+        }
+    }
+    return count;
+}
+
+static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
+                      pqdb_code (*take)(void *taker, const struct pq_batch *batch,
+                                        pqdb_error *err),
+                      void *taker, pqdb_error *err) {
+    const struct history *history = ctx;
+    struct live_row rows[rows_max];
+    const size_t count = find_live(history, rows);
+    (void)columns;
+    (void)column_count;
+    for (size_t k = 0; k < count; k++) {
+        struct pq_batch one;
+        PQ_TRY(pq_batch_gather(&history->deltas[rows[k].delta], &rows[k].row, 1, history->arena,
+                               &one, err));
+        one.weights = NULL;
+        PQ_TRY(take(taker, &one, err));
+    }
+    return PQDB_OK;
 }
 
 static void add_rows(struct text_set *set, const struct history *history, struct pq_arena *arena) {
     for (size_t k = 0; k < history->count; k++) {
         const struct pq_batch *batch = &history->deltas[k];
-        for (size_t row = 0; row < batch->count; row++) add_row(set, batch, row, arena);
+        for (size_t row = 0; row < batch->count; row++) {
+            text_set_add(set, text_of(batch, row, arena), weight_of(batch, row));
+        }
     }
     text_set_sort(set);
 }
@@ -96,6 +139,7 @@ static pqdb_code set_up(struct world *world, struct pq_text text, pqdb_error *er
     static const uint32_t ids[tables_max] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     pq_arena_init(&world->arena, &pq_alloc_libc);
     pq_problems_init(&world->problems, &world->arena);
+    for (size_t k = 0; k < tables_max; k++) world->tables[k].arena = &world->arena;
     PQ_TRY(pq_schema_parse(text, &pq_alloc_libc, &world->schema, &world->problems, err));
     CHECK(world->schema->entry_count <= tables_max, "too many entries for this test");
     PQ_TRY(pq_views_plan(world->schema, ids, &pq_alloc_libc, &world->views, &world->problems,
