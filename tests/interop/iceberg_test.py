@@ -3,6 +3,7 @@ types and nulls it should have, metrics prune what they may and nothing else, li
 import datetime
 import decimal
 import json
+import os
 from decimal import Decimal
 
 import duckdb
@@ -163,4 +164,24 @@ for name, rows in (("5", [row_of(row, True) for row in live(0, 100)]),
     relation = duckdb.sql(f"SELECT * REPLACE (CAST(_extra AS VARCHAR) AS _extra) FROM '{path}'")
     got = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.arrow()
     equal(rows_of(got), rows, f"DuckDB: rows of {name}.parquet")
+# ClickHouse reads the folder as it stands, by its version hint and with the delete files.
+try:
+    import chdb
+except ImportError:
+    print("# chDB is not installed: ClickHouse was not asked")
+else:
+    os.chdir(root)  # the only place where it may read files
+    source = f"icebergLocal('{root}/Orders')"
+    answer = chdb.query(f"SELECT count(), sum(`$seq`), count(later), countIf(isNull(price)), "
+                        f"sum(amount), max(at) FROM {source} FORMAT JSONCompactEachRow")
+    last = wanted[4]
+    amounts = sum(row["amount"] for row in last if row["amount"] is not None)
+    equal(json.loads(str(answer))[:4],
+          [len(last), sum(row["$seq"] for row in last),
+           sum(row["later"] is not None for row in last), sum(row["price"] is None for row in last)],
+          "ClickHouse: counts and sums")
+    equal(Decimal(str(json.loads(str(answer), parse_float=Decimal)[4])), amounts,
+          "ClickHouse: sum of decimals")
+    equal(str(chdb.query(f"SELECT count() FROM {source} WHERE `$id` = 'row-0120'")).strip(), "1",
+          "ClickHouse: a filter finds its row")
 finish()

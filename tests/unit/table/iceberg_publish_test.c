@@ -249,11 +249,29 @@ static void a_repeated_publish_does_nothing(void) {
         uint64_t version = 0;
         CHECK(pq_iceberg_version(world.table, &version) && version == 1, "version");
     }
-    // A compaction makes no version.
+    // A compaction makes no version, and may leave as many files as there were.
     world.version--;
     remove_file(&world, 0);
+    add_file(&world, PQ_ICEBERG_DATA, 3);
     must_publish(&world);
     check_files(&world);
+    world_deinit(&world);
+}
+
+static void time_does_not_go_back(void) {
+    struct world world;
+    struct pq_iceberg_view view;
+    world_init(&world);
+    must_publish(&world);
+    load(&world, &view);
+    const int64_t time_ms = view.time_ms;
+    struct pq_iceberg_commit commit = commit_of(&world);
+    commit.version = 2;
+    commit.time_us -= INT64_C(3600000000);
+    CHECK(pq_iceberg_publish(world.table, &commit, &world.arena, &world.outcome, NULL) == PQDB_OK,
+          "publish");
+    load(&world, &view);
+    CHECK(view.time_ms == time_ms, "readers refuse clocks that go back");
     world_deinit(&world);
 }
 
@@ -384,6 +402,10 @@ static void check_store(struct world *world) {
     size_t needed = world->table->metadata.metadata_log_count + 2;  // with the hint
     struct pq_text seen[256];
     size_t seen_count = 0;
+    const struct pq_iceberg_metadata *metadata = &world->table->metadata;
+    CHECK(metadata->snapshot_count <= world->snapshots_kept &&
+              metadata->metadata_log_count <= world->snapshots_kept &&
+              metadata->snapshot_log_count == metadata->snapshot_count, "history is bounded");
     for (size_t i = 0; i < world->table->metadata.snapshot_count; i++) {
         struct pq_iceberg_list manifests = {NULL, 0};
         CHECK(pq_iceberg_read_list(world->table, &world->table->metadata.snapshots[i],
@@ -577,6 +599,7 @@ int main(void) {
     RUN(what_is_published_is_read_back);
     RUN(operations_follow_from_the_files);
     RUN(a_repeated_publish_does_nothing);
+    RUN(time_does_not_go_back);
     RUN(a_lost_hint_is_written_again);
     RUN(wrong_commits_are_refused);
     RUN(schemas_evolve_and_come_back);
