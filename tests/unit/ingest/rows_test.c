@@ -271,6 +271,67 @@ static void dictionaries_persist_while_texts_repeat(void) {
     pq_bytes_deinit(&input);
 }
 
+static void an_id_has_its_longest_length(void) {
+    struct fixture fixture;
+    struct pq_row_batch rows;
+    struct pq_bytes input;
+    pq_bytes_init(&input, &pq_alloc_libc);
+    set_up(&fixture, "{ T: { s: 'string' } }", true, 0);
+    for (int length = PQ_ID_BYTES_MAX; length < PQ_ID_BYTES_MAX + 2; length++) {
+        pq_bytes_printf(&input, NULL, "{\"$id\":\"%0*d\"}\n", length, 7);
+    }
+    CHECK(pq_row_reader_read(fixture.reader, pq_bytes_text(&input), &rows, NULL) == PQDB_OK, "r");
+    CHECK(rows.batch.count == 1 && rows.refusal_count == 1, "%zu rows", rows.batch.count);
+    CHECK(rows.refusals[0].index == 1 && pq_text_is(rows.refusals[0].field, "$id"), "which");
+    pq_rows_deinit(&rows);
+    tear_down(&fixture);
+    pq_bytes_deinit(&input);
+}
+
+/// More keys than a kept shape has: each is still looked up, and still told apart.
+static void objects_of_many_keys_are_read_like_others(void) {
+    struct fixture fixture;
+    struct pq_row_batch rows;
+    struct pq_bytes input;
+    pq_bytes_init(&input, &pq_alloc_libc);
+    set_up(&fixture, "{ T: { k5: 'int', o: { s: 'int' } } }", true, 0);
+    for (int repeated = 0; repeated < 2; repeated++) {
+        pq_bytes_append_byte(&input, '{', NULL);
+        for (int i = 0; i < 1000; i++) pq_bytes_printf(&input, NULL, "\"k%d\":%d,", i, i);
+        pq_bytes_printf(&input, NULL, "\"%s\":7}\n", repeated ? "k5" : "last");
+    }
+    CHECK(pq_row_reader_read(fixture.reader, pq_bytes_text(&input), &rows, NULL) == PQDB_OK, "r");
+    CHECK(rows.batch.count == 1 && rows.refusal_count == 1, "%zu rows", rows.batch.count);
+    CHECK(pq_column_value(&rows.batch.columns[PQ_COLUMN_DECLARED], 0).as.integer == 5, "k5");
+    CHECK(pq_text_is(rows.refusals[0].field, "k5"), "%.*s", PQ_TEXT_ARG(rows.refusals[0].field));
+    pq_rows_deinit(&rows);
+    tear_down(&fixture);
+    pq_bytes_deinit(&input);
+}
+
+static void much_text_fills_a_batch_before_many_rows_do(void) {
+    struct fixture fixture;
+    struct pq_row_batch rows;
+    struct pq_bytes line;
+    pq_bytes_init(&line, &pq_alloc_libc);
+    set_up(&fixture, "{ T: { s: 'string' } }", true, 0);
+    pq_bytes_printf(&line, NULL, "{\"x\":\"%0*d\"}\n", 4 << 20, 7);
+    size_t pushed = 0, used;
+    while (!pq_row_reader_is_full(fixture.reader) && pushed < 100) {
+        CHECK(pq_row_reader_push(fixture.reader, pq_bytes_text(&line), &used, NULL) == PQDB_OK,
+              "push");
+        pushed++;
+    }
+    CHECK(pushed == 8, "%zu lines of 4 MiB", pushed);
+    CHECK(pq_row_reader_push(fixture.reader, pq_bytes_text(&line), &used, NULL) == PQDB_OK, "full");
+    CHECK(used == 0, "a full batch takes nothing");
+    CHECK(pq_row_reader_take(fixture.reader, &rows, NULL) == PQDB_OK, "take");
+    CHECK(rows.batch.count == 8, "%zu rows", rows.batch.count);
+    pq_rows_deinit(&rows);
+    tear_down(&fixture);
+    pq_bytes_deinit(&line);
+}
+
 static void bytes_that_are_no_utf8_and_a_byte_order_mark(void) {
     struct fixture fixture;
     struct pq_row_batch rows;
@@ -429,6 +490,9 @@ int main(void) {
     RUN(a_line_that_is_too_long_spoils_no_other);
     RUN(without_setting_aside_the_first_refusal_fails_the_batch);
     RUN(dictionaries_persist_while_texts_repeat);
+    RUN(an_id_has_its_longest_length);
+    RUN(objects_of_many_keys_are_read_like_others);
+    RUN(much_text_fills_a_batch_before_many_rows_do);
     RUN(bytes_that_are_no_utf8_and_a_byte_order_mark);
     RUN(the_reader_serves_collections_alone);
     RUN(real_events_become_rows_and_lose_nothing);

@@ -121,6 +121,35 @@ static void nesting_ends_at_its_limit(void) {
     CHECK(strlen(err.subject) < sizeof err.subject, "the path is cut to fit");
 }
 
+static void a_value_ends_at_16_mebibytes(void) {
+    struct pq_bytes json, text;
+    pq_bytes_init(&json, &pq_alloc_libc);
+    pq_bytes_init(&text, &pq_alloc_libc);
+    struct pq_variant_names *names;
+    struct pq_variant_encoder *encoder;
+    CHECK(pq_variant_names_create(&pq_alloc_libc, &names, NULL) == PQDB_OK, "names");
+    CHECK(pq_variant_encoder_create(names, &pq_alloc_libc, &encoder, NULL) == PQDB_OK, "create");
+    for (size_t over = 0; over < 2; over++) {  // a header of five bytes, then the text
+        const size_t length = PQ_VARIANT_BYTES_MAX - 5 + over;
+        json.length = 0;
+        pq_bytes_append_byte(&json, '"', NULL);
+        pq_bytes_reserve(&json, length, NULL);
+        memset(json.data + 1, 'x', length);
+        json.length += length;
+        pq_bytes_append_byte(&json, '"', NULL);
+        struct pq_json_document *document;
+        CHECK(pq_json_parse(pq_bytes_text(&json), 0, &pq_alloc_libc, &document, NULL) == PQDB_OK,
+              "parse");
+        CHECK(through_variant(encoder, names, pq_json_root(document), &text, NULL) ==
+              (over == 0 ? PQDB_OK : PQDB_LIMIT), "%zu bytes", length);
+        pq_json_destroy(document);
+    }
+    pq_variant_encoder_destroy(encoder);
+    pq_variant_names_unref(names);
+    pq_bytes_deinit(&json);
+    pq_bytes_deinit(&text);
+}
+
 static void many_names_and_many_members_work(void) {
     struct pq_bytes json, text;
     pq_bytes_init(&json, &pq_alloc_libc);
@@ -221,6 +250,7 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
 int main(void) {
     RUN(json_through_variants_matches_the_cases);
     RUN(nesting_ends_at_its_limit);
+    RUN(a_value_ends_at_16_mebibytes);
     RUN(many_names_and_many_members_work);
     RUN(chosen_members_make_an_object_of_their_own);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
