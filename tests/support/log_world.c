@@ -149,7 +149,7 @@ pqdb_code log_world_open(struct log_world *world, pqdb_error *err) {
     const struct pq_log_options options = {.store = world->store,
                                            .directory = "log",
                                            .env = &log_world_env,
-                                           .alloc = &pq_alloc_libc,
+                                           .alloc = world->alloc == NULL ? &pq_alloc_libc : world->alloc,
                                            .from = world->from,
                                            .segment_bytes = world->segment_bytes,
                                            .read_only = world->read_only};
@@ -166,7 +166,7 @@ pqdb_code log_world_open(struct log_world *world, pqdb_error *err) {
     pqdb_code code = pq_log_open(&options, &world->log, err);
     if (code == PQDB_OK) {
         code = pq_log_replay(world->log, &visitor, err);
-        if (code == PQDB_OK) must(pq_log_use_names(world->log, 1, world->names, NULL));
+        if (code == PQDB_OK) code = pq_log_use_names(world->log, 1, world->names, err);
         if (code != PQDB_OK) log_world_close(world, NULL);
     } else {
         log_world_close(world, NULL);

@@ -9,6 +9,7 @@
 
 struct log_world {
     struct pq_store *store;    // borrowed
+    const struct pq_alloc *alloc;  // of the log; NULL: libc
     struct pq_log *log;        // NULL when closed
     uint64_t segment_bytes;    // 0: the usual
     struct pq_log_position from;

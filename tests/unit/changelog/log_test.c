@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "support/fault_store.h"
 #include "support/log_world.h"
+#include "support/temp.h"
 #include "support/test.h"
 
 static pqdb_error err;
@@ -332,6 +336,50 @@ static void a_missing_segment_and_a_damaged_header_are_corrupt(void) {
     fault_store_destroy(disk);
 }
 
+/// Change a u64 of frame `number` of the first segment and make its check right again; with
+/// `chained` also those of the frames behind.
+static void forge(struct pq_store *store, uint64_t number, size_t offset, uint64_t value,
+                  bool chained) {
+    struct pq_bytes bytes;
+    pq_bytes_init(&bytes, &pq_alloc_libc);
+    OK(pq_store_read_file(store, first_segment, 1 << 20, &bytes, &err));
+    uint64_t previous = 0;
+    for (size_t at = 64; at + 64 <= bytes.length;) {
+        uint8_t *frame = bytes.data + at;
+        const uint32_t length = pq_load_u32(frame + 60);
+        const uint64_t frame_number = pq_load_u64(frame + 16);
+        if (frame_number == number) pq_store_u64(frame + offset, value);
+        if (frame_number > number && chained) pq_store_u64(frame + 32, previous);
+        if (frame_number >= number) pq_store_u64(frame, pq_hash(frame + 8, length - 8));
+        previous = pq_load_u64(frame);
+        at += length;
+    }
+    OK(pq_store_write_file(store, first_segment, pq_bytes_text(&bytes), &err));
+    pq_bytes_deinit(&bytes);
+}
+
+static void whole_frames_that_do_not_belong_together_are_corrupt(void) {
+    static const struct {
+        size_t offset;
+        uint64_t value;
+        bool chained;
+        const char *says;
+    } table[] = {
+        {48, 1, false, "does not continue the one before"},
+        {32, 1, true, "does not continue the one before"},
+        {40, 9, true, "a version is missing"},
+        {16, 9, true, "a frame is missing"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct log_world world = {.segment_bytes = 1 << 16};
+        struct fault_store *disk = closed_log(&world, 5);
+        forge(&disk->base, 3, table[i].offset, table[i].value, table[i].chained);
+        CHECK(log_world_open(&world, &err) == PQDB_CORRUPT, "%s", table[i].says);
+        CHECK(strstr(err.message, table[i].says) != NULL, "%s", err.message);
+        fault_store_destroy(disk);
+    }
+}
+
 static void a_newer_format_is_refused_by_name(void) {
     struct log_world world = {0};
     struct fault_store *disk = closed_log(&world, 1);
@@ -466,6 +514,75 @@ static void reading_only_changes_nothing(void) {
     fault_store_destroy(disk);
 }
 
+static pqdb_code ignore(void *ctx, const struct pq_log_record *record, pqdb_error *error) {
+    (void)ctx;
+    (void)record;
+    (void)error;
+    return PQDB_OK;
+}
+
+static int64_t backward_us = 5000000;
+static int64_t backward(void *ctx) { return (void)ctx, backward_us -= 1000; }
+
+static void commit_times_never_go_back(void) {
+    struct fault_store *disk = fault_store_create();
+    struct pq_env env = log_world_env;
+    env.now_us = backward;
+    int64_t last_us = 0;
+    for (int round = 0; round < 2; round++) {
+        const struct pq_log_options options = {
+            .store = &disk->base, .directory = "log", .env = &env, .alloc = &pq_alloc_libc};
+        const struct pq_log_visitor visitor = {log_world_schemas, ignore, NULL};
+        const struct pq_log_commit commit = {.kind = PQ_LOG_COMMIT};
+        struct pq_log *log;
+        OK(pq_log_open(&options, &log, &err));
+        OK(pq_log_replay(log, &visitor, &err));
+        for (int i = 0; i < 3; i++) {
+            OK(pq_log_append(log, &commit, 1, &err));
+            CHECK(pq_log_time_us(log) >= last_us, "%" PRId64, pq_log_time_us(log));
+            last_us = pq_log_time_us(log);
+        }
+        OK(pq_log_close(log, &err));
+    }
+    fault_store_destroy(disk);
+}
+
+static void the_file_system_keeps_a_log(void) {
+    const struct temp_directory temp = temp_directory_make();
+    struct log_world world = {.segment_bytes = 1 << 16, .with_variants = true};
+    OK(pq_store_open_fs(temp.path, true, &pq_alloc_libc, &world.store, &err));
+    for (uint64_t round = 0; round < 3; round++) {
+        OK(log_world_open(&world, &err));
+        check_replay(&world, round > 0, round * 50);
+        append_each(&world, round * 50 + 1, round * 50 + 50);
+        OK(log_world_close(&world, &err));
+    }
+    pq_store_destroy(world.store);
+    temp_directory_remove(&temp);
+}
+
+/// As an ordinary user, because root may write everywhere.
+static void check_read_only(const char *root) {
+    if (getuid() == 0 && setuid(65534) != 0) exit(0);
+    struct log_world world = {0};
+    if (pq_store_open_fs(root, false, &pq_alloc_libc, &world.store, &err) != PQDB_OK) exit(1);
+    const bool refused = log_world_open(&world, &err) == PQDB_IO &&
+                         strstr(err.message, "permission denied") != NULL &&
+                         strcmp(err.subject, "log") == 0;
+    exit(refused ? 0 : 2);
+}
+
+static void a_read_only_directory_takes_no_log(void) {
+    const struct temp_directory temp = temp_directory_make();
+    chmod(temp.path, 0555);
+    const pid_t child = fork();
+    if (child == 0) check_read_only(temp.path);
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0, "status %d", status);
+    temp_directory_remove(&temp);
+}
+
 int main(void) {
     RUN(a_log_reopened_has_what_was_appended);
     RUN(one_append_is_one_write_and_one_sync);
@@ -478,10 +595,14 @@ int main(void) {
     RUN(a_commit_without_its_last_frame_is_dropped);
     RUN(segments_are_trimmed_and_used_again);
     RUN(a_missing_segment_and_a_damaged_header_are_corrupt);
+    RUN(whole_frames_that_do_not_belong_together_are_corrupt);
     RUN(a_newer_format_is_refused_by_name);
     RUN(a_reader_follows_the_log);
     RUN(a_reader_that_is_trimmed_away_is_told_so);
     RUN(payloads_and_kinds_come_back);
     RUN(reading_only_changes_nothing);
+    RUN(commit_times_never_go_back);
+    RUN(the_file_system_keeps_a_log);
+    RUN(a_read_only_directory_takes_no_log);
     return test_done();
 }
