@@ -21,38 +21,47 @@ static bool has_special(uint64_t word) {
     return ((low | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops) != 0;
 }
 
-/// How many bytes from `at` on stand for themselves.
-static size_t plain_length(const char *at, size_t left) {
+/// Copy bytes that stand for themselves, up to the first one that does not; how many they were.
+/// There is room for `left`.
+static size_t copy_plain(const char *at, size_t left, uint8_t *to) {
     size_t length = 0;
     for (; left - length >= 8; length += 8) {
-        if (has_special(pq_load_u64(at + length))) break;
+        const uint64_t word = pq_load_u64(at + length);
+        if (has_special(word)) break;
+        pq_store_u64(to + length, word);
     }
-    while (length < left && escape_of((uint8_t)at[length]) == '\0') length++;
+    for (; length < left && escape_of((uint8_t)at[length]) == '\0'; length++) {
+        to[length] = (uint8_t)at[length];
+    }
     return length;
+}
+
+static size_t write_escape(uint8_t c, uint8_t *to) {
+    const char escape = escape_of(c);
+    to[0] = '\\';
+    to[1] = (uint8_t)escape;
+    if (escape != 'u') return 2;
+    memcpy(to + 2, "00", 2);
+    to[4] = (uint8_t)('0' + (c >> 4));
+    to[5] = (uint8_t) "0123456789abcdef"[c & 15];
+    return 6;
 }
 
 pqdb_code pq_json_write_text(struct pq_bytes *out, struct pq_text text, pqdb_error *err) {
     enum { escaped_bytes_max = 6 };
     PQ_TRY(pq_bytes_reserve(out, text.length + 2, err));
     out->data[out->length++] = '"';
-    for (size_t i = 0; i < text.length;) {
-        const size_t plain = plain_length(text.data + i, text.length - i);
-        PQ_TRY(pq_bytes_reserve(out, text.length - i + escaped_bytes_max + 1, err));
-        memcpy(out->data + out->length, text.data + i, plain);
+    for (size_t i = 0;;) {
+        const size_t plain =
+            copy_plain(text.data + i, text.length - i, out->data + out->length);
         out->length += plain;
         i += plain;
         if (i == text.length) break;
-        const uint8_t c = (uint8_t)text.data[i++];
-        const char escape = escape_of(c);
-        out->data[out->length++] = '\\';
-        out->data[out->length++] = (uint8_t)escape;
-        if (escape != 'u') continue;
-        memcpy(out->data + out->length, "00", 2);
-        out->data[out->length + 2] = (uint8_t)('0' + (c >> 4));
-        out->data[out->length + 3] = (uint8_t) "0123456789abcdef"[c & 15];
-        out->length += 4;
+        PQ_TRY(pq_bytes_reserve(out, text.length - i + escaped_bytes_max + 1, err));
+        out->length += write_escape((uint8_t)text.data[i++], out->data + out->length);
     }
-    return pq_bytes_append_byte(out, '"', err);
+    out->data[out->length++] = '"';
+    return PQDB_OK;
 }
 
 /// The significant digits of a finite number, and where its point is: 0.digits × 10^point.

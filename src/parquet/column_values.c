@@ -11,14 +11,12 @@ void pq_value_scratch_init(struct pq_value_scratch *scratch, const struct pq_all
     pq_bytes_init(&scratch->bytes, alloc);
     pq_bytes_init(&scratch->texts, alloc);
     pq_bytes_init(&scratch->offsets, alloc);
-    pq_arena_init(&scratch->arena, alloc);
 }
 
 void pq_value_scratch_deinit(struct pq_value_scratch *scratch) {
     pq_bytes_deinit(&scratch->bytes);
     pq_bytes_deinit(&scratch->texts);
     pq_bytes_deinit(&scratch->offsets);
-    pq_arena_deinit(&scratch->arena);
 }
 
 static size_t row_of(const struct pq_levels *levels, size_t i) {
@@ -137,10 +135,10 @@ static pqdb_code gather_json(const struct pq_levels *levels, struct pq_value_scr
     for (size_t i = 0; i < block->count; i++) {
         const size_t row = row_of(levels, i);
         offsets[i] = scratch->bytes.length;
-        struct pq_variant variant;
-        pq_arena_reset(&scratch->arena);
-        PQ_TRY(pq_variant_of_row(bytes_of(column, row), mark_of(column, row), column->names,
-                                 &scratch->arena, &variant, err));
+        const struct pq_text bytes = bytes_of(column, row);
+        struct pq_variant variant = {
+            .bytes = (const uint8_t *)bytes.data, .length = bytes.length, .names = column->names};
+        if (mark_of(column, row) == PQ_ROW_OWN_NAMES) variant = pq_variant_of_own(bytes);
         PQ_TRY(pq_variant_write_json(&variant, &scratch->bytes, err));
         PQ_TRY(check_length(scratch->bytes.length - offsets[i], err));
     }

@@ -19,7 +19,6 @@ struct pq_value_scratch {
     struct pq_bytes bytes;
     struct pq_bytes texts;    // of struct pq_text
     struct pq_bytes offsets;  // of size_t
-    struct pq_arena arena;    // names of variants that bring their own
 };
 
 void pq_value_scratch_init(struct pq_value_scratch *scratch, const struct pq_alloc *alloc);

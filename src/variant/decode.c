@@ -4,10 +4,10 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/fail.h"
-#include "variant/names_internal.h"
+#include "variant/container_internal.h"
 
 /// How many bytes follow a primitive's header byte, for those of fixed size.
-static const uint8_t primitive_bytes[PRIMITIVE_COUNT] = {
+const uint8_t pq_primitive_bytes[PRIMITIVE_COUNT] = {
     [PRIMITIVE_INT8] = 1,          [PRIMITIVE_INT16] = 2,
     [PRIMITIVE_INT32] = 4,         [PRIMITIVE_INT64] = 8,
     [PRIMITIVE_DOUBLE] = 8,        [PRIMITIVE_DECIMAL4] = 5,
@@ -18,55 +18,6 @@ static const uint8_t primitive_bytes[PRIMITIVE_COUNT] = {
     [PRIMITIVE_TIME] = 8,          [PRIMITIVE_TIMESTAMP_NANOS] = 8,
     [PRIMITIVE_TIMESTAMP_NTZ_NANOS] = 8, [PRIMITIVE_UUID] = 16,
 };
-
-/// An object or array, taken apart.
-struct container {
-    unsigned id_width;  // 0: an array
-    unsigned offset_width;
-    uint32_t count;
-    const uint8_t *ids;
-    const uint8_t *offsets;  // count + 1
-    const uint8_t *values;
-};
-
-static struct container open_container(const uint8_t *bytes) {
-    struct container container;
-    const unsigned header = bytes[0] >> 2;
-    const bool is_object = (bytes[0] & 3) == BASIC_OBJECT;
-    const bool large = is_object ? header >> 4 & 1 : header >> 2 & 1;
-    container.offset_width = (header & 3) + 1;
-    container.id_width = is_object ? (header >> 2 & 3) + 1 : 0;
-    container.count = large ? pq_load_u32(bytes + 1) : bytes[1];
-    container.ids = bytes + (large ? 5 : 2);
-    container.offsets = container.ids + (size_t)container.count * container.id_width;
-    container.values = container.offsets + ((size_t)container.count + 1) * container.offset_width;
-    return container;
-}
-
-static uint32_t offset_of(const struct container *container, size_t k) {
-    return pq_load_width(container->offsets + k * container->offset_width,
-                         container->offset_width);
-}
-
-static uint32_t id_of(const struct container *container, size_t k) {
-    return pq_load_width(container->ids + k * container->id_width, container->id_width);
-}
-
-static size_t size_of(const uint8_t *bytes) {
-    const unsigned header = bytes[0] >> 2;
-    switch (bytes[0] & 3) {
-    case BASIC_SHORT_TEXT: return 1 + header;
-    case BASIC_PRIMITIVE:
-        if (header == PRIMITIVE_TEXT || header == PRIMITIVE_BINARY) {
-            return 5 + (size_t)pq_load_u32(bytes + 1);
-        }
-        return 1 + (size_t)primitive_bytes[header];
-    default: {
-        const struct container container = open_container(bytes);
-        return (size_t)(container.values - bytes) + offset_of(&container, container.count);
-    }
-    }
-}
 
 // ---- check -------------------------------------------------------------------------------------
 
@@ -82,7 +33,7 @@ struct region {
 static size_t left(struct region region) { return (size_t)(region.end - region.at); }
 
 /// Take the container apart only as far as bytes reach.
-static pqdb_code check_header(struct region region, struct container *container,
+static pqdb_code check_header(struct region region, struct pq_opened *container,
                               pqdb_error *err) {
     const unsigned header = region.at[0] >> 2;
     const bool is_object = (region.at[0] & 3) == BASIC_OBJECT;
@@ -95,9 +46,9 @@ static pqdb_code check_header(struct region region, struct container *container,
     if (room < offset_width || count > (room - offset_width) / (id_width + offset_width)) {
         return corrupt(err, "a container with more values than bytes");
     }
-    *container = open_container(region.at);
+    *container = pq_open_container(region.at);
     const size_t values = (size_t)(region.end - container->values);
-    if (offset_of(container, container->count) > values) {
+    if (pq_opened_offset(container, container->count) > values) {
         return corrupt(err, "a container ends behind its bytes");
     }
     return PQDB_OK;
@@ -108,10 +59,10 @@ static pqdb_code check_scalar(struct region region, size_t *size, pqdb_error *er
     struct pq_text text = {(const char *)region.at + 1, header};
     if ((region.at[0] & 3) == BASIC_PRIMITIVE) {
         if (header >= PRIMITIVE_COUNT) return corrupt(err, "an unknown primitive type");
-        if (left(region) < 1 + (size_t)primitive_bytes[header]) {
+        if (left(region) < 1 + (size_t)pq_primitive_bytes[header]) {
             return corrupt(err, "a cut primitive");
         }
-        *size = size_of(region.at);
+        *size = pq_value_size(region.at);
         if (header >= PRIMITIVE_DECIMAL4 && header <= PRIMITIVE_DECIMAL16 && region.at[1] > 38) {
             return corrupt(err, "a decimal with a scale above 38");
         }
@@ -126,24 +77,19 @@ static pqdb_code check_scalar(struct region region, size_t *size, pqdb_error *er
     return pq_text_is_utf8(text) ? PQDB_OK : corrupt(err, "text that is not UTF-8");
 }
 
-static struct pq_text name_of(const struct pq_variant *variant, uint32_t id) {
-    if (variant->metadata != NULL) return pq_metadata_text(variant->metadata, id);
-    return pq_names_text(variant->names, id);
-}
-
 static uint32_t name_count_of(const struct pq_variant *variant) {
     if (variant->metadata != NULL) return pq_metadata_count(variant->metadata);
     return variant->names == NULL ? 0 : pq_variant_names_count(variant->names);
 }
 
-static pqdb_code check_names(const struct container *container, const struct pq_variant *whole,
+static pqdb_code check_names(const struct pq_opened *container, const struct pq_variant *whole,
                              pqdb_error *err) {
     const uint32_t name_count = name_count_of(whole);
     struct pq_text before = {0};
     for (uint32_t k = 0; k < container->count; k++) {
-        const uint32_t id = id_of(container, k);
+        const uint32_t id = pq_opened_id(container, k);
         if (id >= name_count) return corrupt(err, "a field without a name");
-        const struct pq_text name = name_of(whole, id);
+        const struct pq_text name = pq_variant_name(whole, id);
         if (k > 0 && pq_text_compare(before, name) >= 0) {
             return corrupt(err, "fields that are not in the order of their names");
         }
@@ -161,13 +107,13 @@ static pqdb_code check_value(struct region region, const struct pq_variant *whol
     if (basic == BASIC_PRIMITIVE || basic == BASIC_SHORT_TEXT) {
         return check_scalar(region, size, err);
     }
-    struct container container;
+    struct pq_opened container;
     PQ_TRY(check_header(region, &container, err));
     if (container.id_width > 0) PQ_TRY(check_names(&container, whole, err));
-    const uint32_t total = offset_of(&container, container.count);
+    const uint32_t total = pq_opened_offset(&container, container.count);
     size_t used = 0;
     for (uint32_t k = 0; k < container.count; k++) {
-        const uint32_t offset = offset_of(&container, k);
+        const uint32_t offset = pq_opened_offset(&container, k);
         if (offset >= total) return corrupt(err, "a value outside its container");
         const struct region inner = {container.values + offset, container.values + total};
         size_t inner_size;
@@ -267,14 +213,14 @@ enum pq_variant_shape pq_variant_shape(const struct pq_variant *variant) {
 
 size_t pq_variant_count(const struct pq_variant *variant) {
     pq_assert(pq_variant_shape(variant) != PQ_VARIANT_SCALAR);
-    return open_container(variant->bytes).count;
+    return pq_open_container(variant->bytes).count;
 }
 
 static struct pq_variant value_at(const struct pq_variant *variant,
-                                  const struct container *container, size_t k) {
-    const uint8_t *bytes = container->values + offset_of(container, k);
+                                  const struct pq_opened *container, size_t k) {
+    const uint8_t *bytes = container->values + pq_opened_offset(container, k);
     const struct pq_variant value = {
-        .bytes = bytes, .length = size_of(bytes), .names = variant->names,
+        .bytes = bytes, .length = pq_value_size(bytes), .names = variant->names,
         .metadata = variant->metadata};
     pq_assert_slow(value.bytes + value.length <= variant->bytes + variant->length);
     return value;
@@ -282,10 +228,10 @@ static struct pq_variant value_at(const struct pq_variant *variant,
 
 struct pq_variant pq_variant_at(const struct pq_variant *variant, size_t k, struct pq_text *name) {
     pq_assert(pq_variant_shape(variant) != PQ_VARIANT_SCALAR);
-    const struct container container = open_container(variant->bytes);
+    const struct pq_opened container = pq_open_container(variant->bytes);
     pq_assert(k < container.count);
     if (container.id_width > 0 && name != NULL) {
-        *name = name_of(variant, id_of(&container, k));
+        *name = pq_variant_name(variant, pq_opened_id(&container, k));
     }
     return value_at(variant, &container, k);
 }
@@ -296,22 +242,22 @@ void pq_variant_path_resolve(const struct pq_variant_names *names,
 }
 
 /// Which field has the id, or -1. One-byte ids, nearly all of them, are a search for a byte.
-static int64_t find_id(const struct container *container, uint32_t id) {
+static int64_t find_id(const struct pq_opened *container, uint32_t id) {
     if (container->id_width == 1) {
         if (id > UINT8_MAX) return -1;
         const uint8_t *found = memchr(container->ids, (int)id, container->count);
         return found == NULL ? -1 : found - container->ids;
     }
     for (uint32_t k = 0; k < container->count; k++) {
-        if (id_of(container, k) == id) return k;
+        if (pq_opened_id(container, k) == id) return k;
     }
     return -1;
 }
 
-static int64_t find_name(const struct container *container, const struct pq_variant *variant,
+static int64_t find_name(const struct pq_opened *container, const struct pq_variant *variant,
                          struct pq_text name) {
     for (uint32_t k = 0; k < container->count; k++) {
-        if (pq_text_equal(name_of(variant, id_of(container, k)), name)) return k;
+        if (pq_text_equal(pq_variant_name(variant, pq_opened_id(container, k)), name)) return k;
     }
     return -1;
 }
@@ -322,7 +268,7 @@ struct pq_value pq_variant_path(const struct pq_variant *variant,
     struct pq_variant at = *variant;
     for (size_t i = 0; i < count; i++) {
         if (pq_variant_shape(&at) == PQ_VARIANT_SCALAR) return (struct pq_value){.kind = PQ_NULL};
-        const struct container container = open_container(at.bytes);
+        const struct pq_opened container = pq_open_container(at.bytes);
         int64_t k = steps[i].index;
         if (container.id_width > 0 && (at.metadata != NULL || at.names->has_repeated)) {
             k = find_name(&container, &at, steps[i].name);

@@ -5,7 +5,7 @@
 #include "base/fail.h"
 #include "type/decimal.h"
 #include "type/timestamp.h"
-#include "variant/names_internal.h"
+#include "variant/container_internal.h"
 
 static pqdb_code write_uuid(struct pq_text bytes, struct pq_bytes *out, pqdb_error *err) {
     PQ_TRY(pq_bytes_append_byte(out, '"', err));
@@ -35,10 +35,23 @@ static pqdb_code write_time(const struct pq_value *value, struct pq_bytes *out, 
     return pq_bytes_printf(out, err, "\"%s\"", text);
 }
 
+/// Most numbers of events are small: two digits at a time, from the end.
 static pqdb_code write_integer(int64_t integer, struct pq_bytes *out, pqdb_error *err) {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
     char digits[24];
-    const int length = snprintf(digits, sizeof digits, "%lld", (long long)integer);
-    return pq_bytes_append(out, digits, (size_t)length, err);
+    size_t at = sizeof digits;
+    uint64_t rest = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    for (; rest >= 100; rest /= 100) memcpy(digits + (at -= 2), pairs + rest % 100 * 2, 2);
+    if (rest >= 10) {
+        memcpy(digits + (at -= 2), pairs + rest * 2, 2);
+    } else {
+        digits[--at] = (char)('0' + rest);
+    }
+    if (integer < 0) digits[--at] = '-';
+    return pq_bytes_append(out, digits + at, sizeof digits - at, err);
 }
 
 static pqdb_code write_scalar(const struct pq_variant *variant, struct pq_bytes *out,
@@ -68,21 +81,34 @@ static pqdb_code write_scalar(const struct pq_variant *variant, struct pq_bytes 
     }
 }
 
-pqdb_code pq_variant_write_json(const struct pq_variant *variant, struct pq_bytes *out,
-                                pqdb_error *err) {
-    const enum pq_variant_shape shape = pq_variant_shape(variant);
-    if (shape == PQ_VARIANT_SCALAR) return write_scalar(variant, out, err);
-    const size_t count = pq_variant_count(variant);
-    PQ_TRY(pq_bytes_append_byte(out, shape == PQ_VARIANT_OBJECT ? '{' : '[', err));
-    for (size_t k = 0; k < count; k++) {
-        struct pq_text name;
-        const struct pq_variant value = pq_variant_at(variant, k, &name);
+static pqdb_code write_value(const struct pq_variant *variant, struct pq_bytes *out,
+                             pqdb_error *err) {
+    const unsigned basic = variant->bytes[0] & 3;
+    if (basic == BASIC_SHORT_TEXT) {
+        const struct pq_text text = {(const char *)variant->bytes + 1, variant->bytes[0] >> 2};
+        return pq_json_write_text(out, text, err);
+    }
+    if (basic == BASIC_PRIMITIVE) return write_scalar(variant, out, err);
+    const struct pq_opened opened = pq_open_container(variant->bytes);
+    const bool is_object = basic == BASIC_OBJECT;
+    PQ_TRY(pq_bytes_append_byte(out, is_object ? '{' : '[', err));
+    struct pq_variant value = *variant;
+    for (uint32_t k = 0; k < opened.count; k++) {
         if (k > 0) PQ_TRY(pq_bytes_append_byte(out, ',', err));
-        if (shape == PQ_VARIANT_OBJECT) {
+        if (is_object) {
+            const struct pq_text name = pq_variant_name(variant, pq_opened_id(&opened, k));
             PQ_TRY(pq_json_write_text(out, name, err));
             PQ_TRY(pq_bytes_append_byte(out, ':', err));
         }
-        PQ_TRY(pq_variant_write_json(&value, out, err));
+        value.bytes = opened.values + pq_opened_offset(&opened, k);
+        PQ_TRY(write_value(&value, out, err));
     }
-    return pq_bytes_append_byte(out, shape == PQ_VARIANT_OBJECT ? '}' : ']', err);
+    return pq_bytes_append_byte(out, is_object ? '}' : ']', err);
+}
+
+pqdb_code pq_variant_write_json(const struct pq_variant *variant, struct pq_bytes *out,
+                                pqdb_error *err) {
+    // A guess that is right for most values, so that the buffer grows once.
+    PQ_TRY(pq_bytes_reserve(out, variant->length * 2, err));
+    return write_value(variant, out, err);
 }
