@@ -95,6 +95,8 @@ struct pqdb_db {
     const struct pq_env *env;
     struct pqdb_options options;
     struct pq_store *store;
+    bool store_is_borrowed;
+    uint64_t log_segment_bytes;  // 0: the usual
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database

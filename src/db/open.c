@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "db/db_internal.h"
+#include "db/open_with.h"
 
 #define SCHEMA_FILE "schema.json5"
 
@@ -137,21 +138,32 @@ pqdb_code pqdb_schema_check(const char *schema_text, size_t length, pqdb_on_prob
     return code;
 }
 
+static pqdb_code write_schema(struct pq_store *store, struct pq_text schema, pqdb_error *err) {
+    const pqdb_code code = pq_store_create_file(store, SCHEMA_FILE, schema, err);
+    if (code != PQDB_CONFLICT) return code;
+    return pq_fail(err, code, "there is a database here already; choose another directory");
+}
+
 pqdb_code pqdb_init(const char *directory, const char *schema, size_t length,
                     pqdb_on_problem on_problem, void *ctx, pqdb_error *err) {
     PQ_TRY(pqdb_schema_check(schema, length, on_problem, ctx, err));
     struct pq_store *store;
     PQ_TRY(pq_store_open_fs(directory, true, &pq_alloc_libc, &store, err));
-    const pqdb_code code =
-        pq_store_create_file(store, SCHEMA_FILE, (struct pq_text){schema, length}, err);
+    const pqdb_code code = write_schema(store, (struct pq_text){schema, length}, err);
     pq_store_destroy(store);
-    if (code == PQDB_CONFLICT) {
-        pq_fail(err, PQDB_CONFLICT, "there is a database here already; choose another directory");
-        return pq_fail_subject(err, PQDB_CONFLICT, pq_text_of(directory));
-    }
-    if (code != PQDB_OK) return code;
+    if (code == PQDB_CONFLICT) return pq_fail_subject(err, code, pq_text_of(directory));
+    PQ_TRY(code);
     pqdb_db *db;  // begins the log, and finds out now what would go wrong later
     PQ_TRY(pqdb_open(directory, NULL, &db, err));
+    return pqdb_close(db, err);
+}
+
+pqdb_code pq_db_init_with(const struct pq_open_with *with, struct pq_text schema,
+                          pqdb_error *err) {
+    PQ_TRY(pqdb_schema_check(schema.data, schema.length, NULL, NULL, err));
+    PQ_TRY(write_schema(with->store, schema, err));
+    pqdb_db *db;
+    PQ_TRY(pq_db_open_with(with, NULL, &db, err));
     return pqdb_close(db, err);
 }
 
@@ -276,15 +288,12 @@ static pqdb_code find_directory(pqdb_db *db, const char *directory, pqdb_error *
 static pqdb_code open_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     const struct pq_log_options options = {
         .store = db->store, .directory = "log", .env = db->env, .alloc = db->alloc,
-        .pace = db->pace, .from = root->position, .read_only = db->options.read_only};
-    const pqdb_code code = pq_log_open(&options, &db->log, err);
-    // A database that was made and never written to has no log yet.
-    if (code != PQDB_NOT_FOUND || !db->options.read_only || root->version > 0) return code;
-    return code;
+        .pace = db->pace, .from = root->position, .segment_bytes = db->log_segment_bytes,
+        .read_only = db->options.read_only};
+    return pq_log_open(&options, &db->log, err);
 }
 
-static pqdb_code open_all(pqdb_db *db, const char *directory, pqdb_error *err) {
-    PQ_TRY(find_directory(db, directory, err));
+static pqdb_code open_all(pqdb_db *db, bool no_keeper, pqdb_error *err) {
     if (!db->options.read_only) PQ_TRY(pq_store_lock(db->store, "lock", &db->lock, err));
     if (!db->options.read_only) {
         PQ_TRY(pq_store_make_directory(db->store, PQ_STATE_DIRECTORY, err));
@@ -300,7 +309,7 @@ static pqdb_code open_all(pqdb_db *db, const char *directory, pqdb_error *err) {
     PQ_GO(make_tables(db, err));
     PQ_GO(open_log(db, &root, err));
     PQ_GO(pq_db_recover(db, &root, &arena, err));
-    if (!db->options.read_only) PQ_GO(pq_db_keeper_start(db, err));
+    if (!db->options.read_only && !no_keeper) PQ_GO(pq_db_keeper_start(db, err));
 done:
     pq_arena_deinit(&arena);
     return code;
@@ -338,30 +347,51 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     if (db->views != NULL) pq_views_destroy(db->views);
     if (db->schema != NULL) pq_schema_unref(db->schema);
     pq_store_unlock(db->lock);
-    pq_store_destroy(db->store);
+    if (!db->store_is_borrowed) pq_store_destroy(db->store);
     pq_arena_deinit(&db->arena);
     pq_free(alloc, db, 1, sizeof *db);
     return code;
 }
 
-pqdb_code pqdb_open(const char *directory, const pqdb_options *options, pqdb_db **db,
-                    pqdb_error *err) {
-    const struct pq_alloc *alloc = &pq_alloc_libc;
+static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
+                        const pqdb_options *options, pqdb_db **db, pqdb_error *err) {
     struct pqdb_db *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a database");
-    *made = (struct pqdb_db){.alloc = alloc, .env = &pq_env_system};
+    *made = (struct pqdb_db){.alloc = alloc, .env = env};
     if (options != NULL) made->options = *options;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, alloc);
     init_locks(made);
-    const pqdb_code code = open_all(made, directory, err);
-    if (code != PQDB_OK) {
-        free_all(made, NULL);
-        return code;
-    }
     *db = made;
     return PQDB_OK;
+}
+
+pqdb_code pqdb_open(const char *directory, const pqdb_options *options, pqdb_db **db,
+                    pqdb_error *err) {
+    pqdb_db *made;
+    PQ_TRY(create(&pq_env_system, &pq_alloc_libc, options, &made, err));
+    pqdb_code code = find_directory(made, directory, err);
+    if (code == PQDB_OK) code = open_all(made, false, err);
+    if (code == PQDB_OK) *db = made;
+    if (code != PQDB_OK) free_all(made, NULL);
+    return code;
+}
+
+pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *options,
+                          pqdb_db **db, pqdb_error *err) {
+    pqdb_db *made;
+    PQ_TRY(create(with->env, with->alloc, options, &made, err));
+    made->store = with->store;
+    made->store_is_borrowed = true;
+    made->log_segment_bytes = with->log_segment_bytes;
+    const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
+    made->location = (char *)(uintptr_t)location.data;
+    const pqdb_code code = location.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a path")
+                                                 : open_all(made, with->no_keeper, err);
+    if (code == PQDB_OK) *db = made;
+    if (code != PQDB_OK) free_all(made, NULL);
+    return code;
 }
 
 pqdb_code pqdb_close(pqdb_db *db, pqdb_error *err) {

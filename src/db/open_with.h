@@ -1,0 +1,26 @@
+/// db/open_with.h: open a database over any store, clock and allocator: for tests, and for stores
+/// that are no directory.
+#ifndef PQ_DB_OPEN_WITH_H
+#define PQ_DB_OPEN_WITH_H
+
+#include <parquedb/db.h>
+
+#include "base/env.h"
+#include "store/store.h"
+
+/// All borrowed until the database is closed.
+struct pq_open_with {
+    struct pq_store *store;
+    const char *location;  // of the store, for the tables' metadata: "file:///srv/db"
+    const struct pq_env *env;
+    const struct pq_alloc *alloc;  // thread-safe, when threads are used
+    uint64_t log_segment_bytes;  // 0: PQ_LOG_SEGMENT_BYTES
+    bool no_keeper;  // no background thread: a checkpoint happens only when it is asked for
+};
+
+/// As pqdb_init and pqdb_open, without the file system.
+pqdb_code pq_db_init_with(const struct pq_open_with *with, struct pq_text schema, pqdb_error *err);
+pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *options,
+                          pqdb_db **db, pqdb_error *err);
+
+#endif

@@ -1,0 +1,192 @@
+/// Goal: whatever store call the power fails in, and whatever the disk kept, a database opens, has
+/// every acknowledged commit whole, exact views, and takes more. And each call that fails without a
+/// crash, and each allocation, is a clean error from which a retry or a reopen leads back.
+/// PQ_TEST_STRIDE=1 tries every call in every way; without it each call has its turn in one way or
+/// another, some calls apart.
+#include <errno.h>
+#include <inttypes.h>
+
+#include "support/db_world.h"
+#include "support/fault_store.h"
+#include "support/test.h"
+
+enum { ways = 4, stride_default = 9 };
+
+static pqdb_error err;
+static long stride = stride_default;
+
+/// What a workload had promised when it ended.
+struct promise {
+    bool made;  // pqdb_init returned
+    unsigned acknowledged, attempted;
+};
+
+static pqdb_code commit(pqdb_db *db, struct promise *promise) {
+    promise->attempted = promise->acknowledged + 1;
+    const pqdb_code code = db_world_commit(db, promise->attempted, &err);
+    if (code == PQDB_OK) promise->acknowledged = promise->attempted;
+    return code;
+}
+
+static pqdb_code commits(pqdb_db *db, struct promise *promise, int count) {
+    pqdb_code code = PQDB_OK;
+    while (code == PQDB_OK && count-- > 0) code = commit(db, promise);
+    return code;
+}
+
+/// Everything a database does, in two lives.
+static pqdb_code live(pqdb_db *db, struct promise *promise, bool first) {
+    pqdb_code code = commits(db, promise, 4);
+    if (code == PQDB_OK) code = pqdb_view_refresh(db, "Later", false, NULL, &err);
+    if (code == PQDB_OK) code = pqdb_checkpoint(db, &err);
+    if (code == PQDB_OK) code = commits(db, promise, first ? 3 : 1);
+    if (code == PQDB_OK) code = pqdb_view_refresh(db, "ByKind", true, NULL, &err);
+    if (code == PQDB_OK) code = commits(db, promise, 1);
+    if (code == PQDB_OK) code = pqdb_checkpoint(db, &err);
+    if (code == PQDB_OK) code = pqdb_view_refresh(db, "Later", false, NULL, &err);
+    if (code == PQDB_OK) code = commits(db, promise, 1);
+    return code;
+}
+
+static pqdb_code work(struct pq_store *store, const struct pq_alloc *alloc,
+                      struct promise *promise) {
+    *promise = (struct promise){0};
+    pqdb_code code = db_world_init(store, alloc, &err);
+    if (code != PQDB_OK) return code;
+    promise->made = true;
+    for (int round = 0; code == PQDB_OK && round < 2; round++) {
+        pqdb_db *db;
+        code = db_world_open(store, alloc, &db, &err);
+        if (code != PQDB_OK) break;
+        code = live(db, promise, round == 0);
+        pqdb_error late;
+        const pqdb_code closed = pqdb_close(db, &late);
+        if (code != PQDB_OK || closed == PQDB_OK) continue;
+        err = late;
+        code = closed;
+    }
+    return code;
+}
+
+/// Reopen, look, write more, and look again after another open.
+static void check_disk(struct pq_store *store, struct promise promise, const char *what, long k) {
+    pqdb_db *db;
+    pqdb_code code = db_world_open(store, &pq_alloc_libc, &db, &err);
+    if (code == PQDB_NOT_FOUND && !promise.made) {
+        code = db_world_init(store, &pq_alloc_libc, &err);
+        CHECK(code == PQDB_OK, "%s %ld: init again: %s: %s", what, k, err.subject, err.message);
+        if (code == PQDB_OK) code = db_world_open(store, &pq_alloc_libc, &db, &err);
+    }
+    CHECK(code == PQDB_OK, "%s %ld: %s: %s", what, k, err.subject, err.message);
+    if (code != PQDB_OK) return;
+    promise.acknowledged = db_world_check(db, promise.acknowledged, promise.attempted, what, k);
+    if (promise.acknowledged < promise.attempted) {
+        CHECK(commit(db, &promise) == PQDB_OK, "%s %ld: %s", what, k, err.message);
+    }
+    CHECK(commits(db, &promise, 2) == PQDB_OK, "%s %ld: %s", what, k, err.message);
+    if (k % 4 == 0) CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s %ld: %s", what, k, err.message);
+    CHECK(pqdb_close(db, &err) == PQDB_OK, "%s %ld: %s", what, k, err.message);
+    code = db_world_open(store, &pq_alloc_libc, &db, &err);
+    CHECK(code == PQDB_OK, "%s %ld again: %s: %s", what, k, err.subject, err.message);
+    if (code != PQDB_OK) return;
+    db_world_check(db, promise.acknowledged, promise.attempted, what, k);
+    pqdb_close(db, NULL);
+}
+
+static long count_calls(void) {
+    struct fault_store *disk = fault_store_create();
+    struct promise promise;
+    CHECK(work(&disk->base, &pq_alloc_libc, &promise) == PQDB_OK, "%s: %s", err.subject,
+          err.message);
+    CHECK(promise.acknowledged == 16, "%u commits", promise.acknowledged);
+    const long calls = disk->calls;
+    fault_store_destroy(disk);
+    return calls;
+}
+
+/// What the disk kept of what was not synced: nothing, all, or some.
+static void check_crash(struct fault_store *disk, struct promise promise, long k, long way) {
+    const enum fault_mode mode = way == 0   ? FAULT_ALL_LOST
+                                 : way == 1 ? FAULT_ALL_KEPT
+                                            : FAULT_SOME_KEPT;
+    struct fault_store *next = fault_store_crash(disk, mode, (uint64_t)(way * 10000 + k));
+    check_disk(&next->base, promise, "crash in call", k);
+    fault_store_destroy(next);
+}
+
+static void every_call_may_be_the_last(void) {
+    const long calls = count_calls();
+    long crashes = 0;
+    for (long k = 0; k < calls; k += stride) {
+        struct fault_store *disk = fault_store_create();
+        struct promise promise;
+        disk->down_at = k;
+        work(&disk->base, &pq_alloc_libc, &promise);
+        for (long way = 0; way < ways; way++) {
+            if (stride > 1 && way != k / stride % ways) continue;
+            check_crash(disk, promise, k, way);
+            crashes++;
+        }
+        fault_store_destroy(disk);
+    }
+    fprintf(stderr, "    %ld calls, %ld crashes\n", calls, crashes);
+}
+
+/// Call k fails once; the world ends in order and is opened again.
+static void every_call_may_fail_once(void) {
+    const long calls = count_calls();
+    for (long k = 0; k < calls; k += stride) {
+        struct fault_store *disk = fault_store_create();
+        struct promise promise;
+        disk->fail_at = k;
+        disk->fail_errno = k % 2 == 0 ? EIO : ENOSPC;
+        const pqdb_code code = work(&disk->base, &pq_alloc_libc, &promise);
+        CHECK(code == PQDB_OK || code == PQDB_IO || code == PQDB_LIMIT, "call %ld: code %d: %s: %s",
+              k, (int)code, err.subject, err.message);
+        CHECK(code == PQDB_OK || err.message[0] != '\0', "call %ld: no message", k);
+        check_disk(&disk->base, promise, "error in call", k);
+        fault_store_destroy(disk);
+    }
+}
+
+/// The disk fails from call k on until it is mended, and the same open database goes on.
+static void a_disk_that_was_full_is_written_to_again(void) {
+    const long calls = count_calls();
+    long broken = 0;
+    for (long k = 0; k < calls; k += 2 * stride) {
+        struct fault_store *disk = fault_store_create();
+        struct promise promise = {0};
+        pqdb_db *db;
+        if (db_world_init(&disk->base, &pq_alloc_libc, &err) != PQDB_OK ||
+            db_world_open(&disk->base, &pq_alloc_libc, &db, &err) != PQDB_OK) {
+            CHECK(false, "%s", err.message);
+            break;
+        }
+        promise.made = true;
+        disk->fail_at = disk->calls + k;
+        disk->fail_count = 1000000;
+        disk->fail_errno = ENOSPC;
+        const pqdb_code code = live(db, &promise, true);
+        disk->fail_at = -1;
+        if (code != PQDB_OK) {
+            // The state is unchanged, or the database says that it must be reopened.
+            db_world_check_rows(db, promise.acknowledged, promise.acknowledged, "full at call", k);
+            const pqdb_code again = commit(db, &promise);
+            broken += again != PQDB_OK;
+        }
+        pqdb_close(db, NULL);
+        check_disk(&disk->base, promise, "full at call", k);
+        fault_store_destroy(disk);
+        if (code == PQDB_OK) break;
+    }
+    fprintf(stderr, "    %ld had to be reopened\n", broken);
+}
+
+int main(void) {
+    const char *asked = getenv("PQ_TEST_STRIDE");
+    if (asked != NULL) stride = strtol(asked, NULL, 10);
+    RUN(every_call_may_be_the_last);
+    RUN(every_call_may_fail_once);
+    RUN(a_disk_that_was_full_is_written_to_again);
+    return test_done();
+}
