@@ -2,8 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "batch/builder.h"
 #include "parquet/writer.h"
 #include "table/data_file.h"
@@ -26,7 +28,7 @@ static pqdb_code measure(void *ctx, size_t index, struct pq_arena *arena,
     return pq_iceberg_measure_footer(reader, arena, file, err);
 }
 
-// ---- rows that are dead ---------------------------------------------------------------------------
+// ---- rows that are dead -------------------------------------------------------------------------
 
 static const struct pq_field delete_fields[] = {
     {.name = {"file_path", 9}, .type = {.kind = PQ_TEXT}, .required = true,
@@ -37,11 +39,23 @@ static const struct pq_field delete_fields[] = {
 static const struct pq_type delete_type = {.kind = PQ_OBJECT, .field_count = 2,
                                            .fields = delete_fields};
 
+static int by_path(const void *a, const void *b) {
+    const struct pq_segment *x = *(struct pq_segment *const *)a;
+    const struct pq_segment *y = *(struct pq_segment *const *)b;
+    return pq_text_compare(pq_data_file_path(x->file), pq_data_file_path(y->file));
+}
+
+/// Rows of (path, position), in that order: readers may count on it.
 static pqdb_code collect_dead(const struct job *job, struct pq_builder columns[2],
                               pqdb_error *err) {
     const struct pq_publish *publish = job->publish;
+    const struct pq_segment **files =
+        pq_arena_calloc(job->arena, publish->file_count, sizeof(void *));
+    if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
+    for (size_t i = 0; i < publish->file_count; i++) files[i] = publish->files[i];
+    qsort(files, publish->file_count, sizeof(void *), by_path);
     for (size_t i = 0; i < publish->file_count; i++) {
-        const struct pq_segment *segment = publish->files[i];
+        const struct pq_segment *segment = files[i];
         if (!pq_segment_has_dead(segment, 0, segment->rows, publish->version)) continue;
         const struct pq_text path = pq_data_file_path(segment->file);
         struct pq_bytes full;
@@ -74,7 +88,8 @@ static pqdb_code encode_deletes(const struct job *job, const struct pq_batch *ro
     return code;
 }
 
-/// One file for all dead rows of the table's files, named after the version.
+/// One file for all dead rows of the table's files, named after the version and its content: files
+/// that kept snapshots name never change, though a compaction publishes the same version again.
 static pqdb_code write_deletes(struct job *job, pqdb_error *err) {
     const struct pq_publish *publish = job->publish;
     struct pq_builder columns[2];
@@ -88,9 +103,9 @@ static pqdb_code write_deletes(struct job *job, pqdb_error *err) {
     struct pq_bytes content;
     pq_bytes_init(&content, publish->alloc);
     char path[PQ_STORE_PATH_MAX];
-    snprintf(path, sizeof path, "%s/data/%020" PRIu64 "-deletes.parquet", publish->directory,
-             publish->version);
     pqdb_code code = encode_deletes(job, &rows, &content, err);
+    snprintf(path, sizeof path, "%s/data/%020" PRIu64 "-%016" PRIx64 "-deletes.parquet",
+             publish->directory, publish->version, pq_hash(content.data, content.length));
     if (code == PQDB_OK) {
         code = pq_store_write_file(publish->store, path, pq_bytes_text(&content), err);
     }
@@ -115,7 +130,7 @@ static const struct pq_iceberg_pair *find_lineage(const struct pq_publish *publi
     return NULL;
 }
 
-// ---- the publish ----------------------------------------------------------------------------------
+// ---- the publish --------------------------------------------------------------------------------
 
 pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_publish *publish,
                                  struct pq_arena *arena, struct pq_iceberg_outcome *outcome,
