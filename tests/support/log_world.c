@@ -146,10 +146,11 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
 }
 
 pqdb_code log_world_open(struct log_world *world, pqdb_error *err) {
+    const struct pq_alloc *alloc = world->alloc == NULL ? &pq_alloc_libc : world->alloc;
     const struct pq_log_options options = {.store = world->store,
                                            .directory = "log",
                                            .env = &log_world_env,
-                                           .alloc = world->alloc == NULL ? &pq_alloc_libc : world->alloc,
+                                           .alloc = alloc,
                                            .from = world->from,
                                            .segment_bytes = world->segment_bytes,
                                            .read_only = world->read_only};

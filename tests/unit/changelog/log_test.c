@@ -230,10 +230,10 @@ static void a_full_disk_is_said_and_the_commit_can_be_repeated(void) {
 
 static void a_large_commit_spans_frames_and_segments(void) {
     struct fault_store *disk = fault_store_create();
-    struct log_world world = {.store = &disk->base, .segment_bytes = 20 << 20};
+    struct log_world world = {.store = &disk->base, .segment_bytes = 17 << 20};
     OK(log_world_open(&world, &err));
     append_each(&world, 1, 2);
-    world.rows = 1800000;  // about 32 MB of ids, offsets and numbers
+    world.rows = 1300000;  // about 18 MB of ids, offsets and numbers
     struct pq_log_position before = pq_log_position(world.log);
     OK(log_world_append(&world, 3, 1, &err));
     const struct pq_log_position after = pq_log_position(world.log);
