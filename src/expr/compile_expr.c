@@ -7,11 +7,13 @@ static bool begins_with_dollar(const struct pq_json *text) {
     return name.length > 0 && name.data[0] == '$';
 }
 
-/// Does a list or an object contain what would be an expression if it stood alone?
-static bool hides_expression(const struct pq_json *json) {
+/// Does a list or an object contain what would be an expression if it stood alone? What is too
+/// deep for a variant is not looked at: making the literal will refuse it.
+static bool hides_below(const struct pq_json *json, int depth) {
     const enum pq_json_kind kind = pq_json_kind(json);
     if (kind == PQ_JSON_TEXT) return begins_with_dollar(json);
     if (kind != PQ_JSON_LIST && kind != PQ_JSON_OBJECT) return false;
+    if (depth > PQ_VARIANT_DEPTH_MAX) return false;
     const size_t count = pq_json_count(json);
     const struct pq_json *item = count == 0 ? NULL : pq_json_first(json);
     for (size_t i = 0; i < count; i++, item = pq_json_next(item)) {
@@ -19,10 +21,12 @@ static bool hides_expression(const struct pq_json *json) {
             if (begins_with_dollar(item)) return true;
             item = pq_json_next(item);
         }
-        if (hides_expression(item)) return true;
+        if (hides_below(item, depth + 1)) return true;
     }
     return false;
 }
+
+static bool hides_expression(const struct pq_json *json) { return hides_below(json, 0); }
 
 static struct pq_node *literal(struct pq_compiler *compiler, const struct pq_json *json) {
     struct pq_literal value;

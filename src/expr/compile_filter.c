@@ -260,10 +260,16 @@ static struct pq_node *field_options(struct pq_compiler *compiler, const struct 
                               "$options without $regex");
 }
 
-static struct pq_node *both(struct pq_compiler *compiler, struct pq_node *a, struct pq_node *b) {
-    if (a == NULL || b == NULL) return NULL;
-    struct pq_node *args[2] = {a, b};
-    return pq_node_calls(compiler, pq_function_get("$and"), NULL, args, 2);
+/// An `$and` whose arguments are to be filled in.
+static struct pq_node *conjunction(struct pq_compiler *compiler, size_t count) {
+    struct pq_node *node = pq_node_bare_call(compiler, pq_function_get("$and"), count);
+    if (node != NULL) node->type = pq_type_bool;
+    return node;
+}
+
+/// The conjunction itself, or its only argument.
+static struct pq_node *simplest(struct pq_node *all) {
+    return all->arg_count == 1 && all->args[0]->type.kind == PQ_BOOL ? all->args[0] : all;
 }
 
 static bool is_elem_match(const struct pq_json *json) {
@@ -289,16 +295,16 @@ static struct pq_node *field_all(struct pq_compiler *compiler, const struct fiel
             field->value->kind == PQ_NODE_PATH ? field->value->path.relation : NULL);
         return set == NULL ? NULL : call_with(compiler, "#all", field->value, set);
     }
-    struct pq_node *node = pq_node_bool(compiler, true);
-    for (size_t i = 0; i < count && node != NULL; i++, item = pq_json_next(item)) {
+    struct pq_node *all = conjunction(compiler, count);
+    for (size_t i = 0; i < count && all != NULL; i++, item = pq_json_next(item)) {
         if (!is_elem_match(item)) {
             return pq_compile_mistake(compiler, item, NULL,
                                       "$all takes either values or $elemMatch, not both");
         }
-        const struct pq_json *condition = pq_json_next(pq_json_first(item));
-        node = both(compiler, node, field_elemMatch(compiler, field, condition));
+        all->args[i] = field_elemMatch(compiler, field, pq_json_next(pq_json_first(item)));
+        if (all->args[i] == NULL) return NULL;
     }
-    return node;
+    return all;
 }
 
 /// An operator of fields, which applies to the element itself, or a filter over its fields?
@@ -420,15 +426,14 @@ static struct pq_node *field_operators(struct pq_compiler *compiler, struct pq_n
     const struct field field = {.value = value, .operators = operators};
     const size_t count = pq_json_count(operators);
     const struct pq_json *key = pq_json_first(operators);
-    struct pq_node *all = NULL;
+    struct pq_node *all = conjunction(compiler, count);
+    if (all == NULL) return NULL;
     for (size_t i = 0; i < count; i++, key = pq_json_next(pq_json_next(key))) {
-        struct pq_node *node = one_operator(compiler, &field, key);
-        if (node == NULL) return NULL;
-        all = all == NULL ? node : both(compiler, all, node);
-        if (all == NULL) return NULL;
+        all->args[i] = one_operator(compiler, &field, key);
+        if (all->args[i] == NULL) return NULL;
     }
     compiler->depth--;
-    return all;
+    return simplest(all);
 }
 
 static struct pq_node *filters(struct pq_compiler *compiler, const char *function,
@@ -528,17 +533,15 @@ struct pq_node *pq_compile_filter(struct pq_compiler *compiler, const struct pq_
     }
     if (!pq_compile_deeper(compiler)) return NULL;
     const size_t count = pq_json_count(json);
-    struct pq_node *node = pq_node_bare_call(compiler, pq_function_get("$and"), count);
-    if (node == NULL) return NULL;
+    struct pq_node *all = conjunction(compiler, count);
+    if (all == NULL) return NULL;
     const struct pq_json *key = count == 0 ? NULL : pq_json_first(json);
     for (size_t i = 0; i < count; i++, key = pq_json_next(pq_json_next(key))) {
         const size_t mark = pq_compile_enter(compiler, pq_json_text(key));
-        node->args[i] = one_condition(compiler, key);
+        all->args[i] = one_condition(compiler, key);
         pq_compile_leave(compiler, mark);
-        if (node->args[i] == NULL) return NULL;
+        if (all->args[i] == NULL) return NULL;
     }
     compiler->depth--;
-    node->type = pq_type_bool;
-    if (count != 1 || node->args[0]->type.kind != PQ_BOOL) return node;
-    return node->args[0];
+    return simplest(all);
 }

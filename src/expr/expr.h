@@ -23,8 +23,8 @@ struct pq_typed_path {
     struct pq_type type;
 };
 
-/// What the paths of an expression may mean. Borrowed while compiling; the texts of types and
-/// typed paths are copied, `type` itself must outlive the program.
+/// What the paths of an expression may mean. Borrowed while compiling, save that `type` and the
+/// types of `paths` must outlive the program.
 struct pq_scope {
     const struct pq_type *type;  // OBJECT: the columns of the batches to come
     const struct pq_typed_path *paths;

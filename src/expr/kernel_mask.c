@@ -52,10 +52,21 @@ pqdb_code pq_kernel_not(struct pq_run *run, const struct pq_node *node, struct p
     return PQDB_OK;
 }
 
+/// A variant null does not exist.
+static void mark_existing(const struct pq_column *column, size_t count, uint8_t *mask) {
+    const bool variant = column->type->kind == PQ_VARIANT;
+    for (size_t i = 0; i < count; i++) {
+        mask[i] = !pq_column_is_null(column, i);
+        if (!variant || !mask[i]) continue;
+        const struct pq_value value = pq_column_value(column, i);
+        mask[i] = pq_value_plain(&value).kind != PQ_NULL;
+    }
+}
+
 pqdb_code pq_kernel_exists(struct pq_run *run, const struct pq_node *node, struct pq_vector *out,
                            bool *done, pqdb_error *err) {
     struct pq_vector *operand;
-    PQ_TRY(pq_run_values(run, node->args[0], &operand, err));  // a variant null does not exist
+    PQ_TRY(pq_run_node(run, node->args[0], &operand, err));
     uint8_t *mask = pq_run_alloc(run, run->count, err);
     if (mask == NULL) return PQDB_NO_MEMORY;
     if (operand->constant != NULL) {
@@ -63,7 +74,7 @@ pqdb_code pq_kernel_exists(struct pq_run *run, const struct pq_node *node, struc
     } else if (operand->values != NULL) {
         for (size_t i = 0; i < run->count; i++) mask[i] = operand->values[i].kind != PQ_NULL;
     } else {
-        for (size_t i = 0; i < run->count; i++) mask[i] = !pq_column_is_null(&operand->column, i);
+        mark_existing(&operand->column, run->count, mask);
     }
     pq_vector_of_mask(run, mask, out);
     *done = true;

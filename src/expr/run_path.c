@@ -6,7 +6,7 @@
 #include "expr/run_internal.h"
 
 /// Rows of a column seen through a path: `rows` NULL means each row of `column` itself, else row i
-/// is rows[i], UINT32_MAX for none. `valid` NULL means as the column says.
+/// is rows[i], UINT32_MAX for none.
 struct view {
     struct pq_column column;
     const uint32_t *rows;
@@ -56,9 +56,13 @@ static pqdb_code follow(struct pq_run *run, const struct pq_path *path, struct v
             PQ_TRY(lay_over(run, view, &view->column.children[step.at], err));
         }
     }
-    if (view->rows == NULL) return PQDB_OK;
-    const struct pq_column from = view->column;
-    return pq_column_gather(&from, view->rows, run->count, run->arena, &view->column, err);
+    return PQDB_OK;
+}
+
+static struct pq_value view_at(const struct view *view, size_t row) {
+    if (view->rows == NULL) return pq_column_value(&view->column, row);
+    if (view->rows[row] == UINT32_MAX) return (struct pq_value){.kind = PQ_NULL};
+    return pq_column_value(&view->column, view->rows[row]);
 }
 
 /// One row's value at a path inside it, plain.
@@ -88,15 +92,15 @@ static pqdb_code finder_init(struct pq_run *run, const struct pq_path *path,
 
 /// What the rows of the path's column hold before its inner steps.
 struct outer {
-    const struct pq_column *column;  // of variants
+    const struct view *view;         // of variants
     const struct pq_vector *vector;  // or values
 };
 
 /// The value of a row at the inner path; a scalar has nothing inside.
 static struct pq_value find_in_row(struct finder *finder, const struct pq_path *path,
                                    const struct outer *outer, size_t row) {
-    const struct pq_value value = outer->column == NULL ? pq_vector_at(outer->vector, row)
-                                                        : pq_column_value(outer->column, row);
+    const struct pq_value value =
+        outer->view == NULL ? pq_vector_at(outer->vector, row) : view_at(outer->view, row);
     if (value.kind != PQ_VARIANT) return (struct pq_value){.kind = PQ_NULL};
     return find(finder, path, &value.as.variant);
 }
@@ -146,6 +150,19 @@ static pqdb_code find_inside(struct pq_run *run, const struct pq_node *node,
     return find_all(run, node, outer, out, err);
 }
 
+/// Variants at a position of lists: views, where gathering would copy their bytes.
+static pqdb_code values_of_view(struct pq_run *run, const struct view *view,
+                                struct pq_vector *out, pqdb_error *err) {
+    struct pq_value *values = pq_run_alloc(run, run->count * sizeof *values, err);
+    if (values == NULL) return PQDB_NO_MEMORY;
+    for (size_t row = 0; row < run->count; row++) {
+        values[row] = view_at(view, row);
+        values[row] = pq_value_plain(&values[row]);
+    }
+    out->values = values;
+    return PQDB_OK;
+}
+
 /// Inside $elemMatch an element that was found in a variant is a value, not a row of a column.
 static pqdb_code path_of_values(struct pq_run *run, const struct pq_node *node,
                                 struct pq_vector *out, pqdb_error *err) {
@@ -170,10 +187,14 @@ pqdb_code pq_run_path(struct pq_run *run, const struct pq_node *node, struct pq_
     }
     PQ_TRY(follow(run, path, &view, err));
     if (path->inner_count > 0) {
-        const struct outer outer = {.column = &view.column};
+        const struct outer outer = {.view = &view};
         return find_inside(run, node, &outer, out, err);
+    }
+    if (view.rows != NULL && node->type.kind == PQ_VARIANT) {
+        return values_of_view(run, &view, out, err);
     }
     out->has_column = true;
     out->column = view.column;
-    return PQDB_OK;
+    if (view.rows == NULL) return PQDB_OK;
+    return pq_column_gather(&view.column, view.rows, run->count, run->arena, &out->column, err);
 }

@@ -265,20 +265,26 @@ static int64_t find_name(const struct pq_opened *container, const struct pq_vari
 struct pq_value pq_variant_path(const struct pq_variant *variant,
                                 const struct pq_variant_step *steps, const uint32_t *ids,
                                 size_t count) {
-    struct pq_variant at = *variant;
+    const uint8_t *bytes = variant->bytes;
     for (size_t i = 0; i < count; i++) {
-        if (pq_variant_shape(&at) == PQ_VARIANT_SCALAR) return (struct pq_value){.kind = PQ_NULL};
-        const struct pq_opened container = pq_open_container(at.bytes);
+        const unsigned basic = bytes[0] & 3;
+        if (basic != BASIC_OBJECT && basic != BASIC_ARRAY) {
+            return (struct pq_value){.kind = PQ_NULL};
+        }
+        const struct pq_opened container = pq_open_container(bytes);
         int64_t k = steps[i].index;
-        if (container.id_width > 0 && (at.metadata != NULL || at.names->has_repeated)) {
-            k = find_name(&container, &at, steps[i].name);
+        if (container.id_width > 0 && (variant->metadata != NULL || variant->names->has_repeated)) {
+            k = find_name(&container, variant, steps[i].name);
         } else if (container.id_width > 0) {
             k = ids[i] == UINT32_MAX ? -1 : find_id(&container, ids[i]);
         }
         if (k < 0 || k >= (int64_t)container.count) return (struct pq_value){.kind = PQ_NULL};
-        at = value_at(&at, &container, (size_t)k);
+        bytes = container.values + pq_opened_offset(&container, (size_t)k);
     }
-    return pq_variant_unwrap(&at);
+    const struct pq_variant found = {.bytes = bytes, .length = pq_value_size(bytes),
+                                     .names = variant->names, .metadata = variant->metadata};
+    pq_assert_slow(found.bytes + found.length <= variant->bytes + variant->length);
+    return pq_variant_unwrap(&found);
 }
 
 pqdb_code pq_variant_of_row(struct pq_text bytes, uint8_t mark,

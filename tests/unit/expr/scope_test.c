@@ -1,5 +1,6 @@
 /// Goal: what a program says about itself (columns, bounds, type), what paths mean, date buckets,
 /// places of mistakes, limits, and every allocation that can fail.
+#include <pthread.h>
 #include <string.h>
 
 #include "base/zone.h"
@@ -342,6 +343,51 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
     expr_fixture_deinit(&fixture);
 }
 
+enum { THREADS = 4 };
+
+struct crew {
+    const struct pq_program *program;
+    const struct pq_batch *batch;
+};
+
+static void *work(void *ctx) {
+    const struct crew *crew = ctx;
+    for (int round = 0; round < 50; round++) {
+        struct pq_arena arena;
+        struct pq_selection selection;
+        pq_arena_init(&arena, &pq_alloc_libc);
+        CHECK(pq_program_select(crew->program, crew->batch, &arena, &selection, NULL) == PQDB_OK &&
+                  selection.count == 1 && selection.rows[0] == 1,
+              "%zu rows", selection.count);
+        pq_arena_deinit(&arena);
+    }
+    return NULL;
+}
+
+static void many_threads_run_one_program(void) {
+    struct expr_fixture fixture;
+    struct pq_batch batch;
+    pthread_t threads[THREADS];
+    expr_fixture_init(&fixture);
+    CHECK(expr_fixture_batch(&fixture,
+                             PQ_TEXT("[{ s: 'a', inner: { n: 'x' } }, { s: 'Ä', v: [1], inner: { n:"
+                                     " 1 } }, {}]"),
+                             &batch, NULL) == PQDB_OK,
+          "batch");
+    struct pq_program *program = filter_of(
+        &fixture, "{ s: { $regex: '^ä', $options: 'i' }, v: [1], 'inner.n': 1,"
+                  " $expr: { $eq: [{ $toLower: '$s' }, 'ä'] } }");
+    struct crew crew = {.program = program, .batch = &batch};
+    for (int k = 0; k < THREADS; k++) {
+        CHECK(pthread_create(&threads[k], NULL, work, &crew) == 0, "thread %d", k);
+    }
+    for (int k = 0; k < THREADS; k++) pthread_join(threads[k], NULL);
+    CHECK(pq_program_mismatches(program) == THREADS * 50, "%llu mismatches",
+          (unsigned long long)pq_program_mismatches(program));
+    pq_program_destroy(program);
+    expr_fixture_deinit(&fixture);
+}
+
 int main(void) {
     RUN(programs_tell_what_they_read_and_what_bounds_them);
     RUN(paths_mean_columns);
@@ -350,6 +396,7 @@ int main(void) {
     RUN(without_a_list_of_problems_the_first_is_the_error);
     RUN(mistakes_have_a_place);
     RUN(depth_and_size_are_bounded);
+    RUN(many_threads_run_one_program);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     return test_done();
 }
