@@ -52,15 +52,6 @@ static int run_create(struct cli *cli) {
     bool wrong = false;
     pqdb_write_options options = {.on_refusal = show_refusal, .ctx = &seen};
     options.token = cli_value(cli, "--token", &wrong);
-    const char *conflict = cli_value(cli, "--on-conflict", &wrong);
-    if (conflict != NULL && strcmp(conflict, "ignore") == 0) {
-        options.on_conflict = PQDB_CONFLICT_IGNORE;
-    } else if (conflict != NULL && strcmp(conflict, "replace") == 0) {
-        options.on_conflict = PQDB_CONFLICT_REPLACE;
-    } else if (conflict != NULL) {
-        fprintf(stderr, "parquedb: --on-conflict is ignore or replace, not '%s'\n", conflict);
-        wrong = true;
-    }
     if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
     const char *given = cli->arg_count == 2 ? cli->args[1] : "-";
     size_t length = strlen(given);
@@ -86,10 +77,10 @@ static int run_create(struct cli *cli) {
 
 const struct cli_command cmd_create = {
     .name = "create",
-    .usage = "COLLECTION [JSON|-] [--on-conflict ignore|replace] [--token T]",
+    .usage = "COLLECTION [JSON|-] [--token T]",
     .summary = "create rows: one object, a list, or NDJSON on stdin",
     .help = "All of them are one commit: all or nothing, except that a stream collection sets\n"
-            "invalid items aside.\n",
+            "invalid items aside. A row whose $id is there already is refused.\n",
     .run = run_create,
 };
 

@@ -20,15 +20,8 @@ typedef struct pqdb_refusal {
 } pqdb_refusal;
 typedef void (*pqdb_on_refusal)(void *ctx, const pqdb_refusal *refusal);
 
-typedef enum pqdb_conflict {
-    PQDB_CONFLICT_REFUSE,   ///< a live `$id` fails the batch with PQDB_CONFLICT
-    PQDB_CONFLICT_IGNORE,   ///< keeps the row that is there
-    PQDB_CONFLICT_REPLACE,  ///< keeps its createdAt, version + 1
-} pqdb_conflict;
-
 /// Zero is a default everywhere.
 typedef struct pqdb_write_options {
-    pqdb_conflict on_conflict;
     const char *token;  ///< idempotency token; a known one changes nothing
     pqdb_on_refusal on_refusal;
     void *ctx;
@@ -37,7 +30,7 @@ typedef struct pqdb_write_options {
 typedef struct pqdb_written {
     uint64_t version;   ///< of the commit; with a known token of the first one
     uint64_t accepted;  ///< rows now there because of this call
-    uint64_t refused;   ///< items set aside (streams) or ignored
+    uint64_t refused;   ///< items set aside (streams)
     bool repeated;      ///< the token was known: nothing was done
 } pqdb_written;
 

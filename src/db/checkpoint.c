@@ -19,7 +19,7 @@ enum {
     merge_files = 8,             // so many small files become one
     merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
     snapshots_kept = 4,          // of each table's own metadata
-    state_runs_max = 8,
+    state_runs_max = PQ_RUN_MERGE_MAX,
 };
 
 /// One table's part of the cut.
@@ -37,6 +37,8 @@ struct cut_table {
     struct pq_trace_frozen frozen;
     struct pq_run_name run;       // rows 0: nothing had changed
     struct pq_run *opened;
+    bool merges;                  // all runs of the state become `merged` (NULL: nothing is left)
+    struct pq_run *merged;
     struct pq_root_table root;
 };
 
@@ -271,6 +273,20 @@ static pqdb_code name_names(struct cut *cut, struct cut_table *table, pqdb_error
     return PQDB_OK;
 }
 
+/// All runs of the state, newest first, as one.
+static pqdb_code merge_runs(struct cut *cut, struct cut_table *table,
+                            struct pq_run *const *runs, size_t count, pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    const struct pq_run_io io = pq_db_run_io(db);
+    const struct pq_run_place place = {.io = &io, .id = ++db->run_id, .alloc = db->alloc};
+    const struct pq_run_merge merge = {.runs = runs, .count = count, .drop_dead = true};
+    struct pq_run_name name;
+    PQ_TRY(pq_run_merge(&merge, &place, &name, err));
+    if (name.rows > 0) PQ_TRY(pq_run_open(&io, &name, db->alloc, &table->merged, err));
+    table->merges = true;
+    return PQDB_OK;
+}
+
 /// The state's changes as a run, and the list of all its runs for the root.
 static pqdb_code write_state(struct cut *cut, struct cut_table *table,
                              const struct pq_run_name **names, size_t *count, pqdb_error *err) {
@@ -279,15 +295,28 @@ static pqdb_code write_state(struct cut *cut, struct cut_table *table,
     const struct pq_run_place place = {.io = &io, .id = ++db->run_id, .alloc = db->alloc};
     PQ_TRY(pq_trace_write(&table->frozen, &place, &table->run, err));
     if (table->run.rows > 0) PQ_TRY(pq_run_open(&io, &table->run, db->alloc, &table->opened, err));
-    struct pq_run_name *all =
-        pq_arena_calloc(&cut->arena, table->trace->run_count + 1, sizeof *all);
-    if (all == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of runs");
-    *count = 0;
-    if (table->opened != NULL) all[(*count)++] = table->run;
-    for (size_t i = 0; i < table->trace->run_count; i++) {
-        all[(*count)++] = *pq_run_name(table->trace->runs[i]);
+    const size_t old = table->trace->run_count;
+    struct pq_run_name *all = pq_arena_calloc(&cut->arena, old + 1, sizeof *all);
+    struct pq_run **runs = pq_arena_calloc(&cut->arena, old + 1, sizeof(struct pq_run *));
+    if (all == NULL || runs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of runs");
+    size_t total = 0;
+    if (table->opened != NULL) runs[total++] = table->opened;
+    for (size_t i = 0; i < old; i++) runs[total++] = table->trace->runs[i];
+    if (total >= state_runs_max) {
+        PQ_TRY(merge_runs(cut, table, runs, total, err));
+        runs[0] = table->merged;
+        total = table->merged != NULL ? 1 : 0;
     }
+    for (size_t i = 0; i < total; i++) all[i] = *pq_run_name(runs[i]);
+    *count = total;
     *names = all;
+    return PQDB_OK;
+}
+
+static pqdb_code install_state(struct cut_table *table, pqdb_error *err) {
+    if (table->trace == NULL) return PQDB_OK;
+    PQ_TRY(pq_trace_install(table->trace, &table->frozen, table->opened, err));
+    if (table->merges) pq_trace_replace(table->trace, 0, table->trace->run_count, table->merged);
     return PQDB_OK;
 }
 
@@ -323,9 +352,7 @@ static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
 // ---- install (leader), publish --------------------------------------------------------------------
 
 static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error *err) {
-    if (table->trace != NULL) {
-        PQ_TRY(pq_trace_install(table->trace, &table->frozen, table->opened, err));
-    }
+    PQ_TRY(install_state(table, err));
     if (!table->writes) return PQDB_OK;
     const struct pq_table_swap swap = {
         .old = table->old, .moved = (const uint32_t *const *)table->rewritten.moved,
@@ -356,7 +383,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
         code = install_table(db, &cut->tables[i], err);
     }
     if (code == PQDB_OK) {
-        code = pq_trace_install(cut->tokens.trace, &cut->tokens.frozen, cut->tokens.opened, err);
+        code = install_state(&cut->tokens, err);
     }
     if (code == PQDB_OK) code = pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
     if (code == PQDB_OK) {
@@ -429,9 +456,11 @@ static void cut_deinit(struct cut *cut) {
         pq_rewritten_deinit(&table->rewritten);
         pq_segment_unref(table->fresh);
         pq_run_unref(table->opened);
+        pq_run_unref(table->merged);
         pq_table_snapshot_unref(table->snapshot);
     }
     pq_run_unref(cut->tokens.opened);
+    pq_run_unref(cut->tokens.merged);
     pq_arena_deinit(&cut->arena);
 }
 

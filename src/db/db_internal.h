@@ -80,7 +80,6 @@ struct pq_db_write {
     struct pq_hold *hold;       // its memory, the caller's reference
     struct pq_text part;        // encoded
     bool ids_are_new;           // generated: no look-up
-    pqdb_conflict on_conflict;
     struct pq_text token;       // "" or token, NUL, eight bytes of content hash
     // Result.
     bool done;

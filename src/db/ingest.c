@@ -200,9 +200,6 @@ pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *json, siz
                       const pqdb_write_options *options, pqdb_written *written, pqdb_error *err) {
     struct pq_db_table *table;
     PQ_TRY(writable(db, collection, &table, err));
-    if (options != NULL && options->on_conflict != PQDB_CONFLICT_REFUSE) {
-        return pq_fail(err, PQDB_UNSUPPORTED, "rows that are there already can only be refused");
-    }
     // A reader keeps dictionaries and memory from one call to the next.
     struct pq_row_reader *reader = take_idle_reader(table);
     if (reader == NULL) PQ_TRY(make_reader(db, table, &reader, err));
@@ -355,9 +352,6 @@ pqdb_code pqdb_ingest_open(pqdb_db *db, const char *target, const pqdb_write_opt
                            pqdb_ingest **ingest, pqdb_error *err) {
     struct pq_db_table *table;
     PQ_TRY(find_target(db, target, &table, err));
-    if (options != NULL && options->on_conflict != PQDB_CONFLICT_REFUSE) {
-        return pq_fail(err, PQDB_UNSUPPORTED, "rows that are there already can only be refused");
-    }
     pqdb_ingest *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an ingest run");
     *made = (pqdb_ingest){.db = db, .table = table};
