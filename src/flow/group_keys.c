@@ -308,29 +308,43 @@ static pqdb_code resolve(struct lookup *lookup, const struct miss *miss, pqdb_er
     return PQDB_OK;
 }
 
+/// Where the cache would have each row's group: first all slots, then all rows come into reach.
+static void look_into_cache(const struct lookup *lookup, size_t start, size_t count,
+                            struct miss *misses) {
+    const struct group_keys *keys = lookup->keys;
+    for (size_t i = 0; i < count; i++) {
+        struct miss *miss = &misses[i];
+        pack_ids(lookup, start + i, miss->ids);
+        const uint64_t mixed = pq_hash_word(miss->ids[0] ^ miss->ids[1] << 1);
+        miss->slot = &keys->slots[mixed & (keys->slot_count - 1)];
+        __builtin_prefetch(miss->slot);
+    }
+    for (size_t i = 0; i < count; i++) __builtin_prefetch(misses[i].slot->row);
+}
+
+static bool is_hit(const struct miss *miss) {
+    const struct key_slot *slot = miss->slot;
+    return slot != NULL && slot->row != NULL && slot->ids[0] == miss->ids[0] &&
+           slot->ids[1] == miss->ids[1] &&
+           (slot->row->flags & (PQ_TRACE_DEAD | PQ_TRACE_REPLACED)) == 0;
+}
+
 static pqdb_code touch_block(struct lookup *lookup, size_t start, size_t end, pqdb_error *err) {
     struct miss misses[block_rows];
+    const size_t count = end - start;
     size_t miss_count = 0;
     lookup->scratch.length = 0;
-    struct group_keys *keys = lookup->keys;
-    for (size_t i = start; i < end; i++) {
-        struct miss *miss = &misses[miss_count];
-        miss->row = i;
-        miss->slot = NULL;
-        if (lookup->packed) {
-            pack_ids(lookup, i, miss->ids);
-            const uint64_t mixed = pq_hash_word(miss->ids[0] ^ miss->ids[1] << 1);
-            struct key_slot *slot = &keys->slots[mixed & (keys->slot_count - 1)];
-            if (slot->row != NULL && slot->ids[0] == miss->ids[0] &&
-                slot->ids[1] == miss->ids[1] &&
-                (slot->row->flags & (PQ_TRACE_DEAD | PQ_TRACE_REPLACED)) == 0) {
-                lookup->given->rows[i] = slot->row;
-                continue;
-            }
-            miss->slot = slot;
+    if (lookup->packed) look_into_cache(lookup, start, count, misses);
+    for (size_t i = 0; i < count; i++) {
+        struct miss miss = {.slot = NULL};
+        if (lookup->packed) miss = misses[i];
+        miss.row = start + i;
+        if (is_hit(&miss)) {
+            lookup->given->rows[miss.row] = miss.slot->row;
+            continue;
         }
-        PQ_TRY(assemble(lookup, miss, err));
-        miss_count++;
+        PQ_TRY(assemble(lookup, &miss, err));
+        misses[miss_count++] = miss;
     }
     for (size_t i = 0; i < miss_count; i++) pq_trace_prefetch_row(lookup->trace, misses[i].hash);
     for (size_t i = 0; i < miss_count; i++) PQ_TRY(resolve(lookup, &misses[i], err));

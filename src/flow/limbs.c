@@ -93,6 +93,13 @@ struct pq_rounded pq_limbs_round(const uint64_t *limbs, unsigned count, int lowe
 }
 
 double pq_rounded_real(struct pq_rounded rounded) {
+    // A power of two that is a normal double multiplies exactly, as long as the product is normal.
+    if (rounded.exponent > -900 && rounded.exponent < 900) {
+        const uint64_t image = (uint64_t)(rounded.exponent + 1023) << 52;
+        double power;
+        memcpy(&power, &image, sizeof power);
+        return rounded.mantissa * power;
+    }
     return ldexp(rounded.mantissa, rounded.exponent);
 }
 
