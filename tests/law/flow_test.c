@@ -330,9 +330,31 @@ static void double_sums_are_exact(void) {
     world_destroy(world);
 }
 
+/// One value two thousand times is more than four limbs hold: the twin adds it once, with its weight.
+static void a_sum_outgrows_its_four_limbs(void) {
+    static const char *const values[] = {"73786976294838202000", "-73786976294838202000"};
+    for (int sign = 0; sign < 2; sign++) {
+        struct world *world = world_create(
+            "{ groupBy: ['s'], compute: { sum: { $sum: 'd' }, avg: { $avg: 'd' } } }", 3);
+        char text[128];
+        snprintf(text, sizeof text, "{$id:'r',$seq:1,s:'x',d:%s}", values[sign]);
+        struct pq_text rows[500] = {PQ_TEXT("{$id:'one',$seq:0,s:'x',d:1}")};
+        pqdb_error err;
+        for (int round = 0; round < 10; round++) {
+            CHECK(flow_fixture_step(&world->fixture, rows, NULL, round == 0 ? 1 : 500, &err) ==
+                      PQDB_OK,
+                  "%s", err.message);
+            for (int i = 0; i < 500; i++) rows[i] = pq_text_of(text);
+            check_against_scratch(world, 5, round);
+        }
+        world_destroy(world);
+    }
+}
+
 int main(void) {
     RUN(steps_agree_with_the_obvious_evaluator);
     RUN(steps_agree_with_the_twin);
     RUN(double_sums_are_exact);
+    RUN(a_sum_outgrows_its_four_limbs);
     return test_done();
 }
