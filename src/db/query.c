@@ -20,31 +20,18 @@ struct pqdb_rows {
 // ---- what paths mean --------------------------------------------------------------------------------
 
 pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
-    const struct pq_entry *entry = table->entry;
-    const struct pq_type *type = table->table->options.type;
-    struct pq_typed_path *paths =
-        pq_arena_calloc(&db->arena, entry->path_count + 1, sizeof *paths);
-    const struct pq_relation **links =
-        pq_arena_calloc(&db->arena, type->field_count + 1, sizeof *links);
+    struct pq_scope scope;
     table->find = pq_arena_calloc(&db->arena, 1, sizeof *table->find);
-    if (paths == NULL || links == NULL || table->find == NULL) {
-        return pq_fail(err, PQDB_NO_MEMORY, "a table");
-    }
-    for (size_t i = 0; i < entry->path_count; i++) {
-        paths[i] = (struct pq_typed_path){.path = entry->paths[i].path,
-                                          .type = entry->paths[i].declared.field.type};
-    }
-    for (size_t i = 0; i < entry->field_count; i++) {
-        const struct pq_declared_field *field = &entry->fields[i];
-        if (field->relation != NULL && field->column >= 0) {
-            links[field->column] = field->relation;
-        }
+    if (table->find == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table");
+    if (table->view != NULL) {
+        scope = table->view->scope;
+    } else {
+        PQ_TRY(pq_entry_scope(table->entry, &db->arena, &scope, err));
     }
     *table->find = (struct pq_find_table){
-        .name = entry->name, .paths = paths, .path_count = entry->path_count,
-        .relations = table->view == NULL ? links : NULL,
-        .extra_column = pq_type_find(type, PQ_TEXT("_extra")),
-        .closed = table->view != NULL, .strict = entry->strict};
+        .name = table->entry->name, .paths = scope.paths, .path_count = scope.path_count,
+        .relations = scope.relations, .extra_column = scope.extra_column,
+        .closed = scope.closed, .strict = scope.strict};
     return PQDB_OK;
 }
 
