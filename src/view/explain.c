@@ -77,6 +77,7 @@ static pqdb_code add_columns(struct lines *lines, const struct pq_view *view) {
         const struct pq_field *field = &view->type->fields[k];
         const struct pq_text type = pq_type_format(&field->type, lines->arena);
         if (type.data == NULL) return pq_plan_no_memory(lines->err);
+        if (pq_text_is(field->name, "$seq") || pq_text_is(field->name, "$index")) continue;
         PQ_TRY(pq_bytes_printf(&lines->line, lines->err, "column   %.*s %.*s%s",
                                PQ_TEXT_ARG(field->name), PQ_TEXT_ARG(type),
                                field->required ? "!" : ""));
