@@ -75,8 +75,10 @@ static pqdb_code know(struct known_names *known, struct pq_text metadata,
 static pqdb_code join_one(const struct known_names *known, struct pq_text value,
                           const struct pq_variant_target *target, struct pq_bytes *out, bool *own,
                           pqdb_error *err) {
-    const struct pq_variant variant = {
+    struct pq_variant variant = {
         .bytes = (const uint8_t *)value.data, .length = value.length, .names = known->names};
+    // The target's list may be longer than the file's: a value must do with the file's.
+    if (known->own == NULL) variant.metadata = (const uint8_t *)known->metadata.data;
     PQ_TRY(pq_variant_check(&variant, err));
     *own = false;
     if (known->own == NULL) return pq_bytes_append_text(out, value, err);

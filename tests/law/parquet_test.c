@@ -2,6 +2,7 @@
 /// codec, and however small pages and row groups are; the whole file as well as any range of rows.
 /// With a seed and a name, the file of that seed and its rows as JSON go to name.parquet and
 /// name.json: the interop tests have other readers read them.
+#include <math.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -202,6 +203,71 @@ static void check_rows(const struct pq_batch *got, const struct pq_batch *batche
     }
 }
 
+/// <0, 0, >0; NaN is nothing to compare.
+static int compare(const struct pq_value *a, const struct pq_value *b) {
+    switch (a->kind) {
+    case PQ_TEXT:
+    case PQ_BINARY: return pq_text_compare(a->as.text, b->as.text);
+    case PQ_DECIMAL: return (a->as.decimal > b->as.decimal) - (a->as.decimal < b->as.decimal);
+    case PQ_FLOAT32:
+    case PQ_FLOAT64: return (a->as.real > b->as.real) - (a->as.real < b->as.real);
+    case PQ_BOOL: return a->as.boolean - b->as.boolean;
+    default: return (a->as.integer > b->as.integer) - (a->as.integer < b->as.integer);
+    }
+}
+
+/// Rows [first, first + count) of a member against what the file says of them.
+static void check_bounds(const struct pq_parquet_bounds *bounds, const struct pq_column *column,
+                         size_t first, size_t count) {
+    int64_t nulls = 0;
+    bool met_min = false, met_max = false, has_values = false;
+    for (size_t i = first; i < first + count; i++) {
+        if (column->type->kind == PQ_NULL || pq_column_is_null(column, i)) {
+            nulls++;
+            continue;
+        }
+        const struct pq_value value = pq_column_value(column, i);
+        const bool is_real = value.kind == PQ_FLOAT32 || value.kind == PQ_FLOAT64;
+        if (is_real && isnan(value.as.real)) continue;
+        has_values = true;
+        if (bounds->has_min) CHECK(compare(&value, &bounds->min) >= 0, "below the lower bound");
+        if (bounds->has_max) CHECK(compare(&value, &bounds->max) <= 0, "above the upper bound");
+        met_min |= bounds->has_min && compare(&value, &bounds->min) == 0;
+        met_max |= bounds->has_max && compare(&value, &bounds->max) == 0;
+    }
+    CHECK(bounds->null_count == -1 || bounds->null_count == nulls, "%lld nulls, not %lld",
+          (long long)bounds->null_count, (long long)nulls);
+    CHECK(has_values || (!bounds->has_min && !bounds->has_max), "bounds of nothing");
+    CHECK(!bounds->has_min || !bounds->is_min_exact || met_min, "an exact bound is a value");
+    CHECK(!bounds->has_max || !bounds->is_max_exact || met_max, "an exact bound is a value");
+}
+
+static void check_statistics(const struct pq_parquet_file *file, size_t group,
+                             const struct pq_batch *batch) {
+    for (size_t k = 0; k < batch->type->field_count; k++) {
+        const int leaf = pq_parquet_leaf(file, k);
+        const struct pq_column *column = &batch->columns[k];
+        if (leaf < 0) continue;
+        struct pq_parquet_bounds bounds;
+        struct pq_parquet_pages pages;
+        pq_parquet_group_bounds(file, group, (size_t)leaf, &bounds);
+        CHECK(bounds.null_count >= 0, "the null count is always written");
+        CHECK(bounds.has_min || column->type->kind != PQ_INT64 ||
+                  bounds.null_count == (int64_t)batch->count,
+              "numbers have bounds");
+        check_bounds(&bounds, column, 0, batch->count);
+        pqdb_error err = {0};
+        CHECK(pq_parquet_pages(file, group, (size_t)leaf, &pages, &err) == PQDB_OK, "%s",
+              err.message);
+        CHECK(pages.count > 0, "there is always an offset index");
+        for (size_t i = 0; i < pages.count; i++) {
+            const struct pq_parquet_page *page = &pages.pages[i];
+            pq_parquet_page_bounds(file, group, (size_t)leaf, i, &bounds);
+            check_bounds(&bounds, column, page->first_row, page->row_count);
+        }
+    }
+}
+
 static void check_range(const struct pq_parquet_file *file, size_t group, uint64_t first,
                         uint64_t count, const struct pq_batch *batches) {
     struct pq_hold *hold;
@@ -228,6 +294,7 @@ static void check_range(const struct pq_parquet_file *file, size_t group, uint64
                   batch.columns[k].count);
             CHECK(pq_column_is_sound(&batch.columns[k], &err), "member %u: %s", k, err.message);
         }
+        if (first == 0 && count == UINT64_MAX) check_statistics(file, group, &batch);
         check_rows(&batch, batches, pq_parquet_group_first_row(file, group) + first);
     }
     pq_hold_unref(hold);
