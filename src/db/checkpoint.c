@@ -156,13 +156,28 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
     return PQDB_OK;
 }
 
+/// A name that no file has. Ids begin anew with each opening, and a version may be written more
+/// than once: a file of an earlier time may be in the root, or in a snapshot that is still kept.
+static pqdb_code choose_name(struct cut *cut, const struct cut_table *table,
+                             char path[PQ_STORE_PATH_MAX], pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    pqdb_code code = PQDB_OK;
+    while (code == PQDB_OK) {
+        struct pq_file *file = NULL;
+        snprintf(path, PQ_STORE_PATH_MAX, "%s/data/%020" PRIu64 "-%08" PRIx64 ".parquet",
+                 table->table->directory, cut->root.version, ++db->file_id);
+        code = pq_file_open(db->store, path, PQ_OPEN_READ, &file, err);
+        pq_file_close(file);
+    }
+    return code == PQDB_NOT_FOUND ? PQDB_OK : code;
+}
+
 static pqdb_code write_file(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     pqdb_db *db = cut->db;
     char path[PQ_STORE_PATH_MAX];
     snprintf(path, sizeof path, "%s/data", table->table->directory);
     PQ_TRY(pq_store_make_directory(db->store, path, err));
-    snprintf(path, sizeof path, "%s/data/%020" PRIu64 "-%08" PRIx64 ".parquet",
-             table->table->directory, cut->root.version, ++db->file_id);
+    PQ_TRY(choose_name(cut, table, path, err));
     const struct pq_rewrite rewrite = {.snapshot = table->snapshot, .segments = table->old,
                                        .count = table->old_count, .store = db->store,
                                        .pace = db->pace, .path = path, .alloc = db->alloc};
