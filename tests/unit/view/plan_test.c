@@ -160,6 +160,21 @@ static void a_refresh_version_includes_those_below(void) {
     CHECK(first != 0 && second != 0 && first != second, "the filter below counts");
 }
 
+static void a_refresh_version_includes_types_that_only_a_filter_sees(void) {
+    const char *const texts[] = {
+        "{ A: { a: 'int', v: 'variant', $paths: { 'v.x': 'int' } },"
+        " V: { $from: 'A', $select: { a: '$a' }, $filter: { 'v.x': '1' } } }",
+        "{ A: { a: 'int', v: 'variant', $paths: { 'v.x': 'string' } },"
+        " V: { $from: 'A', $select: { a: '$a' }, $filter: { 'v.x': '1' } } }",
+        "{ A: { a: 'int', v: 'variant', $paths: { 'v.x': 'string', 'w.x': 'int' }, w: 'variant' },"
+        " V: { $from: 'A', $select: { a: '$a' }, $filter: { 'v.x': '1' } } }",
+    };
+    const uint64_t versions[] = {version_of(texts[0], "V"), version_of(texts[1], "V"),
+                                 version_of(texts[2], "V")};
+    CHECK(versions[0] != 0 && versions[0] != versions[1], "the type counts");
+    CHECK(versions[1] == versions[2], "other paths do not");
+}
+
 static void a_zone_counts_where_there_are_buckets(void) {
     const char *const texts[] = {
         "{ A: { a: 'int' }, V: { $from: 'A', $groupBy: [{ day: '$createdAt' }] } }",
@@ -202,6 +217,17 @@ static void a_view_tells_what_it_is(void) {
         CHECK(v->type->fields[k].id == (int32_t)k + 1, "ids count from 1");
     }
     CHECK(pq_views_find(planned.views, PQ_TEXT("X")) == NULL, "no X");
+    planned_deinit(&planned);
+}
+
+static void a_backend_is_always_resolved(void) {
+    struct planned planned;
+    pqdb_error err = {0};
+    const char *text = "{ A: { a: 'int' }, V: { $from: 'A' }, W: { $from: 'V' } }";
+    CHECK(plan(&planned, pq_text_of(text), &pq_alloc_libc, &err) == PQDB_OK, "%s", err.message);
+    for (size_t k = 0; k < planned.views->count; k++) {
+        CHECK(planned.views->views[k].backend == PQ_BACKEND_NATIVE, "view %zu", k);
+    }
     planned_deinit(&planned);
 }
 
@@ -263,8 +289,10 @@ static void planning_survives_every_failing_allocation(void) {
 int main(void) {
     RUN(a_refresh_version_follows_what_decides_the_rows);
     RUN(a_refresh_version_includes_those_below);
+    RUN(a_refresh_version_includes_types_that_only_a_filter_sees);
     RUN(a_zone_counts_where_there_are_buckets);
     RUN(a_view_tells_what_it_is);
+    RUN(a_backend_is_always_resolved);
     RUN(scopes_say_what_queries_may_name);
     RUN(planning_survives_every_failing_allocation);
     RUN(plans_match_the_table);
