@@ -1,5 +1,5 @@
-/// Grouping by three keys with count, avg, min and max, in steps of 1000 rows and of one; touching a
-/// trace. Prints nanoseconds of CPU a row: one run, a scale and not a promise.
+/// Grouping by three keys with count, avg, min and max, in steps of 1000 rows and of one; touching
+/// a trace. Prints nanoseconds of CPU a row: one run, a scale and not a promise.
 ///
 ///     flow_bench [ROWS]
 #include <stdio.h>

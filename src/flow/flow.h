@@ -33,8 +33,8 @@ struct pq_operand {
 
 /// What becomes of a list: one row per element.
 ///
-/// `$unnest` Rows: `type` is OBJECT { $id, $seq, $index, <element>, (n,) carried columns… }. `$id` is
-/// `<id>#<n>` (`<id>#` for keepEmpty), `$index` is n; below an unnested source it is
+/// `$unnest` Rows: `type` is OBJECT { $id, $seq, $index, <element>, (n,) carried columns… }. `$id`
+/// is `<id>#<n>` (`<id>#` for keepEmpty), `$index` is n; below an unnested source it is
 /// parent index << 24 | n (PQDB_LIMIT where that leaves int64).
 /// Per-row compute: `type` is OBJECT { <element>, carried columns… }.
 ///

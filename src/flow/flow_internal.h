@@ -174,6 +174,9 @@ size_t layout_bytes(const struct layout *layout, const uint8_t *row, size_t blob
 void layout_move(const struct layout *layout, uint8_t *row, const uint8_t *old, size_t blob_offset,
                  size_t bytes);
 
+/// Is row i of the column bit for bit row j? (group_emit.c)
+bool column_rows_equal(const struct pq_column *column, size_t i, size_t j);
+
 /// The type of an operand over a batch type.
 const struct pq_type *operand_type(const struct pq_operand *operand, const struct pq_type *input);
 pqdb_code operand_run(const struct pq_operand *operand, const struct pq_batch *batch,

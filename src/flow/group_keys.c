@@ -6,9 +6,9 @@
 #include "expr/compare.h"
 
 enum {
-    memo_ids_max = 1 << 17,    // then the memo starts again
+    memo_ids_max = 1 << 17,     // entries of a dictionary
     memo_values_max = 1 << 12,  // distinct 8-byte values it is worth remembering
-    resets_max = 4,            // then the column's values are taken as they come
+    resets_max = 4,  // then the column's values are taken as they come
     block_rows = 128,
     packed_columns_max = 6,    // ids of 21 bits in two words
     slots_min = 256,
@@ -163,17 +163,18 @@ static pqdb_code prepare_values(struct group_keys *keys, struct key_memo *memo,
         }
         memset(memo->ids, 0, memo_values_max * 2 * sizeof *memo->ids);
     }
-    const bool full = memo->part_count + column->count > memo_values_max;
-    if (memo->kind != column->type->kind || full) {
-        if (full && ++memo->resets >= resets_max) memo->direct = true;
+    if (memo->kind != column->type->kind) {
         reset_memo(keys, memo);
         memo->kind = column->type->kind;
     }
     return reserve_parts(keys, memo, 1, err);
 }
 
+/// `*full` when the memo is: then the ids are worth nothing.
 static pqdb_code value_ids(struct group_keys *keys, struct key_memo *memo,
-                           const struct pq_column *column, uint32_t *ids, pqdb_error *err) {
+                           const struct pq_column *column, uint32_t *ids, bool *full,
+                           pqdb_error *err) {
+    *full = false;
     for (size_t i = 0; i < column->count; i++) {
         ids[i] = 0;
         if (pq_column_is_null(column, i)) {
@@ -187,6 +188,8 @@ static pqdb_code value_ids(struct group_keys *keys, struct key_memo *memo,
         }
         if (memo->ids[at] == 0) {
             const size_t id = memo->part_count;
+            *full = id >= memo_values_max;
+            if (*full) return PQDB_OK;
             PQ_TRY(reserve_parts(keys, memo, id + 1, err));
             PQ_TRY(encode_part(memo, (uint32_t)id, column, i, err));
             memo->values[at] = word;
@@ -202,7 +205,7 @@ static bool is_memoised(const struct key_memo *memo, const struct pq_column *col
         return column->dictionary->entries_max < memo_ids_max;
     }
     const size_t width = pq_kind_width(column->type->kind);
-    return width > 0 && width <= 8 && !memo->direct && column->count <= memo_values_max / 2;
+    return width > 0 && width <= 8 && !memo->direct;
 }
 
 static pqdb_code prepare_column(struct group_keys *keys, size_t k, const struct pq_column *column,
@@ -217,8 +220,12 @@ static pqdb_code prepare_column(struct group_keys *keys, size_t k, const struct 
     if (ids == NULL) return pq_fail(err, PQDB_NO_MEMORY, "keys of %zu rows", column->count);
     out->ids = ids;
     if (column->layout == PQ_DICTIONARY) return dictionary_ids(keys, memo, column, ids, err);
+    bool full;
     PQ_TRY(prepare_values(keys, memo, column, err));
-    if (!memo->direct) return value_ids(keys, memo, column, ids, err);
+    PQ_TRY(value_ids(keys, memo, column, ids, &full, err));
+    if (!full) return PQDB_OK;
+    reset_memo(keys, memo);
+    memo->direct = ++memo->resets >= resets_max;
     out->ids = NULL;
     return pq_keys_encode(column, 1, column->count, arena, &out->keys, err);
 }

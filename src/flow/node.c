@@ -136,6 +136,7 @@ pqdb_code pq_node_step(struct pq_node *node, const struct pq_batch *delta, struc
     struct pq_batch rows = *delta;
     if (spec->rows != NULL) PQ_TRY(row_op_run(&node->rows, delta, arena, &rows, err));
     if (spec->group == NULL) {
+        PQ_TRY(cancel_pairs(&rows, arena, err));
         *out = rows;
         return PQDB_OK;
     }

@@ -77,7 +77,5 @@ pqdb_code group_decode_keys(const struct group_op *op, const struct pq_text *key
 /// Keep what `$having` lets through.
 pqdb_code group_having(const struct group_op *op, struct pq_batch *batch, struct pq_arena *arena,
                        pqdb_error *err);
-/// Is row i of the column bit for bit row j?
-bool column_rows_equal(const struct pq_column *column, size_t i, size_t j);
 
 #endif

@@ -33,6 +33,10 @@ void column_set_deinit(struct column_set *set, const struct pq_alloc *alloc);
 void column_set_add_operand(struct column_set *set, const struct pq_operand *operand);
 void column_set_add_program(struct column_set *set, const struct pq_program *program);
 
+/// cancel.c: drop each row taken back together with the equal one that is put there again.
+/// Cost: a batch without rows taken back is only looked at.
+pqdb_code cancel_pairs(struct pq_batch *batch, struct pq_arena *arena, pqdb_error *err);
+
 /// unnest.c: which element of which row each new row is.
 struct elements {
     size_t count;

@@ -330,7 +330,7 @@ static void double_sums_are_exact(void) {
     world_destroy(world);
 }
 
-/// One value two thousand times is more than four limbs hold: the twin adds it once, with its weight.
+/// One value 4500 times is more than four limbs hold: the twin adds it once, with its weight.
 static void a_sum_outgrows_its_four_limbs(void) {
     static const char *const values[] = {"73786976294838202000", "-73786976294838202000"};
     for (int sign = 0; sign < 2; sign++) {

@@ -198,6 +198,23 @@ static void a_refresh_of_a_lagging_view_reaches_its_readers(void) {
     chain_destroy(chain);
 }
 
+static void a_row_view_is_silent_where_it_did_not_change(void) {
+    struct flow_fixture fixture;
+    CHECK(flow_fixture_init(&fixture, PQ_TEXT("{ filter: { i: 1 }, select: { s: '$s' } }"),
+                            &pq_alloc_libc, NULL) == PQDB_OK,
+          "init");
+    struct pq_batch batch, out;
+    const char *rows = "[{$id:'a',$seq:1,s:'x',i:1,t:'new'},{$id:'b',$seq:2,s:'x',i:1},"
+                       "{$id:'a',$seq:1,s:'x',i:1,t:'old'},{$id:'b',$seq:2,s:'old',i:1}]";
+    const int64_t weights[4] = {1, 1, -1, -1};
+    CHECK(expr_fixture_batch(&fixture.base, pq_text_of(rows), &batch, NULL) == PQDB_OK, "rows");
+    batch.weights = weights;
+    CHECK(pq_node_step(fixture.node, &batch, &fixture.step_arena, &out, NULL) == PQDB_OK, "step");
+    CHECK(out.count == 2 && out.weights[0] + out.weights[1] == 0, "%zu rows", out.count);
+    CHECK(pq_text_is(pq_column_text(&out.columns[0], 0), "b"), "only b changed");
+    flow_fixture_deinit(&fixture);
+}
+
 static pqdb_code life_of_a_view(const struct pq_alloc *alloc, pqdb_error *err) {
     static const char *const rows[] = {
         "{$id:'a',$seq:1,s:'x',v:{a:1},d:1,items:[{qty:1,product:'p'},{qty:2}]}",
@@ -256,6 +273,7 @@ int main(void) {
     RUN(a_failing_view_leaves_its_readers_and_not_its_sisters);
     RUN(a_sum_that_does_not_fit_fails_its_view_alone);
     RUN(a_refresh_of_a_lagging_view_reaches_its_readers);
+    RUN(a_row_view_is_silent_where_it_did_not_change);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     RUN(a_source_that_only_grows_says_what_it_cannot_do);
     return test_done();

@@ -2,6 +2,8 @@
 /// merges, eviction and reopening; frozen rows stay as they were; every allocation may fail.
 #include "state/trace.h"
 
+#include <pthread.h>
+
 #include "base/hash.h"
 #include "support/memory_runs.h"
 #include "support/test.h"
@@ -316,6 +318,53 @@ static void a_failing_store_is_reported(void) {
     free(model);
 }
 
+struct keeper {
+    struct pq_trace_frozen frozen;
+    struct pq_run_place place;
+    struct pq_run_name name;
+    pqdb_code code;
+};
+
+static void *write_frozen(void *ctx) {
+    struct keeper *keeper = ctx;
+    keeper->code = pq_trace_write(&keeper->frozen, &keeper->place, &keeper->name, NULL);
+    return NULL;
+}
+
+/// Most telling under ThreadSanitizer.
+static void the_owner_goes_on_while_a_part_is_written(void) {
+    struct model *model = calloc(1, sizeof *model);
+    model->io = memory_runs_init(&model->runs);
+    random_state = 9;
+    pq_trace_init(&model->trace, PQ_TRACE_NEWEST_WINS, &pq_alloc_libc);
+    for (uint64_t round = 0; round < 6; round++) {
+        struct keeper keeper = {.frozen = pq_trace_freeze(&model->trace),
+                                .place = {&model->io, round, &pq_alloc_libc}};
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, write_frozen, &keeper) != 0) abort();
+        for (int i = 0; i < 5000; i++) {
+            const uint32_t number = random_below(KEYS);
+            const int64_t by = i % 5 == 0 ? -model->values[number] : 1;
+            if (by == 0) continue;
+            model->values[number] += by;
+            CHECK(add(&model->trace, number, by, NULL) == PQDB_OK, "add");
+        }
+        pthread_join(thread, NULL);
+        CHECK(keeper.code == PQDB_OK, "write");
+        struct pq_run *run = NULL;
+        if (keeper.name.rows > 0) {
+            CHECK(pq_run_open(&model->io, &keeper.name, &pq_alloc_libc, &run, NULL) == PQDB_OK,
+                  "open");
+        }
+        CHECK(pq_trace_install(&model->trace, &keeper.frozen, run, NULL) == PQDB_OK, "install");
+        pq_run_unref(run);
+        check_model(model);
+    }
+    pq_trace_deinit(&model->trace);
+    memory_runs_deinit(&model->runs);
+    free(model);
+}
+
 int main(void) {
     RUN(touch_makes_finds_and_removes);
     RUN(resizing_keeps_what_was_there_and_clears_the_rest);
@@ -324,5 +373,6 @@ int main(void) {
     RUN(a_hot_state_does_not_grow_with_its_checkpoints);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     RUN(a_failing_store_is_reported);
+    RUN(the_owner_goes_on_while_a_part_is_written);
     return test_done();
 }
