@@ -66,7 +66,9 @@ function(pq_example source)
     target_link_libraries(example_${name} PRIVATE parquedb_static)
     set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name}
                           RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
-    add_test(NAME examples/${name} COMMAND example_${name} WORKING_DIRECTORY ${folder})
+    # In an empty folder each time: an example may make a database there.
+    add_test(NAME examples/${name} WORKING_DIRECTORY ${folder}
+             COMMAND sh -c "rm -rf ./* && exec $<TARGET_FILE:example_${name}>")
 endfunction()
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${test_root}/fuzz/*_fuzz.c)
