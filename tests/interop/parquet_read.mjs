@@ -1,10 +1,42 @@
 // Reads Parquet files with hyparquet; prints for each a line: which cells of which row are null.
-import { parquetReadObjects, asyncBufferFromFile, parquetMetadataAsync } from 'hyparquet'
+// Fails when the page indexes of a column chunk do not agree with its statistics.
+import {
+  asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, readColumnIndex, readOffsetIndex,
+} from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
+
+const view = async (file, offset, length) => ({
+  view: new DataView(await file.slice(Number(offset), Number(offset) + length)), offset: 0,
+})
+
+function leaves(metadata) {
+  return metadata.schema.filter(element => element.type !== undefined)
+}
+
+async function checkIndexes(path, file, metadata) {
+  for (const group of metadata.row_groups) {
+    for (const [i, chunk] of group.columns.entries()) {
+      const where = `${path}: ${chunk.meta_data.path_in_schema.join('.')}`
+      const offsets = readOffsetIndex(
+        await view(file, chunk.offset_index_offset, chunk.offset_index_length)).page_locations
+      if (Number(offsets[0].first_row_index) !== 0) throw new Error(`${where}: first page`)
+      if (chunk.column_index_offset === undefined) continue
+      const index = readColumnIndex(
+        await view(file, chunk.column_index_offset, chunk.column_index_length),
+        leaves(metadata)[i])
+      const nulls = index.null_counts.reduce((sum, count) => sum + Number(count), 0)
+      if (index.null_pages.length !== offsets.length || index.min_values.length !== offsets.length ||
+          nulls !== Number(chunk.meta_data.statistics.null_count)) {
+        throw new Error(`${where}: the indexes disagree`)
+      }
+    }
+  }
+}
 
 for (const path of process.argv.slice(2)) {
   const file = await asyncBufferFromFile(path)
   const metadata = await parquetMetadataAsync(file)
+  await checkIndexes(path, file, metadata)
   const names = []
   for (let i = 1, skip = 0; i < metadata.schema.length; i++) {
     const element = metadata.schema[i]
