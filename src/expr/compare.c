@@ -4,6 +4,7 @@
 #include "expr/nested.h"
 #include "type/decimal.h"
 #include "type/timestamp.h"
+#include "variant/variant.h"
 
 /// Classes of kinds that compare with each other, in the order of sort.
 enum rank { BOOLEANS, NUMBERS, INSTANTS, CLOCKS, TEXTS, BINARIES, LISTS, OBJECTS, NULLS };
@@ -93,9 +94,16 @@ static int compare_plain(const struct pq_value *a, const struct pq_value *b) {
     return 0;
 }
 
+/// The value itself when it is plain already: values are wide, and most are.
+static const struct pq_value *plain_of(const struct pq_value *value, struct pq_value *room) {
+    if (value->kind != PQ_VARIANT) return value;
+    *room = pq_variant_unwrap(&value->as.variant);
+    return room;
+}
+
 int pq_value_compare(const struct pq_value *a, const struct pq_value *b) {
-    const struct pq_value x = pq_value_plain(a), y = pq_value_plain(b);
-    return compare_plain(&x, &y);
+    struct pq_value a_room, b_room;
+    return compare_plain(plain_of(a, &a_room), plain_of(b, &b_room));
 }
 
 /// A time and ISO 8601 text. False when the text is no such time.
@@ -124,34 +132,38 @@ static int compare_with_ms(const struct pq_value *time, const struct pq_value *n
     return pq_number_compare(&ms, number);
 }
 
+static bool relate_plain(const struct pq_value *a, const struct pq_value *b, int *order) {
+    const enum rank a_rank = rank_of(a), b_rank = rank_of(b);
+    if (a_rank == NULLS || b_rank == NULLS) return false;
+    if (a_rank == b_rank) {
+        *order = compare_plain(a, b);
+        return true;
+    }
+    const bool a_time = a_rank == INSTANTS || a_rank == CLOCKS;
+    const bool b_time = b_rank == INSTANTS || b_rank == CLOCKS;
+    if (a_time && b_rank == TEXTS) return relate_text(a, b->as.text, order);
+    if (a_time && b_rank == NUMBERS) {
+        *order = compare_with_ms(a, b);
+        return true;
+    }
+    if (!b_time || (a_rank != TEXTS && a_rank != NUMBERS) || !relate_plain(b, a, order)) {
+        return false;
+    }
+    *order = -*order;
+    return true;
+}
+
 bool pq_value_relate(const struct pq_value *a, const struct pq_value *b, int *order) {
-    const struct pq_value x = pq_value_plain(a), y = pq_value_plain(b);
-    const enum rank x_rank = rank_of(&x), y_rank = rank_of(&y);
-    if (x_rank == NULLS || y_rank == NULLS) return false;
-    if (x_rank == y_rank) {
-        *order = compare_plain(&x, &y);
-        return true;
-    }
-    const bool x_time = x_rank == INSTANTS || x_rank == CLOCKS;
-    const bool y_time = y_rank == INSTANTS || y_rank == CLOCKS;
-    if (x_time && y_rank == TEXTS) return relate_text(&x, y.as.text, order);
-    if (x_time && y_rank == NUMBERS) {
-        *order = compare_with_ms(&x, &y);
-        return true;
-    }
-    if (y_time && (x_rank == TEXTS || x_rank == NUMBERS)) {
-        if (!pq_value_relate(&y, &x, order)) return false;
-        *order = -*order;
-        return true;
-    }
-    return false;
+    struct pq_value a_room, b_room;
+    return relate_plain(plain_of(a, &a_room), plain_of(b, &b_room), order);
 }
 
 bool pq_value_match(const struct pq_value *a, const struct pq_value *b) {
-    const struct pq_value x = pq_value_plain(a), y = pq_value_plain(b);
-    if (x.kind == PQ_NULL || y.kind == PQ_NULL) return x.kind == y.kind;
+    struct pq_value a_room, b_room;
     int order;
-    return pq_value_relate(&x, &y, &order) && order == 0;
+    const struct pq_value *x = plain_of(a, &a_room), *y = plain_of(b, &b_room);
+    if (x->kind == PQ_NULL || y->kind == PQ_NULL) return x->kind == y->kind;
+    return relate_plain(x, y, &order) && order == 0;
 }
 
 int pq_column_compare(const struct pq_column *a, size_t a_row, const struct pq_column *b,

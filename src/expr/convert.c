@@ -128,6 +128,12 @@ pqdb_code pq_append_converted(struct pq_builder *builder, const struct pq_value 
     const enum pq_kind kind = builder->type->kind;
     struct pq_value converted;
     if (plain->kind == PQ_NULL) return pq_builder_append_null(builder, err);
+    if (plain->kind == PQ_TEXT && kind == PQ_TEXT) {
+        return pq_builder_append_bytes(builder, plain->as.text.data, plain->as.text.length, err);
+    }
+    if (plain->kind == PQ_INT64 && kind == PQ_INT64) {
+        return pq_builder_append_fixed(builder, &plain->as.integer, err);
+    }
     if (kind == PQ_LIST && pq_value_is_list(plain)) {
         return append_list(builder, plain, mismatch, err);
     }

@@ -58,8 +58,8 @@ static void mark_existing(const struct pq_column *column, size_t count, uint8_t 
     for (size_t i = 0; i < count; i++) {
         mask[i] = !pq_column_is_null(column, i);
         if (!variant || !mask[i]) continue;
-        const struct pq_value value = pq_column_value(column, i);
-        mask[i] = pq_value_plain(&value).kind != PQ_NULL;
+        const struct pq_variant value = pq_run_variant(column, i);
+        mask[i] = !pq_variant_is_null(&value);
     }
 }
 

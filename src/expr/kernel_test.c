@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "batch/dictionary.h"
+#include "expr/compare.h"
 #include "expr/functions_internal.h"
 #include "expr/run_internal.h"
 
@@ -239,12 +240,70 @@ static pqdb_code run_columns(struct pq_run *run, const struct pq_node *node,
     return PQDB_OK;
 }
 
+/// A value against the literal that counts beside it.
+static bool compare_value(const struct pq_value *value, const struct pq_literal *literal,
+                          enum pq_test_op op) {
+    const struct pq_value *other =
+        literal->is_number ? pq_literal_beside(literal, value->kind) : &literal->own;
+    int order;
+    if (op == PQ_OP_EQ || op == PQ_OP_NE) {
+        return pq_value_match(value, other) == (op == PQ_OP_EQ);
+    }
+    if (!pq_value_relate(value, other, &order)) return false;
+    switch (op) {
+        case PQ_OP_GT: return order > 0;
+        case PQ_OP_GTE: return order >= 0;
+        case PQ_OP_LT: return order < 0;
+        default: return order <= 0;
+    }
+}
+
+static pqdb_code test_values(struct pq_run *run, const struct pq_node *node,
+                             const struct pq_value *values, uint8_t *mask, pqdb_error *err) {
+    const struct pq_test *test = node->extra;
+    struct pq_regex_match *match = NULL;
+    pqdb_code code = PQDB_OK;
+    if (test->op == PQ_OP_REGEX) {
+        code = pq_regex_match_create(test->regex, run->arena, &match, err);
+    }
+    for (size_t row = 0; row < run->count && code == PQDB_OK; row++) {
+        const struct pq_value *value = &values[row];
+        if (test->op == PQ_OP_IN) {
+            mask[row] = pq_set_has(test->set, value);
+        } else if (test->op <= PQ_OP_LTE) {
+            mask[row] = compare_value(value, &node->args[1]->literal, test->op);
+        } else {
+            mask[row] = 0;
+            if (value->kind != PQ_TEXT) continue;
+            code = test_one(test, match, value->as.text, &mask[row], err);
+        }
+    }
+    return code;
+}
+
+/// What comes from a variant, against literals.
+static pqdb_code run_values(struct pq_run *run, const struct pq_node *node, struct pq_vector *out,
+                            bool *done, pqdb_error *err) {
+    struct pq_vector *operand;
+    pqdb_code code = pq_run_values(run, node->args[0], &operand, err);
+    if (code != PQDB_OK || operand->values == NULL) return code;
+    uint8_t *mask = pq_run_alloc(run, run->count, err);
+    if (mask == NULL) return PQDB_NO_MEMORY;
+    code = test_values(run, node, operand->values, mask, err);
+    if (code != PQDB_OK) return code;
+    *done = true;
+    pq_vector_of_mask(run, mask, out);
+    return PQDB_OK;
+}
+
 pqdb_code pq_kernel_compare(struct pq_run *run, const struct pq_node *node, struct pq_vector *out,
                             bool *done, pqdb_error *err) {
     const struct pq_test *test = node->extra;
     struct pq_vector *operand;
     if (test->kind == PQ_TEST_GENERAL) {
-        return node->arg_count == 2 ? run_columns(run, node, out, done, err) : PQDB_OK;
+        const bool literal = node->arg_count != 2 || node->args[1]->kind == PQ_NODE_CONST;
+        return literal ? run_values(run, node, out, done, err)
+                       : run_columns(run, node, out, done, err);
     }
     pqdb_code code = pq_run_node(run, node->args[0], &operand, err);
     if (code != PQDB_OK || !operand->has_column) return code;

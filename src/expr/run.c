@@ -46,8 +46,12 @@ static pqdb_code unwrap_column(struct pq_run *run, struct pq_vector *vector, pqd
     struct pq_value *values = pq_run_alloc(run, run->count * sizeof *values, err);
     if (values == NULL) return PQDB_NO_MEMORY;
     for (size_t row = 0; row < run->count; row++) {
-        values[row] = pq_column_value(&vector->column, row);
-        values[row] = pq_value_plain(&values[row]);
+        if (pq_column_is_null(&vector->column, row)) {
+            values[row] = (struct pq_value){.kind = PQ_NULL};
+            continue;
+        }
+        const struct pq_variant variant = pq_run_variant(&vector->column, row);
+        values[row] = pq_variant_unwrap(&variant);
     }
     vector->values = values;
     return PQDB_OK;

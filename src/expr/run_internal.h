@@ -27,6 +27,17 @@ struct pq_run {
     bool scalar_only;  // no kernels: for the law that they change nothing
 };
 
+/// A row of a column of variants that is not null. Values are wide: loops over many rows go without.
+static inline struct pq_variant pq_run_variant(const struct pq_column *column, size_t row) {
+    const uint32_t start = column->offsets[row];
+    if (column->valid != NULL && column->valid[row] == PQ_ROW_OWN_NAMES) {
+        return pq_variant_of_own(pq_column_text(column, row));
+    }
+    return (struct pq_variant){.bytes = column->data + start,
+                               .length = column->offsets[row + 1] - start,
+                               .names = column->names};
+}
+
 /// The vector of a node, computed once a run.
 pqdb_code pq_run_node(struct pq_run *run, const struct pq_node *node, struct pq_vector **vector,
                       pqdb_error *err);

@@ -59,77 +59,100 @@ static pqdb_code follow(struct pq_run *run, const struct pq_path *path, struct v
     return PQDB_OK;
 }
 
-static struct pq_value view_at(const struct view *view, size_t row) {
-    if (view->rows == NULL) return pq_column_value(&view->column, row);
-    if (view->rows[row] == UINT32_MAX) return (struct pq_value){.kind = PQ_NULL};
-    return pq_column_value(&view->column, view->rows[row]);
+/// A row of a view of variants; false when it is null.
+static bool variant_at(const struct view *view, size_t i, struct pq_variant *variant) {
+    const size_t row = view->rows == NULL ? i : view->rows[i];
+    if (row == UINT32_MAX || pq_column_is_null(&view->column, row)) return false;
+    *variant = pq_run_variant(&view->column, row);
+    return true;
 }
 
-/// One row's value at a path inside it, plain.
+/// Finds what is at a path inside the rows of a view, or of values.
 struct finder {
+    const struct pq_path *path;
+    const struct view *view;         // of variants
+    const struct pq_vector *vector;  // or values
     const struct pq_variant_names *names;  // that `ids` are resolved for
     uint32_t *ids;
 };
 
-static struct pq_value find(struct finder *finder, const struct pq_path *path,
-                            const struct pq_variant *variant) {
-    const bool shared = variant->metadata == NULL && variant->names != NULL;
-    if (shared && variant->names != finder->names) {
-        finder->names = variant->names;
-        pq_variant_path_resolve(variant->names, path->inner, path->inner_count, finder->ids);
-    }
-    const struct pq_value found =
-        pq_variant_path(variant, path->inner, finder->ids, path->inner_count);
-    return pq_value_plain(&found);
+static bool outer_at(const struct finder *finder, size_t row, struct pq_variant *variant) {
+    if (finder->view != NULL) return variant_at(finder->view, row, variant);
+    const struct pq_value value = pq_vector_at(finder->vector, row);
+    if (value.kind != PQ_VARIANT) return false;  // a scalar has nothing inside
+    *variant = value.as.variant;
+    return true;
 }
 
-static pqdb_code finder_init(struct pq_run *run, const struct pq_path *path,
-                             struct finder *finder, pqdb_error *err) {
-    *finder = (struct finder){0};
-    finder->ids = pq_run_alloc(run, (path->inner_count + 1) * sizeof *finder->ids, err);
+static bool find(struct finder *finder, size_t row, struct pq_variant *found) {
+    const struct pq_path *path = finder->path;
+    struct pq_variant outer;
+    if (!outer_at(finder, row, &outer)) return false;
+    const bool shared = outer.metadata == NULL && outer.names != NULL;
+    if (shared && outer.names != finder->names) {
+        finder->names = outer.names;
+        pq_variant_path_resolve(outer.names, path->inner, path->inner_count, finder->ids);
+    }
+    return pq_variant_find(&outer, path->inner, finder->ids, path->inner_count, found);
+}
+
+static pqdb_code finder_init(struct pq_run *run, struct finder *finder, pqdb_error *err) {
+    finder->ids = pq_run_alloc(run, (finder->path->inner_count + 1) * sizeof *finder->ids, err);
     return finder->ids == NULL ? PQDB_NO_MEMORY : PQDB_OK;
 }
 
-/// What the rows of the path's column hold before its inner steps.
-struct outer {
-    const struct view *view;         // of variants
-    const struct pq_vector *vector;  // or values
-};
-
-/// The value of a row at the inner path; a scalar has nothing inside.
-static struct pq_value find_in_row(struct finder *finder, const struct pq_path *path,
-                                   const struct outer *outer, size_t row) {
-    const struct pq_value value =
-        outer->view == NULL ? pq_vector_at(outer->vector, row) : view_at(outer->view, row);
-    if (value.kind != PQ_VARIANT) return (struct pq_value){.kind = PQ_NULL};
-    return find(finder, path, &value.as.variant);
-}
-
-static pqdb_code find_all(struct pq_run *run, const struct pq_node *node,
-                          const struct outer *outer, struct pq_vector *out, pqdb_error *err) {
-    struct finder finder;
+static pqdb_code find_values(struct pq_run *run, struct finder *finder, struct pq_vector *out,
+                             pqdb_error *err) {
     struct pq_value *values = pq_run_alloc(run, run->count * sizeof *values, err);
     if (values == NULL) return PQDB_NO_MEMORY;
-    PQ_TRY(finder_init(run, &node->path, &finder, err));
     for (size_t row = 0; row < run->count; row++) {
-        values[row] = find_in_row(&finder, &node->path, outer, row);
+        struct pq_variant found;
+        if (find(finder, row, &found)) {
+            values[row] = pq_variant_unwrap(&found);
+        } else {
+            values[row] = (struct pq_value){.kind = PQ_NULL};
+        }
     }
     out->values = values;
     return PQDB_OK;
 }
 
+/// For a program that is the path itself: bytes from column to column.
+static pqdb_code find_column(struct pq_run *run, struct finder *finder, struct pq_vector *out,
+                             pqdb_error *err) {
+    struct pq_builder builder;
+    PQ_TRY(pq_builder_init(&builder, &pq_type_variant, &run->arena->alloc, err));
+    builder.names = finder->view->column.names;
+    for (size_t row = 0; row < run->count; row++) {
+        struct pq_value value = {.kind = PQ_VARIANT};
+        if (!find(finder, row, &value.as.variant) || pq_variant_is_null(&value.as.variant)) {
+            PQ_TRY(pq_builder_append_null(&builder, err));
+        } else if (value.as.variant.metadata == NULL) {
+            PQ_TRY(pq_builder_append_bytes(&builder, value.as.variant.bytes,
+                                           value.as.variant.length, err));
+        } else {
+            PQ_TRY(pq_builder_append_value(&builder, &value, err));
+        }
+    }
+    out->has_column = true;
+    out->column = pq_builder_finish(&builder);
+    return PQDB_OK;
+}
+
 /// Straight into a column of the declared type.
 static pqdb_code find_declared(struct pq_run *run, const struct pq_node *node,
-                               const struct outer *outer, struct pq_vector *out,
-                               pqdb_error *err) {
-    struct finder finder;
+                               struct finder *finder, struct pq_vector *out, pqdb_error *err) {
     struct pq_builder builder;
     uint64_t mismatches = 0;
-    PQ_TRY(finder_init(run, &node->path, &finder, err));
     PQ_TRY(pq_builder_init(&builder, &node->type, &run->arena->alloc, err));
     for (size_t row = 0; row < run->count; row++) {
-        const struct pq_value value = find_in_row(&finder, &node->path, outer, row);
+        struct pq_variant found;
         bool mismatch = false;
+        if (!find(finder, row, &found)) {
+            PQ_TRY(pq_builder_append_null(&builder, err));
+            continue;
+        }
+        const struct pq_value value = pq_variant_unwrap(&found);
         PQ_TRY(pq_append_converted(&builder, &value, &mismatch, err));
         mismatches += mismatch;
     }
@@ -143,11 +166,14 @@ static pqdb_code find_declared(struct pq_run *run, const struct pq_node *node,
 }
 
 static pqdb_code find_inside(struct pq_run *run, const struct pq_node *node,
-                             const struct outer *outer, struct pq_vector *out, pqdb_error *err) {
+                             struct finder *finder, struct pq_vector *out, pqdb_error *err) {
+    finder->path = &node->path;
+    PQ_TRY(finder_init(run, finder, err));
     if (node->path.declared && node->type.kind != PQ_VARIANT) {
-        return find_declared(run, node, outer, out, err);
+        return find_declared(run, node, finder, out, err);
     }
-    return find_all(run, node, outer, out, err);
+    const bool whole = node == run->program->root && finder->view != NULL && !run->scalar_only;
+    return whole ? find_column(run, finder, out, err) : find_values(run, finder, out, err);
 }
 
 /// Variants at a position of lists: views, where gathering would copy their bytes.
@@ -156,8 +182,12 @@ static pqdb_code values_of_view(struct pq_run *run, const struct view *view,
     struct pq_value *values = pq_run_alloc(run, run->count * sizeof *values, err);
     if (values == NULL) return PQDB_NO_MEMORY;
     for (size_t row = 0; row < run->count; row++) {
-        values[row] = view_at(view, row);
-        values[row] = pq_value_plain(&values[row]);
+        struct pq_variant variant;
+        if (variant_at(view, row, &variant)) {
+            values[row] = pq_variant_unwrap(&variant);
+        } else {
+            values[row] = (struct pq_value){.kind = PQ_NULL};
+        }
     }
     out->values = values;
     return PQDB_OK;
@@ -171,8 +201,8 @@ static pqdb_code path_of_values(struct pq_run *run, const struct pq_node *node,
         out->constant = run->element->constant;
         return PQDB_OK;
     }
-    const struct outer outer = {.vector = run->element};
-    return find_inside(run, node, &outer, out, err);
+    struct finder finder = {.vector = run->element};
+    return find_inside(run, node, &finder, out, err);
 }
 
 pqdb_code pq_run_path(struct pq_run *run, const struct pq_node *node, struct pq_vector *out,
@@ -187,8 +217,8 @@ pqdb_code pq_run_path(struct pq_run *run, const struct pq_node *node, struct pq_
     }
     PQ_TRY(follow(run, path, &view, err));
     if (path->inner_count > 0) {
-        const struct outer outer = {.view = &view};
-        return find_inside(run, node, &outer, out, err);
+        struct finder finder = {.view = &view};
+        return find_inside(run, node, &finder, out, err);
     }
     if (view.rows != NULL && node->type.kind == PQ_VARIANT) {
         return values_of_view(run, &view, out, err);

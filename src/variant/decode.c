@@ -262,15 +262,12 @@ static int64_t find_name(const struct pq_opened *container, const struct pq_vari
     return -1;
 }
 
-struct pq_value pq_variant_path(const struct pq_variant *variant,
-                                const struct pq_variant_step *steps, const uint32_t *ids,
-                                size_t count) {
+bool pq_variant_find(const struct pq_variant *variant, const struct pq_variant_step *steps,
+                     const uint32_t *ids, size_t count, struct pq_variant *found) {
     const uint8_t *bytes = variant->bytes;
     for (size_t i = 0; i < count; i++) {
         const unsigned basic = bytes[0] & 3;
-        if (basic != BASIC_OBJECT && basic != BASIC_ARRAY) {
-            return (struct pq_value){.kind = PQ_NULL};
-        }
+        if (basic != BASIC_OBJECT && basic != BASIC_ARRAY) return false;
         const struct pq_opened container = pq_open_container(bytes);
         int64_t k = steps[i].index;
         if (container.id_width > 0 && (variant->metadata != NULL || variant->names->has_repeated)) {
@@ -278,12 +275,22 @@ struct pq_value pq_variant_path(const struct pq_variant *variant,
         } else if (container.id_width > 0) {
             k = ids[i] == UINT32_MAX ? -1 : find_id(&container, ids[i]);
         }
-        if (k < 0 || k >= (int64_t)container.count) return (struct pq_value){.kind = PQ_NULL};
+        if (k < 0 || k >= (int64_t)container.count) return false;
         bytes = container.values + pq_opened_offset(&container, (size_t)k);
     }
-    const struct pq_variant found = {.bytes = bytes, .length = pq_value_size(bytes),
-                                     .names = variant->names, .metadata = variant->metadata};
-    pq_assert_slow(found.bytes + found.length <= variant->bytes + variant->length);
+    *found = (struct pq_variant){.bytes = bytes, .length = pq_value_size(bytes),
+                                 .names = variant->names, .metadata = variant->metadata};
+    pq_assert_slow(found->bytes + found->length <= variant->bytes + variant->length);
+    return true;
+}
+
+struct pq_value pq_variant_path(const struct pq_variant *variant,
+                                const struct pq_variant_step *steps, const uint32_t *ids,
+                                size_t count) {
+    struct pq_variant found;
+    if (!pq_variant_find(variant, steps, ids, count, &found)) {
+        return (struct pq_value){.kind = PQ_NULL};
+    }
     return pq_variant_unwrap(&found);
 }
 

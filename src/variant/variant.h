@@ -84,6 +84,11 @@ pqdb_code pq_variant_check(const struct pq_variant *variant, pqdb_error *err);
 /// list stays PQ_VARIANT.
 struct pq_value pq_variant_unwrap(const struct pq_variant *variant);
 
+/// The variant null, which is one byte.
+static inline bool pq_variant_is_null(const struct pq_variant *variant) {
+    return variant->bytes[0] == 0;
+}
+
 enum pq_variant_shape { PQ_VARIANT_SCALAR, PQ_VARIANT_OBJECT, PQ_VARIANT_ARRAY };
 enum pq_variant_shape pq_variant_shape(const struct pq_variant *variant);
 size_t pq_variant_count(const struct pq_variant *variant);  // fields or elements
@@ -103,6 +108,9 @@ void pq_variant_path_resolve(const struct pq_variant_names *names,
 struct pq_value pq_variant_path(const struct pq_variant *variant,
                                 const struct pq_variant_step *steps, const uint32_t *ids,
                                 size_t count);
+/// The same, as the variant it is; false when missing.
+bool pq_variant_find(const struct pq_variant *variant, const struct pq_variant_step *steps,
+                     const uint32_t *ids, size_t count, struct pq_variant *found);
 
 /// The variant of a column row, taking PQ_ROW_OWN_NAMES into account. Own names are decoded into
 /// `arena`. `bytes` and `mark` are the row's data and valid byte.
