@@ -26,8 +26,8 @@ struct blob {
 struct group_head {
     int64_t rows;      // sum of weights
     uint32_t touched;  // while a step runs: its cell + 1; else 0
-    uint32_t unused;
-    struct blob id;  // `$id`
+    uint32_t layout;   // layout.check of whoever made it
+    struct blob id;    // `$id`
 };
 
 enum { NO_CELL = UINT32_MAX };
@@ -154,6 +154,7 @@ struct state_place {
     const struct pq_state_kind *kind;
     uint32_t argument;  // or PQ_NO_COLUMN
     uint32_t by;
+    struct pq_aggregate_parameters given;
     uint32_t offset;
 };
 struct layout {
@@ -162,6 +163,7 @@ struct layout {
     uint32_t *state_of;  // owned: per aggregate
     size_t aggregate_count;
     uint32_t fixed_bytes;  // where blobs begin
+    uint32_t check;        // differs where rows would be read wrongly
 };
 pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compute,
                       const struct pq_type *input, const struct pq_alloc *alloc, pqdb_error *err);

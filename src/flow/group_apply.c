@@ -38,6 +38,7 @@ static pqdb_code make_group(void *ctx, struct pq_trace_row **row, size_t batch_r
     const uint32_t room = (length + 7) & ~7u;
     PQ_TRY(pq_trace_resize(&op->trace, row, start + room, err));
     struct group_head *head = (struct group_head *)(void *)pq_trace_payload(*row);
+    head->layout = op->layout.check;
     head->id = (struct blob){.offset = start, .room = room, .length = length};
     memcpy((uint8_t *)head + start, op->scratch.data, length);
     return PQDB_OK;
@@ -83,10 +84,14 @@ static void remember_names(struct group_op *op, const struct touch *touch) {
     }
 }
 
-static void add_cell(struct touch *touch, struct pq_trace_row *row, uint32_t batch_row,
-                     uint32_t *cell_of) {
+static pqdb_code add_cell(struct touch *touch, struct pq_trace_row *row, uint32_t batch_row,
+                          uint32_t *cell_of, pqdb_error *err) {
     struct group_head *head = (struct group_head *)(void *)pq_trace_payload(row);
     if (head->touched == 0) {
+        const struct layout *layout = &touch->op->layout;
+        if (row->payload_bytes < layout->fixed_bytes || head->layout != layout->check) {
+            return pq_fail(err, PQDB_CORRUPT, "the stored state is of another definition");
+        }
         const uint32_t cell = touch->cells.count++;
         touch->cells.rows[cell] = (uint8_t *)head;
         touch->trace_rows[cell] = row;
@@ -95,6 +100,7 @@ static void add_cell(struct touch *touch, struct pq_trace_row *row, uint32_t bat
         head->touched = cell + 1;
     }
     *cell_of = head->touched - 1;
+    return PQDB_OK;
 }
 
 /// Without keys: the one row there is.
@@ -116,7 +122,7 @@ static pqdb_code touch_global(struct touch *touch, uint32_t *cell_of, pqdb_error
     struct pq_trace_row *row;
     PQ_TRY(global_row(touch, &row, err));
     uint32_t cell;
-    add_cell(touch, row, 0, &cell);
+    PQ_TRY(add_cell(touch, row, 0, &cell, err));
     memset(cell_of, 0, touch->batch->count * sizeof *cell_of);
     return PQDB_OK;
 }
@@ -136,7 +142,9 @@ static pqdb_code touch_keyed(struct touch *touch, uint32_t *cell_of, pqdb_error 
         .rows = rows,
     };
     PQ_TRY(group_keys_touch(&op->keys, &op->trace, &given, touch->arena, err));
-    for (size_t i = 0; i < count; i++) add_cell(touch, rows[i], (uint32_t)i, &cell_of[i]);
+    for (size_t i = 0; i < count; i++) {
+        PQ_TRY(add_cell(touch, rows[i], (uint32_t)i, &cell_of[i], err));
+    }
     return PQDB_OK;
 }
 

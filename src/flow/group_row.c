@@ -1,4 +1,5 @@
 /// flow/group_row.c: which states a group row holds, where, and how it grows.
+#include "base/hash.h"
 #include "flow/flow_internal.h"
 
 enum { align_mask = 7 };
@@ -30,16 +31,28 @@ static pqdb_code place_state(struct layout *layout, const struct pq_aggregate_sp
     }
     for (uint32_t i = 0; i < layout->state_count; i++) {
         const struct state_place *there = &layout->states[i];
-        if (there->kind == kind && there->argument == given->argument && there->by == given->by) {
+        if (there->kind == kind && there->argument == given->argument && there->by == given->by &&
+            there->given.rank == given->given.rank && there->given.limit == given->given.limit) {
             *state = i;
             return PQDB_OK;
         }
     }
     *state = (uint32_t)layout->state_count;
     layout->states[layout->state_count++] =
-        (struct state_place){kind, given->argument, given->by, layout->fixed_bytes};
+        (struct state_place){kind, given->argument, given->by, given->given, layout->fixed_bytes};
     layout->fixed_bytes += (uint32_t)aligned(kind->bytes);
     return PQDB_OK;
+}
+
+/// Which kinds of states lie where.
+static uint32_t layout_check(const struct layout *layout) {
+    uint64_t check = layout->fixed_bytes;
+    for (size_t i = 0; i < layout->state_count; i++) {
+        const struct state_place *state = &layout->states[i];
+        const uint64_t name = pq_hash(state->kind->name, strlen(state->kind->name));
+        check = pq_hash_word(check ^ name ^ (uint64_t)state->offset << 32 ^ state->kind->bytes);
+    }
+    return (uint32_t)(check >> 32) | 1;
 }
 
 pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compute,
@@ -60,8 +73,12 @@ pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compu
                 : operand_type(&compute->arguments[given->argument], input);
         code = place_state(layout, given, argument, &layout->state_of[i], err);
     }
-    if (code != PQDB_OK) layout_deinit(layout, alloc);
-    return code;
+    if (code != PQDB_OK) {
+        layout_deinit(layout, alloc);
+        return code;
+    }
+    layout->check = layout_check(layout);
+    return PQDB_OK;
 }
 
 void layout_deinit(struct layout *layout, const struct pq_alloc *alloc) {

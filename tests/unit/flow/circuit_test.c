@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/flow_fixture.h"
+#include "support/memory_runs.h"
 #include "support/test.h"
 
 /// source 1 -> 2: by s and t -> 3: by s, over 2; and 4: a sum of i over 1.
@@ -215,6 +216,30 @@ static void a_row_view_is_silent_where_it_did_not_change(void) {
     flow_fixture_deinit(&fixture);
 }
 
+static void the_state_of_another_definition_is_refused(void) {
+    struct flow_fixture one, other;
+    CHECK(flow_fixture_init(&one, PQ_TEXT("{ groupBy: ['s'], compute: { n: { $sum: 'i' } } }"),
+                            &pq_alloc_libc, NULL) == PQDB_OK &&
+              flow_fixture_init(&other,
+                                PQ_TEXT("{ groupBy: ['s'], compute: { n: { $min: 'i' } } }"),
+                                &pq_alloc_libc, NULL) == PQDB_OK,
+          "init");
+    const struct pq_text row = PQ_TEXT("{$id:'a',$seq:1,s:'x',i:1}");
+    CHECK(flow_fixture_step(&one, &row, NULL, 1, NULL) == PQDB_OK, "step");
+    struct memory_runs *runs = calloc(1, sizeof *runs);
+    const struct pq_run_io io = memory_runs_init(runs);
+    const struct pq_run_place place = {&io, 0, &pq_alloc_libc};
+    const struct pq_trace_frozen frozen = pq_trace_freeze(pq_node_state(one.node));
+    struct pq_run_name name;
+    CHECK(pq_trace_write(&frozen, &place, &name, NULL) == PQDB_OK, "write");
+    CHECK(pq_trace_open(pq_node_state(other.node), &io, &name, 1, NULL) == PQDB_OK, "open");
+    CHECK(flow_fixture_step(&other, &row, NULL, 1, NULL) == PQDB_CORRUPT, "step");
+    flow_fixture_deinit(&one);
+    flow_fixture_deinit(&other);
+    memory_runs_deinit(runs);
+    free(runs);
+}
+
 static pqdb_code life_of_a_view(const struct pq_alloc *alloc, pqdb_error *err) {
     static const char *const rows[] = {
         "{$id:'a',$seq:1,s:'x',v:{a:1},d:1,items:[{qty:1,product:'p'},{qty:2}]}",
@@ -274,6 +299,7 @@ int main(void) {
     RUN(a_sum_that_does_not_fit_fails_its_view_alone);
     RUN(a_refresh_of_a_lagging_view_reaches_its_readers);
     RUN(a_row_view_is_silent_where_it_did_not_change);
+    RUN(the_state_of_another_definition_is_refused);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     RUN(a_source_that_only_grows_says_what_it_cannot_do);
     return test_done();
