@@ -9,6 +9,7 @@
 #include "variant/variant.h"
 
 enum { tail_bytes = 8, tail_guess = 65536, slack_bytes = 100 };
+enum { footer_bytes_min = 4 << 20, footer_expansion_max = 32 };
 
 static pqdb_code corrupt(int64_t offset, const char *why, pqdb_error *err) {
     const pqdb_code code = pq_fail(err, PQDB_CORRUPT, "not a sound Parquet file: %s", why);
@@ -50,8 +51,15 @@ static pqdb_code decode_footer(struct pq_parquet_file *file, uint32_t length, pq
     const uint8_t *end = file->footer.data + file->footer.length - tail_bytes;
     struct pq_cursor cursor = pq_cursor_of(end - length, length);
     const int64_t offset = (int64_t)(file->file_bytes - tail_bytes - length);
+    // A true footer takes two to four times its length.
+    const size_t bytes_max = footer_bytes_min + (size_t)length * footer_expansion_max;
+    file->arena.bytes_max = bytes_max;
     const pqdb_code code = pq_thrift_decode(&pq_meta_file_table, &cursor, &file->arena,
                                             &file->meta, err);
+    file->arena.bytes_max = 0;
+    if (code == PQDB_NO_MEMORY && file->arena.bytes_held > bytes_max / 4) {
+        return corrupt(offset, "its footer expands beyond belief", err);
+    }
     return code == PQDB_OK ? code : pq_parquet_at(code, err, offset, NULL);
 }
 

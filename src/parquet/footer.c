@@ -132,7 +132,7 @@ TABLE(column_table, "ColumnMetaData", pq_meta_column, column_rows);
 
 static const struct pq_thrift_field chunk_rows[] = {
     FIELD(pq_meta_chunk, PQ_CHUNK_FILE_PATH, TEXT, file_path),
-    FIELD(pq_meta_chunk, PQ_CHUNK_FILE_OFFSET, I64, file_offset),
+    FIELD_R(pq_meta_chunk, PQ_CHUNK_FILE_OFFSET, I64, file_offset),
     NEST(pq_meta_chunk, PQ_CHUNK_COLUMN, column_table, column),
     FIELD(pq_meta_chunk, PQ_CHUNK_OFFSET_INDEX, I64, offset_index_offset),
     FIELD(pq_meta_chunk, PQ_CHUNK_OFFSET_INDEX + 1, I32, offset_index_bytes),

@@ -1,6 +1,7 @@
 /// Goal: pin what the laws cannot see: the file's figures for Iceberg, statistics and page index,
 /// what the writer refuses, the reader's errors, and every failed allocation on both ways.
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -330,6 +331,48 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
     pq_arena_deinit(&arena);
 }
 
+/// What one of several threads does with the same open file: page bounds and a page of each group.
+static void *read_like_others(void *ctx) {
+    const struct pq_parquet_file *file = ctx;
+    static const uint32_t wanted[] = {id_field, real_field, list_field};
+    struct pq_arena arena;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    for (size_t g = 0; g < pq_parquet_group_count(file); g++) {
+        struct pq_parquet_pages pages;
+        struct pq_parquet_bounds bounds;
+        CHECK(pq_parquet_pages(file, g, id_field, &pages, NULL) == PQDB_OK, "pages");
+        pq_parquet_page_bounds(file, g, id_field, pages.count - 1, &bounds);
+        CHECK(bounds.has_min, "bounds");
+        const struct pq_parquet_request request = {
+            .fields = wanted, .field_count = 3, .group = g, .first_row = 7, .row_count = 5};
+        struct pq_batch batch;
+        CHECK(pq_parquet_read(file, &request, &arena, &batch, NULL) == PQDB_OK, "read");
+        CHECK(batch.count == 5, "%zu rows", batch.count);
+    }
+    pq_arena_deinit(&arena);
+    return NULL;
+}
+
+static void threads_share_an_open_file(void) {
+    struct pq_arena arena;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    struct pq_batch batch;
+    struct pq_bytes bytes;
+    pq_bytes_init(&bytes, &pq_alloc_libc);
+    CHECK(make_batch(&arena, 5000, &batch, NULL) == PQDB_OK, "batch");
+    const struct pq_parquet_writer_options options = small_pages();
+    CHECK(write_file(&options, &batch, &pq_alloc_libc, &bytes, NULL) == PQDB_OK, "write");
+    struct pq_parquet_file *file = open_file(&bytes);
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(pthread_create(&threads[i], NULL, read_like_others, file) == 0, "thread");
+    }
+    for (size_t i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    pq_parquet_close(file);
+    pq_bytes_deinit(&bytes);
+    pq_arena_deinit(&arena);
+}
+
 /// Flip a bit anywhere in the pages: the checksum sees it, and the error says where.
 static void a_flipped_bit_is_damage(void) {
     struct pq_arena arena;
@@ -366,6 +409,7 @@ int main(void) {
     RUN(figures_are_those_of_iceberg);
     RUN(wrong_values_are_refused_and_named);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
+    RUN(threads_share_an_open_file);
     RUN(a_flipped_bit_is_damage);
     return test_done();
 }
