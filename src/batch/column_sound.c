@@ -71,8 +71,9 @@ static bool codes_are_sound(const struct pq_column *column, pqdb_error *err) {
     if (column->count > 0 && column->values == NULL) return unsound(err, "no codes", 0);
     if (column->dictionary == NULL) return unsound(err, "no dictionary", 0);
     const uint32_t *codes = column->values;
+    const uint32_t entries = __atomic_load_n(&column->dictionary->count, __ATOMIC_ACQUIRE);
     for (size_t i = 0; i < column->count; i++) {
-        if (!pq_column_is_null(column, i) && codes[i] >= column->dictionary->count) {
+        if (!pq_column_is_null(column, i) && codes[i] >= entries) {
             return unsound(err, "a code without an entry", i);
         }
     }

@@ -104,7 +104,7 @@ static uint32_t add(struct pq_dictionary *dictionary, struct pq_text text, uint6
     offsets[code + 1] = offsets[code] + (uint32_t)text.length;
     ((uint64_t *)dictionary->hashes)[code] = hash;
     dictionary->slots[slot] = code + 1;
-    dictionary->count = code + 1;
+    __atomic_store_n(&dictionary->count, code + 1, __ATOMIC_RELEASE);
     return code;
 }
 

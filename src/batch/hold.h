@@ -23,15 +23,16 @@ pqdb_code pq_hold_create(const struct pq_alloc *alloc, struct pq_hold **hold, pq
 struct pq_hold *pq_hold_ref(struct pq_hold *hold);
 void pq_hold_unref(struct pq_hold *hold);  // NULL is fine
 
-/// Is the caller the only one who holds it? Then pq_hold_reset empties it for the next use; memory is
-/// kept as in pq_arena_reset.
+/// Is the caller the only one who holds it? Then pq_hold_reset empties it for the next use; memory
+/// is kept as in pq_arena_reset.
 bool pq_hold_is_alone(const struct pq_hold *hold);
 void pq_hold_reset(struct pq_hold *hold);
 
 /// Keep `other` alive as long as `hold`: for columns of `other` that appear in a batch of `hold`.
 pqdb_code pq_hold_keep(struct pq_hold *hold, struct pq_hold *other, pqdb_error *err);
 
-/// A hold with a copy of the rows and their weights that pins nothing else but dictionaries and names.
+/// A hold with a copy of the rows and their weights that pins nothing else but dictionaries and
+/// names.
 pqdb_code pq_hold_copy(const struct pq_batch *batch, const struct pq_alloc *alloc,
                        struct pq_hold **hold, struct pq_batch *copy, pqdb_error *err);
 

@@ -101,8 +101,8 @@ struct pq_variant_step {
     int64_t index;  // what the name is as a list index, or -1
 };
 /// The value at the path, kind PQ_NULL when missing. `ids` caches the steps' ids for `names`
-/// (UINT32_MAX unknown): fill with pq_variant_path_resolve, once a batch. They are not looked at for
-/// a variant with metadata of its own.
+/// (UINT32_MAX unknown): fill with pq_variant_path_resolve, once a batch. They are not looked at
+/// for a variant with metadata of its own.
 void pq_variant_path_resolve(const struct pq_variant_names *names,
                              const struct pq_variant_step *steps, size_t count, uint32_t *ids);
 struct pq_value pq_variant_path(const struct pq_variant *variant,
