@@ -1,5 +1,5 @@
-/// bench/tail_bench.c: the main job measured through the public interface. One phase a run, one JSON
-/// line on stdout: so each phase has its own peak of memory.
+/// bench/tail_bench.c: the main job measured through the public interface. One phase a run, one
+/// JSON line on stdout: so each phase has its own peak of memory.
 ///
 ///     tail_bench bulk FILE DIRECTORY      NDJSON file -> collection and three views on Parquet
 ///     tail_bench live EVENTS DIRECTORY    commits of 1000 events, four streaming views
@@ -77,7 +77,7 @@ static double cpu_seconds(void) {
            (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
 }
 
-// ---- bulk -------------------------------------------------------------------------------------------
+// ---- bulk -------------------------------------------------------------------------------------
 
 static pqdb_code read_file(void *ctx, void *out, size_t capacity, size_t *length,
                            pqdb_error *err) {
@@ -108,7 +108,7 @@ static void bulk(const char *path, const char *directory) {
     fclose(file);
 }
 
-// ---- live and single --------------------------------------------------------------------------------
+// ---- live and single --------------------------------------------------------------------------
 
 /// Texts made beforehand, so that only the database is measured.
 static char **make_texts(size_t count, size_t rows) {
@@ -202,7 +202,7 @@ static void commits(const char *phase, size_t count, size_t rows, const char *di
     free(took_us);
 }
 
-// ---- open -------------------------------------------------------------------------------------------
+// ---- open -------------------------------------------------------------------------------------
 
 enum { looks = 200 };
 

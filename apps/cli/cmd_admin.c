@@ -2,7 +2,7 @@
 
 #include "cli/cli.h"
 
-// ---- log --------------------------------------------------------------------------------------------
+// ---- log --------------------------------------------------------------------------------------
 
 static pqdb_code add_change(void *ctx, const pqdb_change *change) {
     char version[32], time[40], added[32], removed[32];
@@ -40,7 +40,7 @@ const struct cli_command cmd_log = {
     .run = run_log,
 };
 
-// ---- checkpoint -------------------------------------------------------------------------------------
+// ---- checkpoint -------------------------------------------------------------------------------
 
 static int run_checkpoint(struct cli *cli) {
     if (!cli_takes(cli, 0, 0)) return CLI_USAGE;
@@ -70,7 +70,7 @@ const struct cli_command cmd_checkpoint = {
     .run = run_checkpoint,
 };
 
-// ---- status -----------------------------------------------------------------------------------------
+// ---- status -----------------------------------------------------------------------------------
 
 static void print_status(const pqdb_status *status) {
     char room[40];
@@ -121,7 +121,7 @@ const struct cli_command cmd_status = {
     .run = run_status,
 };
 
-// ---- version ----------------------------------------------------------------------------------------
+// ---- version ----------------------------------------------------------------------------------
 
 static int run_version(struct cli *cli) {
     if (!cli_takes(cli, 0, 0)) return CLI_USAGE;

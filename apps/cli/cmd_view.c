@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 
-// ---- list and state ---------------------------------------------------------------------------------
+// ---- list and state ---------------------------------------------------------------------------
 
 static int list_views(struct cli *cli, pqdb_db *db) {
     static const char *const names[] = {"view", "from", "mode", "state", "rows", "version",
@@ -103,7 +103,7 @@ static int show_states(struct cli *cli, pqdb_db *db) {
     return code;
 }
 
-// ---- one view ---------------------------------------------------------------------------------------
+// ---- one view ---------------------------------------------------------------------------------
 
 static void print_column(void *ctx, const char *name, const char *type, bool is_system) {
     (void)ctx;

@@ -45,7 +45,7 @@ static void print_written(struct cli *cli, const char *what, const pqdb_written 
            (unsigned long long)written->version);
 }
 
-// ---- create -----------------------------------------------------------------------------------------
+// ---- create -----------------------------------------------------------------------------------
 
 static int run_create(struct cli *cli) {
     struct refusals seen = {.cli = cli};
@@ -84,7 +84,7 @@ const struct cli_command cmd_create = {
     .run = run_create,
 };
 
-// ---- ingest -----------------------------------------------------------------------------------------
+// ---- ingest -----------------------------------------------------------------------------------
 
 struct input {
     FILE *file;

@@ -53,7 +53,7 @@ int cli_close(const struct cli *cli, pqdb_db *db, int code) {
     return pqdb_close(db, &err) == PQDB_OK ? code : cli_fail(cli, &err);
 }
 
-// ---- text in other forms ----------------------------------------------------------------------------
+// ---- text in other forms ----------------------------------------------------------------------
 
 void cli_json_text(FILE *out, const char *text, size_t length) {
     fputc('"', out);
@@ -84,7 +84,7 @@ static void print_csv_cell(const char *text, size_t length) {
     fputc('"', stdout);
 }
 
-// ---- tables -----------------------------------------------------------------------------------------
+// ---- tables -----------------------------------------------------------------------------------
 
 struct cli_table {
     struct cli *cli;
@@ -231,7 +231,7 @@ void cli_table_finish(struct cli_table *table) {
     free(table);
 }
 
-// ---- answers ----------------------------------------------------------------------------------------
+// ---- answers ----------------------------------------------------------------------------------
 
 static pqdb_code print_cells(struct cli *cli, pqdb_rows *rows, uint64_t *count, pqdb_error *err) {
     const size_t columns = pqdb_rows_column_count(rows);

@@ -188,7 +188,7 @@ static pqdb_code fail_parse(struct pq_text text, unsigned flags, const yyjson_re
     return fail_at(fault->pos, err);
 }
 
-// ---- numbers that need a second look -----------------------------------------------------------
+// ---- numbers that need a second look ----------------------------------------------------------
 
 static bool is_large(const yyjson_val *value) {
     return (uint8_t)value->tag == (YYJSON_TYPE_NUM | YYJSON_SUBTYPE_UINT) &&
@@ -249,7 +249,7 @@ static pqdb_code settle_numbers(struct pq_json_document *document, unsigned flag
     return PQDB_OK;
 }
 
-// ---- documents ---------------------------------------------------------------------------------
+// ---- documents --------------------------------------------------------------------------------
 
 static pqdb_code parse_into(struct pq_json_document *document, struct pq_text text,
                             unsigned flags, pqdb_error *err) {
@@ -327,7 +327,7 @@ pqdb_code pq_json_reader_parse(struct pq_json_reader *reader, struct pq_text tex
     return PQDB_OK;
 }
 
-// ---- values ------------------------------------------------------------------------------------
+// ---- values -----------------------------------------------------------------------------------
 
 enum pq_json_kind pq_json_kind(const struct pq_json *value) {
     const yyjson_val *val = value_of(value);
@@ -412,7 +412,7 @@ void pq_json_real_digits(double value, char out[PQ_JSON_REAL_TEXT_MAX]) {
     *end = '\0';
 }
 
-// ---- positions ---------------------------------------------------------------------------------
+// ---- positions --------------------------------------------------------------------------------
 
 int64_t pq_json_offset(const struct pq_json_document *document, const struct pq_json *value) {
     const yyjson_val *val = value_of(value);

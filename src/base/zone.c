@@ -49,7 +49,7 @@ struct pq_zone {
     struct rule rule;
 };
 
-// ---- the rule in the footer --------------------------------------------------------------------
+// ---- the rule in the footer -------------------------------------------------------------------
 
 static bool take_char(struct pq_text *text, char c) {
     if (text->length == 0 || *text->data != c) return false;
@@ -171,7 +171,7 @@ static struct pq_zone_span rule_span(const struct rule *rule, int64_t instant_s)
     return span;
 }
 
-// ---- asking ------------------------------------------------------------------------------------
+// ---- asking -----------------------------------------------------------------------------------
 
 const char *pq_zone_name(const struct pq_zone *zone) { return zone->name; }
 
@@ -228,7 +228,7 @@ struct pq_zone_instants pq_zone_instants_of(const struct pq_zone *zone, int64_t 
     return found;
 }
 
-// ---- reading -----------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------
 
 static uint32_t big_u32(const uint8_t *at) { return __builtin_bswap32(pq_load_u32(at)); }
 static int64_t big_i64(const uint8_t *at) { return (int64_t)__builtin_bswap64(pq_load_u64(at)); }

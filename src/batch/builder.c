@@ -138,7 +138,7 @@ void pq_builder_truncate(struct pq_builder *builder, size_t count) {
     }
 }
 
-// ---- room --------------------------------------------------------------------------------------
+// ---- room -------------------------------------------------------------------------------------
 
 static pqdb_code grow_rows(struct pq_builder *builder, size_t extra, pqdb_error *err) {
     size_t capacity = builder->capacity == 0 ? rows_min : builder->capacity * 2;
@@ -229,7 +229,7 @@ static pqdb_code leave_dictionary(struct pq_builder *builder, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- one row -----------------------------------------------------------------------------------
+// ---- one row ----------------------------------------------------------------------------------
 
 pqdb_code pq_builder_append_null(struct pq_builder *builder, pqdb_error *err) {
     PQ_TRY(reserve_rows(builder, 1, err));
@@ -371,7 +371,7 @@ pqdb_code pq_builder_append_value(struct pq_builder *builder, const struct pq_va
     }
 }
 
-// ---- many rows ---------------------------------------------------------------------------------
+// ---- many rows --------------------------------------------------------------------------------
 
 static void copy_marks(struct pq_builder *builder, const struct pq_column *from, size_t start,
                        size_t count) {
@@ -470,7 +470,7 @@ pqdb_code pq_builder_append_rows(struct pq_builder *builder, const struct pq_col
     return PQDB_OK;
 }
 
-// ---- finish ------------------------------------------------------------------------------------
+// ---- finish -----------------------------------------------------------------------------------
 
 struct pq_column pq_builder_finish(const struct pq_builder *builder) {
     struct pq_column column = {

@@ -114,7 +114,7 @@ pqdb_code pq_batch_slice(const struct pq_batch *batch, size_t start, size_t coun
     return PQDB_OK;
 }
 
-// ---- gather ------------------------------------------------------------------------------------
+// ---- gather -----------------------------------------------------------------------------------
 
 static bool names_a_null(const uint32_t *rows, size_t count) {
     uint32_t highest = 0;
@@ -287,7 +287,7 @@ pqdb_code pq_batch_gather(const struct pq_batch *batch, const uint32_t *rows, si
     return PQDB_OK;
 }
 
-// ---- size --------------------------------------------------------------------------------------
+// ---- size -------------------------------------------------------------------------------------
 
 static size_t range_bytes(const struct pq_column *column, size_t start, size_t count) {
     size_t bytes = column->valid == NULL ? 0 : count;

@@ -9,7 +9,7 @@
 
 #include "base/fail.h"
 #include "batch/builder.h"
-#include "db/db_internal.h"
+#include "db/checkpoint_internal.h"
 #include "table/data_file.h"
 #include "table/publish.h"
 #include "table/rewrite.h"
@@ -51,7 +51,7 @@ struct cut {
     bool write_all;
 };
 
-// ---- freeze (leader) ------------------------------------------------------------------------------
+// ---- freeze (leader) --------------------------------------------------------------------------
 
 static struct pq_node *node_of(pqdb_db *db, const struct pq_db_table *table) {
     if (table->view == NULL) return NULL;
@@ -109,7 +109,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     return code;
 }
 
-// ---- write (beside the leader) --------------------------------------------------------------------
+// ---- write (beside the leader) ----------------------------------------------------------------
 
 static size_t live_rows(const struct pq_segment *segment, uint64_t version) {
     size_t live = 0;
@@ -192,9 +192,9 @@ static pqdb_code write_file(struct cut *cut, struct cut_table *table, pqdb_error
         .rows = table->rewritten.rows, .type = table->snapshot->type, .alloc = db->alloc};
     struct pq_data_file *file;
     PQ_TRY(pq_data_file_create(&options, &file, err));
-    const pqdb_code code =
-        pq_segment_create_file(file, table->rewritten.rows, NULL, table->snapshot->version,
-                               db->alloc, &table->fresh, err);
+    const struct pq_segment_file given = {.file = file, .rows = table->rewritten.rows,
+                                          .version = table->snapshot->version};
+    const pqdb_code code = pq_segment_create_file(&given, db->alloc, &table->fresh, err);
     if (code != PQDB_OK) pq_data_file_destroy(file);
     return code;
 }
@@ -364,7 +364,7 @@ static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
     return pq_root_write(db->store, &cut->root, db->alloc, err);
 }
 
-// ---- install (leader), publish --------------------------------------------------------------------
+// ---- install (leader), publish ----------------------------------------------------------------
 
 static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error *err) {
     PQ_TRY(install_state(table, err));
@@ -437,8 +437,10 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
         .files = files, .file_count = count, .rows_changed = !table->only_files,
         .snapshots_kept = snapshots_kept, .alloc = db->alloc};
     struct pq_publish with_lineage = publish;
-    PQ_TRY(pq_db_lineage(db, own, table->version, &cut->arena, &with_lineage.properties,
-                         &with_lineage.property_count, err));
+    struct pq_db_pairs pairs;
+    PQ_TRY(pq_db_lineage(db, own, table->version, &cut->arena, &pairs, err));
+    with_lineage.properties = pairs.pairs;
+    with_lineage.property_count = pairs.count;
     struct pq_iceberg_outcome outcome;
     const pqdb_code code = pq_table_publish_files(own->iceberg, &with_lineage, &cut->arena,
                                                   &outcome, err);
@@ -462,7 +464,7 @@ static pqdb_code publish(struct cut *cut, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- the whole --------------------------------------------------------------------------------------
+// ---- the whole --------------------------------------------------------------------------------
 
 static void cut_deinit(struct cut *cut) {
     for (size_t i = 0; cut->tables != NULL && i < cut->db->table_count; i++) {

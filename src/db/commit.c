@@ -16,7 +16,7 @@ struct token_payload {
 
 enum { token_content_bytes = 8 };
 
-// ---- tokens -------------------------------------------------------------------------------------
+// ---- tokens -----------------------------------------------------------------------------------
 
 static void split_token(struct pq_text token, struct pq_text *name, uint64_t *content) {
     const size_t name_length = token.length - token_content_bytes - 1;
@@ -59,7 +59,7 @@ pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, p
     return PQDB_OK;
 }
 
-// ---- a step ---------------------------------------------------------------------------------------
+// ---- a step -----------------------------------------------------------------------------------
 
 pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why) {
     if (!db->broken) {
@@ -138,7 +138,7 @@ pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count
     return apply_outputs(db, version, time_us, err);
 }
 
-// ---- the leader -------------------------------------------------------------------------------------
+// ---- the leader -------------------------------------------------------------------------------
 
 static void finish(struct pq_db_write *write, pqdb_code code, const pqdb_error *why) {
     write->code = code;

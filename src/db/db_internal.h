@@ -191,43 +191,8 @@ void pq_db_reader_destroy(struct pq_db_table *table);
 // query.c
 pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 
-// rows.c: what a view reads
-struct pq_db_rows {
-    pqdb_db *db;
-    struct pq_db_snapshot *snapshot;  // borrowed; NULL: what the table holds now (leader)
-    struct pq_db_table *table;
-    bool recompute;  // of a view: from its definition, not from what is stored
-};
-/// A `pq_rows` over a table at a snapshot; `source` must outlive it.
-struct pq_rows pq_db_rows_of(struct pq_db_rows *source);
-/// The rows of a view computed from its source, streaming upstream views computed too.
-typedef pqdb_code (*pq_db_take)(void *taker, const struct pq_batch *batch, pqdb_error *err);
-pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *taker,
-                        pqdb_error *err);
-
-// refresh.c
-pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
-                        pqdb_error *err);
-
-pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, uint64_t version,
-                                        int64_t time_us, pqdb_error *err);
-/// Leader: the last commit that changed what the view reads.
-uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table);
-
 // checkpoint.c
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
-/// What the last root no longer names: old roots, runs, log segments, retired files.
-pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err);
-/// A segment that left the catalog: its file goes once its table's metadata has released it and no
-/// snapshot holds it. Takes a reference.
-void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
-pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
-                        const struct pq_iceberg_outcome *outcome, pqdb_error *err);
-void pq_db_retired_close(pqdb_db *db);
-/// Properties of a table's metadata: its versions, and of a view definition and lineage.
-pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
-                        struct pq_arena *arena, const struct pq_iceberg_pair **pairs,
-                        size_t *count, pqdb_error *err);
 
 // keeper.c
 /// Writers wait here while memory is full. No lock held.
@@ -235,11 +200,6 @@ void pq_db_wait_for_memory(pqdb_db *db);
 pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err);
 void pq_db_keeper_stop(pqdb_db *db);
 void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?
-
-// run_files.c
-struct pq_run_io pq_db_run_io(pqdb_db *db);
-void pq_db_run_remove(pqdb_db *db, uint64_t id);
-void pq_db_runs_close(pqdb_db *db);
 
 // recover.c
 /// Tables, views and tokens from `root` (all zero: none yet) and the log. `arena` is scratch.

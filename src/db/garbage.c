@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/json.h"
-#include "db/db_internal.h"
-#include "expr/print.h"
+#include "db/checkpoint_internal.h"
 #include "table/data_file.h"
 
 enum { roots_kept = 2, name_digits = 20 };
@@ -133,46 +131,4 @@ pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_er
     bury_retired(db);
     PQ_TRY(sweep_state(db, root, err));
     return trim_log(db, root, err);
-}
-
-// ---- lineage --------------------------------------------------------------------------------------
-
-enum { pairs_max = 8 };
-
-static pqdb_code add_pair(struct pq_iceberg_pair *pairs, size_t *count, const char *key,
-                          struct pq_text value) {
-    pairs[(*count)++] = (struct pq_iceberg_pair){.key = pq_text_of(key), .value = value};
-    return PQDB_OK;
-}
-
-static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
-                               struct pq_bytes *out, pqdb_error *err) {
-    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
-    const struct pq_value refreshed = {.kind = PQ_TIMESTAMP,
-                                       .as = {.integer = table->facts.refreshed_us}};
-    PQ_TRY(pq_bytes_printf(out, err, "{\"sourceSnapshots\":{"));
-    PQ_TRY(pq_json_write_text(out, source->entry->name, err));
-    PQ_TRY(pq_bytes_printf(out, err,
-                           ":\"seq-%" PRIu64 "\"},\"refreshVersionId\":\"%016" PRIx64
-                           "\",\"lastRefreshTime\":",
-                           version, table->view->refresh_version));
-    PQ_TRY(pq_print_json(out, &refreshed, err));
-    return pq_bytes_append_byte(out, '}', err);
-}
-
-pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
-                        struct pq_arena *arena, const struct pq_iceberg_pair **pairs,
-                        size_t *count, pqdb_error *err) {
-    struct pq_iceberg_pair *made = pq_arena_calloc(arena, pairs_max, sizeof *made);
-    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table's properties");
-    *count = 0;
-    *pairs = made;
-    PQ_TRY(add_pair(made, count, "parquedb.entry", table->entry->name));
-    if (table->view == NULL) return PQDB_OK;
-    struct pq_bytes lineage;
-    pq_bytes_init(&lineage, &arena->alloc);
-    const uint64_t at = table->node != NULL ? table->facts.reflects : version;
-    PQ_TRY(print_lineage(db, table, at, &lineage, err));
-    PQ_TRY(add_pair(made, count, "parquedb.lineage", pq_bytes_text(&lineage)));
-    return add_pair(made, count, "parquedb.definition", table->view->definition);
 }

@@ -20,7 +20,7 @@ static const char *code_name(pqdb_code code) {
     return code == PQDB_LIMIT ? "LIMIT" : code == PQDB_CONFLICT ? "CONFLICT" : "INVALID";
 }
 
-// ---- what is set aside ------------------------------------------------------------------------------
+// ---- what is set aside ------------------------------------------------------------------------
 
 static pqdb_code print_refusal(const struct pq_refusal *refusal, struct pq_bytes *out,
                                pqdb_error *err) {
@@ -86,7 +86,7 @@ static void tell_refusals(const struct pqdb_write_options *options,
     }
 }
 
-// ---- one batch --------------------------------------------------------------------------------------
+// ---- one batch --------------------------------------------------------------------------------
 
 /// `out`: the token, NUL, eight bytes that stand for the content.
 static pqdb_code make_token(const char *token, uint64_t number, uint64_t content,
@@ -148,7 +148,7 @@ static void job_deinit(struct job *job) {
     pq_bytes_deinit(&job->token);
 }
 
-// ---- the target -------------------------------------------------------------------------------------
+// ---- the target -------------------------------------------------------------------------------
 
 static pqdb_code writable(pqdb_db *db, const char *name, struct pq_db_table **table,
                           pqdb_error *err) {
@@ -227,7 +227,7 @@ done:
     return code;
 }
 
-// ---- the pipeline -----------------------------------------------------------------------------------
+// ---- the pipeline -----------------------------------------------------------------------------
 
 struct pqdb_ingest {
     pqdb_db *db;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
-#include "db/db_internal.h"
+#include "db/checkpoint_internal.h"
 
 enum {
     memory_default = 128 << 20,
@@ -64,11 +64,9 @@ static void note_checkpoint(pqdb_db *db, pqdb_code code, const pqdb_error *err) 
 static void wait_tick(pqdb_db *db, uint64_t shrink_ns) {
     uint64_t wait_ns = (uint64_t)tick_ms * 1000000;
     if (shrink_ns < wait_ns) wait_ns = shrink_ns;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (long)wait_ns;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    const int64_t until_us = db->env->now_us(db->env->ctx) + (int64_t)(wait_ns / 1000) + 1;
+    const struct timespec until = {.tv_sec = until_us / 1000000,
+                                   .tv_nsec = until_us % 1000000 * 1000};
     pthread_cond_timedwait(&db->keeper_wake, &db->keeper_lock, &until);
 }
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "db/db_internal.h"
+#include "db/checkpoint_internal.h"
+#include "db/view_internal.h"
 #include "db/open_with.h"
 
 #define SCHEMA_FILE "schema.json5"
@@ -16,7 +17,7 @@ enum { schema_bytes_max = PQ_SCHEMA_BYTES_MAX, close_log_bytes = 4 << 20 };
 
 const char *pqdb_version(void) { return "0.1.0"; }
 
-// ---- look-up ----------------------------------------------------------------------------------------
+// ---- look-up ----------------------------------------------------------------------------------
 
 struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id) {
     for (size_t i = 0; i < db->table_count; i++) {
@@ -94,7 +95,7 @@ struct pq_log_schemas pq_db_log_counts(void) {
     return (struct pq_log_schemas){.type = no_type, .names = no_names};
 }
 
-// ---- the schema -------------------------------------------------------------------------------------
+// ---- the schema -------------------------------------------------------------------------------
 
 static void report(const struct pq_problems *problems, pqdb_on_problem on_problem, void *ctx) {
     for (size_t i = 0; on_problem != NULL && i < problems->count; i++) {
@@ -212,7 +213,7 @@ static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error
     return PQDB_OK;
 }
 
-// ---- tables -----------------------------------------------------------------------------------------
+// ---- tables -----------------------------------------------------------------------------------
 
 static pqdb_code name_directory(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     struct pq_bytes name;
@@ -260,7 +261,7 @@ static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
     return pq_circuit_create(db->alloc, &db->circuit, err);
 }
 
-// ---- open -------------------------------------------------------------------------------------------
+// ---- open -------------------------------------------------------------------------------------
 
 static pqdb_code find_directory(pqdb_db *db, const char *directory, pqdb_error *err) {
     char path[PATH_MAX], schema[PATH_MAX + sizeof SCHEMA_FILE];

@@ -17,7 +17,7 @@ struct pqdb_rows {
     char note[600];
 };
 
-// ---- what paths mean --------------------------------------------------------------------------------
+// ---- what paths mean --------------------------------------------------------------------------
 
 pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     struct pq_scope scope;
@@ -143,7 +143,7 @@ uint64_t pqdb_rows_version(const pqdb_rows *rows) { return rows->version; }
 
 const char *pqdb_rows_note(const pqdb_rows *rows) { return rows->note; }
 
-// ---- one row, how many ------------------------------------------------------------------------------
+// ---- one row, how many ------------------------------------------------------------------------
 
 pqdb_code pqdb_get(pqdb_db *db, const char *name, const char *id, char **json, size_t *length,
                    pqdb_error *err) {

@@ -7,12 +7,13 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "batch/builder.h"
-#include "db/db_internal.h"
+#include "db/checkpoint_internal.h"
+#include "db/view_internal.h"
 #include "table/data_file.h"
 
 enum { join_rows = 65536 };
 
-// ---- the root ---------------------------------------------------------------------------------------
+// ---- the root ---------------------------------------------------------------------------------
 
 /// Ids of names are positions, so they are added in the order in which they were written.
 static pqdb_code load_names(pqdb_db *db, struct pq_db_table *table, struct pq_text metadata,
@@ -46,10 +47,11 @@ static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
         return pq_store_fail(err, PQDB_CORRUPT, named->path.data,
                              "the root's deletions do not fit the file");
     }
+    const struct pq_segment_file given = {
+        .file = file, .rows = named->rows, .version = version,
+        .dead = has_dead ? (const uint64_t *)(const void *)named->dead.data : NULL};
     struct pq_segment *segment;
-    const pqdb_code code = pq_segment_create_file(
-        file, named->rows, has_dead ? (const uint64_t *)(const void *)named->dead.data : NULL,
-        version, db->alloc, &segment, err);
+    const pqdb_code code = pq_segment_create_file(&given, db->alloc, &segment, err);
     if (code != PQDB_OK) {
         pq_data_file_destroy(file);
         return code;
@@ -123,7 +125,7 @@ static pqdb_code load_root(pqdb_db *db, const struct pq_root *root, pqdb_error *
     return PQDB_OK;
 }
 
-// ---- views ------------------------------------------------------------------------------------------
+// ---- views ------------------------------------------------------------------------------------
 
 static const struct pq_root_table *named_in(const struct pq_root *root, uint32_t id) {
     for (size_t i = 0; i < root->table_count; i++) {
@@ -162,7 +164,7 @@ static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct
     return pq_db_rebuild(db, table, db->version, db->replay_time_us, err);
 }
 
-// ---- the log ----------------------------------------------------------------------------------------
+// ---- the log ----------------------------------------------------------------------------------
 
 /// Rows of one collection from several commits, stepped together.
 struct pending {
@@ -284,7 +286,7 @@ static pqdb_code replay(pqdb_db *db, pqdb_error *err) {
     return code;
 }
 
-// ---- leftovers --------------------------------------------------------------------------------------
+// ---- leftovers --------------------------------------------------------------------------------
 
 /// Files of a checkpoint that did not get as far as its root.
 static pqdb_code remove_leftovers(pqdb_db *db, struct pq_arena *arena, pqdb_error *err) {

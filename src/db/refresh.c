@@ -4,9 +4,9 @@
 
 #include "base/fail.h"
 #include "base/json.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 
-// ---- building anew --------------------------------------------------------------------------------
+// ---- building anew ----------------------------------------------------------------------------
 
 /// Collects the rows of a full computation in a new table.
 struct builder {
@@ -81,7 +81,7 @@ pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, 
     return pq_db_publish(db, version, time_us, err);
 }
 
-// ---- by the log -----------------------------------------------------------------------------------
+// ---- by the log -------------------------------------------------------------------------------
 
 enum { chain_max = 64 };
 
@@ -179,7 +179,7 @@ done:
     return code;
 }
 
-// ---- the refresh ----------------------------------------------------------------------------------
+// ---- the refresh ------------------------------------------------------------------------------
 
 static pqdb_code log_refresh(pqdb_db *db, const struct pq_db_table *table, bool full,
                              uint64_t *version, pqdb_error *err) {

@@ -12,7 +12,7 @@ static const char magic[8] = "PQROOT01";
 
 enum { header_bytes = 24, check_bytes = 8, name_digits = 20 };
 
-// ---- writing --------------------------------------------------------------------------------------
+// ---- writing ----------------------------------------------------------------------------------
 
 /// JSON and blobs as they grow; a blob is named in the JSON by offset and length.
 struct writer {
@@ -137,7 +137,7 @@ done:
     return code;
 }
 
-// ---- reading --------------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------
 
 /// The check has vouched for the bytes, so a missing key means another writer's idea of the format:
 /// `damaged` collects that, and zero values go on.

@@ -1,7 +1,7 @@
 /// db/rows.c: the rows a view reads: of a collection, of what is stored of a view, or of a view
 /// computed anew from the collections below it.
 #include "base/fail.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 #include "table/scan.h"
 
 static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *columns,

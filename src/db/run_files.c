@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/fail.h"
-#include "db/db_internal.h"
+#include "db/checkpoint_internal.h"
 
 /// An open run. Few: each state has at most a handful.
 struct pq_db_run_file {

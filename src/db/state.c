@@ -26,7 +26,7 @@ static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *cou
     return bytes;
 }
 
-// ---- views ------------------------------------------------------------------------------------------
+// ---- views ------------------------------------------------------------------------------------
 
 /// Is the view at the version of its source, and so on down? The first that is not is named.
 static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
@@ -171,7 +171,7 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
     return PQDB_OK;
 }
 
-// ---- the database -----------------------------------------------------------------------------------
+// ---- the database -----------------------------------------------------------------------------
 
 const char *pqdb_schema_text(const pqdb_db *db, size_t *length) {
     if (length != NULL) *length = db->schema->source.length;
@@ -246,7 +246,7 @@ pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- the change feed --------------------------------------------------------------------------------
+// ---- the change feed --------------------------------------------------------------------------
 
 static const char *kind_name(enum pq_log_kind kind) {
     switch (kind) {

@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 #include "expr/compare.h"
 #include "expr/print.h"
 
@@ -152,8 +152,14 @@ static void report(struct suspect *suspects, size_t count, pqdb_on_difference on
     }
 }
 
+/// Who is told of differences.
+struct listener {
+    pqdb_on_difference on_difference;
+    void *ctx;
+};
+
 static pqdb_code compare(pqdb_db *db, struct pq_db_snapshot *snapshot, struct pq_db_table *table,
-                         pqdb_on_difference on_difference, void *ctx, pqdb_verified *verified,
+                         const struct listener *listener, pqdb_verified *verified,
                          pqdb_error *err) {
     struct pq_arena arena;
     pq_arena_init(&arena, db->alloc);
@@ -188,7 +194,7 @@ static pqdb_code compare(pqdb_db *db, struct pq_db_snapshot *snapshot, struct pq
     stored.suspect_count = computed.suspect_count = &count;
     PQ_GO(walk(db, snapshot, table, &stored, err));
     PQ_GO(walk(db, snapshot, table, &computed, err));
-    report(suspects, count, on_difference, ctx, verified);
+    report(suspects, count, listener->on_difference, listener->ctx, verified);
 done:
     pq_arena_deinit(&arena);
     return code;
@@ -209,7 +215,8 @@ pqdb_code pqdb_view_verify(pqdb_db *db, const char *name, pqdb_on_difference on_
     }
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     *verified = (pqdb_verified){.version = snapshot->version};
-    const pqdb_code code = compare(db, snapshot, table, on_difference, ctx, verified, err);
+    const struct listener listener = {.on_difference = on_difference, .ctx = ctx};
+    const pqdb_code code = compare(db, snapshot, table, &listener, verified, err);
     pq_db_snapshot_unref(snapshot);
     return code;
 }

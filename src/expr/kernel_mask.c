@@ -81,7 +81,7 @@ pqdb_code pq_kernel_exists(struct pq_run *run, const struct pq_node *node, struc
     return PQDB_OK;
 }
 
-// ---- $elemMatch --------------------------------------------------------------------------------
+// ---- $elemMatch -------------------------------------------------------------------------------
 
 /// The elements of all rows one after the other; row i has those below ends[i].
 struct elements {

@@ -148,7 +148,7 @@ SCALAR(date_diff) {
     return pq_give_int(out, difference / unit);
 }
 
-// ---- conversions -------------------------------------------------------------------------------
+// ---- conversions ------------------------------------------------------------------------------
 
 static bool is_real(const struct pq_value *value) {
     return value->kind == PQ_FLOAT32 || value->kind == PQ_FLOAT64;

@@ -6,7 +6,7 @@
 #include "expr/print.h"
 #include "flow/op_group.h"
 
-// ---- making groups -----------------------------------------------------------------------------
+// ---- making groups ----------------------------------------------------------------------------
 
 static pqdb_code print_keys(const struct pq_column *columns, size_t column_count, size_t row,
                             struct pq_bytes *out, pqdb_error *err) {
@@ -60,7 +60,7 @@ static pqdb_code grow_row(struct cells *cells, uint32_t cell, size_t blob_offset
     return PQDB_OK;
 }
 
-// ---- touching ----------------------------------------------------------------------------------
+// ---- touching ---------------------------------------------------------------------------------
 
 static pqdb_code run_operands(const struct pq_operand *operands, size_t count,
                               const struct pq_batch *batch, struct pq_arena *arena,
@@ -184,7 +184,7 @@ void group_release(struct touch *touch) {
     }
 }
 
-// ---- adding ------------------------------------------------------------------------------------
+// ---- adding -----------------------------------------------------------------------------------
 
 /// Rows of the batch, or of another one with the same columns, on their way into one state.
 struct feed {
@@ -233,7 +233,7 @@ static pqdb_code count_rows(struct touch *touch, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- exhausted windows -------------------------------------------------------------------------
+// ---- exhausted windows ------------------------------------------------------------------------
 
 /// Cells by key bytes, for rows that are scanned.
 struct wanted {

@@ -80,7 +80,7 @@ void group_op_clear(struct group_op *op) {
     group_keys_forget(&op->keys);
 }
 
-// ---- a step ------------------------------------------------------------------------------------
+// ---- a step -----------------------------------------------------------------------------------
 
 /// The rows of a step's output: all old ones, then all new ones.
 struct step {
@@ -223,7 +223,7 @@ done:
     return code;
 }
 
-// ---- the twin ----------------------------------------------------------------------------------
+// ---- the twin ---------------------------------------------------------------------------------
 
 pqdb_code group_op_add(struct group_op *op, const struct pq_batch *batch, struct pq_arena *arena,
                        pqdb_error *err) {

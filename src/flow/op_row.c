@@ -1,7 +1,7 @@
 /// flow/op_row.c: see op_row.h.
 #include "flow/op_row.h"
 
-// ---- which columns are read --------------------------------------------------------------------
+// ---- which columns are read -------------------------------------------------------------------
 
 pqdb_code column_set_init(struct column_set *set, size_t count, const struct pq_alloc *alloc,
                           pqdb_error *err) {
@@ -113,7 +113,7 @@ void row_op_deinit(struct row_op *op) {
     column_set_deinit(&op->of_computed, op->alloc);
 }
 
-// ---- running -----------------------------------------------------------------------------------
+// ---- running ----------------------------------------------------------------------------------
 
 /// The selected rows of the columns in the set; the others are only placeholders of their type.
 static pqdb_code gather(const struct pq_batch *batch, const struct pq_selection *selection,

@@ -42,7 +42,7 @@ static pqdb_code wrong_text(const char *wanted, struct pq_text text, pqdb_error 
     return pq_fail(err, PQDB_INVALID, "must be %s, not '%.*s'", wanted, PQ_TEXT_ARG(quoted(text)));
 }
 
-// ---- numbers -----------------------------------------------------------------------------------
+// ---- numbers ----------------------------------------------------------------------------------
 
 static bool is_number(const struct pq_json *value) {
     const enum pq_json_kind kind = pq_json_kind(value);
@@ -128,7 +128,7 @@ static pqdb_code convert_decimal(struct pq_converter *converter, const struct pq
     return pq_builder_append_fixed(builder, &units, err);
 }
 
-// ---- times -------------------------------------------------------------------------------------
+// ---- times ------------------------------------------------------------------------------------
 
 /// ISO 8601 text, or milliseconds since 1970 (a fraction gives microseconds).
 static pqdb_code convert_timestamp(const struct pq_json *value, struct pq_builder *builder,
@@ -185,7 +185,7 @@ static pqdb_code convert_time(const struct pq_json *value, struct pq_builder *bu
     return pq_builder_append_fixed(builder, &time_us, err);
 }
 
-// ---- the rest ----------------------------------------------------------------------------------
+// ---- the rest ---------------------------------------------------------------------------------
 
 static pqdb_code convert_text(const struct pq_declared_field *field, const struct pq_json *value,
                               struct pq_builder *builder, pqdb_error *err) {

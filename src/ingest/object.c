@@ -31,7 +31,7 @@ static pqdb_code no_memory(pqdb_error *err) {
     return pq_fail(err, PQDB_NO_MEMORY, "a row of an item");
 }
 
-// ---- plans -------------------------------------------------------------------------------------
+// ---- plans ------------------------------------------------------------------------------------
 
 static bool is_system_name(struct pq_text name) {
     return pq_text_is(name, "$seq") || pq_text_is(name, "updatedAt") || pq_text_is(name, "version");
@@ -166,7 +166,7 @@ bool pq_object_plan_needs_digits(const struct pq_object_plan *plan) {
     return false;
 }
 
-// ---- shapes ------------------------------------------------------------------------------------
+// ---- shapes -----------------------------------------------------------------------------------
 
 /// What follows from the slots of an object's keys. NULL when memory is out.
 static struct pq_object_end *make_end(const struct pq_object_plan *plan, struct pq_arena *arena,
@@ -279,7 +279,7 @@ static pqdb_code find_end(struct pq_object_reader *reader, struct pq_object_plan
     return *end == NULL ? no_memory(err) : PQDB_OK;
 }
 
-// ---- members -----------------------------------------------------------------------------------
+// ---- members ----------------------------------------------------------------------------------
 
 static pqdb_code read_object(struct pq_object_reader *reader, struct pq_object_plan *plan,
                              const struct pq_json *value, struct pq_builder *builder,
@@ -372,7 +372,7 @@ static pqdb_code read_member(struct pq_object_reader *reader, struct pq_member_p
     return code;
 }
 
-// ---- system fields -----------------------------------------------------------------------------
+// ---- system fields ----------------------------------------------------------------------------
 
 static pqdb_code append_id(struct pq_builder *builder, struct pq_text id, pqdb_error *err) {
     if (id.length == 0) return pq_fail(err, PQDB_INVALID, "must not be empty");

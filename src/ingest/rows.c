@@ -54,7 +54,7 @@ struct pq_row_reader {
     size_t text_bytes;
 };
 
-// ---- life --------------------------------------------------------------------------------------
+// ---- life -------------------------------------------------------------------------------------
 
 static bool is_own_column(const struct pq_entry *entry, size_t column) {
     for (size_t i = 0; i < entry->field_count; i++) {
@@ -163,7 +163,7 @@ void pq_row_reader_destroy(struct pq_row_reader *reader) {
     pq_free(alloc, reader, 1, sizeof *reader);
 }
 
-// ---- the batch ---------------------------------------------------------------------------------
+// ---- the batch --------------------------------------------------------------------------------
 
 /// Give a builder and those below it room like the last time, and variants their names.
 static pqdb_code prepare(struct pq_row_reader *reader, struct pq_builder *builder,
@@ -255,7 +255,7 @@ static void truncate_rows(struct pq_row_reader *reader, size_t count) {
     }
 }
 
-// ---- items -------------------------------------------------------------------------------------
+// ---- items ------------------------------------------------------------------------------------
 
 /// One more place in an array that lives in the hold. NULL when memory is out.
 static void *grow(struct pq_row_reader *reader, void *array, size_t *capacity, size_t item_bytes) {
@@ -347,7 +347,7 @@ static pqdb_code read_item(struct pq_row_reader *reader, const struct pq_item *i
     return refuse(reader, item, index, &fault, err);
 }
 
-// ---- input -------------------------------------------------------------------------------------
+// ---- input ------------------------------------------------------------------------------------
 
 static int64_t now_us(const struct pq_row_reader *reader) {
     return reader->env->now_us(reader->env->ctx);
@@ -398,7 +398,7 @@ void pq_row_reader_restart(struct pq_row_reader *reader) {
     reader->next_item = 0;
 }
 
-// ---- handing over ------------------------------------------------------------------------------
+// ---- handing over -----------------------------------------------------------------------------
 
 /// A column of nulls, or of the type's name, with memory that pq_rows_stamp may write.
 static pqdb_code uniform_column(struct pq_row_reader *reader, size_t column, size_t count,

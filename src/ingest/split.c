@@ -74,7 +74,7 @@ static pqdb_code finish(struct pq_splitter *splitter, struct pq_text piece, stru
     return PQDB_OK;
 }
 
-// ---- brackets ----------------------------------------------------------------------------------
+// ---- brackets ---------------------------------------------------------------------------------
 
 static void begin_brackets(struct pq_splitter *splitter) {
     splitter->depth = 0;
@@ -140,7 +140,7 @@ static enum stop scan(struct pq_splitter *splitter, struct pq_text text, size_t 
     return STOP_NONE;
 }
 
-// ---- modes -------------------------------------------------------------------------------------
+// ---- modes ------------------------------------------------------------------------------------
 
 static bool ends_open(struct pq_text line) {
     while (line.length > 0 && is_space(line.data[line.length - 1])) line.length--;

@@ -59,7 +59,7 @@ struct pq_find {
     char note[note_bytes];
 };
 
-// ---- what is asked ----------------------------------------------------------------------------------
+// ---- what is asked ----------------------------------------------------------------------------
 
 static struct pq_scope scope_of(const struct pq_find *find, struct pq_problems *problems) {
     return (struct pq_scope){.type = find->snapshot->type, .paths = find->table.paths,
@@ -149,7 +149,7 @@ static pqdb_code compile_sort(struct pq_find *find, struct pq_text text, pqdb_er
     return PQDB_OK;
 }
 
-// ---- columns ----------------------------------------------------------------------------------------
+// ---- columns ----------------------------------------------------------------------------------
 
 static bool is_hidden(struct pq_text name) {
     return pq_text_is(name, "$seq") || pq_text_is(name, "$index") || pq_text_is(name, "_extra");
@@ -245,7 +245,7 @@ static void want(struct pq_find *find, const struct pq_program *program) {
     for (size_t i = 0; i < count; i++) find->wanted[columns[i]] = true;
 }
 
-// ---- collecting and sorting -------------------------------------------------------------------------
+// ---- collecting and sorting -------------------------------------------------------------------
 
 static int compare_key(const struct pq_find *find, size_t key, struct row_ref a,
                        struct row_ref b) {
@@ -366,7 +366,7 @@ static pqdb_code look_up(struct pq_find *find, bool *done, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- the answer -------------------------------------------------------------------------------------
+// ---- the answer -------------------------------------------------------------------------------
 
 static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *request,
                           pqdb_error *err) {
@@ -480,7 +480,7 @@ pqdb_code pq_find_next(struct pq_find *find, bool *has_row, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- printing ---------------------------------------------------------------------------------------
+// ---- printing ---------------------------------------------------------------------------------
 
 static pqdb_code print_extra(struct pq_find *find, struct pq_bytes *out, pqdb_error *err) {
     const struct pq_column *extra = &find->batch.columns[find->table.extra_column];

@@ -261,7 +261,7 @@ pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_
     return named(file, code, err);
 }
 
-// ---- rows ---------------------------------------------------------------------------------------
+// ---- rows -------------------------------------------------------------------------------------
 
 /// A column of nulls: what is not wanted, or was added to the table after the file was written.
 static pqdb_code null_column(const struct pq_type *type, size_t count, struct pq_arena *arena,

@@ -28,7 +28,7 @@ static pqdb_code measure(void *ctx, size_t index, struct pq_arena *arena,
     return pq_iceberg_measure_footer(reader, arena, file, err);
 }
 
-// ---- rows that are dead -------------------------------------------------------------------------
+// ---- rows that are dead -----------------------------------------------------------------------
 
 static const struct pq_field delete_fields[] = {
     {.name = {"file_path", 9}, .type = {.kind = PQ_TEXT}, .required = true,
@@ -130,7 +130,7 @@ static const struct pq_iceberg_pair *find_lineage(const struct pq_publish *publi
     return NULL;
 }
 
-// ---- the publish --------------------------------------------------------------------------------
+// ---- the publish ------------------------------------------------------------------------------
 
 pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_publish *publish,
                                  struct pq_arena *arena, struct pq_iceberg_outcome *outcome,

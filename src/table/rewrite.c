@@ -49,7 +49,7 @@ void pq_rewritten_deinit(struct pq_rewritten *rewritten) {
     rewritten->moved = NULL;
 }
 
-// ---- the rows, in order ---------------------------------------------------------------------------
+// ---- the rows, in order -----------------------------------------------------------------------
 
 static pqdb_code load_file(struct job *job, struct pq_segment *segment, struct pq_batch *batch,
                            pqdb_error *err) {
@@ -136,7 +136,7 @@ static pqdb_code map_rows(struct job *job, pqdb_error *err) {
     return PQDB_OK;
 }
 
-// ---- the file -------------------------------------------------------------------------------------
+// ---- the file ---------------------------------------------------------------------------------
 
 static pqdb_code flush(struct job *job, pqdb_error *err) {
     PQ_TRY(pq_pace_write(job->rewrite->pace, job->file, job->offset, pq_bytes_text(&job->buffer),

@@ -24,9 +24,10 @@ static pqdb_code need_encoder(struct pq_scan *scan, pqdb_error *err) {
     return pq_variant_encoder_create(names, scan->alloc, &scan->encoder, err);
 }
 
+/// Rows [first, first + batch->count) of a segment that is no open chunk; fewer may come.
 static pqdb_code read_segment(struct pq_scan *scan, struct pq_segment *segment, uint64_t first,
-                              uint64_t count, struct pq_arena *arena, struct pq_batch *batch,
-                              pqdb_error *err) {
+                              struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err) {
+    const uint64_t count = batch->count;
     if (segment->kind == PQ_SEGMENT_CHUNK) {
         return pq_batch_slice(&segment->batch, first, count, arena, batch, err);
     }
@@ -83,7 +84,8 @@ pqdb_code pq_scan_next(struct pq_scan *scan, struct pq_arena *arena, struct pq_b
         if (segment == snapshot->open) {
             PQ_TRY(pq_batch_slice(&snapshot->open_rows, first, count, arena, batch, err));
         } else {
-            PQ_TRY(read_segment(scan, segment, first, count, arena, batch, err));
+            batch->count = count;
+            PQ_TRY(read_segment(scan, segment, first, arena, batch, err));
         }
         scan->row += batch->count;
         if (batch->count == 0) {
@@ -114,7 +116,8 @@ pqdb_code pq_table_get(struct pq_table_snapshot *snapshot, struct pq_text id,
         if (open) {
             PQ_GO(pq_batch_slice(&snapshot->open_rows, (size_t)row, 1, arena, batch, err));
         } else {
-            PQ_GO(read_segment(&scan, segment, (uint64_t)row, 1, arena, batch, err));
+            batch->count = 1;
+            PQ_GO(read_segment(&scan, segment, (uint64_t)row, arena, batch, err));
         }
         break;
     }

@@ -66,24 +66,23 @@ void pq_segment_seal(struct pq_segment *segment, const struct pq_batch *batch) {
     atomic_store_explicit(&segment->sealed, true, memory_order_release);
 }
 
-pqdb_code pq_segment_create_file(struct pq_data_file *file, size_t rows,
-                                 const uint64_t *dead_base, uint64_t version,
-                                 const struct pq_alloc *alloc, struct pq_segment **segment,
-                                 pqdb_error *err) {
+pqdb_code pq_segment_create_file(const struct pq_segment_file *given, const struct pq_alloc *alloc,
+                                 struct pq_segment **segment, pqdb_error *err) {
+    const size_t rows = given->rows;
     struct pq_segment *made = NULL;
-    PQ_TRY(create(PQ_SEGMENT_FILE, rows, version, alloc, &made, err));
+    PQ_TRY(create(PQ_SEGMENT_FILE, rows, given->version, alloc, &made, err));
     const size_t words = (rows + 63) / 64;
-    if (dead_base != NULL && words > 0) {
+    if (given->dead != NULL && words > 0) {
         uint64_t *copy = pq_resize(alloc, NULL, 0, words, sizeof *copy);
         if (copy == NULL) {
             pq_segment_unref(made);
             return pq_fail(err, PQDB_NO_MEMORY, "deletions of %zu rows", rows);
         }
-        memcpy(copy, dead_base, words * sizeof *copy);
+        memcpy(copy, given->dead, words * sizeof *copy);
         for (size_t i = 0; i < words; i++) made->dead += (size_t)__builtin_popcountll(copy[i]);
         made->dead_base = copy;
     }
-    made->file = file;
+    made->file = given->file;
     *segment = made;
     return PQDB_OK;
 }

@@ -60,11 +60,15 @@ pqdb_code pq_segment_create_open(size_t rows_max, struct pq_hold *hold, uint64_t
                                  pqdb_error *err);
 void pq_segment_seal(struct pq_segment *segment, const struct pq_batch *batch);
 
-/// A segment over a file; takes `file`. `dead_base` (may be NULL, ceil(rows / 64) words) is copied.
-pqdb_code pq_segment_create_file(struct pq_data_file *file, size_t rows,
-                                 const uint64_t *dead_base, uint64_t version,
-                                 const struct pq_alloc *alloc, struct pq_segment **segment,
-                                 pqdb_error *err);
+/// A segment over a file; takes `file`. `dead` (may be NULL, ceil(rows / 64) words) is copied.
+struct pq_segment_file {
+    struct pq_data_file *file;
+    size_t rows;
+    const uint64_t *dead;  // bit per row, as of `version`
+    uint64_t version;
+};
+pqdb_code pq_segment_create_file(const struct pq_segment_file *given, const struct pq_alloc *alloc,
+                                 struct pq_segment **segment, pqdb_error *err);
 
 struct pq_segment *pq_segment_ref(struct pq_segment *segment);
 void pq_segment_unref(struct pq_segment *segment);

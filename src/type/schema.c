@@ -68,7 +68,7 @@ bool pq_is_entry_name(struct pq_text name) {
     return pq_is_column_name(name) && name.data[0] != '_';
 }
 
-// ---- rows --------------------------------------------------------------------------------------
+// ---- rows -------------------------------------------------------------------------------------
 
 /// Members below `type` get ids after all of their parents' brothers have theirs.
 static pqdb_code assign_below(struct pq_type *type, int32_t *next, struct pq_arena *arena,

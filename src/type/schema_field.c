@@ -163,7 +163,7 @@ pqdb_code schema_read_fields(struct schema_parse *parse, const struct place *pla
     return is_sound || depth == 0 ? PQDB_OK : PQDB_INVALID;
 }
 
-// ---- relations ---------------------------------------------------------------------------------
+// ---- relations --------------------------------------------------------------------------------
 
 /// A field that has been read, on the way down from its entry.
 struct step {

@@ -77,7 +77,7 @@ const char *schema_did_you_mean(struct pq_text given, const char *const *names, 
     return room;
 }
 
-// ---- duplicate keys ----------------------------------------------------------------------------
+// ---- duplicate keys ---------------------------------------------------------------------------
 
 static pqdb_code check_keys_differ(struct schema_parse *parse, const struct place *place,
                                    const struct pq_json *object) {
@@ -130,7 +130,7 @@ static pqdb_code check_value(struct schema_parse *parse, const struct place *pla
     return PQDB_OK;
 }
 
-// ---- entries -----------------------------------------------------------------------------------
+// ---- entries ----------------------------------------------------------------------------------
 
 /// Which of $from, $source and $ingest makes the entry what it is.
 static enum pq_entry_kind kind_of(struct schema_parse *parse, const struct place *place,
@@ -256,7 +256,7 @@ static pqdb_code check_former_names(struct schema_parse *parse) {
     return PQDB_OK;
 }
 
-// ---- the document ------------------------------------------------------------------------------
+// ---- the document -----------------------------------------------------------------------------
 
 static pqdb_code fail_syntax(struct schema_parse *parse, const pqdb_error *fault) {
     struct pq_problem_at at = {.path = PQ_TEXT("")};

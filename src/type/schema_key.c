@@ -58,7 +58,7 @@ static const char *const view_keys[] = {"$expand", "$flatten", "$unnest",  "$fil
                                         "$groupBy", "$compute", "$having", "$refresh"};
 enum { view_key_count = sizeof view_keys / sizeof *view_keys };
 
-// ---- values ------------------------------------------------------------------------------------
+// ---- values -----------------------------------------------------------------------------------
 
 /// A text that is not empty; false and a problem otherwise.
 static bool text_of(struct schema_parse *parse, const struct place *place,

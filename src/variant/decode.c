@@ -19,7 +19,7 @@ const uint8_t pq_primitive_bytes[PRIMITIVE_COUNT] = {
     [PRIMITIVE_TIMESTAMP_NTZ_NANOS] = 8, [PRIMITIVE_UUID] = 16,
 };
 
-// ---- check -------------------------------------------------------------------------------------
+// ---- check ------------------------------------------------------------------------------------
 
 static pqdb_code corrupt(pqdb_error *err, const char *what) {
     return pq_fail(err, PQDB_CORRUPT, "variant: %s", what);
@@ -132,7 +132,7 @@ pqdb_code pq_variant_check(const struct pq_variant *variant, pqdb_error *err) {
     return size == variant->length ? PQDB_OK : corrupt(err, "bytes behind the value");
 }
 
-// ---- reading -----------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------
 
 static struct pq_value decimal_value(const uint8_t *at, size_t width) {
     struct pq_value value = {.kind = PQ_DECIMAL, .scale = at[0]};

@@ -43,7 +43,7 @@ void pq_variant_encoder_look_inside(struct pq_variant_encoder *encoder,
     encoder->nested = nested;
 }
 
-// ---- containers --------------------------------------------------------------------------------
+// ---- containers -------------------------------------------------------------------------------
 
 static size_t header_bytes(const struct pq_container *container) {
     const size_t count = container->count;
@@ -127,7 +127,7 @@ pqdb_code pq_container_end(struct pq_variant_encoder *encoder, struct pq_contain
     return PQDB_OK;
 }
 
-// ---- members -----------------------------------------------------------------------------------
+// ---- members ----------------------------------------------------------------------------------
 
 pqdb_code pq_members_push(struct pq_variant_encoder *encoder, struct pq_text name,
                           pqdb_error *err) {
@@ -189,7 +189,7 @@ void pq_members_pop(struct pq_variant_encoder *encoder, size_t first,
     encoder->member_count = first;
 }
 
-// ---- scalars -----------------------------------------------------------------------------------
+// ---- scalars ----------------------------------------------------------------------------------
 
 pqdb_code pq_encode_primitive(struct pq_variant_encoder *encoder, uint8_t primitive,
                               const void *bytes, size_t length, pqdb_error *err) {
@@ -235,7 +235,7 @@ pqdb_code pq_encode_text(struct pq_variant_encoder *encoder, struct pq_text text
     return PQDB_OK;
 }
 
-// ---- own names ---------------------------------------------------------------------------------
+// ---- own names --------------------------------------------------------------------------------
 
 static pqdb_code attempt(struct pq_variant_encoder *encoder, struct pq_encode_job job,
                          struct pq_bytes *out, pqdb_error *err) {

@@ -123,7 +123,7 @@ static pqdb_code explain(struct pq_view_plan *plan, pqdb_error *err) {
     return code;
 }
 
-// ---- the resolved definition -------------------------------------------------------------------
+// ---- the resolved definition ------------------------------------------------------------------
 
 static bool names_zone(const struct pq_json *value) {
     const enum pq_json_kind kind = pq_json_kind(value);

@@ -162,7 +162,7 @@ static void read_aggregate(struct pq_definition *definition, struct pq_aggregate
     if (!is_good) aggregate->kind = NULL;
 }
 
-// ---- through which list? -----------------------------------------------------------------------
+// ---- through which list? ----------------------------------------------------------------------
 
 struct list_use {
     const struct pq_scope *scope;

@@ -80,7 +80,7 @@ pqdb_code pq_plan_finish(struct pq_view_plan *plan, const struct pq_columns *col
     return PQDB_OK;
 }
 
-// ---- columns of a view that is not grouped ------------------------------------------------------
+// ---- columns of a view that is not grouped ----------------------------------------------------
 
 /// Fields that stand in JSON as texts without a `$`, and are probably meant as paths.
 static void warn_literal(struct pq_view_plan *plan, const struct pq_place *place) {

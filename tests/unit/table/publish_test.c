@@ -67,7 +67,8 @@ static struct pq_segment *make_segment(struct world *world, const char *path) {
     struct pq_data_file *file = NULL;
     struct pq_segment *segment = NULL;
     must(world, pq_data_file_create(&file_options, &file, &world->err));
-    must(world, pq_segment_create_file(file, 10, NULL, 1, &pq_alloc_libc, &segment, &world->err));
+    const struct pq_segment_file given = {.file = file, .rows = 10, .version = 1};
+    must(world, pq_segment_create_file(&given, &pq_alloc_libc, &segment, &world->err));
     pq_bytes_deinit(&bytes);
     return segment;
 }

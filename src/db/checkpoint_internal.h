@@ -1,0 +1,29 @@
+/// db/checkpoint_internal.h: the pieces of a checkpoint that only the keeper's side knows.
+#ifndef PQ_DB_CHECKPOINT_INTERNAL_H
+#define PQ_DB_CHECKPOINT_INTERNAL_H
+
+#include "db/db_internal.h"
+
+// garbage.c, lineage.c
+/// What the last root no longer names: old roots, runs, log segments, retired files.
+pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err);
+/// A segment that left the catalog: its file goes once its table's metadata has released it and no
+/// snapshot holds it. Takes a reference.
+void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
+pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
+                        const struct pq_iceberg_outcome *outcome, pqdb_error *err);
+void pq_db_retired_close(pqdb_db *db);
+/// Properties of a table's metadata: its versions, and of a view definition and lineage.
+struct pq_db_pairs {
+    struct pq_iceberg_pair *pairs;
+    size_t count;
+};
+pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                        struct pq_arena *arena, struct pq_db_pairs *out, pqdb_error *err);
+
+// run_files.c
+struct pq_run_io pq_db_run_io(pqdb_db *db);
+void pq_db_run_remove(pqdb_db *db, uint64_t id);
+void pq_db_runs_close(pqdb_db *db);
+
+#endif

@@ -1,0 +1,30 @@
+/// db/view_internal.h: the rows that views read, and how lagging and failed views are brought up.
+#ifndef PQ_DB_VIEW_INTERNAL_H
+#define PQ_DB_VIEW_INTERNAL_H
+
+#include "db/db_internal.h"
+
+// rows.c: what a view reads
+struct pq_db_rows {
+    pqdb_db *db;
+    struct pq_db_snapshot *snapshot;  // borrowed; NULL: what the table holds now (leader)
+    struct pq_db_table *table;
+    bool recompute;  // of a view: from its definition, not from what is stored
+};
+/// A `pq_rows` over a table at a snapshot; `source` must outlive it.
+struct pq_rows pq_db_rows_of(struct pq_db_rows *source);
+/// The rows of a view computed from its source, streaming upstream views computed too.
+typedef pqdb_code (*pq_db_take)(void *taker, const struct pq_batch *batch, pqdb_error *err);
+pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *taker,
+                        pqdb_error *err);
+
+// refresh.c
+pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
+                        pqdb_error *err);
+
+pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                                        int64_t time_us, pqdb_error *err);
+/// Leader: the last commit that changed what the view reads.
+uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table);
+
+#endif
