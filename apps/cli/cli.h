@@ -8,6 +8,8 @@
 #include <parquedb/write.h>
 #include <stdio.h>
 
+#include "base/arena.h"
+
 enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV };
 
 /// Exit codes (SPEC 8).
@@ -24,6 +26,7 @@ struct cli {
     const struct cli_command *command;
     char **args;  // of the command, without options that were taken
     int arg_count;
+    struct pq_arena arena;  // what lives as long as the command
 };
 
 struct cli_command {
@@ -61,7 +64,7 @@ struct cli_table *cli_table_create(struct cli *cli, const char *const *names,
                                    const bool *is_number, size_t column_count);
 /// NULL cells are missing values.
 void cli_table_row(struct cli_table *table, const char *const *cells);
-void cli_table_finish(struct cli_table *table);  // prints in the chosen format, and frees
+void cli_table_finish(struct cli_table *table);  // prints in the chosen format
 
 /// Every row of an answer in the chosen format.
 int cli_print_rows(struct cli *cli, pqdb_rows *rows);
@@ -86,8 +89,8 @@ void cli_progress_tell(struct cli_progress *progress, uint64_t rows, uint64_t by
 void cli_progress_end(struct cli_progress *progress);
 double cli_seconds(void);
 
-/// The whole of a file, or of stdin for "-"; NULL after an error has been shown. Free it.
-char *cli_read_all(const struct cli *cli, const char *path, size_t *length);
+/// The whole of a file, or of stdin for "-", in the arena; NULL after an error has been shown.
+const char *cli_read_all(struct cli *cli, const char *path, size_t *length);
 
 /// Open cli->directory; NULL after an error has been shown.
 pqdb_db *cli_open(const struct cli *cli, bool read_only);

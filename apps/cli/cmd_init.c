@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -7,12 +6,11 @@ static int run_init(struct cli *cli) {
     if (!cli_takes(cli, 0, 1)) return CLI_USAGE;
     const char *path = cli->arg_count == 1 ? cli->args[0] : "schema.json5";
     size_t length;
-    char *schema = cli_read_all(cli, path, &length);
+    const char *schema = cli_read_all(cli, path, &length);
     if (schema == NULL) return CLI_FAILED;
     pqdb_error err;
     const pqdb_code code =
         pqdb_init(cli->directory, schema, length, cli_print_problem, cli, &err);
-    free(schema);
     if (code != PQDB_OK) return cli_fail(cli, &err);
     cli_note(cli, "made %s", cli->directory);
     return CLI_DONE;
@@ -22,8 +20,8 @@ const struct cli_command cmd_init = {
     .name = "init",
     .usage = "[SCHEMA.json5]",
     .summary = "create a database from a schema",
-    .help = "SCHEMA.json5 is ./schema.json5 unless named; - is stdin. Every mistake in it is shown\n"
-            "at once, with line, column and what to do.\n",
+    .help = "SCHEMA.json5 is ./schema.json5 unless named; - is stdin. Every mistake in it is\n"
+            "shown at once, with line, column and what to do.\n",
     .run = run_init,
 };
 
@@ -31,11 +29,10 @@ const struct cli_command cmd_init = {
 
 static int check_schema(struct cli *cli) {
     size_t length;
-    char *schema = cli_read_all(cli, cli->args[1], &length);
+    const char *schema = cli_read_all(cli, cli->args[1], &length);
     if (schema == NULL) return CLI_FAILED;
     pqdb_error err;
     const pqdb_code code = pqdb_schema_check(schema, length, cli_print_problem, cli, &err);
-    free(schema);
     if (code != PQDB_OK) return cli_fail(cli, &err);
     cli_note(cli, "%s is right", cli->args[1]);
     return CLI_DONE;

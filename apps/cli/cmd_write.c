@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -55,7 +54,7 @@ static int run_create(struct cli *cli) {
     if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
     const char *given = cli->arg_count == 2 ? cli->args[1] : "-";
     size_t length = strlen(given);
-    char *text = strcmp(given, "-") == 0 ? cli_read_all(cli, "-", &length) : strdup(given);
+    const char *text = strcmp(given, "-") == 0 ? cli_read_all(cli, "-", &length) : given;
     if (text == NULL) return CLI_FAILED;
     pqdb_db *db = cli_open(cli, false);
     pqdb_error err;
@@ -71,7 +70,6 @@ static int run_create(struct cli *cli) {
         }
         code = cli_close(cli, db, code);
     }
-    free(text);
     return code;
 }
 
@@ -195,9 +193,9 @@ const struct cli_command cmd_ingest = {
     .name = "ingest",
     .usage = "SOURCE|COLLECTION [FILE…] [--token T]",
     .summary = "take in events: tail, ai-sdk, evalite, or any collection",
-    .help = "Files hold JSON objects, lists of them, or NDJSON; gzip and zstd are unpacked. Without a\n"
-            "file, or for -, stdin is read. A commit is made every 10,000 rows. Invalid items are set\n"
-            "aside into rejected/<collection>.ndjson and make the exit code 1. With --token a run\n"
-            "that is repeated skips what it had committed.\n",
+    .help = "Files hold JSON objects, lists of them, or NDJSON; gzip and zstd are unpacked.\n"
+            "Without a file, or for -, stdin is read. A commit is made every 10,000 rows. Invalid\n"
+            "items are set aside into rejected/<collection>.ndjson and make the exit code 1. With\n"
+            "--token a run that is repeated skips what it had committed.\n",
     .run = run_ingest,
 };

@@ -56,6 +56,7 @@ static bool read_format(struct cli *cli) {
 
 int main(int argc, char **argv) {
     struct cli cli = {.directory = "./data", .args = argv + 1, .arg_count = argc - 1};
+    pq_arena_init(&cli.arena, &pq_alloc_libc);
     cli.colour = isatty(STDOUT_FILENO);
     cli.err_colour = isatty(STDERR_FILENO);
     bool wrong = false;
@@ -81,5 +82,7 @@ int main(int argc, char **argv) {
                cli.command->summary, cli.command->help);
         return CLI_DONE;
     }
-    return cli.command->run(&cli);
+    const int code = cli.command->run(&cli);
+    pq_arena_deinit(&cli.arena);
+    return code;
 }

@@ -1,4 +1,4 @@
-/// apps/cli/options.c: options anywhere behind the command, values as `--name VALUE` or `--name=VALUE`.
+/// apps/cli/options.c: options anywhere behind the command, as `--name VALUE` or `--name=VALUE`.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

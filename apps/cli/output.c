@@ -1,6 +1,5 @@
 /// apps/cli/output.c: tables, JSON, NDJSON and CSV on stdout; errors and notes on stderr.
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -91,13 +90,13 @@ struct cli_table {
     const char *const *names;
     const bool *is_number;
     size_t column_count;
-    char **cells;  // owned, row after row; NULL is a missing value
+    const char **cells;  // row after row; NULL is a missing value
     size_t row_count, row_capacity;
 };
 
 struct cli_table *cli_table_create(struct cli *cli, const char *const *names,
                                    const bool *is_number, size_t column_count) {
-    struct cli_table *table = calloc(1, sizeof *table);
+    struct cli_table *table = pq_arena_alloc(&cli->arena, sizeof *table);
     if (table == NULL) return NULL;
     *table = (struct cli_table){.cli = cli, .names = names, .is_number = is_number,
                                 .column_count = column_count};
@@ -108,14 +107,18 @@ void cli_table_row(struct cli_table *table, const char *const *cells) {
     if (table == NULL) return;
     if (table->row_count == table->row_capacity) {
         const size_t capacity = table->row_capacity == 0 ? 64 : table->row_capacity * 2;
-        char **grown = realloc(table->cells, capacity * table->column_count * sizeof *grown);
+        const char **grown = pq_resize(&table->cli->arena.alloc, table->cells,
+                                       table->row_capacity * table->column_count,
+                                       capacity * table->column_count, sizeof *grown);
         if (grown == NULL) return;
         table->cells = grown;
         table->row_capacity = capacity;
     }
-    char **row = table->cells + table->row_count++ * table->column_count;
+    const char **row = table->cells + table->row_count++ * table->column_count;
     for (size_t k = 0; k < table->column_count; k++) {
-        row[k] = cells[k] == NULL ? NULL : strdup(cells[k]);
+        row[k] = cells[k] == NULL
+                     ? NULL
+                     : pq_arena_copy(&table->cli->arena, pq_text_of(cells[k])).data;
     }
 }
 
@@ -153,7 +156,8 @@ static void print_cell(const struct cli_table *table, const char *text, size_t c
 }
 
 static void print_table(const struct cli_table *table) {
-    size_t *widths = calloc(table->column_count + 1, sizeof *widths);
+    size_t *widths =
+        pq_arena_calloc(&table->cli->arena, table->column_count + 1, sizeof *widths);
     if (widths == NULL) return;
     for (size_t k = 0; k < table->column_count; k++) {
         widths[k] = width_of(table->names[k]);
@@ -175,7 +179,6 @@ static void print_table(const struct cli_table *table) {
         }
         fputc('\n', stdout);
     }
-    free(widths);
 }
 
 static void print_json_row(const struct cli_table *table, size_t row) {
@@ -226,42 +229,36 @@ void cli_table_finish(struct cli_table *table) {
         if (format == CLI_NDJSON) fputc('\n', stdout);
     }
     if (format == CLI_JSON) fputs("]\n", stdout);
-    for (size_t i = 0; i < table->row_count * table->column_count; i++) free(table->cells[i]);
-    free(table->cells);
-    free(table);
 }
 
 // ---- answers ----------------------------------------------------------------------------------
 
 static pqdb_code print_cells(struct cli *cli, pqdb_rows *rows, uint64_t *count, pqdb_error *err) {
     const size_t columns = pqdb_rows_column_count(rows);
-    const char **names = calloc(columns + 1, sizeof *names);
-    bool *is_number = calloc(columns + 1, sizeof *is_number);
-    char **cells = calloc(columns + 1, sizeof *cells);
-    pqdb_code code = PQDB_NO_MEMORY;
-    if (names == NULL || is_number == NULL || cells == NULL) goto done;
+    const char **names = pq_arena_calloc(&cli->arena, columns + 1, sizeof *names);
+    bool *is_number = pq_arena_calloc(&cli->arena, columns + 1, sizeof *is_number);
+    const char **cells = pq_arena_calloc(&cli->arena, columns + 1, sizeof *cells);
+    if (names == NULL || is_number == NULL || cells == NULL) return PQDB_NO_MEMORY;
     for (size_t k = 0; k < columns; k++) {
         names[k] = pqdb_rows_column_name(rows, k);
         is_number[k] = strcmp(pqdb_rows_column_kind(rows, k), "number") == 0;
     }
     struct cli_table *table = cli_table_create(cli, names, is_number, columns);
+    if (table == NULL) return PQDB_NO_MEMORY;
     bool has_row = false;
+    pqdb_code code;
     while ((code = pqdb_rows_next(rows, &has_row, err)) == PQDB_OK && has_row) {
         for (size_t k = 0; k < columns; k++) {
-            size_t length;
+            struct pq_text cell = {0};
             bool is_null = false;
-            const char *cell = pqdb_rows_cell(rows, k, &length, &is_null);
-            cells[k] = is_null || cell == NULL ? NULL : strdup(cell);
+            cell.data = pqdb_rows_cell(rows, k, &cell.length, &is_null);
+            cells[k] = is_null || cell.data == NULL ? NULL
+                                                    : pq_arena_copy(&cli->arena, cell).data;
         }
-        cli_table_row(table, (const char *const *)cells);
-        for (size_t k = 0; k < columns; k++) free(cells[k]);
+        cli_table_row(table, cells);
         ++*count;
     }
     cli_table_finish(table);
-done:
-    free(names);
-    free(is_number);
-    free(cells);
     return code;
 }
 

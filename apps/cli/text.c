@@ -1,11 +1,13 @@
 /// apps/cli/text.c: numbers, sizes and times as people read them; files as a whole.
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/bytes.h"
 #include "cli/cli.h"
+
+enum { read_bytes = 1 << 16 };
 
 const char *cli_time(int64_t us, char room[40]) {
     if (us == 0) return "-";
@@ -55,29 +57,33 @@ double cli_seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-char *cli_read_all(const struct cli *cli, const char *path, size_t *length) {
+static const char *fail_file(const struct cli *cli, const char *path, const char *why) {
+    pqdb_error err = {.code = PQDB_IO, .offset = -1};
+    snprintf(err.subject, sizeof err.subject, "%s", path);
+    snprintf(err.message, sizeof err.message, "%s", why);
+    cli_fail(cli, &err);
+    return NULL;
+}
+
+const char *cli_read_all(struct cli *cli, const char *path, size_t *length) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    size_t capacity = 1 << 16, used = 0;
-    char *text = file == NULL ? NULL : malloc(capacity);
-    while (text != NULL) {
-        used += fread(text + used, 1, capacity - used - 1, file);
-        if (used < capacity - 1) break;
-        capacity *= 2;
-        char *grown = realloc(text, capacity);
-        if (grown == NULL) free(text);
-        text = grown;
+    if (file == NULL) return fail_file(cli, path, strerror(errno));
+    struct pq_bytes text;
+    pq_bytes_init(&text, &cli->arena.alloc);
+    pqdb_code code = PQDB_OK;
+    size_t got = 1;
+    while (code == PQDB_OK && got > 0) {
+        code = pq_bytes_reserve(&text, read_bytes, NULL);
+        if (code != PQDB_OK) break;
+        got = fread(text.data + text.length, 1, read_bytes - 1, file);
+        text.length += got;
     }
-    if (text == NULL || ferror(file)) {
-        pqdb_error err = {.code = PQDB_IO, .offset = -1};
-        snprintf(err.subject, sizeof err.subject, "%s", path);
-        snprintf(err.message, sizeof err.message, "%s", strerror(errno));
-        cli_fail(cli, &err);
-        free(text);
-        text = NULL;
-    } else {
-        text[used] = '\0';
-        *length = used;
-    }
-    if (file != NULL && file != stdin) fclose(file);
-    return text;
+    const bool failed = ferror(file) != 0;
+    const int number = errno;
+    if (file != stdin) fclose(file);
+    if (code != PQDB_OK) return fail_file(cli, path, "does not fit into memory");
+    if (failed) return fail_file(cli, path, strerror(number));
+    text.data[text.length] = '\0';
+    *length = text.length;
+    return (const char *)text.data;
 }

@@ -26,4 +26,13 @@ struct pq_run_io pq_db_run_io(pqdb_db *db);
 void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
+// keeper.c
+pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err);
+void pq_db_keeper_stop(pqdb_db *db);
+
+// recover.c
+/// Tables, views and tokens from `root` (all zero: none yet) and the log. `arena` is scratch.
+pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena *arena,
+                        pqdb_error *err);
+
 #endif

@@ -185,10 +185,8 @@ bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqd
                        pqdb_error *err);
 pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, pqdb_error *err);
 
-// ingest.c
+// ingest.c, query.c
 void pq_db_reader_destroy(struct pq_db_table *table);
-
-// query.c
 pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 
 // checkpoint.c
@@ -197,13 +195,6 @@ pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
 // keeper.c
 /// Writers wait here while memory is full. No lock held.
 void pq_db_wait_for_memory(pqdb_db *db);
-pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err);
-void pq_db_keeper_stop(pqdb_db *db);
 void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?
-
-// recover.c
-/// Tables, views and tokens from `root` (all zero: none yet) and the log. `arena` is scratch.
-pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena *arena,
-                        pqdb_error *err);
 
 #endif

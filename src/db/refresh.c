@@ -190,7 +190,8 @@ static pqdb_code log_refresh(pqdb_db *db, const struct pq_db_table *table, bool 
     PQ_GO(pq_bytes_printf(&payload, err, "{\"view\":"));
     PQ_GO(pq_json_write_text(&payload, table->entry->name, err));
     PQ_GO(pq_bytes_printf(&payload, err, ",\"from\":%llu,\"to\":%llu}",
-                          (unsigned long long)table->facts.reflects, (unsigned long long)db->version));
+                          (unsigned long long)table->facts.reflects,
+                          (unsigned long long)db->version));
     PQ_GO(pq_log_encode_payload(pq_bytes_text(&payload), &part, err));
     const struct pq_log_part parts[] = {{.bytes = pq_bytes_text(&part)}};
     const struct pq_log_commit commit = {.kind = full ? PQ_LOG_SWAP : PQ_LOG_REFRESH,
@@ -216,7 +217,8 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, uint64_t
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = db->env->now_us(db->env->ctx);
     table->facts.last_refresh = "incremental";
-    table->facts.last_refresh_took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - began) / 1000);
+    table->facts.last_refresh_took_us =
+        (int64_t)((db->env->monotonic_ns(db->env->ctx) - began) / 1000);
     return pq_db_publish(db, version, pq_log_time_us(db->log), err);
 }
 
@@ -246,7 +248,8 @@ static pqdb_code refresh_locked(pqdb_db *db, struct pq_db_table *table, bool ful
         if (err != NULL) *err = failure;
         return code;
     }
-    *refreshed = (pqdb_refreshed){.kind = table->facts.last_refresh, .reason = why == NULL ? "" : why,
+    *refreshed = (pqdb_refreshed){.kind = table->facts.last_refresh,
+                                  .reason = why == NULL ? "" : why,
                                   .version = version, .rows = table->facts.last_refresh_rows,
                                   .us = table->facts.last_refresh_took_us};
     return PQDB_OK;

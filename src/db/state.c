@@ -161,7 +161,7 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
     pthread_mutex_unlock(&db->leader);
     snprintf(line, sizeof line, "state: none, each change maps to its own rows");
     if (state != NULL) {
-        snprintf(line, sizeof line, "state: one row per group, %zu bytes in memory, %zu runs on disk",
+        snprintf(line, sizeof line, "state: one row a group, %zu bytes in memory, %zu runs on disk",
                  held, runs);
     }
     on_line(ctx, line);

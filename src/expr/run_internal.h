@@ -27,7 +27,8 @@ struct pq_run {
     bool scalar_only;  // no kernels: for the law that they change nothing
 };
 
-/// A row of a column of variants that is not null. Values are wide: loops over many rows go without.
+/// A row of a column of variants that is not null. Values are wide: loops over many rows do
+/// without.
 static inline struct pq_variant pq_run_variant(const struct pq_column *column, size_t row) {
     const uint32_t start = column->offsets[row];
     if (column->valid != NULL && column->valid[row] == PQ_ROW_OWN_NAMES) {
