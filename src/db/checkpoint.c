@@ -16,6 +16,7 @@
 
 enum {
     carry_bytes_max = 8 << 20,   // smaller memtables travel in the root
+    carry_chunks_max = 64,       // unless they are in many pieces
     merge_files = 8,             // so many small files become one
     merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
     snapshots_kept = 4,          // of each table's own metadata
@@ -126,17 +127,19 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
     const uint64_t version = table->snapshot->version;
     table->old = pq_arena_calloc(&cut->arena, catalog->count + 1, sizeof(struct pq_segment *));
     if (table->old == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
-    size_t memory = 0, small = 0, small_rows = 0;
+    size_t memory = 0, chunks = 0, small = 0, small_rows = 0;
     for (size_t i = 0; i < catalog->count; i++) {
         const struct pq_segment *segment = catalog->segments[i];
         if (segment->kind == PQ_SEGMENT_CHUNK) {
             memory += pq_batch_bytes(&segment->batch);
+            chunks++;
         } else if (segment->rows <= merge_rows_max / merge_files) {
             small++;
             small_rows += segment->rows;
         }
     }
-    const bool take_memory = memory >= carry_bytes_max || (cut->write_all && memory > 0);
+    const bool take_memory = memory >= carry_bytes_max || chunks > carry_chunks_max ||
+                             (cut->write_all && chunks > 0);
     const bool take_small = small >= merge_files && small_rows <= merge_rows_max;
     table->only_files = true;
     for (size_t i = 0; i < catalog->count; i++) {

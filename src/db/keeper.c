@@ -91,8 +91,9 @@ static void *keep(void *ctx) {
         pthread_mutex_unlock(&db->keeper_lock);
         pqdb_error err = {0};
         if (pq_log_is_short(db->log)) pq_log_prepare(db->log, NULL);  // append does it otherwise
-        if (wanted || is_old_news(db, last_ns)) {
-            const pqdb_code code = pq_db_checkpoint(db, false, &err);
+        const bool is_old = is_old_news(db, last_ns);  // then other engines see it too
+        if (wanted || is_old) {
+            const pqdb_code code = pq_db_checkpoint(db, is_old, &err);
             note_checkpoint(db, code, &err);
             last_ns = db->env->monotonic_ns(db->env->ctx);
         }
