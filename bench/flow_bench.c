@@ -4,6 +4,7 @@
 ///     flow_bench [ROWS]
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/hash.h"
@@ -65,7 +66,24 @@ static struct pq_dictionary *dictionary_of(const char *prefix, unsigned count) {
 struct shape {
     unsigned scripts, methods, hours;
     const struct pq_dictionary *script_names, *method_names;
+    bool plain;  // text as bytes, not as codes
 };
+
+/// The texts that the codes stand for.
+static void make_plain(struct pq_column *column) {
+    const uint32_t *codes = column->values;
+    uint32_t *offsets = take(column->count + 1, sizeof *offsets);
+    uint8_t *data = take(column->count, 64);
+    offsets[0] = 0;
+    for (size_t i = 0; i < column->count; i++) {
+        const struct pq_text text = pq_dictionary_text(column->dictionary, codes[i]);
+        memcpy(data + offsets[i], text.data, text.length);
+        offsets[i + 1] = offsets[i] + (uint32_t)text.length;
+    }
+    column->layout = PQ_BYTES;
+    column->offsets = offsets;
+    column->data = data;
+}
 
 /// Rows of the source; memory is never given back.
 static struct pq_batch make_batch(const struct shape *shape, size_t rows) {
@@ -95,6 +113,8 @@ static struct pq_batch make_batch(const struct shape *shape, size_t rows) {
     columns[2].dictionary = shape->script_names;
     columns[3].values = method;
     columns[3].dictionary = shape->method_names;
+    if (shape->plain) make_plain(&columns[2]);
+    if (shape->plain) make_plain(&columns[3]);
     columns[4].values = hour;
     columns[5].values = latency;
     return (struct pq_batch){.type = &source_type, .count = rows, .columns = columns};
@@ -201,6 +221,9 @@ int main(int argc, char **argv) {
     group(&shape, BATCH_ROWS, rows, "3 keys, count avg min max, 1000-row steps");
     group(&shape, 64000, rows, "the same, 64000-row steps");
     group(&shape, 1, rows / 10, "the same, one-row steps");
+    shape.plain = true;
+    group(&shape, BATCH_ROWS, rows, "the same, 1000-row steps, text as bytes");
+    shape.plain = false;
     shape.scripts = 200;
     shape.hours = 1000;
     group(&shape, BATCH_ROWS, rows, "1 M groups, 1000-row steps");

@@ -7,7 +7,8 @@
 
 enum {
     memo_ids_max = 1 << 17,     // entries of a dictionary
-    memo_values_max = 1 << 12,  // distinct 8-byte values it is worth remembering
+    memo_values_max = 1 << 12,  // distinct values it is worth remembering
+    memo_text_max = 64,         // bytes of one
     resets_max = 4,  // then the column's values are taken as they come
     block_rows = 128,
     packed_columns_max = 6,    // ids of 21 bits in two words
@@ -22,14 +23,21 @@ struct key_part {
     uint32_t length;  // 0: not encoded yet
 };
 
+enum memo_of {
+    MEMO_OF_NOTHING,
+    MEMO_OF_CODES,  // of the dictionary `serial`: the ids are codes + 1
+    MEMO_OF_WORDS,  // fixed widths up to 8 bytes
+    MEMO_OF_TEXTS,  // short ones
+};
+
 /// Ids of one key column; 0 is null.
 struct key_memo {
-    enum pq_kind kind;  // PQ_TEXT: codes of a dictionary; else values of that kind
-    uint64_t serial;    // of the dictionary whose codes + 1 are the ids
+    enum memo_of of;
+    uint64_t serial;
     struct key_part *parts;  // owned
     size_t part_count, part_capacity;
     struct pq_bytes text;
-    uint64_t *values;  // owned: open addressing, of memo_values_max * 2
+    uint64_t *values;  // owned: words or hashes, open addressing, of memo_values_max * 2
     uint32_t *ids;     // owned: 0 is empty
     unsigned resets;
     bool direct;  // too many values: no ids
@@ -52,7 +60,7 @@ pqdb_code group_keys_init(struct group_keys *keys, size_t count, const struct pq
     keys->memos = pq_resize(alloc, NULL, 0, count + 1, sizeof *keys->memos);
     if (keys->memos == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu group keys", count);
     for (size_t k = 0; k < count; k++) {
-        keys->memos[k] = (struct key_memo){.kind = PQ_NULL};
+        keys->memos[k] = (struct key_memo){0};
         pq_bytes_init(&keys->memos[k].text, alloc);
     }
     return PQDB_OK;
@@ -125,9 +133,9 @@ static void reset_memo(struct group_keys *keys, struct key_memo *memo) {
 
 static pqdb_code dictionary_ids(struct group_keys *keys, struct key_memo *memo,
                                 const struct pq_column *column, uint32_t *ids, pqdb_error *err) {
-    if (memo->kind != PQ_TEXT || memo->serial != column->dictionary->serial) {
+    if (memo->of != MEMO_OF_CODES || memo->serial != column->dictionary->serial) {
         reset_memo(keys, memo);
-        memo->kind = PQ_TEXT;
+        memo->of = MEMO_OF_CODES;
         memo->serial = column->dictionary->serial;
     }
     const uint32_t *codes = column->values;
@@ -163,11 +171,34 @@ static pqdb_code prepare_values(struct group_keys *keys, struct key_memo *memo,
         }
         memset(memo->ids, 0, memo_values_max * 2 * sizeof *memo->ids);
     }
-    if (memo->kind != column->type->kind) {
+    const enum memo_of of = column->layout == PQ_BYTES ? MEMO_OF_TEXTS : MEMO_OF_WORDS;
+    if (memo->of != of) {
         reset_memo(keys, memo);
-        memo->kind = column->type->kind;
+        memo->of = of;
     }
     return reserve_parts(keys, memo, 1, err);
+}
+
+/// Is the part the canonical form of the text? There is no 00 in it, so it stands as it is.
+static bool is_text(const struct key_memo *memo, uint32_t id, struct pq_text text) {
+    const struct key_part *part = &memo->parts[id];
+    return part->length == text.length + 3 &&
+           (text.length == 0 ||
+            memcmp(memo->text.data + part->offset + 1, text.data, text.length) == 0);
+}
+
+/// The word that stands for a value in the memo; false for a text that none shall stand for.
+static bool memo_word(const struct pq_column *column, size_t row, uint64_t *word,
+                      struct pq_text *text) {
+    *text = (struct pq_text){"", 0};
+    if (column->layout == PQ_FIXED) {
+        *word = value_word(column, row);
+        return true;
+    }
+    *text = pq_column_text(column, row);
+    if (text->length == 0) text->data = "";  // it may be NULL
+    *word = pq_hash(text->data, text->length);
+    return text->length <= memo_text_max && memchr(text->data, 0, text->length) == NULL;
 }
 
 /// `*full` when the memo is: then the ids are worth nothing.
@@ -181,9 +212,14 @@ static pqdb_code value_ids(struct group_keys *keys, struct key_memo *memo,
             if (memo->parts[0].length == 0) PQ_TRY(encode_part(memo, 0, column, i, err));
             continue;
         }
-        const uint64_t word = value_word(column, i);
+        uint64_t word;
+        struct pq_text text;
+        *full = !memo_word(column, i, &word, &text);
+        if (*full) return PQDB_OK;
         size_t at = pq_hash_word(word) & (memo_values_max * 2 - 1);
-        while (memo->ids[at] != 0 && memo->values[at] != word) {
+        while (memo->ids[at] != 0 &&
+               (memo->values[at] != word ||
+                (memo->of == MEMO_OF_TEXTS && !is_text(memo, memo->ids[at], text)))) {
             at = (at + 1) & (memo_values_max * 2 - 1);
         }
         if (memo->ids[at] == 0) {
@@ -204,6 +240,7 @@ static bool is_memoised(const struct key_memo *memo, const struct pq_column *col
     if (column->layout == PQ_DICTIONARY) {
         return column->dictionary->entries_max < memo_ids_max;
     }
+    if (column->type->kind == PQ_TEXT) return !memo->direct;
     const size_t width = pq_kind_width(column->type->kind);
     return width > 0 && width <= 8 && !memo->direct;
 }

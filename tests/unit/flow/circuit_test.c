@@ -240,6 +240,40 @@ static void the_state_of_another_definition_is_refused(void) {
     free(runs);
 }
 
+/// More keys than a memo holds, several times over; each row is there twice in the end.
+static void many_keys_outgrow_the_memo(void) {
+    enum { KEYS = 9000 };
+    struct flow_fixture fixture;
+    CHECK(flow_fixture_init(&fixture,
+                            PQ_TEXT("{ groupBy: ['i', 's'], compute: { n: { $count: '*' } } }"),
+                            &pq_alloc_libc, NULL) == PQDB_OK,
+          "init");
+    for (int round = 0; round < 2; round++) {
+        for (int start = 0; start < KEYS; start += 1500) {
+            struct pq_bytes json;
+            pq_bytes_init(&json, &fixture.base.arena.alloc);
+            for (int i = start; i < start + 1500; i++) {
+                pq_bytes_printf(&json, NULL, "%s{$id:'r%d',$seq:%d,i:%d,s:'s%d'}",
+                                i == start ? "[" : ",", i, i, i, i / 2);
+            }
+            pq_bytes_append_byte(&json, ']', NULL);
+            struct pq_batch batch, out;
+            CHECK(expr_fixture_batch(&fixture.base, pq_bytes_text(&json), &batch, NULL) == PQDB_OK,
+                  "rows");
+            pq_arena_reset(&fixture.step_arena);
+            CHECK(pq_node_step(fixture.node, &batch, &fixture.step_arena, &out, NULL) == PQDB_OK,
+                  "step");
+            CHECK(out.count == (round == 0 ? 1500 : 3000), "%zu rows", out.count);
+            const int64_t *counts = out.columns[4].values;
+            for (size_t i = 0; i < out.count; i++) {
+                CHECK(counts[i] == (round == 0 || i < 1500 ? 1 : 2), "row %zu", i);
+            }
+        }
+    }
+    CHECK(pq_node_state(fixture.node)->live_rows == KEYS, "groups");
+    flow_fixture_deinit(&fixture);
+}
+
 static pqdb_code life_of_a_view(const struct pq_alloc *alloc, pqdb_error *err) {
     static const char *const rows[] = {
         "{$id:'a',$seq:1,s:'x',v:{a:1},d:1,items:[{qty:1,product:'p'},{qty:2}]}",
@@ -300,6 +334,7 @@ int main(void) {
     RUN(a_refresh_of_a_lagging_view_reaches_its_readers);
     RUN(a_row_view_is_silent_where_it_did_not_change);
     RUN(the_state_of_another_definition_is_refused);
+    RUN(many_keys_outgrow_the_memo);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     RUN(a_source_that_only_grows_says_what_it_cannot_do);
     return test_done();
