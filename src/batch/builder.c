@@ -140,9 +140,7 @@ void pq_builder_truncate(struct pq_builder *builder, size_t count) {
 
 // ---- room -------------------------------------------------------------------------------------
 
-static pqdb_code grow_rows(struct pq_builder *builder, size_t extra, pqdb_error *err) {
-    size_t capacity = builder->capacity == 0 ? rows_min : builder->capacity * 2;
-    if (capacity < builder->count + extra) capacity = builder->count + extra;
+static pqdb_code set_capacity(struct pq_builder *builder, size_t capacity, pqdb_error *err) {
     uint8_t *block = pq_resize(builder->alloc, NULL, 0, block_bytes(builder, capacity), 1);
     if (block == NULL) return no_memory(capacity, err);
     const struct pq_builder old = *builder;
@@ -162,22 +160,34 @@ static pqdb_code grow_rows(struct pq_builder *builder, size_t extra, pqdb_error 
     return PQDB_OK;
 }
 
+static pqdb_code grow_rows(struct pq_builder *builder, size_t extra, pqdb_error *err) {
+    size_t capacity = builder->capacity == 0 ? rows_min : builder->capacity * 2;
+    if (capacity < builder->count + extra) capacity = builder->count + extra;
+    return set_capacity(builder, capacity, err);
+}
+
 static inline pqdb_code reserve_rows(struct pq_builder *builder, size_t extra, pqdb_error *err) {
     if (extra <= builder->capacity - builder->count) return PQDB_OK;
     return grow_rows(builder, extra, err);
 }
 
+static pqdb_code set_data_capacity(struct pq_builder *builder, size_t capacity, pqdb_error *err) {
+    void *grown = pq_resize(builder->alloc, builder->data, builder->data_capacity, capacity, 1);
+    if (grown == NULL) return no_memory(builder->count, err);
+    builder->data = grown;
+    builder->data_capacity = capacity;
+    return PQDB_OK;
+}
+
+/// The capacity never passes what offsets can say, so that whatever fits it is within the limit.
 static pqdb_code grow_data(struct pq_builder *builder, size_t extra, pqdb_error *err) {
     if (extra > UINT32_MAX - builder->data_length) {
         return pq_fail(err, PQDB_LIMIT, "more than 4 GiB in one column of a batch");
     }
     size_t capacity = builder->data_capacity == 0 ? data_bytes_min : builder->data_capacity * 2;
     if (capacity < builder->data_length + extra) capacity = builder->data_length + extra;
-    void *grown = pq_resize(builder->alloc, builder->data, builder->data_capacity, capacity, 1);
-    if (grown == NULL) return no_memory(builder->count, err);
-    builder->data = grown;
-    builder->data_capacity = capacity;
-    return PQDB_OK;
+    if (capacity > UINT32_MAX) capacity = UINT32_MAX;
+    return set_data_capacity(builder, capacity, err);
 }
 
 static inline pqdb_code reserve_data(struct pq_builder *builder, size_t extra, pqdb_error *err) {
@@ -187,8 +197,11 @@ static inline pqdb_code reserve_data(struct pq_builder *builder, size_t extra, p
 
 pqdb_code pq_builder_reserve(struct pq_builder *builder, size_t rows, size_t bytes,
                              pqdb_error *err) {
-    PQ_TRY(reserve_rows(builder, rows, err));
-    return builder->layout == PQ_BYTES ? reserve_data(builder, bytes, err) : PQDB_OK;
+    const size_t wanted = builder->count + rows, data_wanted = builder->data_length + bytes;
+    if (wanted > builder->capacity) PQ_TRY(set_capacity(builder, wanted, err));
+    if (builder->layout != PQ_BYTES || data_wanted <= builder->data_capacity) return PQDB_OK;
+    if (data_wanted > UINT32_MAX) return PQDB_OK;  // a hint: appending will say so
+    return set_data_capacity(builder, data_wanted, err);
 }
 
 static inline void mark_row(struct pq_builder *builder, uint8_t mark) {

@@ -39,7 +39,8 @@ void pq_builder_deinit(struct pq_builder *builder);
 void pq_builder_use_dictionary(struct pq_builder *builder, struct pq_dictionary *dictionary);
 void pq_builder_reset(struct pq_builder *builder);
 
-/// Room for `rows` more rows and, for BYTES, `bytes` more bytes: a hint that saves growing.
+/// Room for exactly `rows` more rows and, for BYTES, `bytes` more bytes: it saves growing, and a
+/// batch of one row the room for more.
 pqdb_code pq_builder_reserve(struct pq_builder *builder, size_t rows, size_t bytes,
                              pqdb_error *err);
 

@@ -108,6 +108,21 @@ static void a_full_dictionary_turns_the_column_into_bytes(void) {
     pq_dictionary_unref(dictionary);
 }
 
+static void reserved_room_is_exact_and_not_taken_twice(void) {
+    struct pq_builder builder;
+    CHECK(pq_builder_init(&builder, &pq_type_text, &pq_alloc_libc, NULL) == PQDB_OK, "init");
+    CHECK(pq_builder_reserve(&builder, 2, 5, NULL) == PQDB_OK, "reserve");
+    CHECK(builder.capacity == 2 && builder.data_capacity == 5, "%zu rows, %zu bytes",
+          builder.capacity, builder.data_capacity);
+    append_text(&builder, "abc");
+    CHECK(pq_builder_reserve(&builder, 1, 2, NULL) == PQDB_OK, "reserve");
+    append_text(&builder, "de");
+    CHECK(builder.capacity == 2 && builder.data_capacity == 5, "what is left is enough");
+    append_text(&builder, "more");
+    check_rows(&builder, "'abc'\n'de'\n'more'\n");
+    pq_builder_deinit(&builder);
+}
+
 static void rows_travel_between_dictionaries(void) {
     struct pq_dictionary *dictionaries[2];
     struct pq_builder from, to;
@@ -184,6 +199,7 @@ int main(void) {
     RUN(a_null_list_an_empty_list_and_a_list_of_null_differ);
     RUN(truncation_forgets_rows_and_what_was_begun);
     RUN(a_full_dictionary_turns_the_column_into_bytes);
+    RUN(reserved_room_is_exact_and_not_taken_twice);
     RUN(rows_travel_between_dictionaries);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     return test_done();

@@ -355,6 +355,20 @@ static void bytes_that_are_no_utf8_and_a_byte_order_mark(void) {
     tear_down(&fixture);
 }
 
+static void a_batch_of_one_row_takes_little_memory(void) {
+    struct fixture fixture;
+    struct pq_row_batch rows;
+    set_up(&fixture, "{ T: { $ingest: 'tail', $type: 'TailEvents' } }", true, 0);
+    for (int i = 0; i < 2; i++) {  // the first one cannot know better
+        const struct pq_text event = PQ_TEXT("{\"outcome\":\"ok\",\"event\":{\"a\":1}}");
+        CHECK(pq_row_reader_read(fixture.reader, event, &rows, NULL) == PQDB_OK, "read");
+        CHECK(i == 0 || rows.hold->arena.bytes_held < 5000, "%zu bytes",
+              rows.hold->arena.bytes_held);
+        pq_rows_deinit(&rows);
+    }
+    tear_down(&fixture);
+}
+
 static void the_reader_serves_collections_alone(void) {
     struct fixture fixture;
     struct pq_row_reader *reader = NULL;
@@ -494,6 +508,7 @@ int main(void) {
     RUN(objects_of_many_keys_are_read_like_others);
     RUN(much_text_fills_a_batch_before_many_rows_do);
     RUN(bytes_that_are_no_utf8_and_a_byte_order_mark);
+    RUN(a_batch_of_one_row_takes_little_memory);
     RUN(the_reader_serves_collections_alone);
     RUN(real_events_become_rows_and_lose_nothing);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
