@@ -85,6 +85,7 @@ void pq_json_position(struct pq_text text, int64_t offset, size_t *line, size_t 
 /// (`null` for NaN and infinities).
 pqdb_code pq_json_write_text(struct pq_bytes *out, struct pq_text text, pqdb_error *err);
 pqdb_code pq_json_write_real(struct pq_bytes *out, double value, pqdb_error *err);
+pqdb_code pq_json_write_int(struct pq_bytes *out, int64_t integer, pqdb_error *err);
 
 /// The value as compact JSON, numbers as they were.
 pqdb_code pq_json_write(struct pq_bytes *out, const struct pq_json *value, pqdb_error *err);

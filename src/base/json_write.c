@@ -230,3 +230,22 @@ done:
     pq_bytes_deinit(&levels);
     return code;
 }
+
+/// Most numbers of events are small: two digits at a time, from the end.
+pqdb_code pq_json_write_int(struct pq_bytes *out, int64_t integer, pqdb_error *err) {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t rest = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    for (; rest >= 100; rest /= 100) memcpy(digits + (at -= 2), pairs + rest % 100 * 2, 2);
+    if (rest >= 10) {
+        memcpy(digits + (at -= 2), pairs + rest * 2, 2);
+    } else {
+        digits[--at] = (char)('0' + rest);
+    }
+    if (integer < 0) digits[--at] = '-';
+    return pq_bytes_append(out, digits + at, sizeof digits - at, err);
+}

@@ -73,7 +73,11 @@ static pqdb_code encode_number(const struct pq_value *number, struct pq_bytes *o
     size_t length = NUMBER_HEAD;
     struct pq_value floor = {.kind = PQ_FLOAT64};
     bool exact = true;
-    if (number->kind == PQ_FLOAT64 || number->kind == PQ_FLOAT32) {
+    const bool small = number->kind == PQ_INT64 && number->as.integer >= -(INT64_C(1) << 53) &&
+                       number->as.integer <= INT64_C(1) << 53;
+    if (small) {
+        floor.as.real = (double)number->as.integer;
+    } else if (number->kind == PQ_FLOAT64 || number->kind == PQ_FLOAT32) {
         floor.as.real = number->as.real;
     } else {
         const struct pq_decimal decimal = decimal_of(number);
@@ -164,6 +168,7 @@ static pqdb_code encode_plain(const struct pq_value *value, struct pq_bytes *out
 }
 
 pqdb_code pq_key_encode(const struct pq_value *value, struct pq_bytes *out, pqdb_error *err) {
+    if (value->kind != PQ_VARIANT) return encode_plain(value, out, err);
     const struct pq_value plain = pq_value_plain(value);
     return encode_plain(&plain, out, err);
 }

@@ -1,6 +1,5 @@
 #include "expr/print.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +37,7 @@ static pqdb_code append_bare(struct pq_bytes *out, const struct pq_value *value,
         case PQ_BOOL:
             return pq_bytes_append_text(out, value->as.boolean ? PQ_TEXT("true") : PQ_TEXT("false"),
                                         err);
-        case PQ_INT64: return pq_bytes_printf(out, err, "%" PRId64, value->as.integer);
+        case PQ_INT64: return pq_json_write_int(out, value->as.integer, err);
         case PQ_FLOAT32:
         case PQ_FLOAT64: return append_real(out, value, err);
         case PQ_DECIMAL: {

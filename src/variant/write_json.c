@@ -35,25 +35,6 @@ static pqdb_code write_time(const struct pq_value *value, struct pq_bytes *out, 
     return pq_bytes_printf(out, err, "\"%s\"", text);
 }
 
-/// Most numbers of events are small: two digits at a time, from the end.
-static pqdb_code write_integer(int64_t integer, struct pq_bytes *out, pqdb_error *err) {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-        "8081828384858687888990919293949596979899";
-    char digits[24];
-    size_t at = sizeof digits;
-    uint64_t rest = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
-    for (; rest >= 100; rest /= 100) memcpy(digits + (at -= 2), pairs + rest % 100 * 2, 2);
-    if (rest >= 10) {
-        memcpy(digits + (at -= 2), pairs + rest * 2, 2);
-    } else {
-        digits[--at] = (char)('0' + rest);
-    }
-    if (integer < 0) digits[--at] = '-';
-    return pq_bytes_append(out, digits + at, sizeof digits - at, err);
-}
-
 static pqdb_code write_scalar(const struct pq_variant *variant, struct pq_bytes *out,
                               pqdb_error *err) {
     const struct pq_value value = pq_variant_unwrap(variant);
@@ -62,7 +43,7 @@ static pqdb_code write_scalar(const struct pq_variant *variant, struct pq_bytes 
     case PQ_BOOL:
         return value.as.boolean ? pq_bytes_append(out, "true", 4, err)
                                 : pq_bytes_append(out, "false", 5, err);
-    case PQ_INT64: return write_integer(value.as.integer, out, err);
+    case PQ_INT64: return pq_json_write_int(out, value.as.integer, err);
     case PQ_FLOAT32:
     case PQ_FLOAT64: return pq_json_write_real(out, value.as.real, err);
     case PQ_DECIMAL: {
