@@ -485,7 +485,7 @@ pqdb_code pq_builder_append_rows(struct pq_builder *builder, const struct pq_col
 
 // ---- finish -----------------------------------------------------------------------------------
 
-struct pq_column pq_builder_finish(const struct pq_builder *builder) {
+static struct pq_column own_column(const struct pq_builder *builder) {
     struct pq_column column = {
         .type = builder->type,
         .layout = builder->layout,
@@ -497,12 +497,37 @@ struct pq_column pq_builder_finish(const struct pq_builder *builder) {
         .names = builder->names,
     };
     if (has_offsets(builder)) column.offsets = builder->offsets ? builder->offsets : no_offsets;
+    return column;
+}
+
+struct pq_column pq_builder_finish(const struct pq_builder *builder) {
+    struct pq_column column = own_column(builder);
     if (builder->children == NULL) return column;
     for (size_t k = 0; k < builder->type->field_count; k++) {
         builder->finished[k] = pq_builder_finish(&builder->children[k]);
     }
     column.children = builder->finished;
     return column;
+}
+
+struct pq_column pq_builder_view(const struct pq_builder *builder, struct pq_column **room) {
+    struct pq_column column = own_column(builder);
+    if (builder->children == NULL) return column;
+    struct pq_column *children = *room;
+    *room += builder->type->field_count;
+    for (size_t k = 0; k < builder->type->field_count; k++) {
+        children[k] = pq_builder_view(&builder->children[k], room);
+    }
+    column.children = children;
+    return column;
+}
+
+size_t pq_builder_view_room(const struct pq_type *type) {
+    size_t room = type->field_count;
+    for (size_t k = 0; k < type->field_count; k++) {
+        room += pq_builder_view_room(&type->fields[k].type);
+    }
+    return room;
 }
 
 pqdb_code pq_builder_finish_batch(const struct pq_builder *members, const struct pq_type *type,

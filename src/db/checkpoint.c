@@ -15,7 +15,8 @@
 #include "table/rewrite.h"
 
 enum {
-    carry_bytes_max = 8 << 20,   // smaller memtables travel in the root
+    carry_bytes_max = 8 << 20,   // smaller memtables travel in the root,
+    carry_share = 32,            // or such a part of the budget of memory, if that is less
     carry_chunks_max = 64,       // unless they are in many pieces
     merge_files = 8,             // so many small files become one
     merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
@@ -138,7 +139,11 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
             small_rows += segment->rows;
         }
     }
-    const bool take_memory = memory >= carry_bytes_max || chunks > carry_chunks_max ||
+    const size_t budget = cut->db->options.memory_bytes;
+    const size_t carried_max =
+        budget != 0 && budget / carry_share < carry_bytes_max ? budget / carry_share
+                                                              : carry_bytes_max;
+    const bool take_memory = memory >= carried_max || chunks > carry_chunks_max ||
                              (cut->write_all && chunks > 0);
     const bool take_small = small >= merge_files && small_rows <= merge_rows_max;
     table->only_files = true;
@@ -441,7 +446,7 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
         .snapshots_kept = snapshots_kept, .alloc = db->alloc};
     struct pq_publish with_lineage = publish;
     struct pq_db_pairs pairs;
-    PQ_TRY(pq_db_lineage(db, own, table->version, &cut->arena, &pairs, err));
+    PQ_TRY(pq_db_lineage(db, own, &table->root, &cut->arena, &pairs, err));
     with_lineage.properties = pairs.pairs;
     with_lineage.property_count = pairs.count;
     struct pq_iceberg_outcome outcome;

@@ -13,13 +13,14 @@ void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
 pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
                         const struct pq_iceberg_outcome *outcome, pqdb_error *err);
 void pq_db_retired_close(pqdb_db *db);
-/// Properties of a table's metadata: its versions, and of a view definition and lineage.
+/// Properties of a table's metadata: its versions at the cut, and of a view definition and lineage.
 struct pq_db_pairs {
     struct pq_iceberg_pair *pairs;
     size_t count;
 };
-pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
-                        struct pq_arena *arena, struct pq_db_pairs *out, pqdb_error *err);
+pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table,
+                        const struct pq_root_table *cut, struct pq_arena *arena,
+                        struct pq_db_pairs *out, pqdb_error *err);
 
 // run_files.c
 struct pq_run_io pq_db_run_io(pqdb_db *db);

@@ -127,7 +127,9 @@ static pqdb_code commit_job(pqdb_db *db, struct pq_db_table *table, struct job *
                                   .token = pq_bytes_text(&job->token)};
     PQ_TRY(keep_refusals(db, table, &job->rows, err));
     if (job->rows.batch.count == 0 && job->token.length == 0) {
-        write->version = db->version;
+        struct pq_db_snapshot *now = pq_db_snapshot(db);
+        write->version = now->version;
+        pq_db_snapshot_unref(now);
         return PQDB_OK;
     }
     job->part.length = 0;

@@ -12,11 +12,14 @@ static void add_pair(struct pq_db_pairs *out, const char *key, struct pq_text va
     out->pairs[out->count++] = (struct pq_iceberg_pair){.key = pq_text_of(key), .value = value};
 }
 
-static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
-                               struct pq_bytes *out, pqdb_error *err) {
+/// By the facts of the cut: those of the table move on while the keeper writes.
+static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table,
+                               const struct pq_root_table *cut, struct pq_bytes *out,
+                               pqdb_error *err) {
     const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    const uint64_t version = table->node != NULL ? cut->reflects : cut->version;
     const struct pq_value refreshed = {.kind = PQ_TIMESTAMP,
-                                       .as = {.integer = table->facts.refreshed_us}};
+                                       .as = {.integer = cut->refreshed_us}};
     PQ_TRY(pq_bytes_printf(out, err, "{\"sourceSnapshots\":{"));
     PQ_TRY(pq_json_write_text(out, source->entry->name, err));
     PQ_TRY(pq_bytes_printf(out, err,
@@ -27,16 +30,16 @@ static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table, uin
     return pq_bytes_append_byte(out, '}', err);
 }
 
-pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
-                        struct pq_arena *arena, struct pq_db_pairs *out, pqdb_error *err) {
+pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table,
+                        const struct pq_root_table *cut, struct pq_arena *arena,
+                        struct pq_db_pairs *out, pqdb_error *err) {
     *out = (struct pq_db_pairs){.pairs = pq_arena_calloc(arena, pairs_max, sizeof *out->pairs)};
     if (out->pairs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table's properties");
     add_pair(out, "parquedb.entry", table->entry->name);
     if (table->view == NULL) return PQDB_OK;
     struct pq_bytes lineage;
     pq_bytes_init(&lineage, &arena->alloc);
-    const uint64_t at = table->node != NULL ? table->facts.reflects : version;
-    PQ_TRY(print_lineage(db, table, at, &lineage, err));
+    PQ_TRY(print_lineage(db, table, cut, &lineage, err));
     add_pair(out, "parquedb.lineage", pq_bytes_text(&lineage));
     add_pair(out, "parquedb.definition", table->view->definition);
     return PQDB_OK;

@@ -84,9 +84,11 @@ static void fill_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         state->lag_versions = state->source_version - state->version;
     }
     if (!facts->failed) return;
-    snprintf(state->last_error, sizeof state->last_error, "%.120s%s%.120s",
-             table->failure.subject, table->failure.subject[0] == '\0' ? "" : ": ",
-             table->failure.message);
+    pthread_mutex_lock(&db->leader);
+    const pqdb_error why = table->failure;
+    pthread_mutex_unlock(&db->leader);
+    snprintf(state->last_error, sizeof state->last_error, "%.120s%s%.120s", why.subject,
+             why.subject[0] == '\0' ? "" : ": ", why.message);
 }
 
 /// The time of the first source commit that the view lacks, as far as the log reaches.

@@ -38,18 +38,19 @@ void pq_table_snapshot_unref(struct pq_table_snapshot *snapshot) {
     catalog_unref(snapshot->catalog, snapshot->catalog->count);
     pq_segment_unref(snapshot->open);
     pq_free(snapshot->alloc, snapshot,
-            sizeof *snapshot + snapshot->type->field_count * sizeof(struct pq_column), 1);
+            sizeof *snapshot + snapshot->column_count * sizeof(struct pq_column), 1);
 }
 
 pqdb_code pq_table_publish(struct pq_table *table, pqdb_error *err) {
     const struct pq_alloc *alloc = table->options.alloc;
     const struct pq_type *type = table->options.type;
     struct pq_table_snapshot *made =
-        pq_resize(alloc, NULL, 0, sizeof *made + type->field_count * sizeof(struct pq_column), 1);
+        pq_resize(alloc, NULL, 0, sizeof *made + table->column_count * sizeof(struct pq_column), 1);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
     *made = (struct pq_table_snapshot){.alloc = alloc, .type = type,
                                        .names = table->options.names,
-                                       .version = table->version, .rows = table->rows};
+                                       .version = table->version, .rows = table->rows,
+                                       .column_count = table->column_count};
     atomic_init(&made->references, 1);
     made->catalog = table->catalog;
     atomic_fetch_add_explicit(&made->catalog->references, 1, memory_order_relaxed);
@@ -57,8 +58,10 @@ pqdb_code pq_table_publish(struct pq_table *table, pqdb_error *err) {
                                         .columns = made->columns};
     if (table->open != NULL) {
         made->open = pq_segment_ref(table->open);
+        // Nested columns as well are the snapshot's own: the builders go on under its readers.
+        struct pq_column *nested = made->columns + type->field_count;
         for (size_t k = 0; k < type->field_count; k++) {
-            made->columns[k] = pq_builder_finish(&table->open_columns[k]);
+            made->columns[k] = pq_builder_view(&table->open_columns[k], &nested);
         }
     }
     pq_table_snapshot_unref(table->published);
@@ -74,7 +77,8 @@ pqdb_code pq_table_create(const struct pq_table_options *options, struct pq_tabl
     struct pq_table *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "table %.*s",
                                      PQ_TEXT_ARG(options->name));
-    *made = (struct pq_table){.options = *options};
+    *made = (struct pq_table){.options = *options,
+                              .column_count = pq_builder_view_room(options->type)};
     made->options.names = pq_variant_names_ref(options->names);
     made->catalog = catalog_create(alloc, 0);
     if (made->catalog == NULL || pq_table_publish(made, err) != PQDB_OK) {

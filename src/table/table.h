@@ -33,7 +33,8 @@ struct pq_table_snapshot {
     struct pq_catalog *catalog;   // referenced
     struct pq_segment *open;      // referenced, or NULL
     struct pq_batch open_rows;    // what of it this snapshot sees
-    struct pq_column columns[];   // of open_rows
+    size_t column_count;
+    struct pq_column columns[];   // of open_rows, then those nested in them
 };
 
 struct pq_table_options {
@@ -52,6 +53,7 @@ struct pq_table {
     struct pq_segment *open;              // being filled, or NULL
     struct pq_hold *open_hold;            // its memory
     struct pq_builder *open_columns;      // field_count, in open_hold
+    size_t column_count;                  // of the type, nested ones included
     uint64_t *open_hashes;                // PQ_CHUNK_ROWS, in open_hold
     uint32_t *open_slots;                 // writer's index of the open chunk: row + 1
     size_t open_rows;
