@@ -101,6 +101,38 @@ pqdb_code pq_hold_keep_dictionaries(struct pq_hold *hold, const struct pq_batch 
     return PQDB_OK;
 }
 
+/// A dictionary whose memory is somebody's arena (decoded from the log, say) cannot be kept by a
+/// reference: it is copied, entry by entry under the same codes.
+static pqdb_code own_dictionary(struct pq_hold *hold, struct pq_column *column, pqdb_error *err) {
+    const struct pq_dictionary *from = column->dictionary;
+    struct pq_dictionary *made;
+    PQ_TRY(pq_dictionary_create(from->count, from->offsets[from->count], hold->alloc, &made, err));
+    for (uint32_t code = 0; code < from->count; code++) {
+        if (pq_dictionary_code(made, pq_dictionary_text(from, code)) == code) continue;
+        pq_dictionary_unref(made);
+        return pq_fail(err, PQDB_NO_MEMORY, "a dictionary of %u entries", from->count);
+    }
+    const pqdb_code code = add_link(hold, (struct pq_hold_link){.dictionary = made}, err);
+    if (code != PQDB_OK) pq_dictionary_unref(made);
+    if (code == PQDB_OK) column->dictionary = made;
+    return code;
+}
+
+static pqdb_code own_dictionaries(struct pq_hold *hold, struct pq_column *columns, size_t count,
+                                  pqdb_error *err) {
+    for (size_t k = 0; k < count; k++) {
+        struct pq_column *column = &columns[k];
+        if (column->dictionary != NULL && column->dictionary->alloc != hold->alloc) {
+            PQ_TRY(own_dictionary(hold, column, err));
+        }
+        if (column->children == NULL) continue;
+        struct pq_column *children = (struct pq_column *)(uintptr_t)column->children;
+        const size_t nested = column->layout == PQ_ROWS ? 1 : column->type->field_count;
+        PQ_TRY(own_dictionaries(hold, children, nested, err));
+    }
+    return PQDB_OK;
+}
+
 pqdb_code pq_hold_copy(const struct pq_batch *batch, const struct pq_alloc *alloc,
                        struct pq_hold **hold, struct pq_batch *copy, pqdb_error *err) {
     struct pq_hold *made;
@@ -113,6 +145,9 @@ pqdb_code pq_hold_copy(const struct pq_batch *batch, const struct pq_alloc *allo
     }
     for (size_t i = 0; i < batch->count; i++) rows[i] = (uint32_t)i;
     PQ_GO(pq_batch_gather(batch, rows, batch->count, &made->arena, copy, err));
+    // The columns were made by the gathering, in our arena.
+    PQ_GO(own_dictionaries(made, (struct pq_column *)(uintptr_t)copy->columns,
+                           batch->type->field_count, err));
     PQ_GO(pq_hold_keep_dictionaries(made, copy, err));
     *hold = made;
 done:
