@@ -21,14 +21,42 @@ static bool has_special(uint64_t word) {
     return ((low | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & tops) != 0;
 }
 
+/// Copy a text of 1 to 7 bytes if all of them stand for themselves.
+static bool copy_short(const char *at, size_t length, uint8_t *to) {
+    const uint64_t spaces = UINT64_C(0x2020202020202020);  // stand for themselves
+    if (length >= 4) {
+        const uint32_t head = pq_load_u32(at), tail = pq_load_u32(at + length - 4);
+        if (has_special(head | (uint64_t)tail << 32)) return false;
+        pq_store_u32(to, head);
+        pq_store_u32(to + length - 4, tail);
+        return true;
+    }
+    const uint8_t first = (uint8_t)at[0], middle = (uint8_t)at[length / 2];
+    const uint8_t last = (uint8_t)at[length - 1];
+    const uint64_t word = first | (uint64_t)middle << 8 | (uint64_t)last << 16;
+    if (has_special(word | spaces << 24)) return false;
+    to[0] = first;
+    to[length / 2] = middle;
+    to[length - 1] = last;
+    return true;
+}
+
 /// Copy bytes that stand for themselves, up to the first one that does not; how many they were.
 /// There is room for `left`.
 static size_t copy_plain(const char *at, size_t left, uint8_t *to) {
     size_t length = 0;
+    if (left > 0 && left < 8 && copy_short(at, left, to)) return left;
     for (; left - length >= 8; length += 8) {
         const uint64_t word = pq_load_u64(at + length);
         if (has_special(word)) break;
         pq_store_u64(to + length, word);
+    }
+    if (length > 0 && left - length < 8) {  // the rest as the last word, a part of it once more
+        const uint64_t word = pq_load_u64(at + left - 8);
+        if (!has_special(word)) {
+            pq_store_u64(to + left - 8, word);
+            return left;
+        }
     }
     for (; length < left && escape_of((uint8_t)at[length]) == '\0'; length++) {
         to[length] = (uint8_t)at[length];
