@@ -81,9 +81,13 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         .name = table->entry->name, .id = table->id, .version = out->version,
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
         .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
-        // A failed view is built anew at the next open, as if its definition had changed.
-        .refresh_version =
-            table->view == NULL || table->facts.failed ? 0 : table->view->refresh_version};
+        .refresh_version = table->view == NULL ? 0 : table->view->refresh_version};
+    if (!table->facts.failed) return PQDB_OK;
+    // It keeps its last good rows and is built anew at the next open, if that works.
+    struct pq_text why = pq_text_of(table->failure.message);
+    if (why.length == 0 || !pq_text_is_utf8(why)) why = PQ_TEXT("its last step failed");  // cut
+    out->root.failure = pq_arena_copy(&cut->arena, why);
+    if (out->root.failure.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     return PQDB_OK;
 }
 

@@ -48,6 +48,7 @@ struct pq_db_table {
     uint64_t next_seq;                // leader; collections
     struct pq_row_reader *idle_reader;  // atomic; of short writes, or NULL
     bool in_root;                     // its contents came from the root
+    bool rebuilt;                     // at open; what reads it as well
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
     uint64_t published_version;       // keeper: what the metadata on disk says
 

@@ -95,6 +95,10 @@ static pqdb_code load_table(pqdb_db *db, const struct pq_root *root,
     table->facts.reflects = named->reflects;
     table->reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
+    if (named->failure.length > 0) {
+        table->facts.failed = true;
+        pq_fail(&table->failure, PQDB_LIMIT, "%.*s", PQ_TEXT_ARG(named->failure));
+    }
     if (named->published < named->version) db->unpublished = true;
     if (table->view == NULL) PQ_TRY(load_names(db, table, named->names, err));
     for (size_t i = 0; i < named->file_count; i++) {
@@ -155,13 +159,20 @@ static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct
     }
     struct pq_trace *state = pq_node_state(node);
     const struct pq_root_table *named = named_in(root, table->id);
-    if (table->in_root && (state == NULL || named->has_state)) {
+    const struct pq_db_table *source = pq_db_by_id(db, view->source);
+    const bool lags = view->mode != PQ_VIEW_STREAMING;
+    if (lags && source->rebuilt) table->facts.reflects = 0;
+    if (lags && table->in_root && table->facts.failed) return PQDB_OK;  // until it is refreshed
+    if (table->in_root && !table->facts.failed && (lags || !source->rebuilt) &&
+        (state == NULL || named->has_state)) {
         if (state == NULL) return PQDB_OK;
         const struct pq_run_io io = pq_db_run_io(db);
         return pq_trace_open(state, &io, named->runs, named->run_count, err);
     }
     if (view->mode == PQ_VIEW_MANUAL) return PQDB_OK;  // empty and stale until its first refresh
-    return pq_db_rebuild(db, table, db->version, db->replay_time_us, err);
+    table->rebuilt = true;
+    const pqdb_code code = pq_db_rebuild(db, table, db->version, db->replay_time_us, err);
+    return pq_db_is_views_own(code) ? PQDB_OK : code;
 }
 
 // ---- the log ----------------------------------------------------------------------------------
@@ -255,7 +266,9 @@ static pqdb_code replay_refresh(struct pending *pending, const struct pq_log_rec
     }
     pq_json_destroy(document);
     if (table == NULL || table->view == NULL) return PQDB_OK;  // dropped since
-    return pq_db_rebuild_with_dependents(db, table, record->version, record->time_us, err);
+    const pqdb_code code =
+        pq_db_rebuild_with_dependents(db, table, record->version, record->time_us, err);
+    return pq_db_is_views_own(code) ? PQDB_OK : code;  // it failed then, and fails again
 }
 
 static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error *err) {

@@ -29,8 +29,8 @@ static struct pq_node *node_of(pqdb_db *db, struct pq_db_table *table) {
     return table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
 }
 
-pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
-                        pqdb_error *err) {
+static pqdb_code rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
+                         pqdb_error *err) {
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
     struct pq_db_rows source = {.db = db, .table = pq_db_by_id(db, table->view->source)};
     const struct pq_rows rows = pq_db_rows_of(&source);
@@ -60,6 +60,29 @@ done:
     return code;
 }
 
+/// Its node is half built: it takes part in no step until it is built again.
+static void note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
+    table->facts.failed = true;
+    table->failure = *why;
+    if (table->node != NULL) return;
+    table->facts.reflects = table->table->version;
+    pq_circuit_detach(db->circuit, table->id, why);
+}
+
+pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
+                        pqdb_error *err) {
+    pqdb_error why = {0};
+    const pqdb_code code = rebuild(db, table, version, time_us, &why);
+    if (code == PQDB_OK) return code;
+    note_failed(db, table, &why);
+    if (err != NULL) *err = why;
+    return code;
+}
+
+bool pq_db_is_views_own(pqdb_code code) {
+    return code == PQDB_LIMIT || code == PQDB_INVALID || code == PQDB_UNSUPPORTED;
+}
+
 /// Does `table` follow `source` through streaming views only?
 static bool follows(const struct pq_db_table *table, uint32_t source) {
     for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
@@ -76,7 +99,8 @@ pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, 
     for (size_t i = 0; i < db->views->count; i++) {
         struct pq_db_table *above = pq_db_by_id(db, db->views->views[i].table);
         if (above->node != NULL || above == table || !follows(above, table->id)) continue;
-        PQ_TRY(pq_db_rebuild(db, above, version, time_us, err));
+        const pqdb_code code = pq_db_rebuild(db, above, version, time_us, err);
+        if (code != PQDB_OK && !pq_db_is_views_own(code)) return code;
     }
     return pq_db_publish(db, version, time_us, err);
 }
@@ -130,10 +154,40 @@ static pqdb_code chain_init(pqdb_db *db, struct pq_db_table *table, struct chain
     return PQDB_OK;
 }
 
-/// One delta of the collection up the chain, into the view, its table and what stands on it.
+/// What a refresh adds and takes away, kept until all of it is known.
+struct change {
+    struct change *next;
+    struct pq_hold *hold;  // owned
+    struct pq_batch rows;
+};
+
+struct changes {
+    struct pq_arena arena;  // of the list
+    struct change *first, **end;
+    uint64_t rows;
+};
+
+static void changes_deinit(struct changes *changes) {
+    for (struct change *at = changes->first; at != NULL; at = at->next) pq_hold_unref(at->hold);
+    pq_arena_deinit(&changes->arena);
+}
+
+static pqdb_code keep_change(pqdb_db *db, struct changes *changes, const struct pq_batch *rows,
+                             pqdb_error *err) {
+    struct change *made = pq_arena_calloc(&changes->arena, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a refresh");
+    PQ_TRY(pq_hold_copy(rows, db->alloc, &made->hold, &made->rows, err));
+    *changes->end = made;
+    changes->end = &made->next;
+    changes->rows += rows->count;
+    return PQDB_OK;
+}
+
+/// One delta of the collection up the chain and into the view.
 static pqdb_code catch_up_rows(pqdb_db *db, struct pq_db_table *table, struct chain *chain,
-                               const struct pq_batch *delta, uint64_t version, pqdb_error *err) {
-    struct pq_hold *hold, *copy = NULL;
+                               const struct pq_batch *delta, struct changes *changes,
+                               pqdb_error *err) {
+    struct pq_hold *hold;
     PQ_TRY(pq_hold_create(db->alloc, &hold, err));
     struct pq_batch rows = *delta, out;
     pqdb_code code = PQDB_OK;
@@ -143,34 +197,27 @@ static pqdb_code catch_up_rows(pqdb_db *db, struct pq_db_table *table, struct ch
     }
     if (rows.count == 0) goto done;
     PQ_GO(pq_node_step(table->node, &rows, &hold->arena, &out, err));
-    if (out.count == 0) goto done;
-    table->facts.last_refresh_rows += out.count;
-    struct pq_db_delta step = {.table = table};
-    PQ_GO(pq_hold_copy(&out, db->alloc, &copy, &step.rows, err));
-    step.hold = copy;
-    PQ_GO(pq_db_step(db, &step, 1, version, db->env->now_us(db->env->ctx), err));
+    if (out.count > 0) PQ_GO(keep_change(db, changes, &out, err));
 done:
-    pq_hold_unref(copy);
     pq_hold_unref(hold);
     return code;
 }
 
-static pqdb_code catch_up(pqdb_db *db, struct pq_db_table *table, uint64_t to, uint64_t version,
-                          pqdb_error *err) {
+static pqdb_code catch_up(pqdb_db *db, struct pq_db_table *table, uint64_t to,
+                          struct changes *changes, pqdb_error *err) {
     const struct pq_log_schemas schemas = pq_db_log_schemas(db);
     struct pq_log_reader *reader = NULL;
     struct chain chain = {0};
     pqdb_code code;
     PQ_GO(chain_init(db, table, &chain, err));
     PQ_GO(pq_log_reader_open(db->log, table->facts.reflects + 1, &schemas, &reader, err));
-    table->facts.last_refresh_rows = 0;
     for (;;) {
         const struct pq_log_record *record;
         PQ_GO(pq_log_reader_next(reader, &record, err));
         if (record == NULL || record->version > to) break;
         for (size_t i = 0; i < record->rows_count; i++) {
             if (record->rows[i].collection != chain.collection->id) continue;
-            PQ_GO(catch_up_rows(db, table, &chain, &record->rows[i].batch, version, err));
+            PQ_GO(catch_up_rows(db, table, &chain, &record->rows[i].batch, changes, err));
         }
     }
 done:
@@ -209,17 +256,38 @@ uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table) {
     return pq_db_by_id(db, table->view->source)->table->version;
 }
 
+/// All of the change is computed before any of it is applied: a view that fails on the way keeps
+/// what it had.
 static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                                 uint64_t to, pqdb_error *err) {
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
-    PQ_TRY(catch_up(db, table, to, version, err));
+    const int64_t now_us = db->env->now_us(db->env->ctx);
+    struct changes changes = {.end = &changes.first};
+    pq_arena_init(&changes.arena, db->alloc);
+    pqdb_code code = catch_up(db, table, to, &changes, err);
+    if (code != PQDB_OK) {
+        note_failed(db, table, err);
+        goto done;
+    }
+    for (struct change *at = changes.first; code == PQDB_OK && at != NULL; at = at->next) {
+        const struct pq_db_delta step = {.table = table, .rows = at->rows, .hold = at->hold};
+        code = pq_db_step(db, &step, 1, version, now_us, err);
+    }
+    if (code != PQDB_OK) {
+        pq_db_break(db, code, err);  // half applied; the log has the refresh, reopening repeats it
+        goto done;
+    }
     table->facts.reflects = to;
+    table->facts.last_refresh_rows = changes.rows;
     table->reflects_position = pq_db_position(db);
-    table->facts.refreshed_us = db->env->now_us(db->env->ctx);
+    table->facts.refreshed_us = now_us;
     table->facts.last_refresh = "incremental";
     table->facts.last_refresh_took_us =
         (int64_t)((db->env->monotonic_ns(db->env->ctx) - began) / 1000);
-    return pq_db_publish(db, version, pq_log_time_us(db->log), err);
+    code = pq_db_publish(db, version, pq_log_time_us(db->log), err);
+done:
+    changes_deinit(&changes);
+    return code;
 }
 
 static pqdb_code refresh_locked(pqdb_db *db, struct pq_db_table *table, bool full,
@@ -237,14 +305,13 @@ static pqdb_code refresh_locked(pqdb_db *db, struct pq_db_table *table, bool ful
     const uint64_t to = db->version;
     uint64_t version;
     PQ_TRY(log_refresh(db, table, why != NULL, &version, err));
-    pqdb_error failure;
+    pqdb_error failure = {0};
     const pqdb_code code =
         why != NULL ? pq_db_rebuild_with_dependents(db, table, version, pq_log_time_us(db->log),
                                                     &failure)
                     : refresh_by_log(db, table, version, to, &failure);
     if (code != PQDB_OK) {
-        table->facts.failed = true;
-        table->failure = failure;
+        pq_db_publish(db, version, pq_log_time_us(db->log), NULL);  // the views' states
         if (err != NULL) *err = failure;
         return code;
     }

@@ -76,6 +76,10 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
                            table->id, table->version, table->next_seq, table->published,
                            table->refreshed_us, table->refresh_version, table->reflects));
     PQ_TRY(put_position(w, "reflectsPosition", &table->reflects_position, err));
+    if (table->failure.length > 0) {
+        PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
+        PQ_TRY(put_text(w, "failure", table->failure, err));
+    }
     PQ_TRY(put_files(w, table, err));
     if (table->has_state) PQ_TRY(put_runs(w, "state", table->runs, table->run_count, err));
     PQ_TRY(put_blob(w, "carried", table->carried, err));
@@ -277,6 +281,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
         .names = get_blob(r, object, "names"),
     };
     get_files(r, pq_json_find(object, "files"), table);
+    if (pq_json_find(object, "failure") != NULL) table->failure = get_text(r, object, "failure");
     const struct pq_json *state = pq_json_find(object, "state");
     table->has_state = state != NULL;
     table->runs = get_runs(r, state, &table->run_count);

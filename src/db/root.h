@@ -43,6 +43,7 @@ struct pq_root_table {
     size_t run_count;
     bool has_state;
     uint64_t refresh_version;  // of the definition that made the contents
+    struct pq_text failure;    // why they are not kept up to date; empty when they are
     uint64_t reflects;         // lagging views
     struct pq_log_position reflects_position;
     int64_t refreshed_us;

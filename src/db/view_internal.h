@@ -19,8 +19,11 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
                         pqdb_error *err);
 
 // refresh.c
+/// The view's node and rows from its source. After an error it has failed: the old rows stay.
 pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
                         pqdb_error *err);
+/// Is it the view that is wrong (a sum that does not fit), so that the database goes on without it?
+bool pq_db_is_views_own(pqdb_code code);
 
 pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                                         int64_t time_us, pqdb_error *err);

@@ -1,0 +1,108 @@
+/// Goal: a view whose result does not fit fails visibly at its last good version, its dependents
+/// with it, and nothing else: writers, other views, checkpoints, reopening and asking go on.
+#include <inttypes.h>
+#include <string.h>
+
+#include "support/db_world.h"
+#include "support/fault_store.h"
+#include "support/test.h"
+
+static const char schema[] =
+    "{ Item: { kind: 'string!', n: 'int!' },\n"
+    "  Sum: { $from: 'Item', $groupBy: ['kind'], $compute: { sum: { $sum: 'n' } } },\n"
+    "  Above: { $from: 'Sum', $select: { sum: '$sum' } },\n"
+    "  Rows: { $from: 'Item', $compute: { rows: { $count: '*' } } },\n"
+    "  Later: { $from: 'Item', $compute: { sum: { $sum: 'n' } },\n"
+    "           $refresh: { mode: 'manual' } } }";
+
+static pqdb_error err;
+
+static struct pq_open_with with_store(struct fault_store *disk) {
+    return (struct pq_open_with){.store = &disk->base, .location = "file:///failed",
+                                 .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                 .log_segment_bytes = 1 << 16, .no_keeper = true};
+}
+
+static pqdb_db *open_again(pqdb_db *db, struct fault_store *disk) {
+    const struct pq_open_with with = with_store(disk);
+    CHECK(pqdb_close(db, &err) == PQDB_OK, "%s", err.message);
+    db = NULL;
+    const pqdb_code code = pq_db_open_with(&with, NULL, &db, &err);
+    CHECK(code == PQDB_OK, "reopen: %s: %s", err.subject, err.message);
+    if (code != PQDB_OK) exit(test_done());
+    return db;
+}
+
+static void put(pqdb_db *db, const char *row) {
+    CHECK(pqdb_create(db, "Item", row, strlen(row), NULL, NULL, &err) == PQDB_OK, "%s: %s", row,
+          err.message);
+}
+
+static void check_state(pqdb_db *db, const char *view, const char *state, const char *error) {
+    pqdb_view_state now;
+    CHECK(pqdb_view_state_get(db, view, &now, &err) == PQDB_OK, "%s", err.message);
+    CHECK(strcmp(now.state, state) == 0, "%s is %s (%s)", view, now.state, now.reason);
+    CHECK((error[0] == '\0') == (now.last_error[0] == '\0'), "%s: '%s'", view, now.last_error);
+}
+
+static void check_row(pqdb_db *db, const char *view, const char *id, const char *expected) {
+    char *json = NULL;
+    size_t length;
+    CHECK(pqdb_get(db, view, id, &json, &length, &err) == PQDB_OK, "%s: %s", view, err.message);
+    CHECK(json != NULL && strcmp(json, expected) == 0, "%s: %s", view, json);
+    pqdb_free(json);
+}
+
+static void check_others(pqdb_db *db, const char *rows) {
+    pqdb_verified verified = {0};
+    check_row(db, "Rows", "[]", rows);
+    CHECK(pqdb_view_verify(db, "Rows", NULL, NULL, &verified, &err) == PQDB_OK &&
+              verified.differences == 0, "%s", err.message);
+}
+
+static void an_overflow_stops_the_view_alone(void) {
+    struct fault_store *disk = fault_store_create();
+    const struct pq_open_with with = with_store(disk);
+    pqdb_db *db = NULL;
+    CHECK(pq_db_init_with(&with, pq_text_of(schema), &err) == PQDB_OK, "%s", err.message);
+    CHECK(pq_db_open_with(&with, NULL, &db, &err) == PQDB_OK, "%s", err.message);
+    put(db, "{\"kind\":\"a\",\"n\":9223372036854775807}");
+    check_state(db, "Sum", "fresh", "");
+    put(db, "{\"kind\":\"a\",\"n\":1}");
+    check_state(db, "Sum", "stale", "does not fit");
+    check_state(db, "Above", "stale", "its source failed");
+    check_row(db, "Sum", "[\"a\"]",
+              "{\"$id\":\"[\\\"a\\\"]\",\"kind\":\"a\",\"sum\":9223372036854775807}");
+    check_others(db, "{\"$id\":\"[]\",\"rows\":2}");
+    CHECK(pqdb_view_refresh(db, "Sum", false, NULL, &err) == PQDB_LIMIT, "%s", err.message);
+    CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_LIMIT, "%s", err.message);
+    put(db, "{\"kind\":\"a\",\"n\":1}");
+    db = open_again(db, disk);  // from the log, with the refreshes that failed
+    check_state(db, "Sum", "stale", "does not fit");
+    check_others(db, "{\"$id\":\"[]\",\"rows\":3}");
+    CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
+    put(db, "{\"kind\":\"a\",\"n\":1}");
+    db = open_again(db, disk);  // from the root
+    check_state(db, "Sum", "stale", "does not fit");
+    check_others(db, "{\"$id\":\"[]\",\"rows\":4}");
+    put(db, "{\"kind\":\"a\",\"n\":-3}");
+    CHECK(pqdb_view_refresh(db, "Sum", false, NULL, &err) == PQDB_OK, "%s", err.message);
+    CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_OK, "%s", err.message);
+    db = open_again(db, disk);
+    for (int round = 0; round < 2; round++) {
+        check_state(db, "Sum", "fresh", "");
+        check_state(db, "Above", "fresh", "");
+        check_row(db, "Above", "[\"a\"]",
+                  "{\"$id\":\"[\\\"a\\\"]\",\"sum\":9223372036854775807}");
+        check_row(db, "Later", "[]", "{\"$id\":\"[]\",\"sum\":9223372036854775807}");
+        CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
+        db = open_again(db, disk);
+    }
+    pqdb_close(db, NULL);
+    fault_store_destroy(disk);
+}
+
+int main(void) {
+    RUN(an_overflow_stops_the_view_alone);
+    return test_done();
+}
