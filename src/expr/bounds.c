@@ -178,7 +178,8 @@ bool pq_compile_finish(struct pq_compiler *compiler) {
     add_conjuncts(&bounds, program->root);
     program->bounds = bounds.items;
     program->bound_count = bounds.count;
-    if (program->names == NULL && program->root->type.kind == PQ_VARIANT &&
+    const enum pq_kind kind = program->root->type.kind;
+    if (program->names == NULL && (kind == PQ_VARIANT || kind == PQ_NULL) &&
         compiler->code == PQDB_OK && compiler->mistakes == 0) {
         compiler->code = pq_variant_names_create(program->alloc, &program->names, compiler->err);
     }

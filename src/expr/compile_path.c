@@ -223,12 +223,6 @@ static struct pq_node *dead_end(struct pq_compiler *compiler, const struct pq_js
     return pq_node_null(compiler);
 }
 
-static const struct pq_relation *relation_of(const struct pq_scope *scope, int column,
-                                             const struct pq_type *type) {
-    if (scope->relations == NULL) return NULL;
-    return type->kind == PQ_TEXT || type->kind == PQ_LIST ? scope->relations[column] : NULL;
-}
-
 static struct pq_node *finish_path(struct pq_compiler *compiler, struct pq_node *node,
                                    struct pq_text prefix, const struct segments *segments) {
     if (node == NULL || node->path.inner_count == 0) return node;
@@ -275,7 +269,7 @@ struct pq_node *pq_compile_path(struct pq_compiler *compiler, struct pq_text tex
         return dead_end(compiler, json, &walk, &segments);
     }
     struct pq_node *node = path_node(compiler, text, column, &walk, &segments);
-    if (node != NULL) node->path.relation = relation_of(scope, column, &node->type);
+    if (node != NULL && scope->relations != NULL) node->path.relation = scope->relations[column];
     return finish_path(compiler, node, nothing, &segments);
 }
 

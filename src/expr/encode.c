@@ -46,9 +46,7 @@ static const struct pq_variant_names *names_below(const struct pq_column *column
     return NULL;
 }
 
-/// For a column whose values brought none: those of the rows that are read, so that whoever adds
-/// an object to it adds to the collection's list.
-static const struct pq_variant_names *names_of_run(const struct pq_run *run) {
+const struct pq_variant_names *pq_run_names(const struct pq_run *run) {
     size_t count;
     const uint32_t *columns = pq_program_columns(run->program, &count);
     for (size_t k = 0; k < count && run->batch != NULL; k++) {
@@ -70,7 +68,7 @@ pqdb_code pq_run_encode(struct pq_run *run, const struct pq_vector *vector, stru
         code = append(run, &encoder, &builder, &value, &scratch, err);
     }
     pq_variant_encoder_destroy(encoder);
-    if (builder.names == NULL) builder.names = names_of_run(run);
+    if (builder.names == NULL) builder.names = pq_run_names(run);
     if (code == PQDB_OK) *out = pq_builder_finish(&builder);
     return code;
 }

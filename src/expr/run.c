@@ -73,7 +73,7 @@ static void read_literals(const struct pq_node *node, struct pq_value *args) {
     enum pq_kind beside = PQ_INT64;
     for (size_t k = 0; k < node->arg_count; k++) {
         if (node->args[k]->kind == PQ_NODE_CONST || !is_real(args[k].kind)) continue;
-        if (beside != PQ_FLOAT64) beside = args[k].kind;
+        beside = args[k].kind;
     }
     if (beside == PQ_FLOAT32 && node->reading == PQ_READ_ADAPTED) beside = PQ_FLOAT64;
     for (size_t k = 0; k < node->arg_count; k++) {

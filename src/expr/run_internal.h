@@ -86,6 +86,10 @@ bool pq_value_convert(const struct pq_value *plain, const struct pq_type *type,
 bool pq_value_widen(const struct pq_value *plain, const struct pq_type *type,
                     struct pq_value *out);
 
+/// For a column of variants whose values brought no names: those of the rows that are read, so that
+/// whoever adds an object to it adds to the collection's list. Never NULL for a variant program.
+const struct pq_variant_names *pq_run_names(const struct pq_run *run);
+
 /// The values as a variant column: bytes copied where the names are shared.
 pqdb_code pq_run_encode(struct pq_run *run, const struct pq_vector *vector, struct pq_column *out,
                         pqdb_error *err);

@@ -123,6 +123,7 @@ static pqdb_code find_column(struct pq_run *run, struct finder *finder, struct p
     struct pq_builder builder;
     PQ_TRY(pq_builder_init(&builder, &pq_type_variant, &run->arena->alloc, err));
     builder.names = finder->view->column.names;
+    if (builder.names == NULL) builder.names = pq_run_names(run);
     for (size_t row = 0; row < run->count; row++) {
         struct pq_value value = {.kind = PQ_VARIANT};
         if (!find(finder, row, &value.as.variant) || pq_variant_is_null(&value.as.variant)) {

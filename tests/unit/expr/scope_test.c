@@ -52,6 +52,7 @@ static const struct {
     {"{ friend: 'person/ann' }", "friend", "friend in \"ann\""},
     {"{ dec: 1.5 }", "dec", ""},
     {"{ b: { $gt: false } }", "b", "b in true"},
+    {"{ s: { $gt: 'b' }, d: { $gt: 1 } }", "d s", "s > \"b\", d > 1"},
 };
 
 static void print_plan(const struct expr_fixture *fixture, const struct pq_program *program,
@@ -343,6 +344,28 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
     expr_fixture_deinit(&fixture);
 }
 
+/// PCRE2's compiled code has a small stack of its own; beyond it the interpreter takes over.
+static void long_texts_match_without_a_deep_stack(void) {
+    struct expr_fixture fixture;
+    struct pq_bytes rows;
+    struct pq_batch batch;
+    struct pq_selection selection;
+    pqdb_error err = {0};
+    expr_fixture_init(&fixture);
+    pq_bytes_init(&rows, &fixture.arena.alloc);
+    pq_bytes_printf(&rows, NULL, "[{ s: '");
+    for (int k = 0; k < 20000; k++) pq_bytes_append_byte(&rows, k % 2 == 0 ? 'a' : 'b', NULL);
+    pq_bytes_printf(&rows, NULL, "c' }, {}]");
+    CHECK(expr_fixture_batch(&fixture, pq_bytes_text(&rows), &batch, &err) == PQDB_OK, "%s",
+          err.message);
+    struct pq_program *program = filter_of(&fixture, "{ s: { $regex: '^(?:a|b|ab)*c$' } }");
+    CHECK(pq_program_select(program, &batch, &fixture.arena, &selection, &err) == PQDB_OK, "%s",
+          err.message);
+    CHECK(selection.count == 1, "%zu rows", selection.count);
+    pq_program_destroy(program);
+    expr_fixture_deinit(&fixture);
+}
+
 enum { THREADS = 4 };
 
 struct crew {
@@ -396,6 +419,7 @@ int main(void) {
     RUN(without_a_list_of_problems_the_first_is_the_error);
     RUN(mistakes_have_a_place);
     RUN(depth_and_size_are_bounded);
+    RUN(long_texts_match_without_a_deep_stack);
     RUN(many_threads_run_one_program);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     return test_done();
