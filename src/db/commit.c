@@ -2,8 +2,10 @@
 /// waits, writes one frame, steps the circuit once, publishes once.
 #include <string.h>
 
+#include "base/check.h"
 #include "base/fail.h"
 #include "base/hash.h"
+#include "batch/builder.h"
 #include "db/db_internal.h"
 
 enum { frame_writes_max = 64, frame_bytes_max = 4 << 20 };
@@ -121,15 +123,57 @@ static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, p
     return PQDB_OK;
 }
 
+/// Rows that several writers brought for one table in one frame, as one batch.
+static pqdb_code join_rows(struct pq_arena *arena, const struct pq_db_delta *deltas, size_t count,
+                           struct pq_batch *rows, pqdb_error *err) {
+    const struct pq_db_table *table = deltas[0].table;
+    const struct pq_type *type = table->table->options.type;
+    struct pq_builder *columns = pq_arena_calloc(arena, type->field_count, sizeof *columns);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step");
+    for (size_t k = 0; k < type->field_count; k++) {
+        PQ_TRY(pq_builder_init(&columns[k], &type->fields[k].type, &arena->alloc, err));
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_batch *from = &deltas[i].rows;
+        if (deltas[i].table != table) continue;
+        pq_assert(from->weights == NULL);
+        for (size_t k = 0; k < type->field_count; k++) {
+            PQ_TRY(pq_builder_append_rows(&columns[k], &from->columns[k], 0, from->count, err));
+        }
+    }
+    return pq_builder_finish_batch(columns, type, arena, rows, err);
+}
+
+/// The circuit takes one delta of each table, and looks no further than the first.
+static pqdb_code join_deltas(struct pq_arena *arena, const struct pq_db_delta *deltas, size_t count,
+                             struct pq_delta *inputs, size_t *input_count, pqdb_error *err) {
+    *input_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t table = deltas[i].table->id;
+        bool is_first = true, is_last = true;
+        for (size_t k = 0; k < *input_count; k++) is_first = is_first && inputs[k].table != table;
+        if (!is_first) continue;
+        for (size_t k = i + 1; k < count; k++) is_last = is_last && deltas[k].table->id != table;
+        struct pq_delta *input = &inputs[(*input_count)++];
+        *input = (struct pq_delta){.table = table, .rows = &deltas[i].rows};
+        if (is_last) continue;
+        struct pq_batch *joined = pq_arena_alloc(arena, sizeof *joined);
+        if (joined == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step");
+        PQ_TRY(join_rows(arena, deltas + i, count - i, joined, err));
+        input->rows = joined;
+    }
+    return PQDB_OK;
+}
+
 pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count,
                      uint64_t version, int64_t time_us, pqdb_error *err) {
     PQ_TRY(fresh_step_hold(db, err));
-    struct pq_delta *inputs = pq_arena_alloc(&db->step_hold->arena, count * sizeof *inputs);
+    struct pq_arena *arena = &db->step_hold->arena;
+    struct pq_delta *inputs = pq_arena_alloc(arena, count * sizeof *inputs);
     if (inputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step");
-    for (size_t i = 0; i < count; i++) {
-        inputs[i] = (struct pq_delta){.table = deltas[i].table->id, .rows = &deltas[i].rows};
-    }
-    pq_circuit_step(db->circuit, inputs, count, &db->step_hold->arena, db->outputs);
+    size_t input_count;
+    PQ_TRY(join_deltas(arena, deltas, count, inputs, &input_count, err));
+    pq_circuit_step(db->circuit, inputs, input_count, arena, db->outputs);
     for (size_t i = 0; i < count; i++) {
         struct pq_table *table = deltas[i].table->table;
         PQ_TRY(pq_table_apply(table, &deltas[i].rows, deltas[i].hold, version, err));
