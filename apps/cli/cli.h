@@ -23,6 +23,8 @@ struct cli {
     bool quiet;
     bool colour;      // of stdout
     bool err_colour;  // of stderr
+    size_t width;     // of the terminal that stdout is; 0: it is none
+    const char *file;  // whose problems are shown, or NULL
     const struct cli_command *command;
     char **args;  // of the command, without options that were taken
     int arg_count;
@@ -48,8 +50,8 @@ const char *cli_value(struct cli *cli, const char *name, bool *wrong);
 uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *wrong);
 /// Are there `min` to `max` arguments and no unknown option? Else the usage has been shown.
 bool cli_takes(struct cli *cli, int min, int max);
-/// Show how the command is used; gives CLI_USAGE.
-int cli_usage(const struct cli *cli);
+/// Say what is wrong, then how the command is used; gives CLI_USAGE.
+__attribute__((format(printf, 2, 3))) int cli_usage(const struct cli *cli, const char *format, ...);
 
 // output.c
 /// Show the error; gives CLI_FAILED.
@@ -58,21 +60,43 @@ int cli_fail(const struct cli *cli, const pqdb_error *err);
 __attribute__((format(printf, 2, 3))) void cli_note(const struct cli *cli, const char *format, ...);
 void cli_print_problem(void *ctx, const pqdb_problem *problem);  // ctx: struct cli
 
-/// A table that is shown once it is complete: rows of texts, right-aligned where numeric.
+/// Is the answer for people, not for programs?
+static inline bool cli_is_for_people(const struct cli *cli) { return cli->format == CLI_TABLE; }
+
+// table.c
+/// A table that is shown once it is complete; columns of numbers are aligned to the right.
 struct cli_table;
-struct cli_table *cli_table_create(struct cli *cli, const char *const *names,
-                                   const bool *is_number, size_t column_count);
+struct cli_table_shape {
+    const char *const *names;  // borrowed; "changed at" is changedAt for programs
+    const bool *is_number;     // borrowed
+    size_t column_count;
+    bool is_answer;  // names as they are, a missing cell is "null" and not "-"
+};
+struct cli_table *cli_table_create(struct cli *cli, struct cli_table_shape shape);
 /// NULL cells are missing values.
 void cli_table_row(struct cli_table *table, const char *const *cells);
+void cli_table_texts(struct cli_table *table, const struct pq_text *cells);
+bool cli_table_has_rows(const struct cli_table *table);
 void cli_table_finish(struct cli_table *table);  // prints in the chosen format
+void cli_table_list(const struct cli_table *table);  // a JSON list
 
 /// Every row of an answer in the chosen format.
 int cli_print_rows(struct cli *cli, pqdb_rows *rows);
 
 void cli_json_text(FILE *out, const char *text, size_t length);
 
-// text.c: for people
-const char *cli_time(int64_t us, char room[40]);       // "2026-01-15 10:00:00.000 UTC"
+/// JSON text, spread over lines for people.
+void cli_print_json(const struct cli *cli, const char *json, size_t length);
+
+// text.c: for people with units, for programs without
+/// "2026-01-15 10:00:00.000 UTC" or ISO 8601; NULL for 0: it never was.
+const char *cli_time(const struct cli *cli, int64_t us, char room[40]);
+/// "12 s ago" or ISO 8601; NULL for 0.
+const char *cli_ago(const struct cli *cli, int64_t us, char room[40]);
+/// "seq-42"; NULL for 0.
+const char *cli_version(uint64_t version, char room[32]);
+const char *cli_took(const struct cli *cli, int64_t us, char room[24]);  // "1.2 ms"; or ms
+const char *cli_size(const struct cli *cli, uint64_t bytes, char room[24]);  // or bytes
 const char *cli_bytes(uint64_t bytes, char room[24]);  // "12.3 MiB"
 const char *cli_count(uint64_t count, char room[32]);  // "1,234,567"
 const char *cli_duration(int64_t us, char room[24]);   // "1.2 ms"
@@ -86,6 +110,8 @@ struct cli_progress {
 void cli_progress_begin(struct cli_progress *progress, const struct cli *cli, const char *what);
 void cli_progress_tell(struct cli_progress *progress, uint64_t rows, uint64_t bytes,
                        uint64_t bytes_all);
+/// What is being done, without a measure.
+void cli_progress_say(struct cli_progress *progress, const char *what);
 void cli_progress_end(struct cli_progress *progress);
 double cli_seconds(void);
 

@@ -4,13 +4,21 @@
 
 // ---- log --------------------------------------------------------------------------------------
 
+struct changes {
+    struct cli *cli;
+    struct cli_table *table;
+};
+
+static const char *or_missing(const char *text) { return text[0] == '\0' ? NULL : text; }
+
 static pqdb_code add_change(void *ctx, const pqdb_change *change) {
+    const struct changes *changes = ctx;
     char version[32], time[40], added[32], removed[32];
-    snprintf(version, sizeof version, "seq-%llu", (unsigned long long)change->version);
-    const char *cells[] = {version, cli_time(change->time_us, time), change->kind,
-                           change->collection, cli_count(change->rows_added, added),
-                           cli_count(change->rows_removed, removed), change->token};
-    cli_table_row(ctx, cells);
+    const char *cells[] = {cli_version(change->version, version),
+                           cli_time(changes->cli, change->time_us, time), change->kind,
+                           or_missing(change->collection), cli_count(change->rows_added, added),
+                           cli_count(change->rows_removed, removed), or_missing(change->token)};
+    cli_table_row(changes->table, cells);
     return PQDB_OK;
 }
 
@@ -25,10 +33,16 @@ static int run_log(struct cli *cli) {
     if (db == NULL) return CLI_FAILED;
     const uint64_t first = pqdb_log_first(db);
     if (since == UINT64_MAX) since = first > 0 ? first - 1 : 0;
-    struct cli_table *table = cli_table_create(cli, names, is_number, 7);
+    const struct cli_table_shape shape = {names, is_number, 7, false};
+    struct changes changes = {cli, cli_table_create(cli, shape)};
     pqdb_error err;
-    const pqdb_code code = pqdb_log_read(db, since, add_change, table, &err);
-    cli_table_finish(table);
+    const pqdb_code code = pqdb_log_read(db, since, add_change, &changes, &err);
+    if (code == PQDB_OK) {
+        cli_table_finish(changes.table);
+        if (!cli_table_has_rows(changes.table)) {
+            cli_note(cli, "no commit after seq-%llu", (unsigned long long)since);
+        }
+    }
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
 }
 
@@ -42,6 +56,24 @@ const struct cli_command cmd_log = {
 
 // ---- checkpoint -------------------------------------------------------------------------------
 
+static void print_checkpoint(struct cli *cli, const pqdb_status *status, int64_t us) {
+    static const char *const names[] = {"version", "files", "fileBytes", "durationMs"};
+    static const bool is_number[] = {false, true, true, true};
+    char version[32], files[24], size[24], took[24];
+    snprintf(files, sizeof files, "%zu", status->file_count);
+    const char *cells[] = {cli_version(status->checkpoint_version, version), files,
+                           cli_size(cli, status->file_bytes, size), cli_took(cli, us, took)};
+    if (cli_is_for_people(cli)) {
+        printf("checkpoint at %s: %s file%s, %s, %s\n", cells[0] == NULL ? "seq-0" : cells[0],
+               cells[1], status->file_count == 1 ? "" : "s", cells[2], cells[3]);
+        return;
+    }
+    struct cli_table *table =
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 4, false});
+    cli_table_row(table, cells);
+    cli_table_finish(table);
+}
+
 static int run_checkpoint(struct cli *cli) {
     if (!cli_takes(cli, 0, 0)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, false);
@@ -50,14 +82,15 @@ static int run_checkpoint(struct cli *cli) {
     pqdb_status status;
     const double began = cli_seconds();
     int code = CLI_DONE;
-    if (pqdb_checkpoint(db, &err) != PQDB_OK || pqdb_status_get(db, &status, &err) != PQDB_OK) {
+    struct cli_progress progress;
+    cli_progress_begin(&progress, cli, "checkpoint");
+    cli_progress_say(&progress, "");
+    const pqdb_code written = pqdb_checkpoint(db, &err);
+    cli_progress_end(&progress);
+    if (written != PQDB_OK || pqdb_status_get(db, &status, &err) != PQDB_OK) {
         code = cli_fail(cli, &err);
     } else {
-        char size[24], took[24];
-        printf("checkpoint at seq-%llu: %zu files, %s, %s\n",
-               (unsigned long long)status.checkpoint_version, status.file_count,
-               cli_bytes(status.file_bytes, size),
-               cli_duration((int64_t)((cli_seconds() - began) * 1e6), took));
+        print_checkpoint(cli, &status, (int64_t)((cli_seconds() - began) * 1e6));
     }
     return cli_close(cli, db, code);
 }
@@ -72,16 +105,65 @@ const struct cli_command cmd_checkpoint = {
 
 // ---- status -----------------------------------------------------------------------------------
 
-static void print_status(const pqdb_status *status) {
-    char room[40];
-    printf("version      seq-%llu  %s\n", (unsigned long long)status->version,
-           cli_time(status->time_us, room));
-    printf("checkpoint   seq-%llu\n", (unsigned long long)status->checkpoint_version);
-    printf("log          %s since the checkpoint\n", cli_bytes(status->log_bytes, room));
-    printf("memory       %s of rows\n", cli_bytes(status->memory_bytes, room));
-    printf("files        %zu, %s\n", status->file_count, cli_bytes(status->file_bytes, room));
-    if (status->background_error[0] != '\0') printf("error        %s\n", status->background_error);
+static void print_line(const char *name, const char *value) {
+    printf("%-12s %s\n", name, value);
+}
+
+static void print_status(const struct cli *cli, const pqdb_status *status) {
+    char room[40], version[32], line[128];
+    const char *time = cli_time(cli, status->time_us, room);
+    const char *at = cli_version(status->version, version);
+    snprintf(line, sizeof line, "%s  %s", at == NULL ? "none yet" : at, time == NULL ? "" : time);
+    print_line("version", line);
+    at = cli_version(status->checkpoint_version, version);
+    print_line("checkpoint", at == NULL ? "none yet" : at);
+    snprintf(line, sizeof line, "%s since the checkpoint", cli_bytes(status->log_bytes, room));
+    print_line("log", line);
+    snprintf(line, sizeof line, "%s of rows", cli_bytes(status->memory_bytes, room));
+    print_line("memory", line);
+    snprintf(line, sizeof line, "%zu, %s", status->file_count,
+             cli_bytes(status->file_bytes, room));
+    print_line("files", line);
+    if (status->background_error[0] != '\0') print_line("error", status->background_error);
     fputc('\n', stdout);
+}
+
+static void print_text_or_null(const char *name, const char *text) {
+    printf(",\"%s\":", name);
+    if (text == NULL || text[0] == '\0') {
+        fputs("null", stdout);
+    } else {
+        cli_json_text(stdout, text, strlen(text));
+    }
+}
+
+/// The status as one object; its tables, the list of them, follow before it is closed.
+static void begin_status_json(const struct cli *cli, const pqdb_status *status) {
+    char version[32], time[40];
+    fputs("{\"directory\":", stdout);
+    cli_json_text(stdout, cli->directory, strlen(cli->directory));
+    print_text_or_null("version", cli_version(status->version, version));
+    print_text_or_null("time", cli_time(cli, status->time_us, time));
+    print_text_or_null("checkpoint", cli_version(status->checkpoint_version, version));
+    printf(",\"logBytes\":%llu,\"memoryBytes\":%llu,\"files\":%zu,\"fileBytes\":%llu",
+           (unsigned long long)status->log_bytes, (unsigned long long)status->memory_bytes,
+           status->file_count, (unsigned long long)status->file_bytes);
+    print_text_or_null("lastError", status->background_error);
+    fputs(",\"tables\":", stdout);
+}
+
+static int add_entries(struct cli *cli, pqdb_db *db, struct cli_table *table) {
+    for (size_t i = 0; i < pqdb_entry_count(db); i++) {
+        pqdb_entry entry;
+        pqdb_error err;
+        if (pqdb_entry_at(db, i, &entry, &err) != PQDB_OK) return cli_fail(cli, &err);
+        char rows[32], version[32];
+        const char *cells[] = {entry.name, entry.kind,
+                               or_missing(entry.from[0] != '\0' ? entry.from : entry.ingest),
+                               cli_count(entry.rows, rows), cli_version(entry.version, version)};
+        cli_table_row(table, cells);
+    }
+    return CLI_DONE;
 }
 
 static int show_status(struct cli *cli, pqdb_db *db) {
@@ -90,19 +172,18 @@ static int show_status(struct cli *cli, pqdb_db *db) {
     pqdb_status status;
     pqdb_error err;
     if (pqdb_status_get(db, &status, &err) != PQDB_OK) return cli_fail(cli, &err);
-    if (cli->format == CLI_TABLE) print_status(&status);
-    struct cli_table *table = cli_table_create(cli, names, is_number, 5);
-    for (size_t i = 0; i < pqdb_entry_count(db); i++) {
-        pqdb_entry entry;
-        if (pqdb_entry_at(db, i, &entry, &err) != PQDB_OK) return cli_fail(cli, &err);
-        char rows[32], version[32];
-        snprintf(version, sizeof version, "seq-%llu", (unsigned long long)entry.version);
-        const char *cells[] = {entry.name, entry.kind,
-                               entry.from[0] != '\0' ? entry.from : entry.ingest,
-                               cli_count(entry.rows, rows), version};
-        cli_table_row(table, cells);
+    struct cli_table *table =
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 5, false});
+    if (add_entries(cli, db, table) != CLI_DONE) return CLI_FAILED;
+    const bool json = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
+    if (cli_is_for_people(cli)) print_status(cli, &status);
+    if (json) {
+        begin_status_json(cli, &status);
+        cli_table_list(table);
+        fputs("}\n", stdout);
+    } else {
+        cli_table_finish(table);
     }
-    cli_table_finish(table);
     return status.background_error[0] == '\0' ? CLI_DONE : CLI_FAILED;
 }
 

@@ -7,7 +7,11 @@ static int run_init(struct cli *cli) {
     const char *path = cli->arg_count == 1 ? cli->args[0] : "schema.json5";
     size_t length;
     const char *schema = cli_read_all(cli, path, &length);
+    if (schema == NULL && cli->arg_count == 0) {
+        cli_note(cli, "write a schema there, or name one: parquedb init SCHEMA.json5");
+    }
     if (schema == NULL) return CLI_FAILED;
+    cli->file = path;
     pqdb_error err;
     const pqdb_code code =
         pqdb_init(cli->directory, schema, length, cli_print_problem, cli, &err);
@@ -31,6 +35,7 @@ static int check_schema(struct cli *cli) {
     size_t length;
     const char *schema = cli_read_all(cli, cli->args[1], &length);
     if (schema == NULL) return CLI_FAILED;
+    cli->file = cli->args[1];
     pqdb_error err;
     const pqdb_code code = pqdb_schema_check(schema, length, cli_print_problem, cli, &err);
     if (code != PQDB_OK) return cli_fail(cli, &err);
@@ -52,7 +57,7 @@ static int run_schema(struct cli *cli) {
     if (!cli_takes(cli, 1, 2)) return CLI_USAGE;
     if (strcmp(cli->args[0], "check") == 0 && cli->arg_count == 2) return check_schema(cli);
     if (strcmp(cli->args[0], "show") == 0 && cli->arg_count == 1) return show_schema(cli);
-    return cli_usage(cli);
+    return cli_usage(cli, "is 'check FILE' or 'show'");
 }
 
 const struct cli_command cmd_schema = {

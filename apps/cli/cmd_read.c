@@ -13,7 +13,7 @@ static int run_get(struct cli *cli) {
     if (pqdb_get(db, cli->args[0], cli->args[1], &json, &length, &err) != PQDB_OK) {
         code = cli_fail(cli, &err);
     } else {
-        printf("%s\n", json);
+        cli_print_json(cli, json, length);
         pqdb_free(json);
     }
     return cli_close(cli, db, code);
@@ -31,9 +31,11 @@ static int run_find(struct cli *cli) {
     bool wrong = false;
     pqdb_find_options options = {
         .sort = cli_value(cli, "--sort", &wrong), .select = cli_value(cli, "--select", &wrong),
-        .limit = cli_number(cli, "--limit", 0, &wrong),
+        .limit = cli_number(cli, "--limit", UINT64_MAX, &wrong),
         .skip = cli_number(cli, "--skip", 0, &wrong)};
     if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
+    if (options.limit == 0) return cli_usage(cli, "takes a --limit of 1 or more");
+    if (options.limit == UINT64_MAX) options.limit = 0;  // none
     if (cli->arg_count == 2) options.filter = cli->args[1];
     options.system_columns = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
     pqdb_db *db = cli_open(cli, true);

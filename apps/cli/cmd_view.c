@@ -1,104 +1,190 @@
+#include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
 
 // ---- list and state ---------------------------------------------------------------------------
 
 static int list_views(struct cli *cli, pqdb_db *db) {
-    static const char *const names[] = {"view", "from", "mode", "state", "rows", "version",
+    static const char *const names[] = {"view", "state", "rows", "from", "mode", "version",
                                         "refreshed"};
-    static const bool is_number[] = {false, false, false, false, true, false, false};
-    struct cli_table *table = cli_table_create(cli, names, is_number, 7);
+    static const bool is_number[] = {false, false, true, false, false, false, false};
+    struct cli_table *table =
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 7, false});
+    int code = CLI_DONE;
     for (size_t i = 0; i < pqdb_view_count(db); i++) {
         pqdb_view_state state;
         pqdb_error err;
         if (pqdb_view_state_get(db, pqdb_view_name(db, i), &state, &err) != PQDB_OK) {
-            cli_fail(cli, &err);
+            code = cli_fail(cli, &err);
             continue;
         }
         char rows[32], version[32], refreshed[40];
-        snprintf(version, sizeof version, "seq-%llu", (unsigned long long)state.version);
-        const char *cells[] = {state.name, state.from, state.mode, state.state,
-                               cli_count(state.rows, rows), version,
-                               cli_time(state.refreshed_us, refreshed)};
+        const char *cells[] = {state.name, state.state, cli_count(state.rows, rows), state.from,
+                               state.mode, cli_version(state.version, version),
+                               cli_ago(cli, state.refreshed_us, refreshed)};
         cli_table_row(table, cells);
     }
     cli_table_finish(table);
-    return CLI_DONE;
+    return code;
 }
 
-static void print_field(const char *name, const char *value) {
-    if (value[0] != '\0') printf("  %-16s %s\n", name, value);
+__attribute__((format(printf, 2, 3))) static void print_field(const char *name,
+                                                              const char *format, ...) {
+    char line[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (line[0] != '\0') printf("  %-14s %s\n", name, line);
 }
 
-static void print_state_text(const pqdb_view_state *state, bool colour) {
-    char room[40], more[24];
+static void print_heading(const struct cli *cli, const pqdb_view_state *state) {
     const char *tint = strcmp(state->state, "fresh") == 0 ? "\033[32m" : "\033[33m";
-    printf("%s%s%s  %s%s%s%s%s\n", colour ? "\033[1m" : "", state->name, colour ? "\033[0m" : "",
-           colour ? tint : "", state->state, colour ? "\033[0m" : "",
-           state->reason[0] == '\0' ? "" : ": ", state->reason);
-    print_field("from", state->from);
-    print_field("mode", state->mode);
-    print_field("schedule", state->schedule);
-    print_field("incremental", state->is_incremental ? "yes" : state->not_incremental);
-    printf("  %-16s seq-%llu (source at seq-%llu)\n", "version",
-           (unsigned long long)state->version, (unsigned long long)state->source_version);
+    const char *bold = cli->colour ? "\033[1m" : "", *plain = cli->colour ? "\033[0m" : "";
+    printf("%s%s%s  %s%s%s%s%s\n", bold, state->name, plain, cli->colour ? tint : "",
+           state->state, plain, state->reason[0] == '\0' ? "" : ": ", state->reason);
+}
+
+static void print_state_text(const struct cli *cli, const pqdb_view_state *state) {
+    char room[40], more[40], number[32];
+    print_heading(cli, state);
+    print_field("from", "%s", state->from);
+    print_field("mode", "%s%s%s", state->mode, state->schedule[0] == '\0' ? "" : ", at ",
+                state->schedule);
+    print_field("rows", "%s, %s in files", cli_count(state->rows, number),
+                cli_bytes(state->bytes, room));
+    const char *version = cli_version(state->version, room);
+    const char *source = cli_version(state->source_version, more);
+    print_field("version", "%s (%s changed at %s)", version == NULL ? "none yet" : version,
+                state->from, source == NULL ? "none yet" : source);
     if (state->lag_versions > 0) {
-        printf("  %-16s %llu versions, stale since %s\n", "lag",
-               (unsigned long long)state->lag_versions, cli_time(state->stale_since_us, room));
+        const char *since = cli_time(cli, state->stale_since_us, room);
+        print_field("lag", "%llu version%s%s%s", (unsigned long long)state->lag_versions,
+                    state->lag_versions == 1 ? "" : "s", since == NULL ? "" : ", stale since ",
+                    since == NULL ? "" : since);
     }
-    print_field("definition", state->refresh_version_id);
-    print_field("refreshed", cli_time(state->refreshed_us, room));
-    printf("  %-16s %s, %llu rows changed%s%s\n", "last refresh", state->last_refresh,
-           (unsigned long long)state->last_refresh_rows, state->last_refresh_us > 0 ? ", " : "",
-           state->last_refresh_us > 0 ? cli_duration(state->last_refresh_us, more) : "");
-    printf("  %-16s %s rows", "holds", cli_count(state->rows, room));
-    printf(", %s in files\n", cli_bytes(state->bytes, more));
-    print_field("last error", state->last_error);
+    const char *when = cli_time(cli, state->refreshed_us, room);
+    if (when == NULL) {
+        print_field("refreshed", "never");
+    } else {
+        print_field("refreshed", "%s (%s, %s row%s changed, %s)", when, state->last_refresh,
+                    cli_count(state->last_refresh_rows, number),
+                    state->last_refresh_rows == 1 ? "" : "s",
+                    cli_duration(state->last_refresh_us, more));
+    }
+    print_field("incremental", "%s%s", state->is_incremental ? "yes" : "no: ",
+                state->is_incremental ? "" : state->not_incremental);
+    print_field("definition", "%s", state->refresh_version_id);
+    print_field("last error", "%s", state->last_error);
 }
 
-static void print_json_field(const char *name, const char *value, bool first) {
-    printf("%s\"%s\":", first ? "" : ",", name);
-    cli_json_text(stdout, value, strlen(value));
+/// A text, or null for NULL and "".
+static void print_json_field(const char *name, const char *value) {
+    printf("%s\"%s\":", strcmp(name, "name") == 0 ? "" : ",", name);
+    if (value == NULL || value[0] == '\0') {
+        fputs("null", stdout);
+    } else {
+        cli_json_text(stdout, value, strlen(value));
+    }
 }
 
-static void print_state_json(const pqdb_view_state *state) {
+/// Milliseconds since the first source commit that it lacks.
+static long long lag_ms(const pqdb_view_state *state) {
+    if (state->stale_since_us == 0) return 0;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const long long ms = (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return ms - state->stale_since_us / 1000;
+}
+
+static void print_state_json(const struct cli *cli, const pqdb_view_state *state) {
+    char time[40], version[32];
     fputc('{', stdout);
-    print_json_field("name", state->name, true);
-    print_json_field("state", state->state, false);
-    print_json_field("reason", state->reason, false);
-    print_json_field("mode", state->mode, false);
+    print_json_field("name", state->name);
+    print_json_field("from", state->from);
+    print_json_field("state", state->state);
+    print_json_field("reason", state->reason);
+    print_json_field("mode", state->mode);
+    print_json_field("schedule", state->schedule);
     printf(",\"incrementalEligible\":%s", state->is_incremental ? "true" : "false");
-    printf(",\"lineage\":{\"sourceSnapshots\":{");
+    print_json_field("notIncremental", state->not_incremental);
+    print_json_field("version", cli_version(state->version, version));
+    fputs(",\"lineage\":{\"sourceSnapshots\":{", stdout);
     cli_json_text(stdout, state->from, strlen(state->from));
-    printf(":\"seq-%llu\"},\"refreshVersionId\":\"%s\",\"lastRefreshTime\":",
-           (unsigned long long)state->version, state->refresh_version_id);
-    char time[40];
-    cli_json_text(stdout, cli_time(state->refreshed_us, time), strlen(time));
-    printf("},\"lag\":{\"versions\":%llu},\"rows\":%llu,\"bytes\":%llu",
-           (unsigned long long)state->lag_versions, (unsigned long long)state->rows,
+    const char *at = cli_version(state->version, version);
+    fputc(':', stdout);
+    printf(at == NULL ? "null" : "\"%s\"", at);
+    printf("},\"refreshVersionId\":\"%s\"", state->refresh_version_id);
+    print_json_field("lastRefreshTime", cli_time(cli, state->refreshed_us, time));
+    fputc('}', stdout);
+    print_json_field("staleSince", cli_time(cli, state->stale_since_us, time));
+    printf(",\"lag\":{\"versions\":%llu,\"ms\":%lld}",
+           (unsigned long long)state->lag_versions, lag_ms(state));
+    fputs(",\"lastRefresh\":{\"kind\":", stdout);
+    cli_json_text(stdout, state->last_refresh, strlen(state->last_refresh));
+    printf(",\"rows\":%llu,\"durationMs\":%.3f}", (unsigned long long)state->last_refresh_rows,
+           (double)state->last_refresh_us / 1e3);
+    print_json_field("lastError", state->last_error);
+    printf(",\"rows\":%llu,\"bytes\":%llu}", (unsigned long long)state->rows,
            (unsigned long long)state->bytes);
-    print_json_field("lastError", state->last_error, false);
-    fputs("}\n", stdout);
 }
 
-static int show_state(struct cli *cli, pqdb_db *db, const char *name) {
+static struct cli_table *state_table(struct cli *cli) {
+    static const char *const names[] = {"name", "from", "state", "reason", "mode", "schedule",
+                                        "version", "lastRefreshTime", "staleSince", "lagVersions",
+                                        "rows", "bytes", "lastError"};
+    static const bool is_number[13] = {[9] = true, [10] = true, [11] = true};
+    return cli_table_create(cli, (struct cli_table_shape){names, is_number, 13, false});
+}
+
+static const char *or_missing(const char *text) { return text[0] == '\0' ? NULL : text; }
+
+static void add_state(const struct cli *cli, struct cli_table *table,
+                      const pqdb_view_state *state) {
+    char version[32], refreshed[40], stale[40], lag[32], rows[32], bytes[24];
+    const char *cells[] = {state->name, state->from, state->state, or_missing(state->reason),
+                           state->mode, or_missing(state->schedule),
+                           cli_version(state->version, version),
+                           cli_time(cli, state->refreshed_us, refreshed),
+                           cli_time(cli, state->stale_since_us, stale),
+                           cli_count(state->lag_versions, lag), cli_count(state->rows, rows),
+                           cli_size(cli, state->bytes, bytes), or_missing(state->last_error)};
+    cli_table_row(table, cells);
+}
+
+/// One view's state, number `index` of those shown; into the table for CSV.
+static int show_state(struct cli *cli, pqdb_db *db, const char *name, struct cli_table *table) {
     pqdb_view_state state;
     pqdb_error err;
     if (pqdb_view_state_get(db, name, &state, &err) != PQDB_OK) return cli_fail(cli, &err);
-    if (cli->format == CLI_TABLE) {
-        print_state_text(&state, cli->colour);
+    if (cli_is_for_people(cli)) {
+        print_state_text(cli, &state);
+    } else if (cli->format == CLI_CSV) {
+        add_state(cli, table, &state);
     } else {
-        print_state_json(&state);
+        print_state_json(cli, &state);
+        if (cli->format == CLI_NDJSON) fputc('\n', stdout);
     }
     return state.last_error[0] == '\0' ? CLI_DONE : CLI_FAILED;
 }
 
-static int show_states(struct cli *cli, pqdb_db *db) {
+static int show_states(struct cli *cli, pqdb_db *db, const char *only) {
+    struct cli_table *table = cli->format == CLI_CSV ? state_table(cli) : NULL;
+    const bool json = cli->format == CLI_JSON, list = json && only == NULL;
     int code = CLI_DONE;
-    for (size_t i = 0; i < pqdb_view_count(db); i++) {
-        if (show_state(cli, db, pqdb_view_name(db, i)) != CLI_DONE) code = CLI_FAILED;
+    if (list) fputc('[', stdout);
+    const size_t count = only == NULL ? pqdb_view_count(db) : 1;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && cli_is_for_people(cli)) fputc('\n', stdout);
+        if (i > 0 && list) fputs(",\n ", stdout);
+        const char *name = only == NULL ? pqdb_view_name(db, i) : only;
+        if (show_state(cli, db, name, table) != CLI_DONE) code = CLI_FAILED;
     }
+    if (list) fputc(']', stdout);
+    if (json && (list || code == CLI_DONE)) fputc('\n', stdout);
+    cli_table_finish(table);
     return code;
 }
 
@@ -113,8 +199,9 @@ static int show_view(struct cli *cli, pqdb_db *db, const char *name) {
     pqdb_error err;
     const char *definition;
     if (pqdb_view_definition(db, name, &definition, &err) != PQDB_OK) return cli_fail(cli, &err);
-    printf("%s\n", definition);
-    if (cli->format != CLI_TABLE) return CLI_DONE;
+    cli_print_json(cli, definition, strlen(definition));
+    if (!cli_is_for_people(cli)) return CLI_DONE;
+    puts("\ncolumns");
     if (pqdb_columns(db, name, print_column, NULL, &err) != PQDB_OK) return cli_fail(cli, &err);
     return CLI_DONE;
 }
@@ -133,85 +220,127 @@ static int explain_view(struct cli *cli, pqdb_db *db, const char *name) {
 }
 
 static void print_difference(void *ctx, const pqdb_difference *difference) {
-    (void)ctx;
-    printf("  %s\n    stored      %s\n    recomputed  %s\n", difference->id,
-           difference->stored == NULL ? "(missing)" : difference->stored,
-           difference->recomputed == NULL ? "(none)" : difference->recomputed);
+    struct cli_progress *progress = ctx;
+    cli_progress_end(progress);
+    fprintf(stderr, "%s\n    stored      %s\n    recomputed  %s\n", difference->id,
+            difference->stored == NULL ? "(missing)" : difference->stored,
+            difference->recomputed == NULL ? "(none)" : difference->recomputed);
 }
 
-static int verify_view(struct cli *cli, pqdb_db *db, const char *name) {
+static int verify_view(struct cli *cli, pqdb_db *db, const char *name, struct cli_table *table) {
     pqdb_verified verified;
     pqdb_error err;
     const double began = cli_seconds();
-    if (pqdb_view_verify(db, name, print_difference, NULL, &verified, &err) != PQDB_OK) {
-        return cli_fail(cli, &err);
-    }
-    char rows[32], took[24];
-    printf("%s  %s: %s rows at seq-%llu%s", name,
-           verified.differences == 0 ? "exact" : "DIFFERS", cli_count(verified.rows_stored, rows),
-           (unsigned long long)verified.version, verified.differences == 0 ? "" : ", ");
-    if (verified.differences > 0) {
-        printf("%s rows differ", cli_count(verified.differences, rows));
-    }
-    printf(", %s\n", cli_duration((int64_t)((cli_seconds() - began) * 1e6), took));
-    return verified.differences == 0 ? CLI_DONE : CLI_FAILED;
+    struct cli_progress progress;
+    cli_progress_begin(&progress, cli, "verifying");
+    cli_progress_say(&progress, name);
+    const pqdb_code code =
+        pqdb_view_verify(db, name, print_difference, &progress, &verified, &err);
+    cli_progress_end(&progress);
+    if (code != PQDB_OK) return cli_fail(cli, &err);
+    const bool exact = verified.differences == 0;
+    char rows[32], differences[32], version[32], took[24];
+    const int64_t us = (int64_t)((cli_seconds() - began) * 1e6);
+    const char *cells[] = {name, exact ? "exact" : "DIFFERS",
+                           cli_count(verified.rows_stored, rows),
+                           cli_count(verified.differences, differences),
+                           cli_version(verified.version, version), cli_took(cli, us, took)};
+    cli_table_row(table, cells);
+    return exact ? CLI_DONE : CLI_FAILED;
 }
 
-static int verify_views(struct cli *cli, pqdb_db *db) {
+static int verify_views(struct cli *cli, pqdb_db *db, const char *only) {
+    const char *const names[] = {"view", "result", "rows", "differences", "version",
+                                 cli_is_for_people(cli) ? "took" : "durationMs"};
+    static const bool is_number[] = {false, false, true, true, false, true};
+    struct cli_table *table =
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, false});
     int code = CLI_DONE;
-    for (size_t i = 0; i < pqdb_view_count(db); i++) {
-        if (verify_view(cli, db, pqdb_view_name(db, i)) != CLI_DONE) code = CLI_FAILED;
+    const size_t count = only == NULL ? pqdb_view_count(db) : 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = only == NULL ? pqdb_view_name(db, i) : only;
+        if (verify_view(cli, db, name, table) != CLI_DONE) code = CLI_FAILED;
     }
+    if (only == NULL || code == CLI_DONE || cli_table_has_rows(table)) cli_table_finish(table);
     return code;
 }
 
-static int refresh_view(struct cli *cli, pqdb_db *db, const char *name, bool full) {
+static int refresh_view(struct cli *cli, pqdb_db *db, const char *name, bool full,
+                        struct cli_table *table) {
     pqdb_refreshed refreshed;
     pqdb_error err;
-    if (pqdb_view_refresh(db, name, full, &refreshed, &err) != PQDB_OK) {
-        return cli_fail(cli, &err);
-    }
-    if (strcmp(refreshed.kind, "none") == 0) {
-        printf("%s  was fresh at seq-%llu\n", name, (unsigned long long)refreshed.version);
-        return CLI_DONE;
-    }
-    char rows[32], took[24];
-    printf("%s  refreshed (%s%s%s): %s rows changed, %s, version seq-%llu\n", name, refreshed.kind,
-           refreshed.reason[0] == '\0' ? "" : ": ", refreshed.reason,
-           cli_count(refreshed.rows, rows), cli_duration(refreshed.us, took),
-           (unsigned long long)refreshed.version);
+    struct cli_progress progress;
+    cli_progress_begin(&progress, cli, "refreshing");
+    cli_progress_say(&progress, name);
+    const pqdb_code code = pqdb_view_refresh(db, name, full, &refreshed, &err);
+    cli_progress_end(&progress);
+    if (code != PQDB_OK) return cli_fail(cli, &err);
+    const bool none = strcmp(refreshed.kind, "none") == 0;
+    char rows[32], version[32], took[24];
+    const char *cells[] = {name, none && cli_is_for_people(cli) ? "was fresh" : refreshed.kind,
+                           or_missing(refreshed.reason), cli_count(refreshed.rows, rows),
+                           cli_version(refreshed.version, version),
+                           cli_took(cli, refreshed.us, took)};
+    cli_table_row(table, cells);
     return CLI_DONE;
 }
 
-static int refresh_views(struct cli *cli, pqdb_db *db, bool full) {
+static int refresh_views(struct cli *cli, pqdb_db *db, const char *only, bool full) {
+    const bool people = cli_is_for_people(cli);
+    const char *const names[] = {"view", people ? "refresh" : "kind", "reason",
+                                 people ? "rows changed" : "rows", "version",
+                                 people ? "took" : "durationMs"};
+    static const bool is_number[] = {false, false, false, true, false, true};
+    struct cli_table *table =
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, false});
     int code = CLI_DONE;
-    for (size_t i = 0; i < pqdb_view_count(db); i++) {
-        if (refresh_view(cli, db, pqdb_view_name(db, i), full) != CLI_DONE) code = CLI_FAILED;
+    const size_t count = only == NULL ? pqdb_view_count(db) : 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = only == NULL ? pqdb_view_name(db, i) : only;
+        if (refresh_view(cli, db, name, full, table) != CLI_DONE) code = CLI_FAILED;
     }
+    if (only == NULL || cli_table_has_rows(table)) cli_table_finish(table);
     return code;
 }
 
 static int run_on(struct cli *cli, pqdb_db *db, bool full) {
     const char *verb = cli->args[0], *name = cli->arg_count > 1 ? cli->args[1] : NULL;
     if (strcmp(verb, "list") == 0) return list_views(cli, db);
-    if (strcmp(verb, "state") == 0) {
-        return name == NULL ? show_states(cli, db) : show_state(cli, db, name);
-    }
-    if (strcmp(verb, "verify") == 0) {
-        return name == NULL ? verify_views(cli, db) : verify_view(cli, db, name);
-    }
-    if (strcmp(verb, "refresh") == 0) {
-        return name == NULL ? refresh_views(cli, db, full) : refresh_view(cli, db, name, full);
-    }
-    if (name == NULL) return cli_usage(cli);
+    if (strcmp(verb, "state") == 0) return show_states(cli, db, name);
+    if (strcmp(verb, "verify") == 0) return verify_views(cli, db, name);
+    if (strcmp(verb, "refresh") == 0) return refresh_views(cli, db, name, full);
     if (strcmp(verb, "show") == 0) return show_view(cli, db, name);
-    if (strcmp(verb, "explain") == 0) return explain_view(cli, db, name);
-    return cli_usage(cli);
+    return explain_view(cli, db, name);
+}
+
+/// Is it a verb, with a name where it needs one and none where it takes none?
+static bool is_right(struct cli *cli, bool full) {
+    static const char *const verbs[] = {"list", "state", "show", "explain", "verify", "refresh"};
+    enum { verb_count = sizeof verbs / sizeof *verbs };
+    const char *verb = cli->args[0];
+    bool known = false;
+    for (size_t i = 0; i < verb_count; i++) known = known || strcmp(verbs[i], verb) == 0;
+    const bool is_list = strcmp(verb, "list") == 0;
+    const bool named = strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0;
+    if (!known) {
+        const char *nearest = pq_text_nearest(pq_text_of(verb), verbs, verb_count);
+        cli_usage(cli, "has no '%s'%s%s%s", verb, nearest == NULL ? "" : "; did you mean '",
+                  nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+    } else if (named && cli->arg_count < 2) {
+        cli_usage(cli, "%s needs the name of a view", verb);
+    } else if (is_list && cli->arg_count > 1) {
+        cli_usage(cli, "list takes no '%s'; view state tells about one view", cli->args[1]);
+    } else if (full && strcmp(verb, "refresh") != 0) {
+        cli_usage(cli, "%s has no option --full", verb);
+    } else {
+        return true;
+    }
+    return false;
 }
 
 static int run_view(struct cli *cli) {
     const bool full = cli_flag(cli, "--full");
-    if (!cli_takes(cli, 1, 2)) return CLI_USAGE;
+    if (!cli_takes(cli, 1, 2) || !is_right(cli, full)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, strcmp(cli->args[0], "refresh") != 0);
     if (db == NULL) return CLI_FAILED;
     return cli_close(cli, db, run_on(cli, db, full));
@@ -224,8 +353,9 @@ const struct cli_command cmd_view = {
     .help = "list     every view with its state\n"
             "state    version, lag, lineage, last refresh and error\n"
             "show     definition and columns\n"
-            "explain  operators, column types, where state is kept\n"
-            "verify   recompute and compare row by row; exit code 1 on a difference\n"
+            "explain  operators, column types, where state is kept; for people in every format\n"
+            "verify   recompute and compare row by row; exit code 1 on a difference,\n"
+            "         the first of which are shown on stderr\n"
             "refresh  bring scheduled and manual views up to date; --full recomputes\n",
     .run = run_view,
 };

@@ -1,6 +1,8 @@
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -21,27 +23,53 @@ static void show_refusal(void *ctx, const pqdb_refusal *refusal) {
             refusal->message);
 }
 
-static void show_rest(const struct refusals *seen, const char *collection) {
+/// The collection that a source like "tail" means.
+static const char *collection_of(pqdb_db *db, const char *target) {
+    for (size_t i = 0; i < pqdb_entry_count(db); i++) {
+        pqdb_entry entry;
+        pqdb_error err;
+        if (pqdb_entry_at(db, i, &entry, &err) != PQDB_OK) continue;
+        if (strcmp(entry.ingest, target) == 0) return entry.name;
+    }
+    return target;
+}
+
+static void show_rest(const struct refusals *seen, pqdb_db *db, const char *target) {
     char count[32];
     if (seen->count > refusals_shown) {
         fprintf(stderr, "… and %s more\n", cli_count(seen->count - refusals_shown, count));
     }
     if (seen->count > 0) {
-        cli_note(seen->cli, "refused items are kept in rejected/%s.ndjson", collection);
+        cli_note(seen->cli, "refused items are kept in %s/rejected/%s.ndjson",
+                 seen->cli->directory, collection_of(db, target));
     }
 }
 
 static void print_written(struct cli *cli, const char *what, const pqdb_written *written) {
-    char accepted[32];
-    if (cli->format != CLI_TABLE) {
-        printf("{\"version\":%llu,\"accepted\":%llu,\"refused\":%llu,\"repeated\":%s}\n",
-               (unsigned long long)written->version, (unsigned long long)written->accepted,
-               (unsigned long long)written->refused, written->repeated ? "true" : "false");
+    char accepted[32], version[32];
+    if (cli_is_for_people(cli)) {
+        printf("%s%s row%s %s", written->repeated ? "already done: " : "",
+               cli_count(written->accepted, accepted), written->accepted == 1 ? "" : "s", what);
+        if (written->version > 0) printf(", version %s", cli_version(written->version, version));
+        fputc('\n', stdout);
         return;
     }
-    printf("%s%s row%s %s, version seq-%llu\n", written->repeated ? "already done: " : "",
-           cli_count(written->accepted, accepted), written->accepted == 1 ? "" : "s", what,
-           (unsigned long long)written->version);
+    static const char *const names[] = {"version", "accepted", "refused", "repeated"};
+    static const bool is_number[] = {false, true, true, true};  // repeated: a bare word
+    char refused[32];
+    const char *cells[] = {cli_version(written->version, version),
+                           cli_count(written->accepted, accepted),
+                           cli_count(written->refused, refused),
+                           written->repeated ? "true" : "false"};
+    struct cli_table *table = cli_table_create(
+        cli, (struct cli_table_shape){.names = names, .is_number = is_number, .column_count = 4});
+    cli_table_row(table, cells);
+    cli_table_finish(table);
+}
+
+/// Reading from a person is said: else it looks as if nothing happened.
+static void say_terminal(const struct cli *cli) {
+    if (isatty(STDIN_FILENO)) cli_note(cli, "reading from the terminal; Ctrl-D ends it");
 }
 
 // ---- create -----------------------------------------------------------------------------------
@@ -54,7 +82,9 @@ static int run_create(struct cli *cli) {
     if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
     const char *given = cli->arg_count == 2 ? cli->args[1] : "-";
     size_t length = strlen(given);
-    const char *text = strcmp(given, "-") == 0 ? cli_read_all(cli, "-", &length) : given;
+    const bool is_stdin = strcmp(given, "-") == 0;
+    if (is_stdin) say_terminal(cli);
+    const char *text = is_stdin ? cli_read_all(cli, "-", &length) : given;
     if (text == NULL) return CLI_FAILED;
     pqdb_db *db = cli_open(cli, false);
     pqdb_error err;
@@ -64,7 +94,7 @@ static int run_create(struct cli *cli) {
         if (pqdb_create(db, cli->args[0], text, length, &options, &written, &err) != PQDB_OK) {
             code = cli_fail(cli, &err);
         } else {
-            show_rest(&seen, cli->args[0]);
+            show_rest(&seen, db, cli->args[0]);
             print_written(cli, "created", &written);
             code = written.refused > 0 ? CLI_FAILED : CLI_DONE;
         }
@@ -84,6 +114,21 @@ const struct cli_command cmd_create = {
 
 // ---- ingest -----------------------------------------------------------------------------------
 
+/// Ctrl-C stops between two batches; a second one stops at once.
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal) {
+    (void)signal;
+    interrupted = 1;
+}
+
+static void catch_interrupts(void) {
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 struct input {
     FILE *file;
     uint64_t bytes, bytes_all;
@@ -98,6 +143,11 @@ static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *lengt
     input->bytes += *length;
     cli_progress_tell(input->progress, pqdb_ingest_rows(input->ingest), input->bytes,
                       input->bytes_all);
+    if (interrupted) {
+        *length = 0;
+        *err = (pqdb_error){.code = PQDB_CANCELLED, .offset = -1, .message = "interrupted"};
+        return PQDB_CANCELLED;
+    }
     if (*length > 0 || !ferror(input->file)) return PQDB_OK;
     *err = (pqdb_error){.code = PQDB_IO, .offset = (int64_t)input->bytes};
     snprintf(err->message, sizeof err->message, "cannot be read: %s", strerror(errno));
@@ -111,8 +161,8 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
     input.file = is_stdin ? stdin : fopen(path, "rb");
     if (input.file == NULL) {
         *err = (pqdb_error){.code = PQDB_NOT_FOUND, .offset = -1};
-        snprintf(err->subject, sizeof err->subject, "%s", path);
         snprintf(err->message, sizeof err->message, "%s", strerror(errno));
+        snprintf(err->subject, sizeof err->subject, "%s", path);
         return PQDB_NOT_FOUND;
     }
     struct stat facts;
@@ -121,7 +171,7 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
     }
     const pqdb_code code = pqdb_ingest_from(ingest, read_input, &input, err);
     if (code != PQDB_OK && err->subject[0] == '\0') {
-        snprintf(err->subject, sizeof err->subject, "%s", path);
+        snprintf(err->subject, sizeof err->subject, "%s", is_stdin ? "stdin" : path);
     }
     if (!is_stdin) fclose(input.file);
     return code;
@@ -131,7 +181,8 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
 static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
                             pqdb_write_options *options, pqdb_written *total, pqdb_error *err) {
     struct cli_progress progress;
-    cli_progress_begin(&progress, cli, path);
+    cli_progress_begin(&progress, cli, strcmp(path, "-") == 0 ? "stdin" : path);
+    if (strcmp(path, "-") == 0) say_terminal(cli);
     pqdb_ingest *ingest;
     pqdb_code code = pqdb_ingest_open(db, cli->args[0], options, &ingest, err);
     if (code != PQDB_OK) return code;
@@ -143,7 +194,9 @@ static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
     cli_progress_end(&progress);
     if (code != PQDB_OK && committed > 0) {
         char count[32];
-        cli_note(cli, "%s rows were committed before", cli_count(committed, count));
+        cli_note(cli, "%s row%s of %s were committed before that%s", cli_count(committed, count),
+                 committed == 1 ? "" : "s", path,
+                 options->token == NULL ? "" : "; the same command goes on from there");
     }
     total->version = written.version > total->version ? written.version : total->version;
     total->accepted += written.accepted;
@@ -165,14 +218,14 @@ static int ingest_all(pqdb_db *db, struct cli *cli, const char *token) {
         if (token != NULL) snprintf(own, sizeof own, files == 1 ? "%s" : "%s/%d", token, i);
         options.token = token == NULL ? NULL : own;
         if (ingest_one(db, cli, path, &options, &total, &err) != PQDB_OK) {
-            show_rest(&seen, cli->args[0]);
+            show_rest(&seen, db, cli->args[0]);
             return cli_fail(cli, &err);
         }
     }
     const double seconds = cli_seconds() - began;
-    show_rest(&seen, cli->args[0]);
+    show_rest(&seen, db, cli->args[0]);
     print_written(cli, "ingested", &total);
-    if (cli->format == CLI_TABLE && seconds > 0.5) {
+    if (cli_is_for_people(cli) && seconds > 0.5) {
         char rate[32];
         cli_note(cli, "%.1f s, %s rows/s", seconds,
                  cli_count((uint64_t)((double)total.accepted / seconds), rate));
@@ -186,6 +239,7 @@ static int run_ingest(struct cli *cli) {
     if (wrong || !cli_takes(cli, 1, 10000)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, false);
     if (db == NULL) return CLI_FAILED;
+    catch_interrupts();
     return cli_close(cli, db, ingest_all(db, cli, token));
 }
 

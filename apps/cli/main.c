@@ -1,5 +1,10 @@
 /// apps/cli/main.c: `parquedb [options] COMMAND …`: global options, dispatch, help.
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -21,8 +26,8 @@ static void print_help(FILE *out) {
     fputs("\n  --db DIR    the database, default ./data\n"
           "  --format F  table on a terminal, NDJSON in a pipe, unless told\n"
           "  --quiet     only errors on stderr\n\n"
-          "parquedb COMMAND --help tells more. Exit codes: 0 done, 1 failed or something refused,\n"
-          "2 wrong usage.\n",
+          "parquedb COMMAND --help tells more; what follows -- is no option. Exit codes:\n"
+          "0 done, 1 failed or something refused, 2 wrong usage. NO_COLOR is honoured.\n",
           out);
 }
 
@@ -54,35 +59,85 @@ static bool read_format(struct cli *cli) {
     return false;
 }
 
+static int unknown_command(const char *name) {
+    const char *names[command_count];
+    for (size_t i = 0; i < command_count; i++) names[i] = commands[i]->name;
+    const char *nearest = pq_text_nearest(pq_text_of(name), names, command_count);
+    const bool is_option = name[0] == '-';
+    fprintf(stderr, "parquedb: there is no %s '%s'", is_option ? "option" : "command", name);
+    if (nearest != NULL) fprintf(stderr, "; did you mean '%s'?", nearest);
+    fputs("\nparquedb --help shows what there is\n", stderr);
+    return CLI_USAGE;
+}
+
+static int show_help(const struct cli *cli) {
+    printf("usage: parquedb %s %s\n\n%s\n%s", cli->command->name, cli->command->usage,
+           cli->command->summary, cli->command->help);
+    return CLI_DONE;
+}
+
+static int run(struct cli *cli) {
+    bool wrong = false;
+    const char *directory = cli_value(cli, "--db", &wrong);
+    if (directory != NULL) cli->directory = directory;
+    cli->quiet = cli_flag(cli, "--quiet");
+    if (wrong || !read_format(cli)) return CLI_USAGE;
+    const bool long_help = cli_flag(cli, "--help");
+    bool help = cli_flag(cli, "-h") || long_help;
+    if (cli->arg_count > 0 && strcmp(cli->args[0], "help") == 0) {
+        help = true;
+        cli->args++;
+        cli->arg_count--;
+    }
+    if (cli->arg_count == 0) {
+        print_help(help ? stdout : stderr);
+        return help ? CLI_DONE : CLI_USAGE;
+    }
+    if (strcmp(cli->args[0], "--version") == 0) cli->args[0] += 2;
+    cli->command = find_command(cli->args[0]);
+    if (cli->command == NULL) return unknown_command(cli->args[0]);
+    cli->args++;
+    cli->arg_count--;
+    return help ? show_help(cli) : cli->command->run(cli);
+}
+
+/// A closed descriptor would be given to the first file that is opened, and that file be read as
+/// stdin or written over by a message. Using one of these is an error instead.
+static void hold_standard_files(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0) continue;
+        const int held = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (held != fd) abort();
+    }
+}
+
+/// Columns of the terminal that stdout is, 0 when it is none.
+static size_t terminal_width(void) {
+    if (!isatty(STDOUT_FILENO)) return 0;
+    struct winsize size;
+    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : 80;
+}
+
 int main(int argc, char **argv) {
+    hold_standard_files();
+    setlocale(LC_CTYPE, "C.UTF-8");  // the width of characters; numbers stay as they are
     struct cli cli = {.directory = "./data", .args = argv + 1, .arg_count = argc - 1};
     pq_arena_init(&cli.arena, &pq_alloc_libc);
-    cli.colour = isatty(STDOUT_FILENO);
-    cli.err_colour = isatty(STDERR_FILENO);
-    bool wrong = false;
-    const char *directory = cli_value(&cli, "--db", &wrong);
-    if (directory != NULL) cli.directory = directory;
-    cli.quiet = cli_flag(&cli, "--quiet");
-    if (wrong || !read_format(&cli)) return CLI_USAGE;
-    const bool help = cli_flag(&cli, "--help") || cli_flag(&cli, "-h");
-    if (cli.arg_count == 0 || strcmp(cli.args[0], "help") == 0) {
-        print_help(help || cli.arg_count > 0 ? stdout : stderr);
-        return help || cli.arg_count > 0 ? CLI_DONE : CLI_USAGE;
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    const bool colours = (no_colour == NULL || no_colour[0] == '\0') &&
+                         (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    cli.colour = colours && isatty(STDOUT_FILENO);
+    cli.err_colour = colours && isatty(STDERR_FILENO);
+    cli.width = terminal_width();
+    int code = run(&cli);
+    // A full disk shows only now.
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE) {
+        const char *why = errno == 0 ? "cannot be written" : strerror(errno);
+        fprintf(stderr, "parquedb: stdout: %s\n", why);
+        code = CLI_FAILED;
     }
-    cli.command = find_command(cli.args[0]);
-    if (cli.command == NULL) {
-        fprintf(stderr, "parquedb: there is no command '%s'\n\n", cli.args[0]);
-        print_help(stderr);
-        return CLI_USAGE;
-    }
-    cli.args++;
-    cli.arg_count--;
-    if (help) {
-        printf("parquedb %s %s\n\n%s\n%s", cli.command->name, cli.command->usage,
-               cli.command->summary, cli.command->help);
-        return CLI_DONE;
-    }
-    const int code = cli.command->run(&cli);
     pq_arena_deinit(&cli.arena);
     return code;
 }

@@ -1,5 +1,8 @@
-/// apps/cli/options.c: options anywhere behind the command, as `--name VALUE` or `--name=VALUE`.
+/// apps/cli/options.c: options anywhere behind the command, as `--name VALUE` or `--name=VALUE`;
+/// what follows `--` is no option.
+#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,63 +14,102 @@ static void remove_args(struct cli *cli, int at, int count) {
     cli->arg_count -= count;
 }
 
+/// Options end at `--`.
+static int option_end(const struct cli *cli) {
+    int end = 0;
+    while (end < cli->arg_count && strcmp(cli->args[end], "--") != 0) end++;
+    return end;
+}
+
 bool cli_flag(struct cli *cli, const char *name) {
-    for (int i = 0; i < cli->arg_count; i++) {
+    bool found = false;
+    for (int i = 0; i < option_end(cli); i++) {
         if (strcmp(cli->args[i], name) != 0) continue;
-        remove_args(cli, i, 1);
-        return true;
+        remove_args(cli, i--, 1);
+        found = true;
     }
-    return false;
+    return found;
+}
+
+/// Is it `name` or `name=…`?
+static bool is_option(const char *arg, const char *name) {
+    const size_t length = strlen(name);
+    return strncmp(arg, name, length) == 0 && (arg[length] == '\0' || arg[length] == '=');
+}
+
+/// Take the first one out, at `at`; NULL when its value is not there.
+static const char *take_value(struct cli *cli, const char *name, int at) {
+    const char *arg = cli->args[at];
+    if (arg[strlen(name)] == '=') {
+        remove_args(cli, at, 1);
+        return arg + strlen(name) + 1;
+    }
+    const char *value = at + 1 < cli->arg_count ? cli->args[at + 1] : NULL;
+    if (value == NULL || strncmp(value, "--", 2) == 0) {
+        fprintf(stderr, "parquedb: %s needs a value\n", name);
+        return NULL;
+    }
+    remove_args(cli, at, 2);
+    return value;
 }
 
 const char *cli_value(struct cli *cli, const char *name, bool *wrong) {
-    const size_t length = strlen(name);
-    for (int i = 0; i < cli->arg_count; i++) {
-        const char *arg = cli->args[i];
-        if (strncmp(arg, name, length) != 0) continue;
-        if (arg[length] == '=') {
-            remove_args(cli, i, 1);
-            return arg + length + 1;
-        }
-        if (arg[length] != '\0') continue;
-        if (i + 1 == cli->arg_count) {
-            fprintf(stderr, "parquedb: %s needs a value\n", name);
+    const char *value = NULL;
+    for (int i = 0; i < option_end(cli) && !*wrong; i++) {
+        if (!is_option(cli->args[i], name)) continue;
+        if (value != NULL) {
+            fprintf(stderr, "parquedb: %s is given twice\n", name);
             *wrong = true;
             return NULL;
         }
-        const char *value = cli->args[i + 1];
-        remove_args(cli, i, 2);
-        return value;
+        value = take_value(cli, name, i--);
+        if (value == NULL) *wrong = true;
     }
-    return NULL;
+    return value;
 }
 
 uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *wrong) {
-    const char *text = cli_value(cli, name, wrong);
+    const char *given = cli_value(cli, name, wrong), *text = given;
     if (text == NULL) return fallback;
     if (strncmp(text, "seq-", 4) == 0) text += 4;  // a version may be given as it is shown
     char *end;
     errno = 0;
     const unsigned long long number = strtoull(text, &end, 10);
     if (errno == 0 && *text >= '0' && *text <= '9' && *end == '\0') return number;
-    fprintf(stderr, "parquedb: %s takes a whole number, not '%s'\n", name, text);
+    fprintf(stderr, "parquedb: %s takes a whole number, not '%s'\n", name, given);
     *wrong = true;
     return fallback;
 }
 
-int cli_usage(const struct cli *cli) {
-    fprintf(stderr, "usage: parquedb %s %s\n", cli->command->name, cli->command->usage);
+static void show_usage(const struct cli *cli) {
+    fprintf(stderr, "usage: parquedb %s%s%s\n", cli->command->name,
+            cli->command->usage[0] == '\0' ? "" : " ", cli->command->usage);
+}
+
+int cli_usage(const struct cli *cli, const char *format, ...) {
+    fprintf(stderr, "parquedb: %s ", cli->command->name);
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    show_usage(cli);
     return CLI_USAGE;
 }
 
 bool cli_takes(struct cli *cli, int min, int max) {
-    for (int i = 0; i < cli->arg_count; i++) {
-        if (strncmp(cli->args[i], "--", 2) != 0 || cli->args[i][2] == '\0') continue;
-        fprintf(stderr, "parquedb: %s has no option %s\n", cli->command->name, cli->args[i]);
-        cli_usage(cli);
+    const int end = option_end(cli);
+    for (int i = 0; i < end; i++) {
+        const char *arg = cli->args[i];
+        if (arg[0] != '-' || (arg[1] != '-' && !isalpha((unsigned char)arg[1]))) continue;
+        cli_usage(cli, "has no option %s", arg);
         return false;
     }
-    if (cli->arg_count >= min && cli->arg_count <= max) return true;
-    cli_usage(cli);
-    return false;
+    if (end < cli->arg_count) remove_args(cli, end, 1);
+    if (cli->arg_count < min) {
+        cli_usage(cli, cli->arg_count == 0 ? "needs more to go on" : "needs more than that");
+    } else if (cli->arg_count > max) {
+        cli_usage(cli, "takes no '%s'", cli->args[max]);
+    }
+    return cli->arg_count >= min && cli->arg_count <= max;
 }

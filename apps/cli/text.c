@@ -9,13 +9,50 @@
 
 enum { read_bytes = 1 << 16 };
 
-const char *cli_time(int64_t us, char room[40]) {
-    if (us == 0) return "-";
+const char *cli_time(const struct cli *cli, int64_t us, char room[40]) {
+    if (us == 0) return NULL;
+    const bool people = cli_is_for_people(cli);
     const time_t seconds = (time_t)(us / 1000000);
+    const int left = (int)(us % 1000000);
     struct tm civil;
     gmtime_r(&seconds, &civil);
-    const size_t length = strftime(room, 40, "%Y-%m-%d %H:%M:%S", &civil);
-    snprintf(room + length, 40 - length, ".%03d UTC", (int)(us % 1000000 / 1000));
+    const size_t length =
+        strftime(room, 40, people ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%dT%H:%M:%S", &civil);
+    const bool fine = !people && left % 1000 != 0;  // a time in JSON is not rounded
+    snprintf(room + length, 40 - length, fine ? ".%06d%s" : ".%03d%s", fine ? left : left / 1000,
+             people ? " UTC" : "Z");
+    return room;
+}
+
+const char *cli_ago(const struct cli *cli, int64_t us, char room[40]) {
+    if (us == 0 || !cli_is_for_people(cli)) return cli_time(cli, us, room);
+    static const struct {
+        int seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    const int64_t past = (int64_t)time(NULL) - us / 1000000;
+    size_t unit = 0;
+    while (unit < 3 && past < units[unit].seconds) unit++;
+    snprintf(room, 40, "%" PRId64 " %s ago", past < 0 ? 0 : past / units[unit].seconds,
+             units[unit].unit);
+    return room;
+}
+
+const char *cli_version(uint64_t version, char room[32]) {
+    if (version == 0) return NULL;
+    snprintf(room, 32, "seq-%" PRIu64, version);
+    return room;
+}
+
+const char *cli_took(const struct cli *cli, int64_t us, char room[24]) {
+    if (cli_is_for_people(cli)) return cli_duration(us, room);
+    snprintf(room, 24, "%.3f", (double)us / 1e3);
+    return room;
+}
+
+const char *cli_size(const struct cli *cli, uint64_t bytes, char room[24]) {
+    if (cli_is_for_people(cli)) return cli_bytes(bytes, room);
+    snprintf(room, 24, "%" PRIu64, bytes);
     return room;
 }
 
@@ -42,7 +79,7 @@ const char *cli_count(uint64_t count, char room[32]) {
 
 const char *cli_duration(int64_t us, char room[24]) {
     if (us < 1000) {
-        snprintf(room, 24, "%" PRId64 " us", us);
+        snprintf(room, 24, "%d µs", (int)us);
     } else if (us < 1000000) {
         snprintf(room, 24, "%.1f ms", (double)us / 1e3);
     } else {
@@ -67,6 +104,7 @@ static const char *fail_file(const struct cli *cli, const char *path, const char
 
 const char *cli_read_all(struct cli *cli, const char *path, size_t *length) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (file == stdin) path = "stdin";
     if (file == NULL) return fail_file(cli, path, strerror(errno));
     struct pq_bytes text;
     pq_bytes_init(&text, &cli->arena.alloc);

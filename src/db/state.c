@@ -43,6 +43,11 @@ static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
             snprintf(reason, reason_bytes, "never refreshed");
             return false;
         }
+        if (facts->reflects == 0 && source_version > 0) {
+            snprintf(reason, reason_bytes, "%.*s is at seq-%" PRIu64 ", this view never refreshed",
+                     PQ_TEXT_ARG(source->entry->name), source_version);
+            return false;
+        }
         if (source_version > facts->reflects) {
             snprintf(reason, reason_bytes,
                      "%.*s is at seq-%" PRIu64 ", this view reflects seq-%" PRIu64,

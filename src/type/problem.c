@@ -81,8 +81,11 @@ pqdb_code pq_problems_code(const struct pq_problems *problems, pqdb_error *err) 
     if (problems->errors > 1) {
         snprintf(more, sizeof more, " (and %zu more)", problems->errors - 1);
     }
-    pq_fail(err, PQDB_INVALID, "line %zu: %s: %s%s", first->line, first->code, first->message.data,
-            more);
+    char line[32] = "";
+    if (first->line > 0) snprintf(line, sizeof line, "line %zu: ", first->line);
+    const bool remedy = first->remedy.length > 0;
+    pq_fail(err, PQDB_INVALID, "%s%s: %s%s%s%s", line, first->code, first->message.data,
+            remedy ? "; " : "", remedy ? first->remedy.data : "", more);
     if (err != NULL) snprintf(err->subject, sizeof err->subject, "%s", first->path.data);
     return PQDB_INVALID;
 }

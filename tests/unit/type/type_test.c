@@ -65,7 +65,7 @@ static void problems_are_kept_in_order_up_to_their_bound(void) {
               pq_text_is(problems.items[50].remedy, "fix it"),
           "%s", problems.items[50].message.data);
     CHECK(pq_problems_code(&problems, &err) == PQDB_INVALID &&
-              strcmp(err.message, "line 2: BAD: mistake 0 (and 104 more)") == 0 &&
+              strcmp(err.message, "line 2: BAD: mistake 0; fix it (and 104 more)") == 0 &&
               strcmp(err.subject, "A.b") == 0,
           "%s", err.message);
     pq_arena_deinit(&arena);
