@@ -57,7 +57,9 @@ static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
         return code;
     }
     const struct pq_table_swap swap = {.fresh = segment};
-    return pq_table_swap(table->table, &swap, err);
+    const pqdb_code swapped = pq_table_swap(table->table, &swap, err);
+    if (swapped != PQDB_OK) pq_segment_unref(segment);
+    return swapped;
 }
 
 static pqdb_code load_carried(pqdb_db *db, struct pq_db_table *table, struct pq_text part,

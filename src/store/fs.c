@@ -348,16 +348,22 @@ static const struct pq_store_ops fs_ops = {
     .unlock = fs_unlock,
 };
 
-/// mkdir -p; what cannot be made shows when the last part is opened.
-static void make_root(const char *root) {
+/// mkdir -p; errno says what went wrong first.
+static bool make_root(const char *root) {
     char prefix[PQ_STORE_PATH_MAX + 1];
     const size_t length = strlen(root);
+    int first = 0;
     for (size_t i = 1; i <= length; i++) {
         if (root[i] != '/' && root[i] != '\0') continue;
         memcpy(prefix, root, i);
         prefix[i] = '\0';
-        (void)!mkdir(prefix, 0777);
+        if (mkdir(prefix, 0777) == 0 || errno == EEXIST) continue;
+        if (first == 0) first = errno;
+        if (i < length) continue;
+        errno = first;
+        return false;
     }
+    return true;
 }
 
 pqdb_code pq_store_open_fs(const char *root, bool make, const struct pq_alloc *alloc,
@@ -369,8 +375,7 @@ pqdb_code pq_store_open_fs(const char *root, bool make, const struct pq_alloc *a
     struct fs_store *opened = pq_resize(alloc, NULL, 0, 1, sizeof *opened);
     if (opened == NULL) return pq_store_fail(err, PQDB_NO_MEMORY, root, "opening %s", root);
     int fd = open_again(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
-    if (fd < 0 && errno == ENOENT && make) {
-        make_root(root);
+    if (fd < 0 && errno == ENOENT && make && make_root(root)) {
         fd = open_again(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
     }
     if (fd < 0) {

@@ -17,14 +17,16 @@ static struct pq_catalog *catalog_create(const struct pq_alloc *alloc, size_t co
     atomic_init(&catalog->references, 1);
     catalog->alloc = alloc;
     catalog->count = 0;  // the caller fills and counts
+    catalog->capacity = count;
     return catalog;
 }
 
-static void catalog_unref(struct pq_catalog *catalog, size_t capacity) {
+static void catalog_unref(struct pq_catalog *catalog) {
     if (catalog == NULL) return;
     if (atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < catalog->count; i++) pq_segment_unref(catalog->segments[i]);
-    pq_free(catalog->alloc, catalog, sizeof *catalog + capacity * sizeof(struct pq_segment *), 1);
+    pq_free(catalog->alloc, catalog,
+            sizeof *catalog + catalog->capacity * sizeof(struct pq_segment *), 1);
 }
 
 struct pq_table_snapshot *pq_table_snapshot_ref(struct pq_table_snapshot *snapshot) {
@@ -35,7 +37,7 @@ struct pq_table_snapshot *pq_table_snapshot_ref(struct pq_table_snapshot *snapsh
 void pq_table_snapshot_unref(struct pq_table_snapshot *snapshot) {
     if (snapshot == NULL) return;
     if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) return;
-    catalog_unref(snapshot->catalog, snapshot->catalog->count);
+    catalog_unref(snapshot->catalog);
     pq_segment_unref(snapshot->open);
     pq_free(snapshot->alloc, snapshot,
             sizeof *snapshot + snapshot->column_count * sizeof(struct pq_column), 1);
@@ -102,7 +104,7 @@ void pq_table_destroy(struct pq_table *table) {
     if (table == NULL) return;
     pq_table_snapshot_unref(table->published);
     drop_open(table);
-    if (table->catalog != NULL) catalog_unref(table->catalog, table->catalog->count);
+    catalog_unref(table->catalog);
     pq_variant_names_unref(table->options.names);
     pq_free(table->options.alloc, table, 1, sizeof *table);
 }
@@ -131,16 +133,7 @@ static pqdb_code change_catalog(struct pq_table *table, struct pq_segment *const
     }
     if (!placed) to->segments[kept++] = fresh;
     to->count = kept;
-    // The block's size is derived from `count` when it is freed, so give back the surplus now.
-    const size_t had = from->count + (fresh != NULL ? 1 : 0);
-    if (kept != had) {
-        void *shrunk = pq_resize(table->options.alloc, to,
-                                 sizeof *to + had * sizeof(struct pq_segment *),
-                                 sizeof *to + kept * sizeof(struct pq_segment *), 1);
-        pq_assert(shrunk != NULL);
-        to = shrunk;
-    }
-    catalog_unref(table->catalog, table->catalog->count);
+    catalog_unref(table->catalog);
     table->catalog = to;
     return PQDB_OK;
 }
@@ -155,7 +148,11 @@ pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err) {
     struct pq_batch rows;
     PQ_TRY(pq_builder_finish_batch(table->open_columns, table->options.type, arena, &rows, err));
     PQ_TRY(pq_hold_keep_dictionaries(table->open_hold, &rows, err));
-    PQ_TRY(change_catalog(table, NULL, 0, pq_segment_ref(table->open), err));
+    const pqdb_code code = change_catalog(table, NULL, 0, pq_segment_ref(table->open), err);
+    if (code != PQDB_OK) {
+        pq_segment_unref(table->open);
+        return code;
+    }
     pq_segment_seal(table->open, &rows);
     drop_open(table);
     return PQDB_OK;

@@ -18,7 +18,7 @@ enum { PQ_CHUNK_ROWS = 4096, PQ_ADOPT_ROWS = 256 };
 struct pq_catalog {
     atomic_uint references;
     const struct pq_alloc *alloc;
-    size_t count;
+    size_t count, capacity;
     struct pq_segment *segments[];  // referenced; files first, then chunks in commit order
 };
 

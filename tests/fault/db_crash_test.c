@@ -182,11 +182,72 @@ static void a_disk_that_was_full_is_written_to_again(void) {
     fprintf(stderr, "    %ld had to be reopened\n", broken);
 }
 
+/// Everything a user asks, once; what cannot be had is an error.
+static pqdb_code ask(pqdb_db *db) {
+    pqdb_rows *rows;
+    const pqdb_find_options options = {.filter = "{ n: { $gt: 2 } }", .sort = "{ n: 1 }"};
+    pqdb_code code = pqdb_find(db, "Item", &options, &rows, &err);
+    if (code != PQDB_OK) return code;
+    bool has_row = true;
+    while (code == PQDB_OK && has_row) {
+        size_t length;
+        code = pqdb_rows_next(rows, &has_row, &err);
+        if (code == PQDB_OK && has_row && pqdb_rows_json(rows, &length) == NULL) break;
+    }
+    pqdb_rows_close(rows);
+    if (code != PQDB_OK) return code;
+    pqdb_view_state state;
+    code = pqdb_view_state_get(db, "ByKind", &state, &err);
+    // A view that could not be stepped is behind and says so; its commit stands.
+    if (code == PQDB_OK && state.last_error[0] != '\0') return PQDB_NO_MEMORY;
+    return code != PQDB_OK ? code : pqdb_view_verify(db, "ByKind", NULL, NULL, NULL, &err);
+}
+
+/// One life of a database that has files, carried rows and a tail of the log.
+static pqdb_code live_shortly(struct pq_store *store, const struct pq_alloc *alloc,
+                              struct promise *promise) {
+    pqdb_db *db;
+    pqdb_code code = db_world_open(store, alloc, &db, &err);
+    if (code != PQDB_OK) return code;
+    code = commits(db, promise, 2);
+    if (code == PQDB_OK) code = pqdb_view_refresh(db, "Later", false, NULL, &err);
+    if (code == PQDB_OK) code = ask(db);
+    if (code == PQDB_OK) code = pqdb_checkpoint(db, &err);
+    if (code == PQDB_OK) code = commits(db, promise, 1);
+    if (code == PQDB_OK) code = ask(db);
+    const pqdb_code closed = pqdb_close(db, NULL);
+    return code != PQDB_OK ? code : closed;
+}
+
+static void every_allocation_may_fail(void) {
+    struct promise made;
+    struct fault_store *disk = fault_store_create();
+    CHECK(work(&disk->base, &pq_alloc_libc, &made) == PQDB_OK, "%s", err.message);
+    long n = 0, failed = 0;
+    for (bool finished = false; !finished; n += 4 * stride - 3) {
+        struct fault_store *copy = fault_store_crash(disk, FAULT_ALL_KEPT, 0);
+        struct failing_alloc failing = {.left = n};
+        failing.alloc = (struct pq_alloc){failing_resize, &failing};
+        struct promise promise = made;
+        const pqdb_code code = live_shortly(&copy->base, &failing.alloc, &promise);
+        finished = failing.left >= 0;
+        failed += code != PQDB_OK;
+        CHECK(code == PQDB_OK || code == PQDB_NO_MEMORY, "allocation %ld: code %d: %s: %s", n,
+              (int)code, err.subject, err.message);
+        CHECK(failing.live_bytes == 0, "allocation %ld: %ld bytes leaked", n, failing.live_bytes);
+        check_disk(&copy->base, promise, "allocation", n);
+        fault_store_destroy(copy);
+    }
+    fprintf(stderr, "    %ld allocations, %ld errors\n", n, failed);
+    fault_store_destroy(disk);
+}
+
 int main(void) {
     const char *asked = getenv("PQ_TEST_STRIDE");
     if (asked != NULL) stride = strtol(asked, NULL, 10);
     RUN(every_call_may_be_the_last);
     RUN(every_call_may_fail_once);
     RUN(a_disk_that_was_full_is_written_to_again);
+    RUN(every_allocation_may_fail);
     return test_done();
 }
