@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "batch/builder.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 
 enum { frame_writes_max = 64, frame_bytes_max = 4 << 20 };
 
@@ -85,7 +85,7 @@ static void note_failure(pqdb_db *db, struct pq_db_table *table) {
     const pqdb_error *why = pq_circuit_failure(db->circuit, table->id);
     if (why == NULL || table->facts.failed) return;
     table->facts.failed = true;
-    table->failure = *why;
+    pq_db_set_failure(db, table, why);
     table->facts.reflects = table->table->version;
 }
 

@@ -59,7 +59,7 @@ struct pq_db_table {
     struct pq_rows refill;     // of the node: what its source holds before the running step
     struct pq_log_position reflects_position;
     struct pq_db_facts facts;
-    pqdb_error failure;
+    pqdb_error failure;  // under published_lock
 };
 
 /// The database at one version. Immutable, counted.
@@ -127,7 +127,7 @@ struct pqdb_db {
     pthread_mutex_t queue_lock;      // guards the queue of writes
     struct pq_db_write *queue, **queue_end;
 
-    pthread_mutex_t published_lock;  // two instructions: pointer and reference
+    pthread_mutex_t published_lock;  // pointer and reference; failures of tables
     struct pq_db_snapshot *published;
 
     pthread_mutex_t refreshing;      // one refresh or checkpoint at a time

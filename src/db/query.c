@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 #include "query/find.h"
 
 struct pqdb_rows {
@@ -39,16 +39,15 @@ static struct pq_text text_or_empty(const char *text) {
     return text == NULL ? (struct pq_text){"", 0} : pq_text_of(text);
 }
 
+/// Of the very rows that the answer shows, whatever has been published since.
 static void note_staleness(struct pqdb_rows *rows, const struct pq_db_table *table) {
     const char *note = pq_find_note(rows->find);
     if (note[0] != '\0') snprintf(rows->note, sizeof rows->note, "%s", note);
     if (table->view == NULL) return;
     pqdb_view_state state;
-    char name[256];
-    snprintf(name, sizeof name, "%.*s", PQ_TEXT_ARG(table->entry->name));
-    if (pqdb_view_state_get(rows->db, name, &state, NULL) != PQDB_OK) return;
+    pq_db_view_state(rows->db, rows->snapshot, table, &state);
     if (strcmp(state.state, "fresh") == 0) return;
-    snprintf(rows->note, sizeof rows->note, "%s is %s: %s", name, state.state, state.reason);
+    snprintf(rows->note, sizeof rows->note, "%s is %s: %s", state.name, state.state, state.reason);
     rows->version = state.version;
 }
 

@@ -63,7 +63,7 @@ done:
 /// Its node is half built: it takes part in no step until it is built again.
 static void note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
     table->facts.failed = true;
-    table->failure = *why;
+    pq_db_set_failure(db, table, why);
     if (table->node != NULL) return;
     table->facts.reflects = table->table->version;
     pq_circuit_detach(db->circuit, table->id, why);

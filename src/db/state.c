@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 #include "table/data_file.h"
 
 static const char *const mode_names[] = {"streaming", "scheduled", "manual"};
@@ -63,8 +63,18 @@ static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
     return false;
 }
 
-static void fill_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
-                       const struct pq_db_table *table, pqdb_view_state *state) {
+/// The version of the database whose rows the view shows: what follows a view that lags lags too.
+static uint64_t version_of(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                           const struct pq_db_table *table) {
+    for (; table->view != NULL; table = pq_db_by_id(db, table->view->source)) {
+        const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
+        if (facts->failed || table->view->mode != PQ_VIEW_STREAMING) return facts->reflects;
+    }
+    return snapshot->version;
+}
+
+void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                      const struct pq_db_table *table, pqdb_view_state *state) {
     const struct pq_view *view = table->view;
     const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
@@ -83,17 +93,21 @@ static void fill_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
              view->refresh_version);
     const bool fresh = is_fresh(db, snapshot, table, state->reason, sizeof state->reason);
     state->state = fresh ? "fresh" : "stale";
-    const bool follows = view->mode == PQ_VIEW_STREAMING && !facts->failed;
-    state->version = follows ? snapshot->version : facts->reflects;
-    if (!fresh && state->source_version > state->version) {
-        state->lag_versions = state->source_version - state->version;
-    }
+    state->version = version_of(db, snapshot, table);
+    const uint64_t newest = snapshot->tables[index_of(db, table->root)]->version;
+    if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
     if (!facts->failed) return;
-    pthread_mutex_lock(&db->leader);
+    pthread_mutex_lock(&db->published_lock);
     const pqdb_error why = table->failure;
-    pthread_mutex_unlock(&db->leader);
+    pthread_mutex_unlock(&db->published_lock);
     snprintf(state->last_error, sizeof state->last_error, "%.120s%s%.120s", why.subject,
              why.subject[0] == '\0' ? "" : ": ", why.message);
+}
+
+void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
+    pthread_mutex_lock(&db->published_lock);
+    table->failure = *why;
+    pthread_mutex_unlock(&db->published_lock);
 }
 
 /// The time of the first source commit that the view lacks, as far as the log reaches.
@@ -123,10 +137,11 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    fill_state(db, snapshot, table, state);
+    pq_db_view_state(db, snapshot, table, state);
     pq_db_snapshot_unref(snapshot);
     if (state->lag_versions == 0) return PQDB_OK;
-    return first_lacking(db, table, state, err);
+    const pqdb_code code = first_lacking(db, table, state, err);
+    return code == PQDB_NOT_FOUND ? PQDB_OK : code;  // the log has been trimmed meanwhile
 }
 
 size_t pqdb_view_count(const pqdb_db *db) { return db->views->count; }

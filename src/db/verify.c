@@ -206,14 +206,15 @@ pqdb_code pqdb_view_verify(pqdb_db *db, const char *name, pqdb_on_difference on_
     pqdb_verified unused;
     if (verified == NULL) verified = &unused;
     PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     pqdb_view_state state;
-    PQ_TRY(pqdb_view_state_get(db, name, &state, err));
+    pq_db_view_state(db, snapshot, table, &state);
     if (strcmp(state.state, "fresh") != 0) {
+        pq_db_snapshot_unref(snapshot);
         pq_fail(err, PQDB_INVALID, "the view is %s (%.150s): refresh it, then verify", state.state,
                 state.reason);
         return pq_fail_subject(err, PQDB_INVALID, pq_text_of(name));
     }
-    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     *verified = (pqdb_verified){.version = snapshot->version};
     const struct listener listener = {.on_difference = on_difference, .ctx = ctx};
     const pqdb_code code = compare(db, snapshot, table, &listener, verified, err);

@@ -4,6 +4,13 @@
 
 #include "db/db_internal.h"
 
+// state.c
+/// By the facts of the snapshot alone; `stale_since_us` stays 0, which the log would have to tell.
+void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                      const struct pq_db_table *table, pqdb_view_state *state);
+/// Leader: why the view has failed, for those who ask.
+void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
+
 // rows.c: what a view reads
 struct pq_db_rows {
     pqdb_db *db;
