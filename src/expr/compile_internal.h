@@ -83,8 +83,6 @@ struct pq_remedy {
 };
 const char *pq_remedy_nearest(struct pq_text given, const char *const *names, size_t count,
                               struct pq_remedy *room);
-/// What is wrong with a text as a path, or NULL.
-const char *pq_path_fault(struct pq_text text);
 
 /// Of the numbers among the arguments' types: what arithmetic on them gives. `scale` is the
 /// largest of the decimals. PQ_NULL without any number.

@@ -32,11 +32,6 @@ static const char *split(struct pq_text text, struct segments *segments) {
     return NULL;
 }
 
-const char *pq_path_fault(struct pq_text text) {
-    struct segments segments;
-    return split(text, &segments);
-}
-
 static int64_t position_of(struct pq_text segment) {
     if (segment.length > 9) return -1;
     int64_t position = 0;

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,7 +27,7 @@ static struct pq_value value_of_decimal(struct pq_decimal decimal) {
     return (struct pq_value){.kind = PQ_INT64, .as.integer = (int64_t)decimal.units};
 }
 
-/// JSON5 also has +1, .5, 5., 0x1F, Infinity and NaN. False when it is no number.
+/// JSON5 also has +1, .5, 5., Infinity and NaN (0x1F comes as an int). False when it is no number.
 static bool literal_of_number(struct pq_text text, struct pq_literal *literal) {
     char room[64];
     struct pq_decimal decimal;
@@ -38,16 +37,10 @@ static bool literal_of_number(struct pq_text text, struct pq_literal *literal) {
         literal->real.as.real = pq_decimal_to_real(decimal);
     } else {
         char *end;
-        literal->real.as.real = strtod(text.data, &end);  // hexadecimals and the names, too
+        literal->real.as.real = strtod(text.data, &end);  // the names, too
         if (end != text.data + text.length) return false;
         literal->exact = (struct pq_value){.kind = PQ_FLOAT64};
         literal->exact.as.real = literal->real.as.real;
-        const bool integral = text.length > 2 && fabs(literal->real.as.real) < 0x1p53;
-        if (integral && trunc(literal->real.as.real) == literal->real.as.real &&
-            memchr(text.data, 'x', text.length) != NULL) {
-            literal->exact = (struct pq_value){.kind = PQ_INT64};
-            literal->exact.as.integer = (int64_t)literal->real.as.real;
-        }
     }
     literal->real.kind = PQ_FLOAT64;
     snprintf(room, sizeof room, "%.*s", PQ_TEXT_ARG(text));
@@ -55,8 +48,7 @@ static bool literal_of_number(struct pq_text text, struct pq_literal *literal) {
     literal->single = (struct pq_value){.kind = PQ_FLOAT32};
     literal->single.as.real =
         whole ? (double)strtof(room, NULL) : (double)(float)literal->real.as.real;
-    const bool is_double = literal->exact.kind == PQ_FLOAT64 ||
-                           (!is_integer_text(text) && memchr(text.data, 'x', text.length) == NULL);
+    const bool is_double = literal->exact.kind == PQ_FLOAT64 || !is_integer_text(text);
     literal->own = is_double ? literal->real : literal->exact;
     return true;
 }
@@ -81,7 +73,8 @@ static bool literal_of_nested(struct pq_compiler *compiler, const struct pq_json
     pq_bytes_init(&bytes, &compiler->arena->alloc);
     const pqdb_code code = pq_variant_encode_json(compiler->encoder, json, &bytes, &own, &why);
     if (code == PQDB_INVALID) {
-        pq_compile_mistake(compiler, json, NULL, "%s", why.message);
+        pq_compile_mistake(compiler, json, NULL, "%s%s%s", why.subject,
+                           why.subject[0] == '\0' ? "" : ": ", why.message);
         return false;
     }
     struct pq_value value = {.kind = PQ_VARIANT};
