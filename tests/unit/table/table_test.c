@@ -1,0 +1,315 @@
+/// Goal: a table is a list of rows with births and deaths. Whatever it does with them (copies them,
+/// takes batches over, evacuates chunks, seals, writes files while more rows die), each snapshot
+/// goes on showing exactly the rows of its version, by scan and by id.
+#include "table/table.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "batch/builder.h"
+#include "support/fault_store.h"
+#include "support/test.h"
+#include "table/data_file.h"
+#include "table/rewrite.h"
+#include "table/scan.h"
+#include "variant/variant.h"
+
+enum { rows_max = 20000, snapshots_max = 24, steps = 60 };
+
+static const struct pq_field list_fields[] = {
+    {.name = {"element", 7}, .type = {.kind = PQ_INT64}, .id = 5}};
+static const struct pq_field fields[] = {
+    {.name = {"$id", 3}, .type = {.kind = PQ_TEXT}, .required = true, .id = 1},
+    {.name = {"$seq", 4}, .type = {.kind = PQ_INT64}, .required = true, .id = 2},
+    {.name = {"n", 1}, .type = {.kind = PQ_INT64}, .id = 3},
+    {.name = {"list", 4},
+     .type = {.kind = PQ_LIST, .field_count = 1, .fields = list_fields}, .id = 4},
+};
+static const struct pq_type type = {.kind = PQ_OBJECT, .field_count = 4, .fields = fields};
+
+struct row {
+    unsigned id;
+    uint64_t born, died;  // 0: alive
+};
+
+struct world {
+    uint64_t dice;
+    struct pq_table *table;
+    struct pq_variant_names *names;
+    struct fault_store *disk;
+    struct row rows[rows_max];  // by creation; its place is n
+    unsigned count, next_id, files;
+    uint64_t version;
+    struct pq_table_snapshot *snapshots[snapshots_max];
+    uint64_t versions[snapshots_max];
+};
+
+static pqdb_error err;
+
+static unsigned roll(struct world *w, unsigned sides) {
+    return (unsigned)(pq_hash_word(++w->dice) % sides);
+}
+
+static void must(pqdb_code code) { CHECK(code == PQDB_OK, "%s: %s", err.subject, err.message); }
+
+static size_t print_id(unsigned id, char out[static 16]) {
+    return (size_t)snprintf(out, 16, "%07u", id * 7919 % 1000003);
+}
+
+static bool is_live(const struct row *row, uint64_t version) {
+    return row->born <= version && (row->died == 0 || row->died > version);
+}
+
+// ---- deltas -----------------------------------------------------------------------------------
+
+/// What dies comes with weight -1 and only its `$id` filled in.
+static void append(struct pq_builder columns[4], unsigned id, int64_t n) {
+    char text[16];
+    const size_t length = print_id(id, text);
+    must(pq_builder_append_bytes(&columns[0], text, length, &err));
+    must(pq_builder_append_fixed(&columns[1], &n, &err));
+    must(pq_builder_append_fixed(&columns[2], &n, &err));
+    if (n % 3 == 0) {
+        must(pq_builder_append_null(&columns[3], &err));
+        return;
+    }
+    const int64_t element = n * 2;
+    must(pq_builder_append_fixed(&columns[3].children[0], &element, &err));
+    must(pq_builder_end_list(&columns[3], &err));
+}
+
+static void apply(struct world *w, unsigned added, unsigned dying) {
+    struct pq_hold *hold;
+    struct pq_builder columns[4];
+    struct pq_batch batch;
+    must(pq_hold_create(&pq_alloc_libc, &hold, &err));
+    for (int k = 0; k < 4; k++) {
+        must(pq_builder_init(&columns[k], &fields[k].type, &hold->arena.alloc, &err));
+    }
+    int64_t *weights = pq_arena_alloc(&hold->arena, (added + dying + 1) * sizeof *weights);
+    unsigned count = 0;
+    w->version++;
+    for (unsigned i = 0; i < dying; i++) {
+        struct row *row = w->count == 0 ? NULL : &w->rows[roll(w, w->count)];
+        if (row == NULL || !is_live(row, w->version)) continue;
+        row->died = w->version;
+        append(columns, row->id, row - w->rows);
+        weights[count++] = -1;
+    }
+    const bool only_added = count == 0;
+    for (unsigned i = 0; i < added && w->count < rows_max; i++) {
+        unsigned id = w->next_id++;
+        // Now and then an id that died before lives again.
+        const struct row *old = w->count == 0 ? NULL : &w->rows[roll(w, w->count)];
+        bool taken = old == NULL || old->died == 0 || roll(w, 3) != 0;
+        for (unsigned k = 0; !taken && k < w->count; k++) {
+            taken = w->rows[k].id == old->id && w->rows[k].died == 0;
+        }
+        if (!taken) id = old->id;
+        append(columns, id, w->count);
+        w->rows[w->count++] = (struct row){.id = id, .born = w->version};
+        weights[count++] = 1;
+    }
+    must(pq_builder_finish_batch(columns, &type, &hold->arena, &batch, &err));
+    if (!only_added) batch.weights = weights;
+    must(pq_table_apply(w->table, &batch, hold, w->version, &err));
+    pq_hold_unref(hold);
+}
+
+// ---- snapshots --------------------------------------------------------------------------------
+
+static void check_row(struct world *w, const struct pq_batch *batch, size_t at, bool *seen,
+                      uint64_t version) {
+    const int64_t n = ((const int64_t *)batch->columns[2].values)[at];
+    char id[16];
+    CHECK(n >= 0 && n < w->count && !seen[n], "row %" PRId64 " comes twice", n);
+    if (n < 0 || n >= w->count) return;
+    seen[n] = true;
+    print_id(w->rows[n].id, id);
+    CHECK(is_live(&w->rows[n], version), "row %" PRId64 " is not of version %" PRIu64, n, version);
+    CHECK(pq_text_is(pq_column_text(&batch->columns[0], at), id), "row %" PRId64 " is not %s", n,
+          id);
+    const struct pq_column *list = &batch->columns[3];
+    const bool is_null = list->valid != NULL && list->valid[at] == PQ_ROW_NULL;
+    CHECK(is_null == (n % 3 == 0), "the list of row %" PRId64, n);
+    if (is_null) return;
+    const int64_t *elements = list->children[0].values;
+    CHECK(list->offsets[at + 1] - list->offsets[at] == 1 && elements[list->offsets[at]] == n * 2,
+          "the list of row %" PRId64, n);
+}
+
+static void check_get(struct world *w, struct pq_table_snapshot *snapshot, unsigned id,
+                      uint64_t version) {
+    struct pq_arena arena;
+    struct pq_batch batch;
+    char text[16];
+    int64_t expected = -1;
+    for (unsigned i = 0; i < w->count; i++) {
+        if (w->rows[i].id == id && is_live(&w->rows[i], version)) expected = i;
+    }
+    pq_arena_init(&arena, &pq_alloc_libc);
+    const struct pq_text wanted = {text, print_id(id, text)};
+    must(pq_table_get(snapshot, wanted, &pq_alloc_libc, &arena, &batch, &err));
+    CHECK(batch.count == (expected >= 0), "%s: %zu rows at %" PRIu64, text, batch.count, version);
+    if (batch.count == 1 && expected >= 0) {
+        const int64_t n = ((const int64_t *)batch.columns[2].values)[0];
+        CHECK(n == expected, "%s is row %" PRId64 ", not %" PRId64, text, n, expected);
+    }
+    pq_arena_deinit(&arena);
+}
+
+static void check_snapshot(struct world *w, struct pq_table_snapshot *snapshot, uint64_t version) {
+    static bool seen[rows_max];
+    memset(seen, 0, sizeof seen);
+    size_t expected = 0, count = 0;
+    for (unsigned i = 0; i < w->count; i++) expected += is_live(&w->rows[i], version);
+    struct pq_arena arena;
+    struct pq_scan scan;
+    struct pq_batch batch;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    pq_scan_open(&scan, snapshot, NULL, &pq_alloc_libc);
+    do {
+        pq_arena_reset(&arena);
+        must(pq_scan_next(&scan, &arena, &batch, &err));
+        for (size_t i = 0; i < batch.count; i++) check_row(w, &batch, i, seen, version);
+        count += batch.count;
+    } while (batch.count > 0);
+    pq_scan_close(&scan);
+    pq_arena_deinit(&arena);
+    CHECK(count == expected && snapshot->rows == expected,
+          "version %" PRIu64 ": %zu rows and it says %zu, not %zu", version, count,
+          snapshot->rows, expected);
+    for (int i = 0; i < 3 && w->count > 0; i++) {
+        check_get(w, snapshot, w->rows[roll(w, w->count)].id, version);
+    }
+    check_get(w, snapshot, 999999, version);
+}
+
+static void keep_snapshot(struct world *w) {
+    must(pq_table_publish(w->table, &err));
+    const unsigned at = roll(w, snapshots_max);
+    if (w->snapshots[at] != NULL) {
+        check_snapshot(w, w->snapshots[at], w->versions[at]);
+        pq_table_snapshot_unref(w->snapshots[at]);
+    }
+    w->snapshots[at] = pq_table_snapshot_ref(w->table->published);
+    w->versions[at] = w->version;
+}
+
+// ---- files ------------------------------------------------------------------------------------
+
+static struct pq_segment *segment_of(struct world *w, const char *path,
+                                     const struct pq_rewritten *rewritten, uint64_t version) {
+    if (rewritten->rows == 0) return NULL;
+    const struct pq_data_file_options options = {
+        .store = &w->disk->base, .path = pq_text_of(path), .bytes = rewritten->bytes,
+        .rows = rewritten->rows, .type = &type, .alloc = &pq_alloc_libc};
+    struct pq_data_file *file;
+    struct pq_segment *segment;
+    must(pq_data_file_create(&options, &file, &err));
+    const struct pq_segment_file given = {.file = file, .rows = rewritten->rows,
+                                          .version = version};
+    must(pq_segment_create_file(&given, &pq_alloc_libc, &segment, &err));
+    return segment;
+}
+
+/// Some or all segments into one file, with commits in between that kill rows being written.
+static void write_a_file(struct world *w) {
+    char path[64];
+    struct pq_segment *old[rows_max / 16];
+    size_t count = 0;
+    must(pq_table_seal(w->table, &err));
+    must(pq_table_publish(w->table, &err));
+    struct pq_table_snapshot *snapshot = pq_table_snapshot_ref(w->table->published);
+    const unsigned share = roll(w, 2);
+    for (size_t i = 0; i < snapshot->catalog->count; i++) {
+        struct pq_segment *segment = snapshot->catalog->segments[i];
+        segment->is_frozen = true;
+        if (segment->kind == PQ_SEGMENT_CHUNK || roll(w, 2) == share) old[count++] = segment;
+    }
+    snprintf(path, sizeof path, "%u.parquet", w->files++);
+    const struct pq_rewrite rewrite = {.snapshot = snapshot, .segments = old, .count = count,
+                                       .store = &w->disk->base, .path = path,
+                                       .alloc = &pq_alloc_libc};
+    struct pq_rewritten rewritten;
+    must(pq_table_rewrite(&rewrite, &rewritten, &err));
+    apply(w, roll(w, 30), roll(w, 200));
+    if (roll(w, 2) == 0) keep_snapshot(w);
+    apply(w, roll(w, 400), roll(w, 200));
+    for (size_t i = 0; i < snapshot->catalog->count; i++) {
+        snapshot->catalog->segments[i]->is_frozen = false;
+    }
+    const struct pq_table_swap swap = {
+        .old = old, .moved = (const uint32_t *const *)rewritten.moved, .old_count = count,
+        .fresh = segment_of(w, path, &rewritten, snapshot->version)};
+    must(pq_table_swap(w->table, &swap, &err));
+    pq_rewritten_deinit(&rewritten);
+    pq_table_snapshot_unref(snapshot);
+}
+
+static void run(uint64_t seed) {
+    static struct world w;
+    w = (struct world){.dice = seed * 100000, .disk = fault_store_create()};
+    must(pq_variant_names_create(&pq_alloc_libc, &w.names, &err));
+    const struct pq_table_options options = {.name = {"T", 1}, .type = &type, .names = w.names,
+                                             .alloc = &pq_alloc_libc};
+    must(pq_table_create(&options, &w.table, &err));
+    for (int i = 0; i < steps; i++) {
+        const unsigned what = roll(&w, 10);
+        const bool adopts = roll(&w, 4) == 0;
+        apply(&w, adopts ? 256 + roll(&w, 300) : roll(&w, 60), adopts ? 0 : roll(&w, 150));
+        if (what < 6) keep_snapshot(&w);
+        if (what == 6) must(pq_table_seal(w.table, &err));
+        if (what == 7) write_a_file(&w);
+        const struct row *row = &w.rows[roll(&w, w.count + 1)];
+        char id[16];
+        bool has;
+        must(pq_table_has(w.table, (struct pq_text){id, print_id(row->id, id)}, &has, &err));
+    }
+    keep_snapshot(&w);
+    check_snapshot(&w, w.table->published, w.version);
+    for (int i = 0; i < snapshots_max; i++) {
+        if (w.snapshots[i] == NULL) continue;
+        check_snapshot(&w, w.snapshots[i], w.versions[i]);
+        pq_table_snapshot_unref(w.snapshots[i]);
+    }
+    pq_table_destroy(w.table);
+    pq_variant_names_unref(w.names);
+    fault_store_destroy(w.disk);
+}
+
+static void every_snapshot_keeps_its_rows(void) {
+    for (uint64_t seed = 1; seed <= 30; seed++) run(seed);
+}
+
+static void a_row_that_is_not_there_cannot_go(void) {
+    struct pq_variant_names *names;
+    struct pq_table *table;
+    struct pq_hold *hold;
+    struct pq_builder columns[4];
+    struct pq_batch batch;
+    const int64_t weights[] = {-1};
+    must(pq_variant_names_create(&pq_alloc_libc, &names, &err));
+    const struct pq_table_options options = {.name = {"Missing", 7}, .type = &type,
+                                             .names = names, .alloc = &pq_alloc_libc};
+    must(pq_table_create(&options, &table, &err));
+    must(pq_hold_create(&pq_alloc_libc, &hold, &err));
+    for (int k = 0; k < 4; k++) {
+        must(pq_builder_init(&columns[k], &fields[k].type, &hold->arena.alloc, &err));
+    }
+    append(columns, 5, 1);
+    must(pq_builder_finish_batch(columns, &type, &hold->arena, &batch, &err));
+    batch.weights = weights;
+    CHECK(pq_table_apply(table, &batch, hold, 1, &err) == PQDB_CORRUPT &&
+              strcmp(err.subject, "Missing") == 0, "%s: %s", err.subject, err.message);
+    pq_hold_unref(hold);
+    pq_table_destroy(table);
+    pq_variant_names_unref(names);
+}
+
+int main(void) {
+    RUN(every_snapshot_keeps_its_rows);
+    RUN(a_row_that_is_not_there_cannot_go);
+    return test_done();
+}
