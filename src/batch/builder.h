@@ -80,7 +80,8 @@ pqdb_code pq_builder_append_rows(struct pq_builder *builder, const struct pq_col
 struct pq_column pq_builder_finish(const struct pq_builder *builder);
 
 /// The same for readers on other threads while the builder goes on: nested columns are placed at
-/// `*room`, which moves past them. A type needs room for pq_builder_view_room columns below its own.
+/// `*room`, which moves past them. A type needs room for pq_builder_view_room columns below its
+/// own.
 /// The memory of the rows must be an arena's, which never takes anything back.
 struct pq_column pq_builder_view(const struct pq_builder *builder, struct pq_column **room);
 size_t pq_builder_view_room(const struct pq_type *type);

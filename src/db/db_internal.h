@@ -47,8 +47,7 @@ struct pq_db_table {
     struct pq_find_table *find;       // what paths in filters mean
     uint64_t next_seq;                // leader; collections
     struct pq_row_reader *idle_reader;  // atomic; of short writes, or NULL
-    bool in_root;                     // its contents came from the root
-    bool rebuilt;                     // at open; what reads it as well
+    bool in_root, rebuilt;            // at open: contents from the root, or made anew
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
     uint64_t published_version;       // keeper: what the metadata on disk says
 

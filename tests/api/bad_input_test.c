@@ -204,7 +204,7 @@ static void a_cut_gzip_stream_is_damage(void) {
     check_alive("a cut stream");
 }
 
-// ---- wrong calls ----------------------------------------------------------------------------------
+// ---- wrong calls --------------------------------------------------------------------------------
 
 static void wrong_names_and_definitions_are_told(void) {
     CHECK(pqdb_create(db, "Itme", "{}", 2, NULL, NULL, &err) == PQDB_NOT_FOUND &&
@@ -275,8 +275,8 @@ static void what_is_no_database_is_not_opened(void) {
     CHECK(code == PQDB_NOT_FOUND || code == PQDB_IO, "code %d: %s", (int)code, err.message);
     CHECK(pqdb_init(place.path, schema, strlen(schema), NULL, NULL, &err) == PQDB_CONFLICT, "%s",
           err.message);
-    CHECK(pqdb_init(empty.path, "{ A: { b: 'strin' } }", 21, NULL, NULL, &err) == PQDB_INVALID, "%s",
-          err.message);
+    CHECK(pqdb_init(empty.path, "{ A: { b: 'strin' } }", 21, NULL, NULL, &err) == PQDB_INVALID,
+          "%s", err.message);
     CHECK(pqdb_open(empty.path, NULL, &other, &err) == PQDB_NOT_FOUND, "a wrong schema stays");
     temp_directory_remove(&empty);
 }
@@ -345,7 +345,8 @@ static void a_full_disk_loses_nothing(void) {
     CHECK(pqdb_open(small.path, NULL, &other, &err) == PQDB_OK, "%s: %s", err.subject, err.message);
     CHECK(pqdb_count(other, "Item", NULL, &count, &err) == PQDB_OK && count == taken,
           "%" PRIu64 " of %" PRIu64 " rows", count, taken);
-    CHECK(pqdb_create(other, "Item", "{\"n\":1}", 7, NULL, NULL, &err) == PQDB_OK, "%s", err.message);
+    CHECK(pqdb_create(other, "Item", "{\"n\":1}", 7, NULL, NULL, &err) == PQDB_OK, "%s",
+          err.message);
     pqdb_close(other, NULL);
     umount(small.path);
     temp_directory_remove(&small);

@@ -271,7 +271,8 @@ static void add_view(struct world *w, int number) {
                                         "mode: 'manual'"};
     struct view *view = &w->views[w->table_count];
     struct naive_view *definition = &view->definition;
-    const int from = (int)roll(w, 3) == 0 ? (int)roll(w, 2) : (int)roll(w, (uint64_t)w->table_count);
+    const uint64_t tables = roll(w, 3) == 0 ? 2 : (uint64_t)w->table_count;
+    const int from = (int)roll(w, tables);
     const struct naive_table *source = &w->tables[from];
     struct naive_table unnested;
     view->from = from;

@@ -154,9 +154,11 @@ static char *print_id(struct pq_arena *arena, const char *id, int index) {
     return made;
 }
 
+/// Element `index` of the row, or -1: none, kept all the same.
 static void add_element(const struct naive_view *view, const struct naive_row *row, int index,
-                        struct pq_arena *arena, struct naive_table *out, int columns) {
+                        struct pq_arena *arena, struct naive_table *out) {
     static const struct naive null;
+    const int columns = out->column_count - (view->position[0] != '\0');
     const struct naive *list = &row->cells[view->unnest];
     struct naive_row *made = &out->rows[out->row_count++];
     *made = (struct naive_row){.id = print_id(arena, row->id, index), .seq = row->seq,
@@ -183,10 +185,10 @@ static void unnest(const struct naive_view *view, const struct naive_table *sour
         const struct naive_row *row = &source->rows[i];
         const int count = row->cells[view->unnest].item_count;
         for (int k = 0; k < count; k++) {
-            add_element(view, row, k, arena, out, source->column_count);
+            add_element(view, row, k, arena, out);
         }
         if (count > 0 || !view->keep_empty) continue;
-        add_element(view, row, -1, arena, out, source->column_count);
+        add_element(view, row, -1, arena, out);
     }
 }
 

@@ -24,7 +24,8 @@ static void put(unsigned first, unsigned count) {
     struct pq_bytes text;
     pq_bytes_init(&text, &pq_alloc_libc);
     for (unsigned i = first; i < first + count; i++) {
-        pq_bytes_printf(&text, NULL, "{\"$id\":\"%04u\",\"n\":%u,\"kind\":\"k%u\",\"more\":{\"x\":%u}",
+        pq_bytes_printf(&text, NULL,
+                        "{\"$id\":\"%04u\",\"n\":%u,\"kind\":\"k%u\",\"more\":{\"x\":%u}",
                         (i * 7919) % 10000, i, i % 3, i % 5);
         if (i % 7 != 0) pq_bytes_printf(&text, NULL, ",\"half\":%g", i / 2.0);
         pq_bytes_append_text(&text, PQ_TEXT("}\n"), NULL);
