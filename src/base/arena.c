@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/block_cache.h"
+
 struct pq_arena_block {
     struct pq_arena_block *older;
     size_t used;      // bytes given out of `room`
@@ -13,7 +15,7 @@ struct pq_arena_block {
 
 _Static_assert(sizeof(struct pq_arena_block) % 16 == 0, "room must be 16-aligned");
 
-enum { block_bytes_min = 4096, block_bytes_max = 1 << 20 };
+enum { block_bytes_min = 4096, block_bytes_max = PQ_CACHE_UNIT_BYTES };
 
 static size_t aligned(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
 
@@ -76,10 +78,15 @@ void pq_arena_reset(struct pq_arena *arena) {
 
 static struct pq_arena_block *add_block(struct pq_arena *arena, size_t bytes) {
     size_t capacity = arena->blocks == NULL ? block_bytes_min : arena->blocks->capacity * 2;
-    if (capacity > block_bytes_max) capacity = block_bytes_max;
+    const size_t usual_max = block_bytes_max - sizeof(struct pq_arena_block);
+    if (capacity > usual_max) capacity = usual_max;
     if (capacity < bytes) capacity = bytes;
-    const size_t total = sizeof(struct pq_arena_block) + capacity;
-    if (total < capacity) return NULL;
+    size_t total = sizeof(struct pq_arena_block) + capacity;
+    if (total >= block_bytes_max / 2) {  // whole units, which a block cache can keep
+        total = (total + PQ_CACHE_UNIT_BYTES - 1) / PQ_CACHE_UNIT_BYTES * PQ_CACHE_UNIT_BYTES;
+        capacity = total - sizeof(struct pq_arena_block);
+    }
+    if (total < bytes) return NULL;
     if (arena->bytes_max != 0 && total > arena->bytes_max - arena->bytes_held) return NULL;
     struct pq_arena_block *block = pq_resize(arena->source, NULL, 0, total, 1);
     if (block == NULL) return NULL;

@@ -12,6 +12,7 @@
 #include <parquedb/write.h>
 #include <pthread.h>
 
+#include "base/block_cache.h"
 #include "base/env.h"
 #include "changelog/log.h"
 #include "db/root.h"
@@ -90,7 +91,8 @@ struct pq_db_write {
 };
 
 struct pqdb_db {
-    const struct pq_alloc *alloc;
+    const struct pq_alloc *alloc;  // `blocks`
+    struct pq_block_cache blocks;
     const struct pq_env *env;
     struct pqdb_options options;
     struct pq_store *store;
@@ -105,7 +107,6 @@ struct pqdb_db {
     struct pq_views *views;
     struct pq_db_table *tables;
     size_t table_count;
-
     pthread_mutex_t leader;
     struct pq_log *log;
     struct pq_circuit *circuit;
@@ -122,10 +123,8 @@ struct pqdb_db {
     int64_t replay_time_us;
     uint64_t root_version;
     struct pq_log_position root_position;
-
     pthread_mutex_t queue_lock;      // guards the queue of writes
     struct pq_db_write *queue, **queue_end;
-
     pthread_mutex_t published_lock;  // pointer and reference; failures of tables
     struct pq_db_snapshot *published;
 
@@ -153,7 +152,7 @@ struct pqdb_db {
 struct pq_log_position pq_db_position(const pqdb_db *db);
 struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id);  // or NULL
 struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name);  // or NULL
-/// NOT_FOUND names the nearest entry; pq_db_find_view also refuses what is no view.
+/// NOT_FOUND names the nearest entry; _view also refuses what is no view.
 pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
                            pqdb_error *err);
 pqdb_code pq_db_find_view(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,

@@ -328,7 +328,7 @@ static void init_locks(pqdb_db *db) {
 }
 
 static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
-    const struct pq_alloc *alloc = db->alloc;
+    const struct pq_alloc *alloc = db->blocks.source;
     pq_db_snapshot_unref(db->published);
     if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
     for (size_t i = 0; i < db->table_count; i++) {
@@ -350,6 +350,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     pq_store_unlock(db->lock);
     if (!db->store_is_borrowed) pq_store_destroy(db->store);
     pq_arena_deinit(&db->arena);
+    pq_block_cache_deinit(&db->blocks);
     pq_free(alloc, db, 1, sizeof *db);
     return code;
 }
@@ -358,11 +359,13 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
                         const pqdb_options *options, pqdb_db **db, pqdb_error *err) {
     struct pqdb_db *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a database");
-    *made = (struct pqdb_db){.alloc = alloc, .env = env};
+    *made = (struct pqdb_db){.env = env};
+    pq_block_cache_init(&made->blocks, alloc);
+    made->alloc = &made->blocks.alloc;
     if (options != NULL) made->options = *options;
     made->queue_end = &made->queue;
-    pq_arena_init(&made->arena, alloc);
-    pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, alloc);
+    pq_arena_init(&made->arena, made->alloc);
+    pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, made->alloc);
     init_locks(made);
     *db = made;
     return PQDB_OK;
