@@ -1,8 +1,8 @@
 /// base/block_cache.h: keeps large blocks that were given back, so that a steady flow of batches
 /// does not ask the system for fresh pages each time.
 ///
-/// Only sizes that are whole PQ_CACHE_UNIT_BYTES, up to PQ_CACHE_UNITS_MAX of them, are kept, in one
-/// list per size; arenas round their large blocks to such sizes. Everything else goes through.
+/// Only sizes of whole PQ_CACHE_UNIT_BYTES, up to PQ_CACHE_UNITS_MAX of them, are kept, in one list
+/// per size; arenas round their large blocks to such sizes. Everything else goes through.
 #ifndef PQ_BASE_BLOCK_CACHE_H
 #define PQ_BASE_BLOCK_CACHE_H
 

@@ -1,5 +1,6 @@
 #include "support/db_world.h"
 
+#include <stdatomic.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,11 +30,17 @@ const char db_world_schema[] =
 static _Atomic int64_t clock_us = INT64_C(1768471200000000);
 static _Atomic uint64_t dice = 99;
 
-static int64_t world_now(void *ctx) { return (void)ctx, clock_us += 10; }
-static uint64_t world_monotonic(void *ctx) { return (void)ctx, (uint64_t)(clock_us += 10) * 1000; }
+static int64_t world_now(void *ctx) {
+    (void)ctx;
+    return atomic_fetch_add(&clock_us, 10) + 10;
+}
+static uint64_t world_monotonic(void *ctx) { return (uint64_t)world_now(ctx) * 1000; }
 static void world_random(void *ctx, void *out, size_t length) {
     (void)ctx;
-    for (size_t i = 0; i < length; i++) ((uint8_t *)out)[i] = (uint8_t)pq_hash_word(++dice);
+    for (size_t i = 0; i < length; i++) {
+        const uint64_t throw = atomic_fetch_add(&dice, 1) + 1;
+        ((uint8_t *)out)[i] = (uint8_t)pq_hash_word(throw);
+    }
 }
 static void world_sleep(void *ctx, uint64_t ns) { (void)ctx, (void)ns; }
 
