@@ -25,6 +25,7 @@ struct cli {
     bool err_colour;  // of stderr
     size_t width;     // of the terminal that stdout is; 0: it is none
     const char *file;  // whose problems are shown, or NULL
+    size_t mistakes;   // of it that were shown
     const struct cli_command *command;
     char **args;  // of the command, without options that were taken
     int arg_count;
@@ -56,6 +57,8 @@ __attribute__((format(printf, 2, 3))) int cli_usage(const struct cli *cli, const
 // output.c
 /// Show the error; gives CLI_FAILED.
 int cli_fail(const struct cli *cli, const pqdb_error *err);
+/// The same after the problems of a schema were shown: only how many they are.
+int cli_fail_schema(const struct cli *cli, const pqdb_error *err);
 /// A line on stderr, unless --quiet.
 __attribute__((format(printf, 2, 3))) void cli_note(const struct cli *cli, const char *format, ...);
 void cli_print_problem(void *ctx, const pqdb_problem *problem);  // ctx: struct cli
@@ -70,6 +73,7 @@ struct cli_table_shape {
     const char *const *names;  // borrowed; "changed at" is changedAt for programs
     const bool *is_number;     // borrowed
     size_t column_count;
+    const bool *is_whole;  // borrowed: columns that are never cut; NULL: those of numbers
     bool is_answer;  // names as they are, a missing cell is "null" and not "-"
 };
 struct cli_table *cli_table_create(struct cli *cli, struct cli_table_shape shape);

@@ -33,7 +33,7 @@ static int run_log(struct cli *cli) {
     if (db == NULL) return CLI_FAILED;
     const uint64_t first = pqdb_log_first(db);
     if (since == UINT64_MAX) since = first > 0 ? first - 1 : 0;
-    const struct cli_table_shape shape = {names, is_number, 7, false};
+    const struct cli_table_shape shape = {names, is_number, 7, NULL, false};
     struct changes changes = {cli, cli_table_create(cli, shape)};
     pqdb_error err;
     const pqdb_code code = pqdb_log_read(db, since, add_change, &changes, &err);
@@ -69,7 +69,7 @@ static void print_checkpoint(struct cli *cli, const pqdb_status *status, int64_t
         return;
     }
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 4, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 4, NULL, false});
     cli_table_row(table, cells);
     cli_table_finish(table);
 }
@@ -173,7 +173,7 @@ static int show_status(struct cli *cli, pqdb_db *db) {
     pqdb_error err;
     if (pqdb_status_get(db, &status, &err) != PQDB_OK) return cli_fail(cli, &err);
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 5, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 5, NULL, false});
     if (add_entries(cli, db, table) != CLI_DONE) return CLI_FAILED;
     const bool json = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
     if (cli_is_for_people(cli)) print_status(cli, &status);

@@ -11,11 +11,11 @@ static int run_init(struct cli *cli) {
         cli_note(cli, "write a schema there, or name one: parquedb init SCHEMA.json5");
     }
     if (schema == NULL) return CLI_FAILED;
-    cli->file = path;
+    cli->file = strcmp(path, "-") == 0 ? "stdin" : path;
     pqdb_error err;
     const pqdb_code code =
         pqdb_init(cli->directory, schema, length, cli_print_problem, cli, &err);
-    if (code != PQDB_OK) return cli_fail(cli, &err);
+    if (code != PQDB_OK) return cli_fail_schema(cli, &err);
     cli_note(cli, "made %s", cli->directory);
     return CLI_DONE;
 }
@@ -35,11 +35,11 @@ static int check_schema(struct cli *cli) {
     size_t length;
     const char *schema = cli_read_all(cli, cli->args[1], &length);
     if (schema == NULL) return CLI_FAILED;
-    cli->file = cli->args[1];
+    cli->file = strcmp(cli->args[1], "-") == 0 ? "stdin" : cli->args[1];
     pqdb_error err;
     const pqdb_code code = pqdb_schema_check(schema, length, cli_print_problem, cli, &err);
-    if (code != PQDB_OK) return cli_fail(cli, &err);
-    cli_note(cli, "%s is right", cli->args[1]);
+    if (code != PQDB_OK) return cli_fail_schema(cli, &err);
+    cli_note(cli, "%s is right", cli->file);
     return CLI_DONE;
 }
 

@@ -11,7 +11,7 @@ static int list_views(struct cli *cli, pqdb_db *db) {
                                         "refreshed"};
     static const bool is_number[] = {false, false, true, false, false, false, false};
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 7, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 7, NULL, false});
     int code = CLI_DONE;
     for (size_t i = 0; i < pqdb_view_count(db); i++) {
         pqdb_view_state state;
@@ -136,7 +136,7 @@ static struct cli_table *state_table(struct cli *cli) {
                                         "version", "lastRefreshTime", "staleSince", "lagVersions",
                                         "rows", "bytes", "lastError"};
     static const bool is_number[13] = {[9] = true, [10] = true, [11] = true};
-    return cli_table_create(cli, (struct cli_table_shape){names, is_number, 13, false});
+    return cli_table_create(cli, (struct cli_table_shape){names, is_number, 13, NULL, false});
 }
 
 static const char *or_missing(const char *text) { return text[0] == '\0' ? NULL : text; }
@@ -154,7 +154,7 @@ static void add_state(const struct cli *cli, struct cli_table *table,
     cli_table_row(table, cells);
 }
 
-/// One view's state, number `index` of those shown; into the table for CSV.
+/// One view's state; into the table for CSV.
 static int show_state(struct cli *cli, pqdb_db *db, const char *name, struct cli_table *table) {
     pqdb_view_state state;
     pqdb_error err;
@@ -227,6 +227,21 @@ static void print_difference(void *ctx, const pqdb_difference *difference) {
             difference->recomputed == NULL ? "(none)" : difference->recomputed);
 }
 
+/// What is known to be behind has nothing to compare. A view that failed is no such: it is told.
+static bool is_only_stale(struct cli *cli, pqdb_db *db, const char *name,
+                          struct cli_table *table) {
+    pqdb_view_state state;
+    pqdb_error err;
+    if (pqdb_view_state_get(db, name, &state, &err) != PQDB_OK) return false;
+    if (strcmp(state.state, "fresh") == 0 || state.last_error[0] != '\0') return false;
+    char version[32];
+    const char *cells[] = {name, state.state, NULL, NULL, cli_version(state.version, version),
+                           NULL};
+    cli_table_row(table, cells);
+    cli_note(cli, "%s is not verified: %s", name, state.reason);
+    return true;
+}
+
 static int verify_view(struct cli *cli, pqdb_db *db, const char *name, struct cli_table *table) {
     pqdb_verified verified;
     pqdb_error err;
@@ -254,11 +269,12 @@ static int verify_views(struct cli *cli, pqdb_db *db, const char *only) {
                                  cli_is_for_people(cli) ? "took" : "durationMs"};
     static const bool is_number[] = {false, false, true, true, false, true};
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, NULL, false});
     int code = CLI_DONE;
     const size_t count = only == NULL ? pqdb_view_count(db) : 1;
     for (size_t i = 0; i < count; i++) {
         const char *name = only == NULL ? pqdb_view_name(db, i) : only;
+        if (only == NULL && is_only_stale(cli, db, name, table)) continue;
         if (verify_view(cli, db, name, table) != CLI_DONE) code = CLI_FAILED;
     }
     if (only == NULL || code == CLI_DONE || cli_table_has_rows(table)) cli_table_finish(table);
@@ -292,7 +308,7 @@ static int refresh_views(struct cli *cli, pqdb_db *db, const char *only, bool fu
                                  people ? "took" : "durationMs"};
     static const bool is_number[] = {false, false, false, true, false, true};
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, NULL, false});
     int code = CLI_DONE;
     const size_t count = only == NULL ? pqdb_view_count(db) : 1;
     for (size_t i = 0; i < count; i++) {

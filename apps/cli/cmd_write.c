@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -130,7 +131,7 @@ static void catch_interrupts(void) {
 }
 
 struct input {
-    FILE *file;
+    int file;
     uint64_t bytes, bytes_all;
     pqdb_ingest *ingest;
     struct cli_progress *progress;
@@ -139,7 +140,13 @@ struct input {
 static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *length,
                             pqdb_error *err) {
     struct input *input = ctx;
-    *length = fread(out, 1, capacity, input->file);
+    // What a pipe has now, not what fills `out`: events are committed while others are awaited.
+    ssize_t got;
+    do {
+        got = read(input->file, out, capacity);
+    } while (got < 0 && errno == EINTR && !interrupted);
+    const int number = errno;
+    *length = got < 0 ? 0 : (size_t)got;
     input->bytes += *length;
     cli_progress_tell(input->progress, pqdb_ingest_rows(input->ingest), input->bytes,
                       input->bytes_all);
@@ -148,9 +155,9 @@ static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *lengt
         *err = (pqdb_error){.code = PQDB_CANCELLED, .offset = -1, .message = "interrupted"};
         return PQDB_CANCELLED;
     }
-    if (*length > 0 || !ferror(input->file)) return PQDB_OK;
-    *err = (pqdb_error){.code = PQDB_IO, .offset = (int64_t)input->bytes};
-    snprintf(err->message, sizeof err->message, "cannot be read: %s", strerror(errno));
+    if (got >= 0) return PQDB_OK;
+    *err = (pqdb_error){.code = PQDB_IO, .offset = input->bytes > 0 ? (int64_t)input->bytes : -1};
+    snprintf(err->message, sizeof err->message, "cannot be read: %s", strerror(number));
     return PQDB_IO;
 }
 
@@ -158,22 +165,22 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
                              struct cli_progress *progress, pqdb_error *err) {
     struct input input = {.ingest = ingest, .progress = progress};
     const bool is_stdin = strcmp(path, "-") == 0;
-    input.file = is_stdin ? stdin : fopen(path, "rb");
-    if (input.file == NULL) {
+    input.file = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (input.file < 0) {
         *err = (pqdb_error){.code = PQDB_NOT_FOUND, .offset = -1};
         snprintf(err->message, sizeof err->message, "%s", strerror(errno));
         snprintf(err->subject, sizeof err->subject, "%s", path);
         return PQDB_NOT_FOUND;
     }
     struct stat facts;
-    if (fstat(fileno(input.file), &facts) == 0 && S_ISREG(facts.st_mode)) {
+    if (fstat(input.file, &facts) == 0 && S_ISREG(facts.st_mode)) {
         input.bytes_all = (uint64_t)facts.st_size;
     }
     const pqdb_code code = pqdb_ingest_from(ingest, read_input, &input, err);
     if (code != PQDB_OK && err->subject[0] == '\0') {
         snprintf(err->subject, sizeof err->subject, "%s", is_stdin ? "stdin" : path);
     }
-    if (!is_stdin) fclose(input.file);
+    if (!is_stdin) close(input.file);
     return code;
 }
 
@@ -195,7 +202,7 @@ static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
     if (code != PQDB_OK && committed > 0) {
         char count[32];
         cli_note(cli, "%s row%s of %s were committed before that%s", cli_count(committed, count),
-                 committed == 1 ? "" : "s", path,
+                 committed == 1 ? "" : "s", strcmp(path, "-") == 0 ? "stdin" : path,
                  options->token == NULL ? "" : "; the same command goes on from there");
     }
     total->version = written.version > total->version ? written.version : total->version;

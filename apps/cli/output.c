@@ -35,17 +35,33 @@ void cli_note(const struct cli *cli, const char *format, ...) {
     fputc('\n', stderr);
 }
 
+int cli_fail_schema(const struct cli *cli, const pqdb_error *err) {
+    if (err->code != PQDB_INVALID || cli->mistakes == 0) return cli_fail(cli, err);
+    fprintf(stderr, "parquedb: %s has %zu mistake%s\n", cli->file, cli->mistakes,
+            cli->mistakes == 1 ? "" : "s");
+    return CLI_FAILED;
+}
+
+static void print_remedy(const char *remedy) {
+    const size_t length = strlen(remedy);
+    const bool asks = strncmp(remedy, "did you mean", 12) == 0 && remedy[length - 1] != '?';
+    const bool is_word = remedy[0] >= 'A' && remedy[0] <= 'Z' && remedy[1] >= 'a';
+    fprintf(stderr, "    %c%s%s\n", is_word ? remedy[0] - 'A' + 'a' : remedy[0], remedy + 1,
+            asks ? "?" : "");
+}
+
 void cli_print_problem(void *ctx, const pqdb_problem *problem) {
-    const struct cli *cli = ctx;
-    const char *tint = !cli->err_colour ? "" : problem->is_warning ? "\033[33m" : "\033[31m";
+    struct cli *cli = ctx;
     if (problem->is_warning && cli->quiet) return;
+    if (!problem->is_warning) cli->mistakes++;
+    const char *tint = !cli->err_colour ? "" : problem->is_warning ? "\033[33m" : "\033[31m";
     if (cli->file != NULL) fprintf(stderr, "%s:", cli->file);
     if (problem->line > 0) fprintf(stderr, "%zu:%zu:", problem->line, problem->column);
     if (cli->file != NULL || problem->line > 0) fputc(' ', stderr);
-    fprintf(stderr, "%s%s%s %s%s%s: %s\n", tint, problem->is_warning ? "warning " : "",
-            problem->code, plain(cli->err_colour), problem->path[0] == '\0' ? "" : "at ",
-            problem->path, problem->message);
-    if (problem->remedy[0] != '\0') fprintf(stderr, "    %s\n", problem->remedy);
+    fprintf(stderr, "%s%s%s%s%s%s: %s\n", tint, problem->is_warning ? "warning " : "",
+            problem->code, cli->err_colour ? "\033[0m" : "",
+            problem->path[0] == '\0' ? "" : " at ", problem->path, problem->message);
+    if (problem->remedy[0] != '\0') print_remedy(problem->remedy);
 }
 
 pqdb_db *cli_open(const struct cli *cli, bool read_only) {
@@ -133,14 +149,20 @@ static pqdb_code print_cells(struct cli *cli, pqdb_rows *rows, uint64_t *count, 
     const size_t columns = pqdb_rows_column_count(rows);
     const char **names = pq_arena_calloc(&cli->arena, columns + 1, sizeof *names);
     bool *is_number = pq_arena_calloc(&cli->arena, columns + 1, sizeof *is_number);
+    bool *is_whole = pq_arena_calloc(&cli->arena, columns + 1, sizeof *is_whole);
     struct pq_text *cells = pq_arena_calloc(&cli->arena, columns + 1, sizeof *cells);
-    if (names == NULL || is_number == NULL || cells == NULL) return PQDB_NO_MEMORY;
+    if (names == NULL || is_number == NULL || is_whole == NULL || cells == NULL) {
+        return PQDB_NO_MEMORY;
+    }
     for (size_t k = 0; k < columns; k++) {
         names[k] = pqdb_rows_column_name(rows, k);
-        is_number[k] = strcmp(pqdb_rows_column_kind(rows, k), "number") == 0;
+        const char *kind = pqdb_rows_column_kind(rows, k);
+        is_number[k] = strcmp(kind, "number") == 0;
+        is_whole[k] = is_number[k] || strcmp(kind, "time") == 0 || strcmp(kind, "boolean") == 0;
     }
     const struct cli_table_shape shape = {.names = names, .is_number = is_number,
-                                          .column_count = columns, .is_answer = true};
+                                          .column_count = columns, .is_whole = is_whole,
+                                          .is_answer = true};
     struct cli_table *table = cli_table_create(cli, shape);
     if (table == NULL) return PQDB_NO_MEMORY;
     bool has_row = false;

@@ -165,16 +165,20 @@ static void print_cell(const struct cli_table *table, struct pq_text text, size_
     if (!table->shape.is_number[column] && !is_last) print_padding(width - used);
 }
 
-static size_t floor_of(size_t natural, size_t column) {
+/// How far a column may be cut; numbers and times not at all.
+static size_t floor_of(const struct cli_table *table, size_t natural, size_t column) {
+    const bool *whole = table->shape.is_whole;
+    if (whole == NULL ? table->shape.is_number[column] : whole[column]) return natural;
     const size_t most = column == 0 ? id_floor_max : floor_max;
     return natural < most ? natural : most;
 }
 
 /// Narrow the widest until all fit into `room`; columns that do not fit even so get width 0.
-static size_t fit(size_t *widths, size_t count, size_t room) {
+static size_t fit(const struct cli_table *table, size_t *widths) {
+    const size_t count = table->shape.column_count, room = table->cli->width;
     size_t shown = 0, least = 0;
     for (; shown < count; shown++) {
-        const size_t more = floor_of(widths[shown], shown) + (shown > 0 ? gap : 0);
+        const size_t more = floor_of(table, widths[shown], shown) + (shown > 0 ? gap : 0);
         if (shown > 0 && least + more > room) break;
         least += more;
     }
@@ -183,14 +187,14 @@ static size_t fit(size_t *widths, size_t count, size_t room) {
     for (; total > room && cap > 0; cap--) {
         total = (shown - 1) * gap;
         for (size_t k = 0; k < shown; k++) {
-            const size_t least_of = floor_of(widths[k], k);
+            const size_t least_of = floor_of(table, widths[k], k);
             const size_t cut = widths[k] < cap ? widths[k] : cap;
             total += cut > least_of ? cut : least_of;
         }
     }
     cap++;
     for (size_t k = 0; k < shown; k++) {
-        const size_t least_of = floor_of(widths[k], k);
+        const size_t least_of = floor_of(table, widths[k], k);
         if (widths[k] > cap) widths[k] = cap > least_of ? cap : least_of;
     }
     return shown;
@@ -199,7 +203,6 @@ static size_t fit(size_t *widths, size_t count, size_t room) {
 static void print_line(const struct cli_table *table, const struct pq_text *row, size_t shown,
                        const size_t *widths) {
     for (size_t k = 0; k < shown; k++) print_cell(table, row[k], k, widths);
-    fputc('\n', stdout);
 }
 
 static void print_table(const struct cli_table *table) {
@@ -217,16 +220,18 @@ static void print_table(const struct cli_table *table) {
             if (width > widths[k]) widths[k] = width;
         }
     }
-    const size_t shown = cli->width == 0 ? columns : fit(widths, columns, cli->width);
+    const size_t shown = cli->width == 0 ? columns : fit(table, widths);
     if (cli->colour) fputs("\033[1m", stdout);
     print_line(table, names, shown, widths);
-    if (cli->colour) fputs("\033[0m", stdout);
+    fputs(cli->colour ? "\033[0m\n" : "\n", stdout);
     for (size_t row = 0; row < table->row_count; row++) {
         print_line(table, table->cells + row * columns, shown, widths);
+        fputc('\n', stdout);
     }
     if (shown < columns) {
-        cli_note(cli, "%zu more column%s (%s …): choose with --select, or see --format json",
-                 columns - shown, columns - shown == 1 ? "" : "s", table->shape.names[shown]);
+        cli_note(cli, "%zu more column%s (%s …): %s--format json shows all", columns - shown,
+                 columns - shown == 1 ? "" : "s", table->shape.names[shown],
+                 table->shape.is_answer ? "choose with --select, or " : "");
     }
 }
 

@@ -97,7 +97,8 @@ struct pq_log_schemas pq_db_log_counts(void) {
 
 // ---- the schema -------------------------------------------------------------------------------
 
-static void report(const struct pq_problems *problems, pqdb_on_problem on_problem, void *ctx) {
+static void report(struct pq_problems *problems, pqdb_on_problem on_problem, void *ctx) {
+    pq_problems_sort(problems);
     for (size_t i = 0; on_problem != NULL && i < problems->count; i++) {
         const struct pq_problem *problem = &problems->items[i];
         const pqdb_problem shown = {.code = problem->code, .path = problem->path.data,

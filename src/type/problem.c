@@ -67,6 +67,34 @@ void pq_problem_warn(struct pq_problems *problems, const char *code, struct pq_p
     va_end(args);
 }
 
+static bool comes_before(const struct pq_problem *a, const struct pq_problem *b) {
+    const size_t line_a = a->line == 0 ? SIZE_MAX : a->line;  // without a place: at the end
+    const size_t line_b = b->line == 0 ? SIZE_MAX : b->line;
+    return line_a != line_b ? line_a < line_b : a->column < b->column;
+}
+
+void pq_problems_sort(struct pq_problems *problems) {
+    for (size_t i = 1; i < problems->count; i++) {  // there are PQ_PROBLEMS_MAX at most
+        const struct pq_problem moved = problems->items[i];
+        size_t at = i;
+        for (; at > 0 && comes_before(&moved, &problems->items[at - 1]); at--) {
+            problems->items[at] = problems->items[at - 1];
+        }
+        problems->items[at] = moved;
+    }
+}
+
+/// "; did you mean $ne?": a remedy as the end of a sentence.
+static void remedy_tail(char *room, size_t room_bytes, struct pq_text remedy) {
+    room[0] = '\0';
+    if (remedy.length == 0) return;
+    const bool asks = pq_text_starts_with(remedy, PQ_TEXT("did you mean")) &&
+                      remedy.data[remedy.length - 1] != '?';
+    snprintf(room, room_bytes, "; %.*s%s", PQ_TEXT_ARG(remedy), asks ? "?" : "");
+    const bool is_word = remedy.length > 1 && room[3] >= 'a' && room[3] <= 'z';
+    if (is_word && room[2] >= 'A' && room[2] <= 'Z') room[2] = (char)(room[2] - 'A' + 'a');
+}
+
 pqdb_code pq_problems_code(const struct pq_problems *problems, pqdb_error *err) {
     if (problems->errors == 0) return PQDB_OK;
     const struct pq_problem *first = NULL;
@@ -83,9 +111,10 @@ pqdb_code pq_problems_code(const struct pq_problems *problems, pqdb_error *err) 
     }
     char line[32] = "";
     if (first->line > 0) snprintf(line, sizeof line, "line %zu: ", first->line);
-    const bool remedy = first->remedy.length > 0;
-    pq_fail(err, PQDB_INVALID, "%s%s: %s%s%s%s", line, first->code, first->message.data,
-            remedy ? "; " : "", remedy ? first->remedy.data : "", more);
+    char remedy[128];
+    remedy_tail(remedy, sizeof remedy, first->remedy);
+    pq_fail(err, PQDB_INVALID, "%s%s: %s%s%s", line, first->code, first->message.data, remedy,
+            more);
     if (err != NULL) snprintf(err->subject, sizeof err->subject, "%s", first->path.data);
     return PQDB_INVALID;
 }

@@ -46,6 +46,9 @@ __attribute__((format(printf, 5, 6))) void pq_problem_warn(struct pq_problems *p
                                                            const char *remedy,
                                                            const char *format, ...);
 
+/// Into the order of the text, those without a place at the end.
+void pq_problems_sort(struct pq_problems *problems);
+
 /// PQDB_OK when there is no error, else PQDB_INVALID with the first one and how many follow.
 pqdb_code pq_problems_code(const struct pq_problems *problems, pqdb_error *err);
 
