@@ -29,6 +29,7 @@ struct cut_table {
     struct pq_db_table *table;
     struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
     uint64_t version, next_seq;
+    size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
     bool writes;                  // `old` becomes one file
     struct pq_segment **old;      // in the cut's arena: what is rewritten
     size_t old_count;
@@ -72,6 +73,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     out->table = table;
     out->snapshot = pq_table_snapshot_ref(table->table->published);
     out->version = table->table->version;
+    out->held = table->table->memory_bytes;
     out->next_seq = table->next_seq;
     const struct pq_catalog *catalog = out->snapshot->catalog;
     for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
@@ -143,6 +145,7 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
             small_rows += segment->rows;
         }
     }
+    table->memory = memory;
     const size_t budget = cut->db->options.memory_bytes;
     const size_t carried_max =
         budget != 0 && budget / carry_share < carry_bytes_max ? budget / carry_share
@@ -380,7 +383,13 @@ static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
 
 static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error *err) {
     PQ_TRY(install_state(table, err));
-    if (!table->writes) return PQDB_OK;
+    if (!table->writes) {
+        // The table counts roughly, and would call for checkpoints over what is long gone.
+        const size_t now = table->table->table->memory_bytes;
+        table->table->table->memory_bytes =
+            table->memory + (now > table->held ? now - table->held : 0);
+        return PQDB_OK;
+    }
     const struct pq_table_swap swap = {
         .old = table->old, .moved = (const uint32_t *const *)table->rewritten.moved,
         .old_count = table->old_count, .fresh = table->fresh};

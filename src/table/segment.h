@@ -35,6 +35,7 @@ struct pq_segment {
     _Atomic(uint32_t) **died;    // one block per PQ_DEATH_BLOCK_ROWS, NULL until its first death
     const uint64_t *dead_base;   // owned; bit per row dead before base_version, or NULL
     size_t dead;                 // rows dead by now; only the writer reads it
+    size_t evacuated;            // no row before it lives; only the writer reads it
     bool is_frozen;              // being written to a file: stays until that is installed
 
     // CHUNK

@@ -6,7 +6,7 @@
 #include "batch/builder.h"
 #include "variant/variant.h"
 
-enum { open_slot_count = PQ_CHUNK_ROWS * 2 };
+enum { open_slot_count = PQ_CHUNK_ROWS * 2, evacuate_rows = PQ_CHUNK_ROWS / 4 };
 
 // ---- catalog and snapshot -----------------------------------------------------------------
 
@@ -304,15 +304,22 @@ pqdb_code pq_table_has(struct pq_table *table, struct pq_text id, bool *has, pqd
     return PQDB_OK;
 }
 
-/// A chunk that is mostly dead gives its last rows to the open chunk and leaves the catalog.
+/// A chunk that is mostly dead gives its last rows to the open chunk and leaves the catalog; a
+/// large one in several commits, so that none of them takes long.
 static pqdb_code evacuate(struct pq_table *table, struct pq_segment *segment, uint64_t version,
                           pqdb_error *err) {
-    for (size_t row = 0; row < segment->rows; row++) {
+    size_t moved = 0;
+    for (size_t row = segment->evacuated; segment->dead < segment->rows; row++) {
+        segment->evacuated = row;
+        if (moved == evacuate_rows) break;
         if (pq_segment_is_dead(segment, row, UINT64_MAX)) continue;
         PQ_TRY(copy_rows(table, &segment->batch, row, 1, version, err));
         PQ_TRY(pq_segment_kill(segment, row, version, err));
+        moved++;
     }
     const size_t bytes = pq_batch_bytes(&segment->batch);
+    table->memory_bytes += bytes / segment->rows * moved;
+    if (segment->dead < segment->rows) return PQDB_OK;
     table->memory_bytes -= bytes < table->memory_bytes ? bytes : table->memory_bytes;
     return change_catalog(table, &segment, 1, NULL, err);
 }
@@ -374,7 +381,7 @@ pqdb_code pq_table_apply(struct pq_table *table, const struct pq_batch *delta,
     } else {
         PQ_TRY(add_runs(table, delta, version, err));
     }
-    table->memory_bytes += pq_batch_bytes(delta);
+    table->memory_bytes += pq_batch_bytes(delta) / delta->count * added;
     table->rows += added;
     table->version = version;
     return died > 0 ? evacuate_one(table, version, err) : PQDB_OK;

@@ -6,7 +6,7 @@
 ///
 /// Small deltas are copied into an open chunk of PQ_CHUNK_ROWS; a batch of PQ_ADOPT_ROWS or more is
 /// taken over as a chunk of its own without a copy. Rows that die stay where they are; a chunk
-/// that is three quarters dead is evacuated into the open one.
+/// that is three quarters dead is evacuated into the open one, bit by bit.
 #ifndef PQ_TABLE_TABLE_H
 #define PQ_TABLE_TABLE_H
 
