@@ -35,7 +35,8 @@ struct cut_table {
     size_t old_count;
     bool only_files;              // the rewrite merges files: rows stay the same
     struct pq_rewritten rewritten;
-    struct pq_segment *fresh;     // the new file, NULL when every row was dead
+    char *path;                   // of the new file, in the cut's arena; NULL: none begun
+    struct pq_segment *fresh;     // over it, NULL when every row was dead
     struct pq_trace *trace;       // of the view's state, or NULL
     struct pq_trace_frozen frozen;
     struct pq_run_name run;       // rows 0: nothing had changed
@@ -193,6 +194,9 @@ static pqdb_code write_file(struct cut *cut, struct cut_table *table, pqdb_error
     snprintf(path, sizeof path, "%s/data", table->table->directory);
     PQ_TRY(pq_store_make_directory(db->store, path, err));
     PQ_TRY(choose_name(cut, table, path, err));
+    const struct pq_text kept = pq_arena_copy(&cut->arena, pq_text_of(path));
+    if (kept.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    table->path = (char *)(uintptr_t)kept.data;
     const struct pq_rewrite rewrite = {.snapshot = table->snapshot, .segments = table->old,
                                        .count = table->old_count, .store = db->store,
                                        .pace = db->pace, .path = path, .alloc = db->alloc};
@@ -402,7 +406,7 @@ static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error 
 }
 
 static void thaw(struct cut *cut) {
-    for (size_t i = 0; i < cut->db->table_count; i++) {
+    for (size_t i = 0; cut->tables != NULL && i < cut->db->table_count; i++) {
         struct cut_table *table = &cut->tables[i];
         if (table->snapshot == NULL) continue;
         const struct pq_catalog *catalog = table->snapshot->catalog;
@@ -502,16 +506,31 @@ static void cut_deinit(struct cut *cut) {
     pq_arena_deinit(&cut->arena);
 }
 
+/// Nothing names what was written: it goes now, or a full disk would fill with each attempt.
+static void abandon(struct cut *cut) {
+    for (size_t i = 0; i < cut->db->table_count; i++) {
+        if (cut->tables[i].path != NULL) pq_pace_bury(cut->db->pace, cut->tables[i].path, NULL);
+    }
+}
+
+static pqdb_code write_cut(struct cut *cut, pqdb_error *err) {
+    for (size_t i = 0; i < cut->db->table_count; i++) {
+        const pqdb_code code = write_table(cut, &cut->tables[i], err);
+        if (code == PQDB_OK) continue;
+        abandon(cut);
+        return code;
+    }
+    const pqdb_code code = write_root(cut, err);
+    if (code != PQDB_OK && !pq_root_may_exist(cut->db->store, cut->root.version)) abandon(cut);
+    return code;
+}
+
 static pqdb_code checkpoint_locked(struct cut *cut, pqdb_error *err) {
     pqdb_db *db = cut->db;
-    bool nothing;
-    PQ_TRY(freeze(cut, &nothing, err));
-    if (nothing) return PQDB_OK;
-    pqdb_code code = PQDB_OK;
-    for (size_t i = 0; code == PQDB_OK && i < db->table_count; i++) {
-        code = write_table(cut, &cut->tables[i], err);
-    }
-    if (code == PQDB_OK) code = write_root(cut, err);
+    bool nothing = false;
+    pqdb_code code = freeze(cut, &nothing, err);
+    if (code == PQDB_OK && nothing) return PQDB_OK;
+    if (code == PQDB_OK) code = write_cut(cut, err);
     if (code != PQDB_OK) {
         pthread_mutex_lock(&db->leader);
         thaw(cut);
@@ -519,9 +538,13 @@ static pqdb_code checkpoint_locked(struct cut *cut, pqdb_error *err) {
         return code;
     }
     PQ_TRY(install(cut, err));
-    PQ_TRY(publish(cut, err));
-    db->unpublished = false;
-    return pq_db_collect_garbage(db, &cut->root, err);
+    code = publish(cut, err);
+    db->unpublished = code != PQDB_OK;  // then the next checkpoint tries again
+    pqdb_error late;
+    const pqdb_code collected = pq_db_collect_garbage(db, &cut->root, &late);
+    if (code != PQDB_OK || collected == PQDB_OK) return code;
+    if (err != NULL) *err = late;
+    return collected;
 }
 
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err) {

@@ -125,6 +125,7 @@ struct pqdb_db {
     struct pq_log_position root_position;
     pthread_mutex_t queue_lock;      // guards the queue of writes
     struct pq_db_write *queue, **queue_end;
+    pthread_mutex_t refusals;        // one appends to rejected/ at a time; no other lock within
     pthread_mutex_t published_lock;  // pointer and reference; failures of tables
     struct pq_db_snapshot *published;
 
@@ -183,10 +184,6 @@ pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why);
 bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqdb_code *code,
                        pqdb_error *err);
 pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, pqdb_error *err);
-
-// ingest.c, query.c
-void pq_db_reader_destroy(struct pq_db_table *table);
-pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 
 // checkpoint.c
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "codec/inflate_stream.h"
-#include "db/db_internal.h"
+#include "db/view_internal.h"
 
 enum { jobs_max = 2, inflate_bytes = 256 << 10, path_max = 512 };
 
@@ -44,6 +44,22 @@ static pqdb_code print_refusal(const struct pq_refusal *refusal, struct pq_bytes
     return pq_bytes_append_text(out, PQ_TEXT("}\n"), err);
 }
 
+static pqdb_code append_refusals(pqdb_db *db, const char *path, struct pq_text lines,
+                                 pqdb_error *err) {
+    struct pq_file *file = NULL;
+    uint64_t end;
+    pqdb_code code;
+    PQ_GO(pq_store_make_directory(db->store, "rejected", err));
+    PQ_GO(pq_file_open(db->store, path, PQ_OPEN_WRITE, &file, err));
+    PQ_GO(pq_file_size(file, &end, err));
+    PQ_GO(pq_file_write(file, end, &lines, 1, err));
+    PQ_GO(pq_file_sync(file, err));
+    PQ_GO(pq_store_sync_directory(db->store, "rejected", err));
+done:
+    pq_file_close(file);
+    return code;
+}
+
 /// Append them to rejected/<collection>.ndjson, durably, before the batch is acknowledged.
 static pqdb_code keep_refusals(pqdb_db *db, const struct pq_db_table *table,
                                const struct pq_row_batch *rows, pqdb_error *err) {
@@ -52,22 +68,15 @@ static pqdb_code keep_refusals(pqdb_db *db, const struct pq_db_table *table,
     snprintf(path, sizeof path, "rejected/%.*s.ndjson", PQ_TEXT_ARG(table->entry->name));
     struct pq_bytes lines;
     pq_bytes_init(&lines, db->alloc);
-    struct pq_file *file = NULL;
-    uint64_t end;
     pqdb_code code = PQDB_OK;
     for (size_t i = 0; code == PQDB_OK && i < rows->refusal_count; i++) {
         code = print_refusal(&rows->refusals[i], &lines, err);
     }
-    if (code != PQDB_OK) goto done;
-    PQ_GO(pq_store_make_directory(db->store, "rejected", err));
-    PQ_GO(pq_file_open(db->store, path, PQ_OPEN_WRITE, &file, err));
-    PQ_GO(pq_file_size(file, &end, err));
-    const struct pq_text piece = pq_bytes_text(&lines);
-    PQ_GO(pq_file_write(file, end, &piece, 1, err));
-    PQ_GO(pq_file_sync(file, err));
-    PQ_GO(pq_store_sync_directory(db->store, "rejected", err));
-done:
-    pq_file_close(file);
+    if (code == PQDB_OK) {
+        pthread_mutex_lock(&db->refusals);
+        code = append_refusals(db, path, pq_bytes_text(&lines), err);
+        pthread_mutex_unlock(&db->refusals);
+    }
     pq_bytes_deinit(&lines);
     return code;
 }

@@ -320,6 +320,7 @@ done:
 static void init_locks(pqdb_db *db) {
     pthread_mutex_init(&db->leader, NULL);
     pthread_mutex_init(&db->queue_lock, NULL);
+    pthread_mutex_init(&db->refusals, NULL);
     pthread_mutex_init(&db->published_lock, NULL);
     pthread_mutex_init(&db->refreshing, NULL);
     pthread_mutex_init(&db->keeper_lock, NULL);

@@ -141,6 +141,15 @@ done:
     return code;
 }
 
+bool pq_root_may_exist(struct pq_store *store, uint64_t version) {
+    char path[64];
+    struct pq_file *file = NULL;
+    root_path(version, path);
+    const pqdb_code code = pq_file_open(store, path, PQ_OPEN_READ, &file, NULL);
+    pq_file_close(file);
+    return code != PQDB_NOT_FOUND;
+}
+
 // ---- reading ----------------------------------------------------------------------------------
 
 /// The check has vouched for the bytes, so a missing key means another writer's idea of the format:

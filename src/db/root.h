@@ -64,6 +64,9 @@ struct pq_root {
 pqdb_code pq_root_write(struct pq_store *store, const struct pq_root *root,
                         const struct pq_alloc *alloc, pqdb_error *err);
 
+/// After an error of pq_root_write: is its name there all the same, or cannot that be told?
+bool pq_root_may_exist(struct pq_store *store, uint64_t version);
+
 /// The newest root that is whole, everything in `arena`; `*found` false in a fresh database.
 /// A damaged newest root is PQDB_CORRUPT: the log behind the one before may be gone.
 pqdb_code pq_root_read_newest(struct pq_store *store, struct pq_arena *arena,

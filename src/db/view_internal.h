@@ -1,4 +1,5 @@
-/// db/view_internal.h: the rows that views read, and how lagging and failed views are brought up.
+/// db/view_internal.h: tables as they are asked, the rows that views read, and how views that lag
+/// or have failed are brought up.
 #ifndef PQ_DB_VIEW_INTERNAL_H
 #define PQ_DB_VIEW_INTERNAL_H
 
@@ -10,6 +11,10 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state);
 /// Leader: why the view has failed, for those who ask.
 void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
+
+// ingest.c, query.c: of a table's making and end
+void pq_db_reader_destroy(struct pq_db_table *table);
+pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 
 // rows.c: what a view reads
 struct pq_db_rows {
