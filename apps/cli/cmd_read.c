@@ -57,7 +57,9 @@ const struct cli_command cmd_find = {
     .usage = "NAME [FILTER] [--sort J|none] [--select a,b] [--limit N] [--skip N]",
     .summary = "show the rows of a collection or view that match",
     .help = "FILTER is JSON5, like \"{ outcome: { $ne: 'ok' } }\"; --sort like \"{ total: -1 }\".\n"
-            "Without --sort rows come by $id; 'none' is the order they are stored in.\n",
+            "Without --sort rows come by $id; 'none' is the order they are stored in.\n"
+            "JSON has the fields that were not declared too; tables and CSV have those that\n"
+            "--select names, like event.request.url.\n",
     .run = run_find,
 };
 

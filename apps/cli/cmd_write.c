@@ -201,8 +201,9 @@ static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
     cli_progress_end(&progress);
     if (code != PQDB_OK && committed > 0) {
         char count[32];
-        cli_note(cli, "%s row%s of %s were committed before that%s", cli_count(committed, count),
+        cli_note(cli, "%s row%s of %s stay%s committed%s", cli_count(committed, count),
                  committed == 1 ? "" : "s", strcmp(path, "-") == 0 ? "stdin" : path,
+                 committed == 1 ? "s" : "",
                  options->token == NULL ? "" : "; the same command goes on from there");
     }
     total->version = written.version > total->version ? written.version : total->version;

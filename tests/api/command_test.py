@@ -336,7 +336,7 @@ def test_second_writer_and_interrupt(folder):
         check(ready, "Ctrl-C does not end an ingest that waits for input")
         out, err = child.communicate(timeout=20)
     check(child.returncode == 1 and out == b"", f"interrupted: {child.returncode} {out}")
-    check(b"30,000 rows of stdin were committed before" in err and b"interrupted" in err, f"{err}")
+    check(b"30,000 rows of stdin stay committed; the same command goes on" in err and b"interrupted" in err, f"{err}")
     check(int(run(["count", "TailEvents"], folder)[1]) == before + 30_000, "after the interrupt")
     expect(["ingest", "tail", "--token", "run"], folder, 0, "", None, lines(*[GOOD] * 35_000))
     check(int(run(["count", "TailEvents"], folder)[1]) == before + 35_000, "the run is completed")
