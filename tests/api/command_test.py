@@ -198,12 +198,12 @@ def test_metrics(folder):
     expect(["checkpoint"], folder, 0, '"version":"seq-2","files":5', None)
 
 
-def on_terminal(args, folder, columns=80, **env):
+def on_terminal(args, folder, columns=80, stdin=subprocess.DEVNULL, **env):
     """What the command writes to a terminal of so many columns, and its exit code."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
-    child = subprocess.Popen([COMMAND, *args], cwd=folder, stdin=subprocess.DEVNULL, stdout=slave,
-                             stderr=slave, env={**os.environ, "TERM": "xterm", **env})
+    child = subprocess.Popen([COMMAND, *args], cwd=folder, stdin=stdin, stdout=slave, stderr=slave,
+                             env={**os.environ, "TERM": "xterm", **env})
     os.close(slave)
     seen = b""
     with contextlib.suppress(OSError):  # the terminal is gone with the child
@@ -224,6 +224,17 @@ def test_terminal(folder):
     check("\x1b[1m$id" in text and "3 more columns (event …)" in text, f"{text!r}")
     check("\x1b" not in on_terminal(["view", "list"], folder, NO_COLOR="1")[0], "NO_COLOR")
     check("\x1b[32mfresh" in on_terminal(["view", "list"], folder)[0], "a fresh view is green")
+
+
+def test_progress(folder):
+    """Work of more than a second tells how far it is, and only on a terminal."""
+    for more, is_shown in (([], True), (["--quiet"], False)):
+        slow = subprocess.Popen(["sh", "-c", f"sleep 1.2; echo '{GOOD}'"], stdout=subprocess.PIPE)
+        text, code = on_terminal([*more, "ingest", "tail"], folder, stdin=slow.stdout)
+        slow.stdout.close()
+        slow.wait()
+        shown = re.search(r"\r\x1b\[Kstdin .* rows  .*/s.*\r\x1b\[K", text) is not None
+        check(code == 0 and shown == is_shown, f"progress with {more}: {text!r}")
 
 
 # ---- bad input --------------------------------------------------------------------------------
@@ -429,6 +440,7 @@ def main():
         test_formats(folders["demo"])
         make(folders["bad"], SCHEMA)
         test_bad_events(folders["bad"])
+        test_progress(folders["bad"])
         test_bad_rows(folders["bad"])
         test_streams_of_the_shell(folders["bad"])
         test_second_writer_and_interrupt(folders["bad"])
