@@ -459,7 +459,8 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
     const struct pq_publish publish = {
         .store = db->store, .directory = own->directory, .location = db->location,
         .version = cut->root.version, .time_us = cut->root.time_us, .type = table->snapshot->type,
-        .files = files, .file_count = count, .rows_changed = !table->only_files,
+        .files = files, .file_count = count,
+        .rows_changed = !table->only_files || own->published_version < table->version,
         .snapshots_kept = snapshots_kept, .alloc = db->alloc};
     struct pq_publish with_lineage = publish;
     struct pq_db_pairs pairs;

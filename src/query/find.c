@@ -12,6 +12,8 @@
 
 enum { columns_max = 4096, sort_keys_max = 16, note_bytes = 256, keep_rows_min = 8192 };
 
+static const uint64_t rows_max = UINT64_MAX / 4;  // so that sums of them do not wrap
+
 struct sort_key {
     struct pq_program *program;
     bool descending;
@@ -324,7 +326,9 @@ static pqdb_code next_matches(struct pq_find *find, struct pq_arena *arena,
 }
 
 static pqdb_code collect(struct pq_find *find, pqdb_error *err) {
-    const uint64_t keep = find->limit == 0 ? 0 : find->limit + find->skip;
+    const bool keeps_all = find->limit == 0 || find->limit > rows_max - find->skip ||
+                           find->skip > rows_max;
+    const uint64_t keep = keeps_all ? 0 : find->limit + find->skip;
     for (;;) {
         struct pq_batch batch;
         PQ_TRY(next_matches(find, &find->rows_arena, &batch, err));
@@ -337,6 +341,17 @@ static pqdb_code collect(struct pq_find *find, pqdb_error *err) {
     sort_rows(find, keep);
     find->next_ref = find->skip < find->ref_count ? (size_t)find->skip : find->ref_count;
     return PQDB_OK;
+}
+
+/// An id may be asked for twice; its row is found once.
+static void drop_repeats(struct pq_find *find) {
+    size_t kept = 0;
+    for (size_t i = 0; i < find->ref_count; i++) {
+        if (kept == 0 || compare_rows(&find->refs[kept - 1], &find->refs[i], find) != 0) {
+            find->refs[kept++] = find->refs[i];
+        }
+    }
+    find->ref_count = kept;
 }
 
 /// A filter that names one id needs no scan.
@@ -361,6 +376,7 @@ static pqdb_code look_up(struct pq_find *find, bool *done, pqdb_error *err) {
     }
     if (!*done) return PQDB_OK;
     sort_rows(find, 0);
+    drop_repeats(find);
     find->streams = false;
     find->next_ref = find->skip < find->ref_count ? (size_t)find->skip : find->ref_count;
     return PQDB_OK;
