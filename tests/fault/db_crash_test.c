@@ -213,6 +213,8 @@ static pqdb_code live_shortly(struct pq_store *store, const struct pq_alloc *all
     if (code == PQDB_OK) code = pqdb_view_refresh(db, "Later", false, NULL, &err);
     if (code == PQDB_OK) code = ask(db);
     if (code == PQDB_OK) code = pqdb_checkpoint(db, &err);
+    // After a refresh that failed the view is left behind, and commits go on.
+    if (code == PQDB_OK) pqdb_view_refresh(db, "ByKind", true, NULL, &err);
     if (code == PQDB_OK) code = commits(db, promise, 1);
     if (code == PQDB_OK) code = ask(db);
     const pqdb_code closed = pqdb_close(db, NULL);

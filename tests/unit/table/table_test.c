@@ -236,7 +236,8 @@ static void write_a_file(struct world *w) {
     must(pq_table_rewrite(&rewrite, &rewritten, &err));
     apply(w, roll(w, 30), roll(w, 200));
     if (roll(w, 2) == 0) keep_snapshot(w);
-    apply(w, roll(w, 400), roll(w, 200));
+    // Sometimes nearly all of them, so that chunks would be evacuated if they were not frozen.
+    apply(w, roll(w, 400), roll(w, 2) == 0 ? w->count * 4 : roll(w, 200));
     for (size_t i = 0; i < snapshot->catalog->count; i++) {
         snapshot->catalog->segments[i]->is_frozen = false;
     }
