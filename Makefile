@@ -14,6 +14,7 @@ release:                ## the command, optimised: build/parquedb
 	@if [ -x build/release/parquedb ]; then ln -sf release/parquedb build/parquedb; fi
 
 demo: release           ## events to views to Parquet, on sample data
+	@tools/setup.sh demo
 	@bash examples/demo.sh
 
 test:                   ## every test, ends with "N passed, N failed"

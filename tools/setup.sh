@@ -2,7 +2,8 @@
 # Installs what the project needs and is not there yet, and says what it does.
 #
 #   tools/setup.sh build    compiler, CMake, the libraries ParqueDB links (the default)
-#   tools/setup.sh test     the same, clang for the fuzzers, and the readers of the interop tests
+#   tools/setup.sh demo     the same, and DuckDB for Python, which reads the demo's files
+#   tools/setup.sh test     as build, clang for the fuzzers, and the readers of the interop tests
 #   tools/setup.sh bench    the same as test, and the databases that `make bench` compares with
 #
 # System packages come from apt, as root or through sudo. Everything else goes into PQ_DEPS_DIR
@@ -164,12 +165,15 @@ install_node_packages() {
 
 mkdir -p "$deps"
 case $what in
-build | test | bench) ;;
-*) fail "unknown word '$what': build, test or bench" ;;
+build | demo | test | bench) ;;
+*) fail "unknown word '$what': build, demo, test or bench" ;;
 esac
 install_packages "${build_packages[@]}"
 install_yyjson
-if [ "$what" != build ]; then
+if [ "$what" = demo ]; then
+    install_packages python3 python3-venv
+    install_python_packages demo "$project/examples/requirements.txt"
+elif [ "$what" != build ]; then
     install_packages "${test_packages[@]}"
     install_clang_runtime
     install_python_packages test "$project/tests/interop/requirements.txt"
