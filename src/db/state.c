@@ -223,7 +223,9 @@ pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on_column, 
                        pqdb_error *err) {
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
-    const struct pq_type *type = table->table->options.type;
+    // A refresh may replace the table meanwhile; its type stays.
+    const struct pq_type *type =
+        table->view == NULL ? pq_entry_row_type(table->entry) : table->view->type;
     struct pq_arena arena;
     pq_arena_init(&arena, db->alloc);
     for (uint32_t k = 0; k < type->field_count; k++) {

@@ -131,6 +131,11 @@ static pqdb_code skip_change(void *ctx, const pqdb_change *change) {
     return PQDB_OK;
 }
 
+static void count_column(void *ctx, const char *name, const char *type, bool is_system) {
+    (void)name, (void)type, (void)is_system;
+    ++*(size_t *)ctx;
+}
+
 static void *verify(void *ctx) {
     struct world *world = ctx;
     pqdb_error err = {0};
@@ -141,6 +146,9 @@ static void *verify(void *ctx) {
         note(pqdb_view_verify(world->db, view, NULL, NULL, &verified, &err), &err, view);
         CHECK(verified.differences == 0, "%s: %" PRIu64 " differences", view,
               verified.differences);
+        size_t columns = 0;
+        note(pqdb_columns(world->db, "ByKind", count_column, &columns, &err), &err, "columns");
+        CHECK(columns >= 6, "%zu columns", columns);
         pqdb_view_state state;
         note(pqdb_view_state_get(world->db, "Later", &state, &err), &err, "state");
         uint64_t version = pqdb_log_first(world->db);
