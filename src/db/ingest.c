@@ -325,7 +325,7 @@ static pqdb_code submit(pqdb_ingest *ingest, pqdb_error *err) {
     PQ_TRY(next_job(ingest, &job, err));
     PQ_TRY(pq_row_reader_take(ingest->reader, &job->rows, err));
     job->number = ingest->batches++;
-    const uint64_t content[] = {job->rows.batch.count, job->rows.text_bytes};
+    const uint64_t content[] = {job->rows.text_hash, job->rows.text_bytes};
     pqdb_code code = make_token(ingest->token, job->number, pq_hash(content, sizeof content),
                                 &job->token, err);
     if (code == PQDB_OK) code = finish_rows(ingest->db, ingest->table, &ingest->ulids, job, err);

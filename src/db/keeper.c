@@ -15,6 +15,7 @@ enum {
     checkpoint_ms_default = 60 * 1000,
     tick_ms = 200,
     keeper_nice = 10,
+    retry_ns = 1000 * 1000 * 1000,
 };
 
 static size_t memory_held(const pqdb_db *db) {
@@ -83,6 +84,7 @@ static void *keep(void *ctx) {
     // Of this thread only; writers and readers keep their priority.
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), keeper_nice);
     uint64_t last_ns = db->env->monotonic_ns(db->env->ctx), shrink_ns = UINT64_MAX;
+    bool failed = false;
     pthread_mutex_lock(&db->keeper_lock);
     while (!db->keeper_stops) {
         if (!db->checkpoint_wanted) wait_tick(db, shrink_ns);
@@ -92,9 +94,12 @@ static void *keep(void *ctx) {
         pqdb_error err = {0};
         if (pq_log_is_short(db->log)) pq_log_prepare(db->log, NULL);  // append does it otherwise
         const bool is_old = is_old_news(db, last_ns);  // then other engines see it too
-        if (wanted || is_old) {
+        // After a failure the next try waits, however often writers ask.
+        const uint64_t since_ns = db->env->monotonic_ns(db->env->ctx) - last_ns;
+        if ((wanted || is_old) && !(failed && since_ns < retry_ns)) {
             const pqdb_code code = pq_db_checkpoint(db, is_old, &err);
             note_checkpoint(db, code, &err);
+            failed = code != PQDB_OK;
             last_ns = db->env->monotonic_ns(db->env->ctx);
         }
         shrink_ns = pq_pace_shrink(db->pace);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "db/open_with.h"
@@ -111,9 +112,19 @@ static void report(struct pq_problems *problems, pqdb_on_problem on_problem, voi
     }
 }
 
+/// An id that follows from the name, so that a schema edited before the first root still finds its
+/// rows in the log; the next free one where two names fall together.
 static uint32_t *default_ids(const struct pq_schema *schema, struct pq_arena *arena) {
     uint32_t *ids = pq_arena_alloc(arena, (schema->entry_count + 1) * sizeof *ids);
-    for (uint32_t i = 0; ids != NULL && i < schema->entry_count; i++) ids[i] = i + 1;
+    for (size_t i = 0; ids != NULL && i < schema->entry_count; i++) {
+        const struct pq_text name = schema->entries[i].name;
+        ids[i] = (uint32_t)pq_hash(name.data, name.length) >> 1 | 1;
+        for (size_t k = 0; k < i; k++) {
+            if (ids[k] != ids[i]) continue;
+            ids[i] += 2;
+            k = SIZE_MAX;  // from the start again
+        }
+    }
     return ids;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/fail.h"
+#include "base/hash.h"
 #include "batch/builder.h"
 #include "batch/dictionary.h"
 #include "ingest/object_internal.h"
@@ -52,6 +53,7 @@ struct pq_row_reader {
     struct pq_refusal *refusals;  // in the hold
     size_t refusal_count, refusal_capacity;
     size_t text_bytes;
+    uint64_t text_hash;
 };
 
 // ---- life -------------------------------------------------------------------------------------
@@ -237,6 +239,7 @@ static pqdb_code begin_batch(struct pq_row_reader *reader, pqdb_error *err) {
     reader->refusals = NULL;
     reader->item_capacity = reader->refusal_capacity = reader->refusal_count = 0;
     reader->text_bytes = 0;
+    reader->text_hash = 0;
     return PQDB_OK;
 }
 
@@ -340,6 +343,8 @@ static pqdb_code read_item(struct pq_row_reader *reader, const struct pq_item *i
     pqdb_error fault;
     fault.subject[0] = '\0';
     reader->text_bytes += item->text.length;
+    reader->text_hash =
+        pq_hash_word(reader->text_hash ^ pq_hash(item->text.data, item->text.length));
     const pqdb_code code = read_row(reader, item, &fault);
     if (code == PQDB_OK) return append_item(reader, index, err);
     truncate_rows(reader, rows);
@@ -458,6 +463,7 @@ pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_row_batch *
         .refusal_count = reader->refusal_count,
         .missing_ids = reader->builders[PQ_COLUMN_ID].null_count,
         .text_bytes = reader->text_bytes,
+        .text_hash = reader->text_hash,
     };
     size_t hint_index = 0;
     for (size_t k = 0; k < reader->column_count; k++) {

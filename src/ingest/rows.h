@@ -50,6 +50,7 @@ struct pq_row_batch {
     size_t refusal_count;
     size_t missing_ids;  // rows whose $id is null
     size_t text_bytes;   // of the input, in this batch
+    uint64_t text_hash;  // of its items' texts, in order
 };
 
 struct pq_row_reader;
