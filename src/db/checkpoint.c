@@ -22,6 +22,22 @@ enum {
     merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
     snapshots_kept = 4,          // of each table's own metadata
     state_runs_max = PQ_RUN_MERGE_MAX,
+    pieces_max = 2,              // files that are written side by side
+    piece_share = 8,             // if they would be such a part of the budget of memory
+};
+
+/// Segments that become one new file.
+struct cut_piece {
+    struct pq_segment *const *old;  // a part of its table's
+    size_t old_count;
+    char *path;                // of the file, in the cut's arena; NULL: none begun
+    struct pq_rewritten rewritten;
+    struct pq_segment *fresh;  // over the file, NULL when every row was dead
+    // While it is written:
+    pqdb_db *db;
+    struct pq_table_snapshot *snapshot;
+    pqdb_code code;
+    pqdb_error error;
 };
 
 /// One table's part of the cut.
@@ -30,13 +46,12 @@ struct cut_table {
     struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
     uint64_t version, next_seq;
     size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
-    bool writes;                  // `old` becomes one file
+    bool writes;                  // `old` becomes files
     struct pq_segment **old;      // in the cut's arena: what is rewritten
     size_t old_count;
     bool only_files;              // the rewrite merges files: rows stay the same
-    struct pq_rewritten rewritten;
-    char *path;                   // of the new file, in the cut's arena; NULL: none begun
-    struct pq_segment *fresh;     // over it, NULL when every row was dead
+    struct cut_piece pieces[pieces_max];
+    size_t piece_count;
     struct pq_trace *trace;       // of the view's state, or NULL
     struct pq_trace_frozen frozen;
     struct pq_run_name run;       // rows 0: nothing had changed
@@ -128,7 +143,30 @@ static size_t live_rows(const struct pq_segment *segment, uint64_t version) {
     return live;
 }
 
-/// Which segments become one new file: all memory, when there is enough of it; files that are a
+/// One file, or two halves of about the same size where much memory is written by a database that
+/// has threads: chunks are in the order of their commits, so generated ids keep the halves apart.
+static void divide(const struct cut *cut, struct cut_table *table) {
+    const size_t budget =
+        cut->db->options.memory_bytes != 0 ? cut->db->options.memory_bytes : PQ_DB_MEMORY_DEFAULT;
+    size_t first = table->old_count, bytes = 0;
+    if (cut->db->keeper_runs && table->memory >= budget / piece_share) {
+        first = 0;
+        while (first < table->old_count && bytes < table->memory / 2) {
+            const struct pq_segment *segment = table->old[first++];
+            if (segment->kind == PQ_SEGMENT_CHUNK) bytes += pq_batch_bytes(&segment->batch);
+        }
+    }
+    table->pieces[0] = (struct cut_piece){.old = table->old, .old_count = first};
+    table->pieces[1] = (struct cut_piece){.old = table->old + first,
+                                          .old_count = table->old_count - first};
+    table->piece_count = table->old_count == 0 ? 0 : first < table->old_count ? 2 : 1;
+    for (size_t i = 0; i < table->piece_count; i++) {
+        table->pieces[i].db = cut->db;
+        table->pieces[i].snapshot = table->snapshot;
+    }
+}
+
+/// Which segments become new files: all memory, when there is enough of it; files that are a
 /// quarter dead; small files, when there are many.
 static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     const struct pq_catalog *catalog = table->snapshot->catalog;
@@ -169,6 +207,7 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
         if (take) table->old[table->old_count++] = segment;
     }
     table->writes = table->old_count > 0;
+    divide(cut, table);
     return PQDB_OK;
 }
 
@@ -188,34 +227,94 @@ static pqdb_code choose_name(struct cut *cut, const struct cut_table *table,
     return code == PQDB_NOT_FOUND ? PQDB_OK : code;
 }
 
-static pqdb_code write_file(struct cut *cut, struct cut_table *table, pqdb_error *err) {
-    pqdb_db *db = cut->db;
+/// Touches nothing of the cut but its piece.
+static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
+    pqdb_db *db = piece->db;
+    const struct pq_rewrite rewrite = {.snapshot = piece->snapshot, .segments = piece->old,
+                                       .count = piece->old_count, .store = db->store,
+                                       .pace = db->pace, .path = piece->path,
+                                       .alloc = db->alloc};
+    PQ_TRY(pq_table_rewrite(&rewrite, &piece->rewritten, err));
+    if (piece->rewritten.rows == 0) return PQDB_OK;
+    const struct pq_data_file_options options = {
+        .store = db->store, .path = pq_text_of(piece->path), .bytes = piece->rewritten.bytes,
+        .rows = piece->rewritten.rows, .type = piece->snapshot->type, .alloc = db->alloc};
+    struct pq_data_file *file;
+    PQ_TRY(pq_data_file_create(&options, &file, err));
+    const struct pq_segment_file given = {.file = file, .rows = piece->rewritten.rows,
+                                          .version = piece->snapshot->version};
+    const pqdb_code code = pq_segment_create_file(&given, db->alloc, &piece->fresh, err);
+    if (code != PQDB_OK) pq_data_file_destroy(file);
+    return code;
+}
+
+static pqdb_code name_piece(struct cut *cut, const struct cut_table *table,
+                            struct cut_piece *piece, pqdb_error *err) {
     char path[PQ_STORE_PATH_MAX];
-    snprintf(path, sizeof path, "%s/data", table->table->directory);
-    PQ_TRY(pq_store_make_directory(db->store, path, err));
     PQ_TRY(choose_name(cut, table, path, err));
     const struct pq_text kept = pq_arena_copy(&cut->arena, pq_text_of(path));
     if (kept.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
-    table->path = (char *)(uintptr_t)kept.data;
-    const struct pq_rewrite rewrite = {.snapshot = table->snapshot, .segments = table->old,
-                                       .count = table->old_count, .store = db->store,
-                                       .pace = db->pace, .path = path, .alloc = db->alloc};
-    PQ_TRY(pq_table_rewrite(&rewrite, &table->rewritten, err));
-    if (table->rewritten.rows == 0) return PQDB_OK;
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    PQ_TRY(pq_store_sync_directory(db->store, path, err));
-    *slash = '/';
-    const struct pq_data_file_options options = {
-        .store = db->store, .path = pq_text_of(path), .bytes = table->rewritten.bytes,
-        .rows = table->rewritten.rows, .type = table->snapshot->type, .alloc = db->alloc};
-    struct pq_data_file *file;
-    PQ_TRY(pq_data_file_create(&options, &file, err));
-    const struct pq_segment_file given = {.file = file, .rows = table->rewritten.rows,
-                                          .version = table->snapshot->version};
-    const pqdb_code code = pq_segment_create_file(&given, db->alloc, &table->fresh, err);
-    if (code != PQDB_OK) pq_data_file_destroy(file);
-    return code;
+    piece->path = (char *)(uintptr_t)kept.data;
+    return PQDB_OK;
+}
+
+static pqdb_code name_pieces(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    if (!table->writes) return PQDB_OK;
+    char path[PQ_STORE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/data", table->table->directory);
+    PQ_TRY(pq_store_make_directory(cut->db->store, path, err));
+    for (size_t i = 0; i < table->piece_count; i++) {
+        PQ_TRY(name_piece(cut, table, &table->pieces[i], err));
+    }
+    return PQDB_OK;
+}
+
+/// Pieces of all tables, taken one after the other by whoever is free.
+struct work {
+    struct cut_piece **pieces;
+    size_t count;
+    atomic_size_t next;
+};
+
+static void rewrite_pieces(struct work *work) {
+    for (;;) {
+        const size_t index = atomic_fetch_add(&work->next, 1);
+        if (index >= work->count) return;
+        struct cut_piece *piece = work->pieces[index];
+        piece->code = rewrite_piece(piece, &piece->error);
+    }
+}
+
+static void *rewrite_beside(void *ctx) {
+    pq_db_in_background();
+    rewrite_pieces(ctx);
+    return NULL;
+}
+
+/// Write the files of all tables: by two threads, where the database has threads of its own.
+static pqdb_code write_files(struct cut *cut, pqdb_error *err) {
+    const size_t table_count = cut->db->table_count;
+    struct work work = {
+        .pieces = pq_arena_calloc(&cut->arena, table_count * pieces_max + 1,
+                                  sizeof(struct cut_piece *))};
+    if (work.pieces == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    atomic_init(&work.next, 0);
+    for (size_t i = 0; i < table_count; i++) {
+        for (size_t k = 0; k < cut->tables[i].piece_count; k++) {
+            work.pieces[work.count++] = &cut->tables[i].pieces[k];
+        }
+    }
+    pthread_t thread;
+    const bool beside = cut->db->keeper_runs && work.count > 1 &&
+                        pthread_create(&thread, NULL, rewrite_beside, &work) == 0;
+    rewrite_pieces(&work);
+    if (beside) pthread_join(thread, NULL);
+    for (size_t i = 0; i < work.count; i++) {
+        if (work.pieces[i]->code == PQDB_OK) continue;
+        if (err != NULL) *err = work.pieces[i]->error;
+        return work.pieces[i]->code;
+    }
+    return PQDB_OK;
 }
 
 /// Live rows of the chunks that are not written, as one log part.
@@ -285,7 +384,7 @@ static pqdb_code name_file(struct cut *cut, const struct cut_table *table,
 static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     const struct pq_catalog *catalog = table->snapshot->catalog;
     struct pq_root_file *files =
-        pq_arena_calloc(&cut->arena, catalog->count + 1, sizeof *files);
+        pq_arena_calloc(&cut->arena, catalog->count + pieces_max, sizeof *files);
     if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
     table->root.files = files;
     for (size_t i = 0; i < catalog->count; i++) {
@@ -293,8 +392,12 @@ static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error
         if (segment->kind != PQ_SEGMENT_FILE || is_old(table, segment)) continue;
         PQ_TRY(name_file(cut, table, segment, &files[table->root.file_count++], err));
     }
-    if (table->fresh == NULL) return PQDB_OK;
-    return name_file(cut, table, table->fresh, &files[table->root.file_count++], err);
+    for (size_t i = 0; i < table->piece_count; i++) {
+        struct pq_segment *fresh = table->pieces[i].fresh;
+        if (fresh == NULL) continue;
+        PQ_TRY(name_file(cut, table, fresh, &files[table->root.file_count++], err));
+    }
+    return PQDB_OK;
 }
 
 static pqdb_code name_names(struct cut *cut, struct cut_table *table, pqdb_error *err) {
@@ -354,9 +457,13 @@ static pqdb_code install_state(struct cut_table *table, pqdb_error *err) {
     return PQDB_OK;
 }
 
-static pqdb_code write_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
-    PQ_TRY(choose(cut, table, err));
-    if (table->writes) PQ_TRY(write_file(cut, table, err));
+/// What the root says of a table whose files are written.
+static pqdb_code describe_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    if (table->writes) {
+        char path[PQ_STORE_PATH_MAX];
+        snprintf(path, sizeof path, "%s/data", table->table->directory);
+        PQ_TRY(pq_store_sync_directory(cut->db->store, path, err));
+    }
     bool takes_memory = false;
     for (size_t i = 0; i < table->old_count; i++) {
         takes_memory = takes_memory || table->old[i]->kind == PQ_SEGMENT_CHUNK;
@@ -394,11 +501,14 @@ static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error 
             table->memory + (now > table->held ? now - table->held : 0);
         return PQDB_OK;
     }
-    const struct pq_table_swap swap = {
-        .old = table->old, .moved = (const uint32_t *const *)table->rewritten.moved,
-        .old_count = table->old_count, .fresh = table->fresh};
-    PQ_TRY(pq_table_swap(table->table->table, &swap, err));
-    if (table->fresh != NULL) pq_segment_ref(table->fresh);  // the table took ours
+    for (size_t i = 0; i < table->piece_count; i++) {
+        struct cut_piece *piece = &table->pieces[i];
+        const struct pq_table_swap swap = {
+            .old = piece->old, .moved = (const uint32_t *const *)piece->rewritten.moved,
+            .old_count = piece->old_count, .fresh = piece->fresh};
+        PQ_TRY(pq_table_swap(table->table->table, &swap, err));
+        if (piece->fresh != NULL) pq_segment_ref(piece->fresh);  // the table took ours
+    }
     for (size_t i = 0; i < table->old_count; i++) {
         if (table->old[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, table->old[i]);
     }
@@ -444,14 +554,16 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
         return PQDB_OK;
     }
     struct pq_segment **files =
-        pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + 1, sizeof *files);
+        pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + pieces_max, sizeof *files);
     if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
     size_t count = 0;
     for (size_t i = 0; i < table->snapshot->catalog->count; i++) {
         struct pq_segment *segment = table->snapshot->catalog->segments[i];
         if (segment->kind == PQ_SEGMENT_FILE && !is_old(table, segment)) files[count++] = segment;
     }
-    if (table->fresh != NULL) files[count++] = table->fresh;
+    for (size_t i = 0; i < table->piece_count; i++) {
+        if (table->pieces[i].fresh != NULL) files[count++] = table->pieces[i].fresh;
+    }
     if (own->iceberg == NULL) {
         PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc,
                                &own->iceberg, err));
@@ -496,8 +608,10 @@ static void cut_deinit(struct cut *cut) {
     for (size_t i = 0; cut->tables != NULL && i < cut->db->table_count; i++) {
         struct cut_table *table = &cut->tables[i];
         if (table->table == NULL) continue;
-        pq_rewritten_deinit(&table->rewritten);
-        pq_segment_unref(table->fresh);
+        for (size_t k = 0; k < table->piece_count; k++) {
+            pq_rewritten_deinit(&table->pieces[k].rewritten);
+            pq_segment_unref(table->pieces[k].fresh);
+        }
         pq_run_unref(table->opened);
         pq_run_unref(table->merged);
         pq_table_snapshot_unref(table->snapshot);
@@ -510,18 +624,32 @@ static void cut_deinit(struct cut *cut) {
 /// Nothing names what was written: it goes now, or a full disk would fill with each attempt.
 static void abandon(struct cut *cut) {
     for (size_t i = 0; i < cut->db->table_count; i++) {
-        if (cut->tables[i].path != NULL) pq_pace_bury(cut->db->pace, cut->tables[i].path, NULL);
+        for (size_t k = 0; k < cut->tables[i].piece_count; k++) {
+            const char *path = cut->tables[i].pieces[k].path;
+            if (path != NULL) pq_pace_bury(cut->db->pace, path, NULL);
+        }
     }
 }
 
-static pqdb_code write_cut(struct cut *cut, pqdb_error *err) {
+static pqdb_code write_tables(struct cut *cut, pqdb_error *err) {
     for (size_t i = 0; i < cut->db->table_count; i++) {
-        const pqdb_code code = write_table(cut, &cut->tables[i], err);
-        if (code == PQDB_OK) continue;
+        PQ_TRY(choose(cut, &cut->tables[i], err));
+        PQ_TRY(name_pieces(cut, &cut->tables[i], err));
+    }
+    PQ_TRY(write_files(cut, err));
+    for (size_t i = 0; i < cut->db->table_count; i++) {
+        PQ_TRY(describe_table(cut, &cut->tables[i], err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code write_cut(struct cut *cut, pqdb_error *err) {
+    pqdb_code code = write_tables(cut, err);
+    if (code != PQDB_OK) {
         abandon(cut);
         return code;
     }
-    const pqdb_code code = write_root(cut, err);
+    code = write_root(cut, err);
     if (code != PQDB_OK && !pq_root_may_exist(cut->db->store, cut->root.version)) abandon(cut);
     return code;
 }

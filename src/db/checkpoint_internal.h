@@ -27,7 +27,10 @@ struct pq_run_io pq_db_run_io(pqdb_db *db);
 void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
+enum { PQ_DB_MEMORY_DEFAULT = 256 << 20 };  // of memtables
+
 // keeper.c
+void pq_db_in_background(void);  // the calling thread yields to writers and readers
 pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err);
 void pq_db_keeper_stop(pqdb_db *db);
 

@@ -10,7 +10,6 @@
 #include "db/checkpoint_internal.h"
 
 enum {
-    memory_default = 128 << 20,
     log_bytes_default = 256 << 20,
     checkpoint_ms_default = 60 * 1000,
     tick_ms = 200,
@@ -26,16 +25,16 @@ static size_t memory_held(const pqdb_db *db) {
 
 void pq_db_keeper_look(pqdb_db *db) {
     const size_t budget = db->options.memory_bytes != 0 ? db->options.memory_bytes
-                                                        : memory_default;
+                                                        : PQ_DB_MEMORY_DEFAULT;
     const uint64_t log_max = db->options.checkpoint_log_bytes != 0
                                  ? db->options.checkpoint_log_bytes
                                  : log_bytes_default;
     const size_t held = memory_held(db);
-    const bool due = held > budget / 2 || pq_log_is_short(db->log) ||
+    const bool due = held > budget / 4 || pq_log_is_short(db->log) ||
                      pq_log_bytes_since(db->log, &db->root_position) > log_max;
     if (!due || !db->keeper_runs) return;
     pthread_mutex_lock(&db->keeper_lock);
-    db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 2 ||
+    db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 4 ||
                             pq_log_bytes_since(db->log, &db->root_position) > log_max;
     db->writers_wait = held > budget;
     pthread_cond_signal(&db->keeper_wake);
@@ -79,10 +78,14 @@ static bool is_old_news(pqdb_db *db, uint64_t last_ns) {
     return now - last_ns >= (uint64_t)every_ms * 1000000;
 }
 
-static void *keep(void *ctx) {
-    pqdb_db *db = ctx;
+void pq_db_in_background(void) {
     // Of this thread only; writers and readers keep their priority.
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), keeper_nice);
+}
+
+static void *keep(void *ctx) {
+    pqdb_db *db = ctx;
+    pq_db_in_background();
     uint64_t last_ns = db->env->monotonic_ns(db->env->ctx), shrink_ns = UINT64_MAX;
     bool failed = false;
     pthread_mutex_lock(&db->keeper_lock);
