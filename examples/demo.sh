@@ -3,8 +3,9 @@
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
-example=$project/examples/tail-worker
-place=${1:-$project/build/demo}
+cd "$project"
+example=examples/tail-worker
+place=${1:-build/demo}
 export PATH=${PARQUEDB_BIN:-$project/build}:$PATH
 
 if [ -t 1 ]; then bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'; else bold='' dim='' plain=''; fi
