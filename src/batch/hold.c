@@ -5,7 +5,6 @@
 
 struct pq_hold_link {
     struct pq_hold_link *next;
-    struct pq_hold *hold;                    // or
     const struct pq_dictionary *dictionary;  // referenced
 };
 
@@ -25,21 +24,19 @@ struct pq_hold *pq_hold_ref(struct pq_hold *hold) {
     return hold;
 }
 
-void pq_hold_unref(struct pq_hold *hold) {
-    while (hold != NULL) {
-        if (atomic_fetch_sub_explicit(&hold->references, 1, memory_order_acq_rel) != 1) return;
-        struct pq_hold *inner = NULL;
-        for (struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
-            if (link->dictionary != NULL) pq_dictionary_unref(link->dictionary);
-            if (link->hold == NULL) continue;
-            // Chains of holds are released in a loop, not by recursion, but for the odd branch.
-            if (inner != NULL) pq_hold_unref(inner);
-            inner = link->hold;
-        }
-        pq_arena_deinit(&hold->arena);
-        pq_free(hold->alloc, hold, 1, sizeof *hold);
-        hold = inner;
+static void drop_links(struct pq_hold *hold) {
+    for (struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
+        pq_dictionary_unref(link->dictionary);
     }
+    hold->links = NULL;
+}
+
+void pq_hold_unref(struct pq_hold *hold) {
+    if (hold == NULL) return;
+    if (atomic_fetch_sub_explicit(&hold->references, 1, memory_order_acq_rel) != 1) return;
+    drop_links(hold);
+    pq_arena_deinit(&hold->arena);
+    pq_free(hold->alloc, hold, 1, sizeof *hold);
 }
 
 bool pq_hold_is_alone(const struct pq_hold *hold) {
@@ -47,11 +44,7 @@ bool pq_hold_is_alone(const struct pq_hold *hold) {
 }
 
 void pq_hold_reset(struct pq_hold *hold) {
-    for (struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
-        if (link->dictionary != NULL) pq_dictionary_unref(link->dictionary);
-        pq_hold_unref(link->hold);
-    }
-    hold->links = NULL;
+    drop_links(hold);
     pq_arena_reset(&hold->arena);
 }
 
@@ -61,16 +54,6 @@ static pqdb_code add_link(struct pq_hold *hold, struct pq_hold_link link, pqdb_e
     *made = link;
     made->next = hold->links;
     hold->links = made;
-    return PQDB_OK;
-}
-
-pqdb_code pq_hold_keep(struct pq_hold *hold, struct pq_hold *other, pqdb_error *err) {
-    if (hold == other) return PQDB_OK;
-    for (const struct pq_hold_link *link = hold->links; link != NULL; link = link->next) {
-        if (link->hold == other) return PQDB_OK;
-    }
-    PQ_TRY(add_link(hold, (struct pq_hold_link){.hold = other}, err));
-    pq_hold_ref(other);
     return PQDB_OK;
 }
 

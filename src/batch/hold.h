@@ -15,7 +15,7 @@ struct pq_hold {
     struct pq_arena arena;  // the batch's memory; one thread fills it, then it is read only
     atomic_uint references;
     const struct pq_alloc *alloc;
-    struct pq_hold_link *links;  // dictionaries and other holds kept alive, in `arena`
+    struct pq_hold_link *links;  // dictionaries kept alive, in `arena`
 };
 
 /// Errors: PQDB_NO_MEMORY.
@@ -27,9 +27,6 @@ void pq_hold_unref(struct pq_hold *hold);  // NULL is fine
 /// is kept as in pq_arena_reset.
 bool pq_hold_is_alone(const struct pq_hold *hold);
 void pq_hold_reset(struct pq_hold *hold);
-
-/// Keep `other` alive as long as `hold`: for columns of `other` that appear in a batch of `hold`.
-pqdb_code pq_hold_keep(struct pq_hold *hold, struct pq_hold *other, pqdb_error *err);
 
 /// A hold with a copy of the rows and their weights that pins nothing else but dictionaries and
 /// names.

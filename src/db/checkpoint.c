@@ -146,8 +146,7 @@ static size_t live_rows(const struct pq_segment *segment, uint64_t version) {
 /// One file, or two halves of about the same size where much memory is written by a database that
 /// has threads: chunks are in the order of their commits, so generated ids keep the halves apart.
 static void divide(const struct cut *cut, struct cut_table *table) {
-    const size_t budget =
-        cut->db->options.memory_bytes != 0 ? cut->db->options.memory_bytes : PQ_DB_MEMORY_DEFAULT;
+    const size_t budget = cut->db->options.memory_bytes;
     size_t first = table->old_count, bytes = 0;
     if (cut->db->keeper_runs && table->memory >= budget / piece_share) {
         first = 0;
@@ -185,10 +184,8 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
         }
     }
     table->memory = memory;
-    const size_t budget = cut->db->options.memory_bytes;
-    const size_t carried_max =
-        budget != 0 && budget / carry_share < carry_bytes_max ? budget / carry_share
-                                                              : carry_bytes_max;
+    const size_t share = cut->db->options.memory_bytes / carry_share;
+    const size_t carried_max = share < carry_bytes_max ? share : carry_bytes_max;
     const bool take_memory = memory >= carried_max || chunks > carry_chunks_max ||
                              (cut->write_all && chunks > 0);
     const bool take_small = small >= merge_files && small_rows <= merge_rows_max;

@@ -24,8 +24,7 @@ static size_t memory_held(const pqdb_db *db) {
 }
 
 void pq_db_keeper_look(pqdb_db *db) {
-    const size_t budget = db->options.memory_bytes != 0 ? db->options.memory_bytes
-                                                        : PQ_DB_MEMORY_DEFAULT;
+    const size_t budget = db->options.memory_bytes;
     const uint64_t log_max = db->options.checkpoint_log_bytes != 0
                                  ? db->options.checkpoint_log_bytes
                                  : log_bytes_default;
@@ -113,11 +112,10 @@ static void *keep(void *ctx) {
 }
 
 pqdb_code pq_db_keeper_start(pqdb_db *db, pqdb_error *err) {
-    if (pthread_create(&db->keeper, NULL, keep, db) != 0) {
-        return pq_fail(err, PQDB_NO_MEMORY, "no thread for checkpoints can be started");
-    }
-    db->keeper_runs = true;
-    return PQDB_OK;
+    db->keeper_runs = true;  // before it runs: it reads this too
+    if (pthread_create(&db->keeper, NULL, keep, db) == 0) return PQDB_OK;
+    db->keeper_runs = false;
+    return pq_fail(err, PQDB_NO_MEMORY, "no thread for checkpoints can be started");
 }
 
 void pq_db_keeper_stop(pqdb_db *db) {

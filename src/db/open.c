@@ -376,6 +376,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     pq_block_cache_init(&made->blocks, alloc);
     made->alloc = &made->blocks.alloc;
     if (options != NULL) made->options = *options;
+    if (made->options.memory_bytes == 0) made->options.memory_bytes = PQ_DB_MEMORY_DEFAULT;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, made->alloc);

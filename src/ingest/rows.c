@@ -58,18 +58,11 @@ struct pq_row_reader {
 
 // ---- life -------------------------------------------------------------------------------------
 
-static bool is_own_column(const struct pq_entry *entry, size_t column) {
-    for (size_t i = 0; i < entry->field_count; i++) {
-        if (entry->fields[i].column == (int32_t)column) return true;
-    }
-    return false;
-}
-
 /// Columns that are made when the batch is handed over: all rows have the same.
 static bool is_uniform(const struct pq_entry *entry, size_t column) {
     if (column == PQ_COLUMN_SEQ || column == PQ_COLUMN_TYPE) return true;
     if (column != PQ_COLUMN_UPDATED_AT && column != PQ_COLUMN_VERSION) return false;
-    return !is_own_column(entry, column);
+    return !pq_entry_owns_column(entry, column);
 }
 
 static size_t count_builders(const struct pq_type *type) {

@@ -35,13 +35,6 @@ pqdb_code pq_rows_fill_ids(struct pq_row_batch *rows, struct pq_ulids *ulids, pq
     return PQDB_OK;
 }
 
-static bool is_own_column(const struct pq_entry *entry, int32_t column) {
-    for (size_t i = 0; i < entry->field_count; i++) {
-        if (entry->fields[i].column == column) return true;
-    }
-    return false;
-}
-
 /// Fill the nulls of a fixed column, which has its memory: the batch made it.
 static void fill_nulls(struct pq_column *column, int64_t first, int64_t step) {
     if (column->valid == NULL) return;
@@ -57,11 +50,13 @@ void pq_rows_stamp(struct pq_row_batch *rows, const struct pq_entry *entry, int6
                    int64_t now_us) {
     struct pq_column *columns = (struct pq_column *)rows->batch.columns;
     fill_nulls(&columns[PQ_COLUMN_SEQ], first_seq, 1);
-    if (!is_own_column(entry, PQ_COLUMN_CREATED_AT)) {
+    if (!pq_entry_owns_column(entry, PQ_COLUMN_CREATED_AT)) {
         fill_nulls(&columns[PQ_COLUMN_CREATED_AT], now_us, 0);
     }
-    if (!is_own_column(entry, PQ_COLUMN_UPDATED_AT)) {
+    if (!pq_entry_owns_column(entry, PQ_COLUMN_UPDATED_AT)) {
         fill_nulls(&columns[PQ_COLUMN_UPDATED_AT], now_us, 0);
     }
-    if (!is_own_column(entry, PQ_COLUMN_VERSION)) fill_nulls(&columns[PQ_COLUMN_VERSION], 1, 0);
+    if (!pq_entry_owns_column(entry, PQ_COLUMN_VERSION)) {
+        fill_nulls(&columns[PQ_COLUMN_VERSION], 1, 0);
+    }
 }

@@ -45,6 +45,13 @@ const struct pq_declared_field *pq_entry_find(const struct pq_entry *entry, stru
     return NULL;
 }
 
+bool pq_entry_owns_column(const struct pq_entry *entry, size_t column) {
+    for (size_t i = 0; i < entry->field_count; i++) {
+        if (entry->fields[i].column == (int32_t)column) return true;
+    }
+    return false;
+}
+
 const struct pq_type *pq_entry_row_type(const struct pq_entry *entry) { return &entry->row_type; }
 
 struct pq_problem_at pq_schema_at(const struct pq_schema *schema, const struct pq_json *value,

@@ -103,6 +103,9 @@ const char *pq_schema_nearest(const struct pq_schema *schema, struct pq_text nam
 /// A declared field by exact name, computed inverses included; or NULL.
 const struct pq_declared_field *pq_entry_find(const struct pq_entry *entry, struct pq_text name);
 
+/// Did the entry declare the field that stands in this position of its row type?
+bool pq_entry_owns_column(const struct pq_entry *entry, size_t column);
+
 /// The OBJECT of the table's batches. Collections and streams: $id text!, $seq int!, $type,
 /// createdAt, updatedAt, version (all of these required), the declared fields that have a column,
 /// _extra variant. External tables: $id, $seq and the declared fields. Views: no fields here.
