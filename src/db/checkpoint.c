@@ -65,6 +65,7 @@ struct cut {
     pqdb_db *db;
     struct pq_arena arena;  // dies with the checkpoint
     struct cut_table *tables;
+    size_t table_count;
     struct cut_table tokens;  // only trace, frozen, run
     struct pq_root root;
     bool write_all;
@@ -111,16 +112,18 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
 
 static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     pqdb_db *db = cut->db;
-    cut->tables = pq_arena_calloc(&cut->arena, db->table_count, sizeof *cut->tables);
+    const struct pq_db_tables *tables = db->tables;  // `refreshing` is held: they stay
+    cut->tables = pq_arena_calloc(&cut->arena, tables->count, sizeof *cut->tables);
     if (cut->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    cut->table_count = tables->count;
     pthread_mutex_lock(&db->leader);
     pqdb_code code = pq_db_check_open(db, err);
     size_t in_memory = 0;
-    for (size_t i = 0; i < db->table_count; i++) in_memory += db->tables[i].table->memory_bytes;
+    for (size_t i = 0; i < tables->count; i++) in_memory += tables->at[i]->table->memory_bytes;
     *nothing = db->has_root && db->root_version == db->version && !db->unpublished &&
                (!cut->write_all || in_memory == 0);
-    for (size_t i = 0; code == PQDB_OK && !*nothing && i < db->table_count; i++) {
-        code = freeze_table(cut, &cut->tables[i], &db->tables[i], err);
+    for (size_t i = 0; code == PQDB_OK && !*nothing && i < tables->count; i++) {
+        code = freeze_table(cut, &cut->tables[i], tables->at[i], err);
     }
     if (code == PQDB_OK && !*nothing) {
         freeze_trace(&cut->tokens, &db->tokens);
@@ -290,7 +293,7 @@ static void *rewrite_beside(void *ctx) {
 
 /// Write the files of all tables: by two threads, where the database has threads of its own.
 static pqdb_code write_files(struct cut *cut, pqdb_error *err) {
-    const size_t table_count = cut->db->table_count;
+    const size_t table_count = cut->table_count;
     struct work work = {
         .pieces = pq_arena_calloc(&cut->arena, table_count * pieces_max + 1,
                                   sizeof(struct cut_piece *))};
@@ -477,12 +480,12 @@ static pqdb_code describe_table(struct cut *cut, struct cut_table *table, pqdb_e
 static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
     pqdb_db *db = cut->db;
     struct pq_root_table *tables =
-        pq_arena_calloc(&cut->arena, db->table_count + 1, sizeof *tables);
+        pq_arena_calloc(&cut->arena, cut->table_count + 1, sizeof *tables);
     if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     PQ_TRY(write_state(cut, &cut->tokens, &cut->root.token_runs, &cut->root.token_run_count, err));
-    for (size_t i = 0; i < db->table_count; i++) tables[i] = cut->tables[i].root;
+    for (size_t i = 0; i < cut->table_count; i++) tables[i] = cut->tables[i].root;
     cut->root.tables = tables;
-    cut->root.table_count = db->table_count;
+    cut->root.table_count = cut->table_count;
     cut->root.run_id = db->run_id;
     return pq_root_write(db->store, &cut->root, db->alloc, err);
 }
@@ -513,7 +516,7 @@ static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error 
 }
 
 static void thaw(struct cut *cut) {
-    for (size_t i = 0; cut->tables != NULL && i < cut->db->table_count; i++) {
+    for (size_t i = 0; cut->tables != NULL && i < cut->table_count; i++) {
         struct cut_table *table = &cut->tables[i];
         if (table->snapshot == NULL) continue;
         const struct pq_catalog *catalog = table->snapshot->catalog;
@@ -526,7 +529,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
     pqdb_code code = PQDB_OK;
     pthread_mutex_lock(&db->leader);
     thaw(cut);
-    for (size_t i = 0; code == PQDB_OK && i < db->table_count; i++) {
+    for (size_t i = 0; code == PQDB_OK && i < cut->table_count; i++) {
         code = install_table(db, &cut->tables[i], err);
     }
     if (code == PQDB_OK) {
@@ -593,7 +596,7 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
 static bool is_complete(const struct cut_table *table) { return table->root.carried.length == 0; }
 
 static pqdb_code publish(struct cut *cut, pqdb_error *err) {
-    for (size_t i = 0; i < cut->db->table_count; i++) {
+    for (size_t i = 0; i < cut->table_count; i++) {
         if (is_complete(&cut->tables[i])) PQ_TRY(publish_table(cut, &cut->tables[i], err));
     }
     return PQDB_OK;
@@ -602,7 +605,7 @@ static pqdb_code publish(struct cut *cut, pqdb_error *err) {
 // ---- the whole --------------------------------------------------------------------------------
 
 static void cut_deinit(struct cut *cut) {
-    for (size_t i = 0; cut->tables != NULL && i < cut->db->table_count; i++) {
+    for (size_t i = 0; cut->tables != NULL && i < cut->table_count; i++) {
         struct cut_table *table = &cut->tables[i];
         if (table->table == NULL) continue;
         for (size_t k = 0; k < table->piece_count; k++) {
@@ -620,7 +623,7 @@ static void cut_deinit(struct cut *cut) {
 
 /// Nothing names what was written: it goes now, or a full disk would fill with each attempt.
 static void abandon(struct cut *cut) {
-    for (size_t i = 0; i < cut->db->table_count; i++) {
+    for (size_t i = 0; i < cut->table_count; i++) {
         for (size_t k = 0; k < cut->tables[i].piece_count; k++) {
             const char *path = cut->tables[i].pieces[k].path;
             if (path != NULL) pq_pace_bury(cut->db->pace, path, NULL);
@@ -629,12 +632,12 @@ static void abandon(struct cut *cut) {
 }
 
 static pqdb_code write_tables(struct cut *cut, pqdb_error *err) {
-    for (size_t i = 0; i < cut->db->table_count; i++) {
+    for (size_t i = 0; i < cut->table_count; i++) {
         PQ_TRY(choose(cut, &cut->tables[i], err));
         PQ_TRY(name_pieces(cut, &cut->tables[i], err));
     }
     PQ_TRY(write_files(cut, err));
-    for (size_t i = 0; i < cut->db->table_count; i++) {
+    for (size_t i = 0; i < cut->table_count; i++) {
         PQ_TRY(describe_table(cut, &cut->tables[i], err));
     }
     return PQDB_OK;

@@ -16,6 +16,7 @@
 #include "base/env.h"
 #include "changelog/log.h"
 #include "db/root.h"
+#include "db/snapshot.h"
 #include "flow/circuit.h"
 #include "store/pace.h"
 #include "table/iceberg/iceberg.h"
@@ -26,18 +27,9 @@
 struct pq_row_reader;  // ingest/rows.h
 struct pq_find_table;  // query/find.h
 
-/// What a view's state is computed from; a snapshot carries a copy.
-struct pq_db_facts {
-    uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
-    int64_t refreshed_us;
-    const char *last_refresh;  // "streaming", "incremental", "full", "none"
-    uint64_t last_refresh_rows;
-    int64_t last_refresh_took_us;
-    bool failed;               // its last step or refresh went wrong: see `failure`
-};
-
-/// One entry of the schema that has rows.
+/// One entry of the schema that has rows. Stays where it is until the database is closed.
 struct pq_db_table {
+    size_t position;  // in snapshots; no two tables ever have the same
     const struct pq_entry *entry;
     const struct pq_view *view;  // or NULL: a collection or stream
     uint32_t id;
@@ -60,17 +52,6 @@ struct pq_db_table {
     struct pq_log_position reflects_position;
     struct pq_db_facts facts;
     pqdb_error failure;  // under published_lock
-};
-
-/// The database at one version. Immutable, counted.
-struct pq_db_snapshot {
-    atomic_uint references;
-    const struct pq_alloc *alloc;
-    uint64_t version;
-    int64_t time_us;
-    size_t count;
-    struct pq_db_facts *facts;           // likewise, in the same block of memory
-    struct pq_table_snapshot *tables[];  // referenced; by position in db->tables
 };
 
 /// One commit on its way. Lives on its caller's stack.
@@ -105,8 +86,7 @@ struct pqdb_db {
 
     struct pq_schema *schema;
     struct pq_views *views;
-    struct pq_db_table *tables;
-    size_t table_count;
+    _Atomic(const struct pq_db_tables *) tables;  // in db->arena; the leader stores, all may load
     pthread_mutex_t leader;
     struct pq_log *log;
     struct pq_circuit *circuit;
@@ -161,14 +141,6 @@ pqdb_code pq_db_find_view(const pqdb_db *db, struct pq_text name, struct pq_db_t
 struct pq_log_schemas pq_db_log_schemas(pqdb_db *db);
 struct pq_log_schemas pq_db_log_counts(void);  // for readers that want no rows
 pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err);  // leader: not broken, not read only
-
-// snapshot.c
-struct pq_db_snapshot *pq_db_snapshot(pqdb_db *db);  // a reference
-void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot);
-/// Leader: what the tables hold now, for readers inside, or published as `version` for all.
-pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
-                        struct pq_db_snapshot **snapshot, pqdb_error *err);
-pqdb_code pq_db_publish(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err);
 
 // commit.c
 pqdb_code pq_db_commit(pqdb_db *db, struct pq_db_write *write);

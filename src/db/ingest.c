@@ -175,14 +175,15 @@ static pqdb_code find_target(pqdb_db *db, const char *target, struct pq_db_table
                              pqdb_error *err) {
     if (pq_db_find(db, pq_text_of(target)) != NULL) return writable(db, target, table, err);
     *table = NULL;
-    for (size_t i = 0; i < db->table_count; i++) {
-        if (!pq_text_is(db->tables[i].entry->ingest, target)) continue;
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (!pq_text_is(tables->at[i]->entry->ingest, target)) continue;
         if (*table != NULL) {
             pq_fail(err, PQDB_INVALID, "%s feeds %.*s and %.*s: name one of them", target,
-                    PQ_TEXT_ARG((*table)->entry->name), PQ_TEXT_ARG(db->tables[i].entry->name));
+                    PQ_TEXT_ARG((*table)->entry->name), PQ_TEXT_ARG(tables->at[i]->entry->name));
             return pq_fail_subject(err, PQDB_INVALID, pq_text_of(target));
         }
-        *table = &db->tables[i];
+        *table = tables->at[i];
     }
     return *table != NULL ? PQDB_OK : writable(db, target, table, err);
 }

@@ -18,8 +18,9 @@ enum {
 };
 
 static size_t memory_held(const pqdb_db *db) {
+    const struct pq_db_tables *tables = db->tables;
     size_t bytes = 0;
-    for (size_t i = 0; i < db->table_count; i++) bytes += db->tables[i].table->memory_bytes;
+    for (size_t i = 0; i < tables->count; i++) bytes += tables->at[i]->table->memory_bytes;
     return bytes;
 }
 

@@ -21,15 +21,17 @@ const char *pqdb_version(void) { return "0.1.0"; }
 // ---- look-up ----------------------------------------------------------------------------------
 
 struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id) {
-    for (size_t i = 0; i < db->table_count; i++) {
-        if (db->tables[i].id == id) return &db->tables[i];
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (tables->at[i]->id == id) return tables->at[i];
     }
     return NULL;
 }
 
 struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name) {
-    for (size_t i = 0; i < db->table_count; i++) {
-        if (pq_text_equal(db->tables[i].entry->name, name)) return &db->tables[i];
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (pq_text_equal(tables->at[i]->entry->name, name)) return tables->at[i];
     }
     return NULL;
 }
@@ -203,6 +205,24 @@ static pqdb_code choose_ids(pqdb_db *db, const struct pq_root *root, uint32_t **
     return PQDB_OK;
 }
 
+static pqdb_code list_tables(pqdb_db *db, const uint32_t *ids, pqdb_error *err) {
+    const size_t entries = db->schema->entry_count;
+    struct pq_db_tables *tables = pq_arena_calloc(
+        &db->arena, 1, sizeof *tables + entries * sizeof(struct pq_db_table *));
+    if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
+    for (size_t i = 0; i < entries; i++) {
+        if (db->schema->entries[i].kind == PQ_ENTRY_EXTERNAL) continue;
+        struct pq_db_table *table = pq_arena_calloc(&db->arena, 1, sizeof *table);
+        if (table == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
+        *table = (struct pq_db_table){.position = tables->positions++,
+                                      .entry = &db->schema->entries[i], .id = ids[i],
+                                      .facts = {.last_refresh = "none"}};
+        tables->at[tables->count++] = table;
+    }
+    db->tables = tables;
+    return PQDB_OK;
+}
+
 static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     struct pq_bytes text;
     pq_bytes_init(&text, &db->arena.alloc);
@@ -214,15 +234,7 @@ static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error
     PQ_TRY(choose_ids(db, root, &ids, err));
     PQ_TRY(pq_views_plan(db->schema, ids, db->alloc, &db->views, &problems, err));
     PQ_TRY(pq_problems_code(&problems, err));
-    db->tables = pq_arena_calloc(&db->arena, db->schema->entry_count + 1, sizeof *db->tables);
-    if (db->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
-    for (size_t i = 0; i < db->schema->entry_count; i++) {
-        if (db->schema->entries[i].kind == PQ_ENTRY_EXTERNAL) continue;
-        db->tables[db->table_count++] =
-            (struct pq_db_table){.entry = &db->schema->entries[i], .id = ids[i],
-                                 .facts = {.last_refresh = "none"}};
-    }
-    return PQDB_OK;
+    return list_tables(db, ids, err);
 }
 
 // ---- tables -----------------------------------------------------------------------------------
@@ -262,10 +274,11 @@ static pqdb_code make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *
 
 /// Collections first: a view shares the names of the one at its bottom.
 static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
+    const struct pq_db_tables *tables = db->tables;
     for (int views = 0; views < 2; views++) {
-        for (size_t i = 0; i < db->table_count; i++) {
-            const bool is_view = db->tables[i].entry->kind == PQ_ENTRY_VIEW;
-            if (is_view == (views == 1)) PQ_TRY(make_table(db, &db->tables[i], err));
+        for (size_t i = 0; i < tables->count; i++) {
+            const bool is_view = tables->at[i]->entry->kind == PQ_ENTRY_VIEW;
+            if (is_view == (views == 1)) PQ_TRY(make_table(db, tables->at[i], err));
         }
     }
     db->outputs = pq_arena_calloc(&db->arena, db->views->count + 1, sizeof *db->outputs);
@@ -344,8 +357,9 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     const struct pq_alloc *alloc = db->blocks.source;
     pq_db_snapshot_unref(db->published);
     if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
-    for (size_t i = 0; i < db->table_count; i++) {
-        struct pq_db_table *table = &db->tables[i];
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; tables != NULL && i < tables->count; i++) {
+        struct pq_db_table *table = tables->at[i];
         pq_node_destroy(table->node);
         pq_iceberg_close(table->iceberg);
         pq_db_reader_destroy(table);

@@ -66,7 +66,7 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
         .filter = text_or_empty(o->filter), .sort = text_or_empty(o->sort),
         .select = text_or_empty(o->select), .limit = o->limit, .skip = o->skip,
         .system_columns = o->system_columns};
-    const pqdb_code code = pq_find_open(table->find, made->snapshot->tables[table - db->tables],
+    const pqdb_code code = pq_find_open(table->find, pq_db_snapshot_rows(made->snapshot, table),
                                         &request, db->alloc, &made->find, err);
     if (code != PQDB_OK) {
         pqdb_rows_close(made);
@@ -186,7 +186,7 @@ pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     const pqdb_code code =
-        pq_find_count(table->find, snapshot->tables[table - db->tables], text_or_empty(filter),
+        pq_find_count(table->find, pq_db_snapshot_rows(snapshot, table), text_or_empty(filter),
                       db->alloc, count, err);
     pq_db_snapshot_unref(snapshot);
     return code;

@@ -305,10 +305,11 @@ static pqdb_code replay(pqdb_db *db, pqdb_error *err) {
 
 /// Files of a checkpoint that did not get as far as its root.
 static pqdb_code remove_leftovers(pqdb_db *db, struct pq_arena *arena, pqdb_error *err) {
-    for (size_t i = 0; i < db->table_count; i++) {
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
         char path[PQ_STORE_PATH_MAX];
         const int directory_bytes =
-            snprintf(path, sizeof path, "%s/data", db->tables[i].directory);
+            snprintf(path, sizeof path, "%s/data", tables->at[i]->directory);
         struct pq_store_list list;
         const pqdb_code listed = pq_store_list(db->store, path, arena, &list, err);
         if (listed == PQDB_NOT_FOUND) continue;
@@ -332,8 +333,9 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena
         PQ_TRY(open_view(db, root, &db->views->views[i], err));
     }
     PQ_TRY(replay(db, err));
-    for (size_t i = 0; !db->options.read_only && i < db->table_count; i++) {
-        const struct pq_db_table *table = &db->tables[i];
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; !db->options.read_only && i < tables->count; i++) {
+        const struct pq_db_table *table = tables->at[i];
         if (table->view == NULL) PQ_TRY(pq_log_use_names(db->log, table->id, table->names, err));
     }
     if (!db->options.read_only) PQ_TRY(remove_leftovers(db, arena, err));

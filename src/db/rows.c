@@ -9,7 +9,7 @@ static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *co
     pqdb_db *db = source->db;
     struct pq_table_snapshot *snapshot =
         source->snapshot == NULL ? source->table->table->published
-                                 : source->snapshot->tables[source->table - db->tables];
+                                 : pq_db_snapshot_rows(source->snapshot, source->table);
     struct pq_arena batch_arena;
     pq_arena_init(&batch_arena, db->alloc);
     bool *wanted = pq_resize(db->alloc, NULL, 0, snapshot->type->field_count, sizeof *wanted);

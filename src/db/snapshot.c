@@ -1,4 +1,6 @@
 /// db/snapshot.c: the published state: one pointer behind a mutex of two instructions.
+#include "db/snapshot.h"
+
 #include "base/fail.h"
 #include "db/db_internal.h"
 
@@ -22,18 +24,26 @@ void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot) {
     pq_free(snapshot->alloc, snapshot, snapshot_bytes(snapshot->count), 1);
 }
 
+struct pq_table_snapshot *pq_db_snapshot_rows(const struct pq_db_snapshot *snapshot,
+                                              const struct pq_db_table *table) {
+    return table->position < snapshot->count ? snapshot->tables[table->position] : NULL;
+}
+
 pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
                         struct pq_db_snapshot **snapshot, pqdb_error *err) {
-    struct pq_db_snapshot *made =
-        pq_resize(db->alloc, NULL, 0, snapshot_bytes(db->table_count), 1);
+    const struct pq_db_tables *tables = db->tables;
+    const size_t positions = tables->positions;
+    struct pq_db_snapshot *made = pq_resize(db->alloc, NULL, 0, snapshot_bytes(positions), 1);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
     *made = (struct pq_db_snapshot){.alloc = db->alloc, .version = version, .time_us = time_us,
-                                    .count = db->table_count};
+                                    .count = positions};
     atomic_init(&made->references, 1);
-    made->facts = (struct pq_db_facts *)(void *)&made->tables[db->table_count];
-    for (size_t i = 0; i < db->table_count; i++) {
-        made->tables[i] = pq_table_snapshot_ref(db->tables[i].table->published);
-        made->facts[i] = db->tables[i].facts;
+    made->facts = (struct pq_db_facts *)(void *)&made->tables[positions];
+    for (size_t i = 0; i < positions; i++) made->tables[i] = NULL;
+    for (size_t i = 0; i < tables->count; i++) {
+        const struct pq_db_table *table = tables->at[i];
+        made->tables[table->position] = pq_table_snapshot_ref(table->table->published);
+        made->facts[table->position] = table->facts;
     }
     *snapshot = made;
     return PQDB_OK;

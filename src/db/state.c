@@ -11,10 +11,6 @@
 
 static const char *const mode_names[] = {"streaming", "scheduled", "manual"};
 
-static size_t index_of(const pqdb_db *db, const struct pq_db_table *table) {
-    return (size_t)(table - db->tables);
-}
-
 static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *count) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < snapshot->catalog->count; i++) {
@@ -31,9 +27,9 @@ static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *cou
 /// Is the view at the version of its source, and so on down? The first that is not is named.
 static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
                      const struct pq_db_table *table, char *reason, size_t reason_bytes) {
-    const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
+    const struct pq_db_facts *facts = &snapshot->facts[table->position];
     const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
-    const uint64_t source_version = snapshot->tables[index_of(db, source)]->version;
+    const uint64_t source_version = pq_db_snapshot_rows(snapshot, source)->version;
     if (facts->failed) {
         snprintf(reason, reason_bytes, "its last step failed");
         return false;
@@ -67,7 +63,7 @@ static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
 static uint64_t version_of(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
                            const struct pq_db_table *table) {
     for (; table->view != NULL; table = pq_db_by_id(db, table->view->source)) {
-        const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
+        const struct pq_db_facts *facts = &snapshot->facts[table->position];
         if (facts->failed || table->view->mode != PQ_VIEW_STREAMING) return facts->reflects;
     }
     return snapshot->version;
@@ -76,14 +72,14 @@ static uint64_t version_of(const pqdb_db *db, const struct pq_db_snapshot *snaps
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state) {
     const struct pq_view *view = table->view;
-    const struct pq_db_facts *facts = &snapshot->facts[index_of(db, table)];
+    const struct pq_db_facts *facts = &snapshot->facts[table->position];
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
-    const struct pq_table_snapshot *rows = snapshot->tables[index_of(db, table)];
+    const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     *state = (pqdb_view_state){
         .name = table->entry->name.data, .from = source->entry->name.data,
         .mode = mode_names[view->mode], .is_incremental = view->not_incremental.length == 0,
         .not_incremental = view->not_incremental.length == 0 ? "" : view->not_incremental.data,
-        .source_version = snapshot->tables[index_of(db, source)]->version,
+        .source_version = pq_db_snapshot_rows(snapshot, source)->version,
         .refreshed_us = facts->refreshed_us, .last_refresh = facts->last_refresh,
         .schedule = view->schedule.length == 0 ? "" : view->schedule.data,
         .last_refresh_rows = facts->last_refresh_rows,
@@ -94,7 +90,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     const bool fresh = is_fresh(db, snapshot, table, state->reason, sizeof state->reason);
     state->state = fresh ? "fresh" : "stale";
     state->version = version_of(db, snapshot, table);
-    const uint64_t newest = snapshot->tables[index_of(db, table->root)]->version;
+    const uint64_t newest = pq_db_snapshot_rows(snapshot, table->root)->version;
     if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
     if (!facts->failed) return;
     pthread_mutex_lock(&db->published_lock);
@@ -166,7 +162,7 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
     for (size_t i = 0; i < view->explain_count; i++) on_line(ctx, view->explain[i].data);
     char line[256];
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const struct pq_table_snapshot *rows = snapshot->tables[index_of(db, table)];
+    const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     size_t files = 0;
     const uint64_t bytes = file_bytes(rows, &files);
     snprintf(line, sizeof line,
@@ -200,21 +196,26 @@ const char *pqdb_schema_text(const pqdb_db *db, size_t *length) {
     return db->schema->source.data;
 }
 
-size_t pqdb_entry_count(const pqdb_db *db) { return db->table_count; }
+size_t pqdb_entry_count(const pqdb_db *db) {
+    const struct pq_db_tables *tables = db->tables;
+    return tables->count;
+}
 
 pqdb_code pqdb_entry_at(pqdb_db *db, size_t index, pqdb_entry *entry, pqdb_error *err) {
     static const char *const kinds[] = {"collection", "stream", "view", "external"};
-    if (index >= db->table_count) {
-        return pq_fail(err, PQDB_NOT_FOUND, "the schema has %zu entries", db->table_count);
+    const struct pq_db_tables *tables = db->tables;
+    if (index >= tables->count) {
+        return pq_fail(err, PQDB_NOT_FOUND, "the schema has %zu entries", tables->count);
     }
-    const struct pq_db_table *table = &db->tables[index];
+    const struct pq_db_table *table = tables->at[index];
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     *entry = (pqdb_entry){
         .name = table->entry->name.data, .kind = kinds[table->entry->kind],
         .ingest = table->entry->ingest.length == 0 ? "" : table->entry->ingest.data,
         .from = table->view == NULL ? ""
                                     : pq_db_by_id(db, table->view->source)->entry->name.data,
-        .rows = snapshot->tables[index]->rows, .version = snapshot->tables[index]->version};
+        .rows = pq_db_snapshot_rows(snapshot, table)->rows,
+        .version = pq_db_snapshot_rows(snapshot, table)->version};
     pq_db_snapshot_unref(snapshot);
     return PQDB_OK;
 }
@@ -248,20 +249,22 @@ pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
 
 pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {
     (void)err;
+    const struct pq_db_tables *tables = db->tables;
     *status = (pqdb_status){.views = db->views->count,
-                            .collections = db->table_count - db->views->count};
+                            .collections = tables->count - db->views->count};
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     status->version = snapshot->version;
     status->time_us = snapshot->time_us;
     for (size_t i = 0; i < snapshot->count; i++) {
+        if (snapshot->tables[i] == NULL) continue;
         status->file_bytes += file_bytes(snapshot->tables[i], &status->file_count);
     }
     pq_db_snapshot_unref(snapshot);
     pthread_mutex_lock(&db->leader);
     status->checkpoint_version = db->root_version;
     status->log_bytes = pq_log_bytes_since(db->log, &db->root_position);
-    for (size_t i = 0; i < db->table_count; i++) {
-        status->memory_bytes += db->tables[i].table->memory_bytes;
+    for (size_t i = 0; i < tables->count; i++) {
+        status->memory_bytes += tables->at[i]->table->memory_bytes;
     }
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_lock(&db->keeper_lock);

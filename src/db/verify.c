@@ -102,7 +102,7 @@ static pqdb_code walk(pqdb_db *db, struct pq_db_snapshot *snapshot, struct pq_db
     source.recompute = !side->stored;
     const struct pq_rows rows = pq_db_rows_of(&source);
     pq_arena_init(&side->arena, db->alloc);
-    side->type = snapshot->tables[table - db->tables]->type;  // the table may be replaced
+    side->type = pq_db_snapshot_rows(snapshot, table)->type;  // the table may be replaced
     side->rows = 0;
     pqdb_code code;
     if (side->stored) {

@@ -1,0 +1,51 @@
+/// db/snapshot.h: the tables there are, and the database at one version as readers hold it.
+#ifndef PQ_DB_SNAPSHOT_H
+#define PQ_DB_SNAPSHOT_H
+
+#include <parquedb/db.h>
+#include <stdatomic.h>
+
+#include "table/table.h"
+
+struct pq_db_table;
+
+/// What a view's state is computed from; a snapshot carries a copy.
+struct pq_db_facts {
+    uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
+    int64_t refreshed_us;
+    const char *last_refresh;  // "streaming", "incremental", "full", "none"
+    uint64_t last_refresh_rows;
+    int64_t last_refresh_took_us;
+    bool failed;               // its last step or refresh went wrong: see `failure`
+};
+
+/// The tables there are. Immutable: when one comes or goes, another list takes its place and this
+/// one stays until the database is closed, so that whoever walks it may go on.
+struct pq_db_tables {
+    size_t count;
+    size_t positions;  // given so far
+    struct pq_db_table *at[];
+};
+
+/// The database at one version. Immutable, counted.
+struct pq_db_snapshot {
+    atomic_uint references;
+    const struct pq_alloc *alloc;
+    uint64_t version;
+    int64_t time_us;
+    size_t count;                        // positions; tables made later have higher ones
+    struct pq_db_facts *facts;           // by position, in the same block of memory
+    struct pq_table_snapshot *tables[];  // by position, referenced; NULL: no table any more
+};
+
+struct pq_db_snapshot *pq_db_snapshot(pqdb_db *db);  // a reference
+void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot);
+/// The table's rows at the snapshot, borrowed; NULL: it was not there yet, or no more.
+struct pq_table_snapshot *pq_db_snapshot_rows(const struct pq_db_snapshot *snapshot,
+                                              const struct pq_db_table *table);
+/// Leader: what the tables hold now, for readers inside, or published as `version` for all.
+pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
+                        struct pq_db_snapshot **snapshot, pqdb_error *err);
+pqdb_code pq_db_publish(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err);
+
+#endif
