@@ -320,3 +320,35 @@ size_t pq_batch_bytes(const struct pq_batch *batch) {
     }
     return bytes;
 }
+
+// ---- nothing ------------------------------------------------------------------------------------
+
+pqdb_code pq_column_of_nulls(const struct pq_type *type, size_t count, struct pq_arena *arena,
+                             struct pq_column *out, pqdb_error *err) {
+    uint8_t *valid = pq_arena_calloc(arena, count + 1, 1);
+    const size_t width = pq_kind_width(type->kind);
+    void *values = width == 0 ? NULL : pq_arena_calloc(arena, count + 1, width);
+    uint32_t *offsets = width != 0 ? NULL : pq_arena_calloc(arena, count + 1, sizeof *offsets);
+    if (valid == NULL || (values == NULL && offsets == NULL)) {
+        return pq_fail(err, PQDB_NO_MEMORY, "a column of nulls");
+    }
+    *out = (struct pq_column){.type = type, .count = count, .valid = valid, .values = values,
+                              .offsets = offsets};
+    static const uint8_t no_bytes[1];
+    if (width != 0) {
+        out->layout = PQ_FIXED;
+    } else if (type->kind == PQ_LIST || type->kind == PQ_OBJECT) {
+        struct pq_column *children = pq_arena_calloc(arena, type->field_count, sizeof *children);
+        if (children == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a column of nulls");
+        for (uint32_t k = 0; k < type->field_count; k++) {
+            const size_t rows = type->kind == PQ_LIST ? 0 : count;
+            PQ_TRY(pq_column_of_nulls(&type->fields[k].type, rows, arena, &children[k], err));
+        }
+        out->layout = type->kind == PQ_LIST ? PQ_ROWS : PQ_MEMBERS;
+        out->children = children;
+    } else {
+        out->layout = PQ_BYTES;
+        out->data = no_bytes;
+    }
+    return PQDB_OK;
+}

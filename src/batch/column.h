@@ -71,6 +71,10 @@ pqdb_code pq_column_gather(const struct pq_column *column, const uint32_t *rows,
 pqdb_code pq_batch_gather(const struct pq_batch *batch, const uint32_t *rows, size_t count,
                           struct pq_arena *arena, struct pq_batch *out, pqdb_error *err);
 
+/// `count` nulls in `arena`. Errors: PQDB_NO_MEMORY.
+pqdb_code pq_column_of_nulls(const struct pq_type *type, size_t count, struct pq_arena *arena,
+                             struct pq_column *out, pqdb_error *err);
+
 /// Bytes the rows would take if copied: the unit of budgets.
 size_t pq_batch_bytes(const struct pq_batch *batch);
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "expr/compare.h"
 #include "expr/print.h"
+#include "table/fetch.h"
 #include "table/scan.h"
 #include "variant/variant.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/fail.h"
+#include "batch/builder.h"
 #include "batch/hold.h"
 #include "parquet/reader.h"
 
@@ -263,37 +264,6 @@ pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_
 
 // ---- rows -------------------------------------------------------------------------------------
 
-/// A column of nulls: what is not wanted, or was added to the table after the file was written.
-static pqdb_code null_column(const struct pq_type *type, size_t count, struct pq_arena *arena,
-                             struct pq_column *out, pqdb_error *err) {
-    uint8_t *valid = pq_arena_calloc(arena, count + 1, 1);
-    const size_t width = pq_kind_width(type->kind);
-    void *values = width == 0 ? NULL : pq_arena_calloc(arena, count + 1, width);
-    uint32_t *offsets = width != 0 ? NULL : pq_arena_calloc(arena, count + 1, sizeof *offsets);
-    if (valid == NULL || (values == NULL && offsets == NULL)) {
-        return pq_fail(err, PQDB_NO_MEMORY, "a column of nulls");
-    }
-    *out = (struct pq_column){.type = type, .count = count, .valid = valid, .values = values,
-                              .offsets = offsets};
-    static const uint8_t no_bytes[1];
-    if (width != 0) {
-        out->layout = PQ_FIXED;
-    } else if (type->kind == PQ_LIST || type->kind == PQ_OBJECT) {
-        struct pq_column *children = pq_arena_calloc(arena, type->field_count, sizeof *children);
-        if (children == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a column of nulls");
-        for (uint32_t k = 0; k < type->field_count; k++) {
-            const size_t rows = type->kind == PQ_LIST ? 0 : count;
-            PQ_TRY(null_column(&type->fields[k].type, rows, arena, &children[k], err));
-        }
-        out->layout = type->kind == PQ_LIST ? PQ_ROWS : PQ_MEMBERS;
-        out->children = children;
-    } else {
-        out->layout = PQ_BYTES;
-        out->data = no_bytes;
-    }
-    return PQDB_OK;
-}
-
 static pqdb_code fill_columns(const struct pq_data_file *file, const struct pq_file_read *read,
                               const struct pq_batch *found, struct pq_arena *arena,
                               struct pq_batch *batch, pqdb_error *err) {
@@ -308,7 +278,7 @@ static pqdb_code fill_columns(const struct pq_data_file *file, const struct pq_f
             columns[k].type = &type->fields[k].type;
             continue;
         }
-        PQ_TRY(null_column(&type->fields[k].type, found->count, arena, &columns[k], err));
+        PQ_TRY(pq_column_of_nulls(&type->fields[k].type, found->count, arena, &columns[k], err));
         columns[k].names = read->names;
     }
     *batch = (struct pq_batch){.type = type, .count = found->count, .columns = columns};
@@ -337,4 +307,44 @@ pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read
         PQ_TRY(named(file, pq_parquet_read(reader, &request, arena, &found, err), err));
     }
     return fill_columns(file, read, &found, arena, batch, err);
+}
+
+// ---- rows by position ---------------------------------------------------------------------------
+
+enum { fetch_gap_max = 64 };  // rows between two wanted ones that are read along
+
+/// How many of the rows from `at` on are near enough to be read in one go.
+static size_t near_rows(const struct pq_file_fetch *fetch, size_t at) {
+    size_t end = at + 1;
+    while (end < fetch->count && fetch->rows[end] - fetch->rows[end - 1] <= fetch_gap_max) end++;
+    return end - at;
+}
+
+pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fetch *fetch,
+                             struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
+    const struct pq_type *type = file->options.type;
+    struct pq_builder *columns = pq_arena_calloc(arena, type->field_count, sizeof *columns);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of a file");
+    for (size_t k = 0; k < type->field_count; k++) {
+        PQ_TRY(pq_builder_init(&columns[k], &type->fields[k].type, &arena->alloc, err));
+    }
+    for (size_t at = 0; at < fetch->count;) {
+        const size_t near = near_rows(fetch, at);
+        const uint32_t first = fetch->rows[at];
+        const struct pq_file_read read = {.columns = fetch->columns, .first = first,
+                                          .count = fetch->rows[at + near - 1] - first + 1,
+                                          .encoder = fetch->encoder, .names = fetch->names};
+        struct pq_batch piece;
+        PQ_TRY(pq_data_file_read(file, &read, arena, &piece, err));
+        size_t took = 0;
+        while (took < near && fetch->rows[at + took] - first < piece.count) {
+            const size_t row = fetch->rows[at + took] - first;
+            for (size_t k = 0; k < type->field_count; k++) {
+                PQ_TRY(pq_builder_append_rows(&columns[k], &piece.columns[k], row, 1, err));
+            }
+            took++;
+        }
+        at += took;
+    }
+    return pq_builder_finish_batch(columns, type, arena, out, err);
 }

@@ -53,6 +53,16 @@ struct pq_file_read {
 pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read *read,
                             struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err);
 
+/// Rows by their position, in the same form.
+struct pq_file_fetch {
+    const bool *columns;   // as above
+    const uint32_t *rows;  // ascending; they may repeat
+    size_t count;          // at least 1
+    struct pq_variant_encoder *encoder;
+    const struct pq_variant_names *names;
+};
+pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fetch *fetch,
+                             struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err);
 
 /// The open reader, for statistics. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
 pqdb_code pq_data_file_reader(struct pq_data_file *file, const struct pq_parquet_file **reader,

@@ -97,31 +97,3 @@ pqdb_code pq_scan_next(struct pq_scan *scan, struct pq_arena *arena, struct pq_b
     *batch = (struct pq_batch){.type = snapshot->type};
     return PQDB_OK;
 }
-
-pqdb_code pq_table_get(struct pq_table_snapshot *snapshot, struct pq_text id,
-                       const struct pq_alloc *alloc, struct pq_arena *arena,
-                       struct pq_batch *batch, pqdb_error *err) {
-    struct pq_scan scan;
-    pq_scan_open(&scan, snapshot, NULL, alloc);
-    pqdb_code code = PQDB_OK;
-    *batch = (struct pq_batch){.type = snapshot->type};
-    for (size_t i = snapshot->catalog->count + 1; i-- > 0;) {
-        struct pq_segment *segment;
-        if (rows_of(&scan, i, &segment) == 0) continue;
-        const bool open = segment == snapshot->open;
-        int64_t row;
-        PQ_GO(pq_segment_find(segment, open ? &snapshot->open_rows : &segment->batch, id,
-                              snapshot->version, &row, err));
-        if (row < 0) continue;
-        if (open) {
-            PQ_GO(pq_batch_slice(&snapshot->open_rows, (size_t)row, 1, arena, batch, err));
-        } else {
-            batch->count = 1;
-            PQ_GO(read_segment(&scan, segment, (uint64_t)row, arena, batch, err));
-        }
-        break;
-    }
-done:
-    pq_scan_close(&scan);
-    return code;
-}

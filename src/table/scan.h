@@ -10,8 +10,6 @@ enum { PQ_SCAN_ROWS = 16384 };
 
 struct pq_scan_options {
     const bool *columns;  // wanted; NULL: all. Others come as columns of nulls
-    /// Only segments whose `$id` range may hold it; NULL: all.
-    const struct pq_text *id;
 };
 
 /// One thread. Holds a reference on the snapshot until closed.
@@ -35,10 +33,5 @@ void pq_scan_close(struct pq_scan *scan);
 /// Errors  PQDB_IO, PQDB_CORRUPT (subject: the file), PQDB_NO_MEMORY
 pqdb_code pq_scan_next(struct pq_scan *scan, struct pq_arena *arena, struct pq_batch *batch,
                        pqdb_error *err);
-
-/// The live row with this id as a batch of one row (or none).
-pqdb_code pq_table_get(struct pq_table_snapshot *snapshot, struct pq_text id,
-                       const struct pq_alloc *alloc, struct pq_arena *arena,
-                       struct pq_batch *batch, pqdb_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /// Goal: a table is a list of rows with births and deaths. Whatever it does with them (copies them,
 /// takes batches over, evacuates chunks, seals, writes files while more rows die), each snapshot
-/// goes on showing exactly the rows of its version, by scan and by id.
+/// goes on showing exactly the rows of its version, by scan, by id, by place and by link.
 #include "table/table.h"
 
 #include <inttypes.h>
@@ -11,22 +11,30 @@
 #include "support/fault_store.h"
 #include "support/test.h"
 #include "table/data_file.h"
+#include "table/fetch.h"
 #include "table/rewrite.h"
 #include "table/scan.h"
 #include "variant/variant.h"
 
-enum { rows_max = 20000, snapshots_max = 24, steps = 60 };
+enum { rows_max = 20000, snapshots_max = 24, steps = 60, column_count = 6 };
+enum { target_count = 40, fetch_max = 60 };
 
 static const struct pq_field list_fields[] = {
     {.name = {"element", 7}, .type = {.kind = PQ_INT64}, .id = 5}};
+static const struct pq_field tag_fields[] = {
+    {.name = {"element", 7}, .type = {.kind = PQ_TEXT}, .id = 8}};
 static const struct pq_field fields[] = {
     {.name = {"$id", 3}, .type = {.kind = PQ_TEXT}, .required = true, .id = 1},
     {.name = {"$seq", 4}, .type = {.kind = PQ_INT64}, .required = true, .id = 2},
     {.name = {"n", 1}, .type = {.kind = PQ_INT64}, .id = 3},
     {.name = {"list", 4},
      .type = {.kind = PQ_LIST, .field_count = 1, .fields = list_fields}, .id = 4},
+    {.name = {"to", 2}, .type = {.kind = PQ_TEXT}, .id = 6},
+    {.name = {"tags", 4},
+     .type = {.kind = PQ_LIST, .field_count = 1, .fields = tag_fields}, .id = 7},
 };
-static const struct pq_type type = {.kind = PQ_OBJECT, .field_count = 4, .fields = fields};
+static const struct pq_type type = {.kind = PQ_OBJECT, .field_count = column_count,
+                                    .fields = fields};
 
 struct row {
     unsigned id;
@@ -63,13 +71,30 @@ static bool is_live(const struct row *row, uint64_t version) {
 
 // ---- deltas -----------------------------------------------------------------------------------
 
+/// Row n points to one target, or none, and is tagged with up to two.
+static int target_of(int64_t n) { return n % 5 == 0 ? -1 : (int)(n * 7 % target_count); }
+static int tag_of(int64_t n, int k) { return (int)(n * (k + 2) % (target_count / 2)); }
+
+static void append_target(struct pq_builder *to, int target) {
+    char text[16];
+    const int length = snprintf(text, sizeof text, "target-%d", target);
+    must(pq_builder_append_bytes(to, text, (size_t)length, &err));
+}
+
 /// What dies comes with weight -1 and only its `$id` filled in.
-static void append(struct pq_builder columns[4], unsigned id, int64_t n) {
+static void append(struct pq_builder columns[column_count], unsigned id, int64_t n) {
     char text[16];
     const size_t length = print_id(id, text);
     must(pq_builder_append_bytes(&columns[0], text, length, &err));
     must(pq_builder_append_fixed(&columns[1], &n, &err));
     must(pq_builder_append_fixed(&columns[2], &n, &err));
+    if (target_of(n) < 0) {
+        must(pq_builder_append_null(&columns[4], &err));
+    } else {
+        append_target(&columns[4], target_of(n));
+    }
+    for (int k = 0; k < n % 3; k++) append_target(&columns[5].children[0], tag_of(n, k));
+    must(pq_builder_end_list(&columns[5], &err));
     if (n % 3 == 0) {
         must(pq_builder_append_null(&columns[3], &err));
         return;
@@ -81,10 +106,10 @@ static void append(struct pq_builder columns[4], unsigned id, int64_t n) {
 
 static void apply(struct world *w, unsigned added, unsigned dying) {
     struct pq_hold *hold;
-    struct pq_builder columns[4];
+    struct pq_builder columns[column_count];
     struct pq_batch batch;
     must(pq_hold_create(&pq_alloc_libc, &hold, &err));
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < column_count; k++) {
         must(pq_builder_init(&columns[k], &fields[k].type, &hold->arena.alloc, &err));
     }
     int64_t *weights = pq_arena_alloc(&hold->arena, (added + dying + 1) * sizeof *weights);
@@ -139,15 +164,20 @@ static void check_row(struct world *w, const struct pq_batch *batch, size_t at, 
           "the list of row %" PRId64, n);
 }
 
+/// The row that is live under this id, or -1.
+static int64_t row_of(const struct world *w, unsigned id, uint64_t version) {
+    for (unsigned i = 0; i < w->count; i++) {
+        if (w->rows[i].id == id && is_live(&w->rows[i], version)) return i;
+    }
+    return -1;
+}
+
 static void check_get(struct world *w, struct pq_table_snapshot *snapshot, unsigned id,
                       uint64_t version) {
     struct pq_arena arena;
     struct pq_batch batch;
     char text[16];
-    int64_t expected = -1;
-    for (unsigned i = 0; i < w->count; i++) {
-        if (w->rows[i].id == id && is_live(&w->rows[i], version)) expected = i;
-    }
+    const int64_t expected = row_of(w, id, version);
     pq_arena_init(&arena, &pq_alloc_libc);
     const struct pq_text wanted = {text, print_id(id, text)};
     must(pq_table_get(snapshot, wanted, &pq_alloc_libc, &arena, &batch, &err));
@@ -155,6 +185,98 @@ static void check_get(struct world *w, struct pq_table_snapshot *snapshot, unsig
     if (batch.count == 1 && expected >= 0) {
         const int64_t n = ((const int64_t *)batch.columns[2].values)[0];
         CHECK(n == expected, "%s is row %" PRId64 ", not %" PRId64, text, n, expected);
+    }
+    pq_arena_deinit(&arena);
+}
+
+static void check_fetched(const struct pq_batch *batch, size_t at, int64_t n, const bool *wanted) {
+    if (n < 0) {
+        for (int k = 0; k < column_count; k++) {
+            CHECK(pq_column_is_null(&batch->columns[k], at), "no row has a value in %d", k);
+        }
+        return;
+    }
+    CHECK(!wanted[2] || ((const int64_t *)batch->columns[2].values)[at] == n, "not row %" PRId64,
+          n);
+    CHECK(wanted[2] || pq_column_is_null(&batch->columns[2], at), "what nobody wanted");
+    const struct pq_column *tags = &batch->columns[5];
+    CHECK(!wanted[5] || tags->offsets[at + 1] - tags->offsets[at] == n % 3, "tags of %" PRId64, n);
+    CHECK(pq_column_is_null(&batch->columns[4], at) == (!wanted[4] || target_of(n) < 0),
+          "the target of %" PRId64, n);
+    char target[16];
+    snprintf(target, sizeof target, "target-%d", target_of(n));
+    if (!wanted[4] || target_of(n) < 0) return;
+    CHECK(pq_text_is(pq_column_text(&batch->columns[4], at), target), "not %s", target);
+}
+
+/// Some ids, known or not, some of them twice, with some of the columns.
+static void check_fetch(struct world *w, struct pq_table_snapshot *snapshot, uint64_t version) {
+    static char texts[fetch_max][16];
+    struct pq_text ids[fetch_max];
+    int64_t expected[fetch_max];
+    struct pq_row_place places[fetch_max];
+    bool wanted[column_count];
+    const unsigned count = w->count == 0 ? 0 : roll(w, fetch_max);
+    for (unsigned i = 0; i < count; i++) {
+        const unsigned id = roll(w, 10) == 0 ? 999999 : w->rows[roll(w, w->count)].id;
+        ids[i] = (struct pq_text){texts[i], print_id(id, texts[i])};
+        expected[i] = row_of(w, id, version);
+    }
+    for (int k = 0; k < column_count; k++) wanted[k] = roll(w, 3) != 0;
+    struct pq_arena arena;
+    struct pq_batch batch;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    must(pq_table_locate(snapshot, ids, count, places, &err));
+    const struct pq_fetch fetch = {.snapshot = snapshot, .places = places, .count = count,
+                                   .columns = wanted, .alloc = &pq_alloc_libc};
+    must(pq_table_fetch(&fetch, &arena, &batch, &err));
+    CHECK(batch.count == count && batch.weights == NULL, "%zu rows of %u", batch.count, count);
+    for (unsigned i = 0; i < count; i++) {
+        CHECK((places[i].segment == NULL) == (expected[i] < 0), "%s at %" PRIu64, texts[i],
+              version);
+        check_fetched(&batch, i, expected[i], wanted);
+    }
+    pq_arena_deinit(&arena);
+}
+
+/// Each row that has one of a few targets comes exactly once.
+static void check_linked(struct world *w, struct pq_table_snapshot *snapshot, uint64_t version) {
+    const uint32_t column = roll(w, 2) == 0 ? 4 : 5;
+    char texts[4][16];
+    struct pq_text targets[4];
+    bool asked[target_count + 1] = {0};
+    const unsigned count = roll(w, 5);
+    for (unsigned i = 0; i < count; i++) {
+        const unsigned target = roll(w, target_count + 1);
+        asked[target] = true;
+        targets[i].data = texts[i];
+        targets[i].length = (size_t)snprintf(texts[i], sizeof texts[i], "target-%u", target);
+    }
+    size_t expected = 0;
+    static bool is_expected[rows_max];
+    for (unsigned n = 0; n < w->count; n++) {
+        bool points = column == 4 && target_of(n) >= 0 && asked[target_of(n)];
+        for (int k = 0; column == 5 && k < (int)(n % 3); k++) points |= asked[tag_of(n, k)];
+        is_expected[n] = points && is_live(&w->rows[n], version);
+        expected += is_expected[n];
+    }
+    struct pq_arena arena;
+    struct pq_batch batch;
+    struct pq_row_place *places;
+    size_t place_count;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    const struct pq_linked linked = {.snapshot = snapshot, .column = column, .targets = targets,
+                                     .count = count, .alloc = &pq_alloc_libc};
+    must(pq_table_linked(&linked, &arena, &places, &place_count, &err));
+    CHECK(place_count == expected, "%zu rows instead of %zu at %" PRIu64, place_count, expected,
+          version);
+    const struct pq_fetch fetch = {.snapshot = snapshot, .places = places, .count = place_count,
+                                   .alloc = &pq_alloc_libc};
+    must(pq_table_fetch(&fetch, &arena, &batch, &err));
+    for (size_t i = 0; i < place_count; i++) {
+        const int64_t n = ((const int64_t *)batch.columns[2].values)[i];
+        CHECK(is_expected[n], "row %" PRId64 " has no such target, or comes twice", n);
+        is_expected[n] = false;
     }
     pq_arena_deinit(&arena);
 }
@@ -184,6 +306,10 @@ static void check_snapshot(struct world *w, struct pq_table_snapshot *snapshot, 
         check_get(w, snapshot, w->rows[roll(w, w->count)].id, version);
     }
     check_get(w, snapshot, 999999, version);
+    for (int i = 0; i < 3; i++) {
+        check_fetch(w, snapshot, version);
+        check_linked(w, snapshot, version);
+    }
 }
 
 static void keep_snapshot(struct world *w) {
@@ -288,7 +414,7 @@ static void a_row_that_is_not_there_cannot_go(void) {
     struct pq_variant_names *names;
     struct pq_table *table;
     struct pq_hold *hold;
-    struct pq_builder columns[4];
+    struct pq_builder columns[column_count];
     struct pq_batch batch;
     const int64_t weights[] = {-1};
     must(pq_variant_names_create(&pq_alloc_libc, &names, &err));
@@ -296,7 +422,7 @@ static void a_row_that_is_not_there_cannot_go(void) {
                                              .names = names, .alloc = &pq_alloc_libc};
     must(pq_table_create(&options, &table, &err));
     must(pq_hold_create(&pq_alloc_libc, &hold, &err));
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < column_count; k++) {
         must(pq_builder_init(&columns[k], &fields[k].type, &hold->arena.alloc, &err));
     }
     append(columns, 5, 1);

@@ -1,0 +1,124 @@
+/// table/linked.c: the rows that point to given rows of another table.
+#include "base/check.h"
+#include "base/fail.h"
+#include "base/hash.h"
+#include "table/data_file.h"
+#include "table/fetch.h"
+#include "table/scan.h"
+
+struct search {
+    const struct pq_linked *asked;
+    struct pq_arena *arena;
+    size_t slot_count;  // power of two
+    uint32_t *slots;    // target + 1
+    struct pq_row_place *places;
+    size_t count, capacity;
+};
+
+static pqdb_code index_targets(struct search *search, pqdb_error *err) {
+    const struct pq_linked *asked = search->asked;
+    search->slot_count = 16;
+    while (search->slot_count < asked->count * 2) search->slot_count *= 2;
+    search->slots = pq_arena_calloc(search->arena, search->slot_count, sizeof *search->slots);
+    if (search->slots == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu targets", asked->count);
+    for (size_t i = 0; i < asked->count; i++) {
+        size_t at = (size_t)pq_hash(asked->targets[i].data, asked->targets[i].length);
+        for (at &= search->slot_count - 1; search->slots[at] != 0;) {
+            at = (at + 1) & (search->slot_count - 1);
+        }
+        search->slots[at] = (uint32_t)i + 1;
+    }
+    return PQDB_OK;
+}
+
+static bool is_target(const struct search *search, struct pq_text id) {
+    size_t at = (size_t)pq_hash(id.data, id.length) & (search->slot_count - 1);
+    for (; search->slots[at] != 0; at = (at + 1) & (search->slot_count - 1)) {
+        if (pq_text_equal(search->asked->targets[search->slots[at] - 1], id)) return true;
+    }
+    return false;
+}
+
+static bool holds_target(const struct search *search, const struct pq_column *links, size_t row) {
+    if (pq_column_is_null(links, row)) return false;
+    if (links->layout != PQ_ROWS) return is_target(search, pq_column_text(links, row));
+    const struct pq_column *elements = &links->children[0];
+    for (uint32_t i = links->offsets[row]; i < links->offsets[row + 1]; i++) {
+        if (pq_column_is_null(elements, i)) continue;
+        if (is_target(search, pq_column_text(elements, i))) return true;
+    }
+    return false;
+}
+
+static pqdb_code add_place(struct search *search, struct pq_segment *segment, size_t row,
+                           pqdb_error *err) {
+    if (search->count == search->capacity) {
+        const size_t capacity = search->capacity == 0 ? 16 : search->capacity * 2;
+        struct pq_row_place *more = pq_arena_alloc(search->arena, capacity * sizeof *more);
+        if (more == NULL) return pq_fail(err, PQDB_NO_MEMORY, "places of %zu rows", capacity);
+        if (search->count > 0) memcpy(more, search->places, search->count * sizeof *more);
+        search->places = more;
+        search->capacity = capacity;
+    }
+    search->places[search->count++] = (struct pq_row_place){segment, (uint32_t)row};
+    return PQDB_OK;
+}
+
+/// `links` are those of rows [first, first + its count) of the segment.
+static pqdb_code search_rows(struct search *search, struct pq_segment *segment, uint64_t first,
+                             const struct pq_column *links, pqdb_error *err) {
+    const uint64_t version = search->asked->snapshot->version;
+    for (size_t i = 0; i < links->count; i++) {
+        if (!holds_target(search, links, i)) continue;
+        if (pq_segment_is_dead(segment, first + i, version)) continue;
+        PQ_TRY(add_place(search, segment, first + i, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code search_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
+    const struct pq_linked *asked = search->asked;
+    bool *columns = pq_arena_calloc(search->arena, asked->snapshot->type->field_count, 1);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "links of a file");
+    columns[asked->column] = true;
+    struct pq_file_read read = {.columns = columns, .names = asked->snapshot->names};
+    struct pq_arena piece_arena;
+    pq_arena_init(&piece_arena, asked->alloc);
+    pqdb_code code = PQDB_OK;
+    while (read.first < segment->rows) {
+        struct pq_batch batch;
+        pq_arena_reset(&piece_arena);
+        read.count = PQ_SCAN_ROWS;
+        PQ_GO(pq_data_file_read(segment->file, &read, &piece_arena, &batch, err));
+        PQ_GO(search_rows(search, segment, read.first, &batch.columns[asked->column], err));
+        read.first += batch.count;
+    }
+done:
+    pq_arena_deinit(&piece_arena);
+    return code;
+}
+
+pqdb_code pq_table_linked(const struct pq_linked *asked, struct pq_arena *arena,
+                          struct pq_row_place **places, size_t *place_count, pqdb_error *err) {
+    struct pq_table_snapshot *snapshot = asked->snapshot;
+    const struct pq_type *type = &snapshot->type->fields[asked->column].type;
+    pq_assert(type->kind == PQ_TEXT ||
+              (type->kind == PQ_LIST && type->fields[0].type.kind == PQ_TEXT));
+    struct search search = {.asked = asked, .arena = arena};
+    PQ_TRY(index_targets(&search, err));
+    for (size_t i = 0; i < snapshot->catalog->count; i++) {
+        struct pq_segment *segment = snapshot->catalog->segments[i];
+        if (segment->kind == PQ_SEGMENT_FILE) {
+            PQ_TRY(search_file(&search, segment, err));
+        } else {
+            PQ_TRY(search_rows(&search, segment, 0, &segment->batch.columns[asked->column], err));
+        }
+    }
+    if (snapshot->open != NULL) {
+        PQ_TRY(search_rows(&search, snapshot->open, 0,
+                           &snapshot->open_rows.columns[asked->column], err));
+    }
+    *places = search.places;
+    *place_count = search.count;
+    return PQDB_OK;
+}
