@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/fail.h"
 #include "parquet/variant_column.h"
+#include "parquet/variant_shredded.h"
 
 /// Where slots come from: the nearest list, or the rows.
 struct frame {
@@ -171,6 +172,59 @@ static pqdb_code assemble_variant(const struct pq_assembly *assembly, const stru
 static pqdb_code assemble(const struct pq_assembly *assembly, const struct pq_node *node,
                           const struct frame *frame, struct pq_column *column, pqdb_error *err);
 
+/// The rows of a column that are not null, in order; NULL when that is all of them.
+static pqdb_code valid_rows(const struct pq_assembly *assembly, const struct pq_column *column,
+                            size_t expected, const uint32_t **rows, pqdb_error *err) {
+    *rows = NULL;
+    if (column->valid == NULL) return column->count == expected ? PQDB_OK : disagree(err);
+    uint32_t *valid = pq_arena_alloc(assembly->arena, (column->count + 1) * sizeof *valid);
+    if (valid == NULL) return no_memory(err);
+    size_t count = 0;
+    for (size_t i = 0; i < column->count; i++) {
+        if (column->valid[i] != PQ_ROW_NULL) valid[count++] = (uint32_t)i;
+    }
+    *rows = valid;
+    return count == expected ? PQDB_OK : disagree(err);
+}
+
+/// The columns of value and typed_value first, then the variants of their rows.
+static pqdb_code assemble_shredded(const struct pq_assembly *assembly, const struct pq_node *node,
+                                   const struct frame *frame, struct pq_column *column,
+                                   pqdb_error *err) {
+    const struct pq_leaf_values *metadata =
+        &assembly->leaves[node->metadata_leaf - assembly->first_leaf];
+    PQ_TRY(mark_slots(assembly, metadata, frame, metadata->leaf->max_def, column, err));
+    struct pq_column parts[2];
+    struct pq_bytes members;
+    struct pq_shredded shredded = {.leaves = assembly->file_leaves, .members = &members};
+    for (uint32_t i = 0; i < node->shredded->child_count; i++) {
+        const struct pq_node *part = &node->shredded->children[i];
+        const struct pq_text name = node->shredded->type->fields[i].name;
+        const bool is_typed = pq_text_is(name, "typed_value");
+        if (!is_typed && !pq_text_is(name, "value")) continue;
+        PQ_TRY(assemble(assembly, part, frame, &parts[is_typed], err));
+        if (parts[is_typed].count != column->count) return disagree(err);
+        *(is_typed ? &shredded.typed : &shredded.value) = &parts[is_typed];
+        if (is_typed) shredded.node = part;
+    }
+    struct pq_variant_parts source = {
+        .count = metadata->count, .metadata = part_of(metadata), .shredded = &shredded};
+    PQ_TRY(valid_rows(assembly, column, metadata->count, &source.rows, err));
+    const struct pq_variant_target target = {assembly->encoder, assembly->names, assembly->arena,
+                                             assembly->alloc};
+    uint32_t *offsets;
+    uint8_t *marks;
+    pq_bytes_init(&members, assembly->alloc);
+    const pqdb_code code =
+        pq_variant_join(&source, &target, &offsets, &marks, &column->data, err);
+    pq_bytes_deinit(&members);
+    if (code != PQDB_OK) return code;
+    column->layout = PQ_BYTES;
+    column->names = assembly->names;
+    PQ_TRY(spread_offsets(assembly, offsets, column, err));
+    return spread_marks(assembly, marks, column, err);
+}
+
 static pqdb_code assemble_object(const struct pq_assembly *assembly, const struct pq_node *node,
                                  const struct frame *frame, struct pq_column *column,
                                  pqdb_error *err) {
@@ -237,6 +291,9 @@ static pqdb_code assemble(const struct pq_assembly *assembly, const struct pq_no
         case PQ_LIST: return assemble_list(assembly, node, frame, column, err);
         case PQ_OBJECT: return assemble_object(assembly, node, frame, column, err);
         case PQ_VARIANT:
+            if (node->shredded != NULL) {
+                return assemble_shredded(assembly, node, frame, column, err);
+            }
             if (node->leaf_count == 2) {
                 return assemble_variant(assembly, node, frame, column, err);
             }

@@ -8,6 +8,7 @@
 struct pq_assembly {
     const struct pq_leaf_values *leaves;  // by leaf - first_leaf
     uint32_t first_leaf;
+    const struct pq_leaf *file_leaves;  // of the schema
     struct pq_arena *arena;
     struct pq_variant_encoder *encoder;    // NULL: annotated variants keep their own names
     const struct pq_variant_names *names;  // the encoder's

@@ -340,6 +340,7 @@ static pqdb_code read_field(struct reading *reading, uint32_t field, struct pq_c
     const struct pq_assembly assembly = {
         .leaves = leaves,
         .first_leaf = node->leaf,
+        .file_leaves = file->schema.leaves,
         .arena = reading->arena,
         .encoder = reading->request->encoder,
         .names = reading->request->names,

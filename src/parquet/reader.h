@@ -51,7 +51,7 @@ void pq_parquet_close(struct pq_parquet_file *file);
 /// An OBJECT: names, kinds, field ids (0 where the file has none). Lives as long as the file.
 const struct pq_type *pq_parquet_type(const struct pq_parquet_file *file);
 
-/// Why a member of the type cannot be read (shredded variants, decimals beyond 38 digits …), or
+/// Why a member of the type cannot be read (decimals beyond 38 digits, an encrypted column …), or
 /// NULL. Reading such a member is PQDB_UNSUPPORTED; the others can be read.
 const char *pq_parquet_unreadable(const struct pq_parquet_file *file, size_t field);
 

@@ -44,6 +44,7 @@ struct pq_leaf {
     uint8_t max_def, max_rep;
     uint8_t scale;         // DECIMAL
     bool has_order;        // min and max mean something
+    uint8_t primitive;     // pq_variant_primitive of a shredded variant's typed value
     int32_t field_id;
     const struct pq_text *path;
     size_t path_count;
@@ -59,6 +60,8 @@ struct pq_node {
     uint32_t leaf;        // the first leaf below
     uint32_t leaf_count;
     bool is_value_first;  // an annotated variant whose value stands before its metadata
+    uint32_t metadata_leaf;          // of a shredded variant
+    const struct pq_node *shredded;  // its group as an OBJECT; NULL: no shredded variant
     uint32_t child_count;
     struct pq_node *children;
 };

@@ -6,9 +6,11 @@
 
 #include "base/check.h"
 #include "parquet/schema.h"
+#include "variant/build.h"
 
 static const struct pq_text text_key = {"key", 3}, text_value = {"value", 5},
-                            text_metadata = {"metadata", 8}, text_element = {"element", 7};
+                            text_metadata = {"metadata", 8}, text_element = {"element", 7},
+                            text_typed_value = {"typed_value", 11};
 
 struct walk {
     const struct pq_meta_file *file;
@@ -20,6 +22,7 @@ struct walk {
     struct pq_text path[PQ_SCHEMA_DEPTH_MAX * 2 + 4];
     size_t path_count;
     const char *unreadable;  // of everything below the current node
+    bool in_variant;         // below a shredded variant
 };
 
 struct spot {
@@ -219,6 +222,91 @@ static struct reading read_leaf(const struct walk *walk, const struct pq_meta_el
     return reading;
 }
 
+static uint8_t primitive_of_int32(const struct pq_meta_element *element) {
+    const struct pq_meta_integer *integer = &element->logical.integer;
+    if (is_logical(element, PQ_LOGICAL_DATE) || is_converted(element, PQ_CONVERTED_DATE)) {
+        return PQ_PRIMITIVE_DATE;
+    }
+    if (is_logical(element, PQ_LOGICAL_INTEGER)) {
+        if (!integer->is_signed) return PQ_PRIMITIVE_COUNT;
+        return integer->bit_width == 8    ? PQ_PRIMITIVE_INT8
+               : integer->bit_width == 16 ? PQ_PRIMITIVE_INT16
+                                          : PQ_PRIMITIVE_INT32;
+    }
+    if (is_converted(element, PQ_CONVERTED_INT_8)) return PQ_PRIMITIVE_INT8;
+    if (is_converted(element, PQ_CONVERTED_INT_8 + 1)) return PQ_PRIMITIVE_INT16;
+    const bool is_plain = !has(element, PQ_ELEMENT_CONVERTED) && !has(element, PQ_ELEMENT_LOGICAL);
+    const bool is_int32 = is_converted(element, PQ_CONVERTED_INT_64 - 1);
+    return is_plain || is_int32 ? PQ_PRIMITIVE_INT32 : PQ_PRIMITIVE_COUNT;
+}
+
+static uint8_t primitive_of_int64(const struct pq_meta_element *element) {
+    if (is_logical(element, PQ_LOGICAL_TIMESTAMP)) {
+        const bool is_utc = element->logical.time.is_utc;
+        if (is_time(element, PQ_LOGICAL_TIMESTAMP, PQ_UNIT_NANOS)) {
+            return is_utc ? PQ_PRIMITIVE_TIMESTAMP_NANOS : PQ_PRIMITIVE_TIMESTAMP_NTZ_NANOS;
+        }
+        if (!is_time(element, PQ_LOGICAL_TIMESTAMP, PQ_UNIT_MICROS)) return PQ_PRIMITIVE_COUNT;
+        return is_utc ? PQ_PRIMITIVE_TIMESTAMP : PQ_PRIMITIVE_TIMESTAMP_NTZ;
+    }
+    if (is_converted(element, PQ_CONVERTED_TIMESTAMP_MICROS)) return PQ_PRIMITIVE_TIMESTAMP;
+    if (is_time(element, PQ_LOGICAL_TIME, PQ_UNIT_MICROS) ||
+        is_converted(element, PQ_CONVERTED_TIME_MICROS)) {
+        return PQ_PRIMITIVE_TIME;
+    }
+    const bool is_signed =
+        is_logical(element, PQ_LOGICAL_INTEGER) && element->logical.integer.is_signed;
+    const bool is_plain = !has(element, PQ_ELEMENT_CONVERTED) && !has(element, PQ_ELEMENT_LOGICAL);
+    return is_signed || is_plain || is_converted(element, PQ_CONVERTED_INT_64)
+               ? PQ_PRIMITIVE_INT64
+               : PQ_PRIMITIVE_COUNT;
+}
+
+/// What a typed value is in a variant; PQ_PRIMITIVE_COUNT: variants have nothing like it.
+static uint8_t primitive_of(const struct pq_meta_element *element,
+                            const struct reading *reading) {
+    const bool is_decimal = reading->kind == PQ_DECIMAL && reading->precision <= 38;
+    switch (element->type) {
+        case PQ_PHYSICAL_BOOLEAN: return PQ_PRIMITIVE_TRUE;
+        case PQ_PHYSICAL_INT32:
+            return is_decimal ? PQ_PRIMITIVE_DECIMAL4 : primitive_of_int32(element);
+        case PQ_PHYSICAL_INT64:
+            if (reading->conversion == PQ_CONVERT_UINT64) return PQ_PRIMITIVE_COUNT;
+            return is_decimal ? PQ_PRIMITIVE_DECIMAL8 : primitive_of_int64(element);
+        case PQ_PHYSICAL_FLOAT: return PQ_PRIMITIVE_FLOAT;
+        case PQ_PHYSICAL_DOUBLE: return PQ_PRIMITIVE_DOUBLE;
+        case PQ_PHYSICAL_BYTE_ARRAY:
+            if (is_decimal) return PQ_PRIMITIVE_DECIMAL16;
+            if (reading->kind == PQ_BINARY) return PQ_PRIMITIVE_BINARY;
+            return is_logical(element, PQ_LOGICAL_STRING) ||
+                           is_converted(element, PQ_CONVERTED_UTF8)
+                       ? PQ_PRIMITIVE_TEXT
+                       : PQ_PRIMITIVE_COUNT;
+        case PQ_PHYSICAL_FIXED:
+            if (is_decimal) return PQ_PRIMITIVE_DECIMAL16;
+            return reading->conversion == PQ_CONVERT_UUID ? PQ_PRIMITIVE_UUID
+                                                          : PQ_PRIMITIVE_COUNT;
+        default: return PQ_PRIMITIVE_COUNT;
+    }
+}
+
+/// Typed values are read as they are stored, so that nothing of their kind is lost.
+static struct reading read_shredded(const struct walk *walk, const struct pq_meta_element *element,
+                                    uint8_t *primitive) {
+    struct reading reading = read_leaf(walk, element);
+    *primitive = primitive_of(element, &reading);
+    if (*primitive == PQ_PRIMITIVE_COUNT) {
+        reading.unreadable = "a shredded variant holds a type that variants do not have";
+    } else if (*primitive == PQ_PRIMITIVE_UUID) {
+        reading.kind = PQ_BINARY;
+        reading.conversion = PQ_CONVERT_FIXED;
+    } else if (reading.conversion == PQ_CONVERT_NANOS) {
+        reading.kind = PQ_INT64;
+        reading.conversion = PQ_CONVERT_NONE;
+    }
+    return reading;
+}
+
 static struct pq_leaf *add_leaf(struct walk *walk, const struct pq_meta_element *element,
                                 const struct spot *spot) {
     struct pq_schema *schema = walk->schema;
@@ -233,7 +321,9 @@ static struct pq_leaf *add_leaf(struct walk *walk, const struct pq_meta_element 
     struct pq_text *path = pq_arena_calloc(walk->arena, walk->path_count, sizeof *path);
     if (path == NULL) return NULL;
     memcpy(path, walk->path, walk->path_count * sizeof *path);
-    const struct reading reading = read_leaf(walk, element);
+    uint8_t primitive = 0;
+    const struct reading reading = walk->in_variant ? read_shredded(walk, element, &primitive)
+                                                    : read_leaf(walk, element);
     struct pq_leaf *leaf = &schema->leaves[schema->leaf_count++];
     *leaf = (struct pq_leaf){
         .physical = (enum pq_physical)element->type,
@@ -243,6 +333,7 @@ static struct pq_leaf *add_leaf(struct walk *walk, const struct pq_meta_element 
         .max_def = spot->def,
         .max_rep = spot->rep,
         .scale = reading.scale,
+        .primitive = primitive,
         .has_order = reading.has_order,
         .field_id = has(element, PQ_ELEMENT_FIELD_ID) ? element->field_id : 0,
         .path = path,
@@ -367,12 +458,46 @@ static pqdb_code read_map(struct walk *walk, struct spot spot, struct pq_type *t
     return PQDB_OK;
 }
 
+/// A group of metadata, value and typed_value in any order; one of the last two may be missing.
+static pqdb_code read_shredded_variant(struct walk *walk, const struct pq_meta_element *group,
+                                       struct spot spot, struct pq_node *node, pqdb_error *err) {
+    struct pq_type *type = pq_arena_calloc(walk->arena, 1, sizeof *type);
+    struct pq_node *shredded = pq_arena_calloc(walk->arena, 1, sizeof *shredded);
+    if (type == NULL || shredded == NULL) return pq_parquet_no_memory(err, "the schema");
+    const size_t first = walk->schema->leaf_count;
+    walk->in_variant = true;
+    const pqdb_code code = read_members(walk, group, spot, type, shredded, err);
+    walk->in_variant = false;
+    if (code != PQDB_OK) return code;
+    struct pq_leaf *leaves = walk->schema->leaves;
+    const int metadata = pq_type_find(type, text_metadata), value = pq_type_find(type, text_value);
+    const int typed = pq_type_find(type, text_typed_value);
+    const bool has_parts =
+        metadata >= 0 && (value >= 0 || typed >= 0) &&
+        type->fields[metadata].required && type->fields[metadata].type.kind == PQ_BINARY &&
+        (value < 0 || type->fields[value].type.kind == PQ_BINARY);
+    if (!has_parts) {
+        for (size_t i = first; i < walk->schema->leaf_count; i++) {
+            leaves[i].unreadable = "a variant without metadata, or with other parts than it has";
+        }
+        return PQDB_OK;
+    }
+    node->metadata_leaf = shredded->children[metadata].leaf;
+    leaves[node->metadata_leaf].conversion = PQ_CONVERT_VARIANT;
+    shredded->type = type;
+    shredded->is_required = node->is_required;
+    shredded->def = node->def;
+    shredded->leaf = (uint32_t)first;
+    shredded->leaf_count = (uint32_t)(walk->schema->leaf_count - first);
+    node->shredded = shredded;
+    return PQDB_OK;
+}
+
 static bool is_binary(const struct pq_meta_element *element) {
     return element != NULL && !is_group(element) && element->type == PQ_PHYSICAL_BYTE_ARRAY;
 }
 
-/// A VARIANT group. Unshredded: required metadata and value, in either order. The other shapes are
-/// walked, so that the rest of the file can be read.
+/// A VARIANT group. Unshredded: required metadata and value, in either order.
 static pqdb_code read_variant(struct walk *walk, const struct pq_meta_element *group,
                               struct spot spot, struct pq_type *type, struct pq_node *node,
                               pqdb_error *err) {
@@ -383,23 +508,22 @@ static pqdb_code read_variant(struct walk *walk, const struct pq_meta_element *g
                           pq_text_equal(second->name, text_value);
     const bool is_swapped = is_plain && pq_text_equal(second->name, text_metadata) &&
                             pq_text_equal(first->name, text_value);
-    const char *above = walk->unreadable;
-    if (!in_order && !is_swapped) walk->unreadable = "shredded variants are not supported";
+    if (!in_order && !is_swapped) {
+        *type = (struct pq_type){.kind = PQ_VARIANT};
+        return read_shredded_variant(walk, group, spot, node, err);
+    }
     struct pq_type group_type = {0};
     const uint32_t leaf = node->leaf;
     PQ_TRY(read_members(walk, group, spot, &group_type, node, err));
-    walk->unreadable = above;
     *type = (struct pq_type){.kind = PQ_VARIANT};
     node->child_count = 0;
-    if (in_order || is_swapped) {
-        struct pq_leaf *leaves = &walk->schema->leaves[leaf];
-        for (size_t i = 0; i < 2; i++) {
-            leaves[i].kind = PQ_BINARY;
-            leaves[i].conversion = PQ_CONVERT_VARIANT;
-            leaves[i].has_order = false;
-        }
-        node->is_value_first = is_swapped;
+    struct pq_leaf *leaves = &walk->schema->leaves[leaf];
+    for (size_t i = 0; i < 2; i++) {
+        leaves[i].kind = PQ_BINARY;
+        leaves[i].conversion = PQ_CONVERT_VARIANT;
+        leaves[i].has_order = false;
     }
+    node->is_value_first = is_swapped;
     return PQDB_OK;
 }
 
@@ -424,10 +548,12 @@ static bool is_list(const struct walk *walk, const struct pq_meta_element *eleme
 static pqdb_code read_group(struct walk *walk, const struct pq_meta_element *element,
                             struct spot spot, struct pq_field *field, struct pq_node *node,
                             pqdb_error *err) {
-    if (is_logical(element, PQ_LOGICAL_VARIANT)) {
+    if (is_logical(element, PQ_LOGICAL_VARIANT) && !walk->in_variant) {
         return read_variant(walk, element, spot, &field->type, node, err);
     }
-    if (is_map(walk, element)) return read_map(walk, spot, &field->type, node, err);
+    if (is_map(walk, element) && !walk->in_variant) {
+        return read_map(walk, spot, &field->type, node, err);
+    }
     if (!is_list(walk, element)) {
         return read_members(walk, element, spot, &field->type, node, err);
     }
@@ -454,7 +580,9 @@ static pqdb_code read_value(struct walk *walk, const struct pq_meta_element *ele
     } else {
         const struct pq_leaf *leaf = add_leaf(walk, element, &spot);
         if (leaf == NULL) return pq_parquet_no_memory(err, "the schema");
-        const struct reading reading = read_leaf(walk, element);
+        uint8_t primitive;
+        const struct reading reading = walk->in_variant ? read_shredded(walk, element, &primitive)
+                                                        : read_leaf(walk, element);
         field->type.kind = reading.kind;
         field->type.precision = reading.precision;
         field->type.scale = reading.scale;

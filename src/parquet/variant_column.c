@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/fail.h"
+#include "parquet/variant_shredded.h"
 #include "variant/variant.h"
 
 size_t pq_variant_metadata_bytes(struct pq_text bytes) {
@@ -72,13 +73,19 @@ static pqdb_code know(struct known_names *known, struct pq_text metadata,
     return pq_fail(err, PQDB_CORRUPT, "bytes behind the metadata of a variant");
 }
 
+static struct pq_variant like_known(const struct known_names *known) {
+    struct pq_variant like = {.names = known->names};
+    // The target's list may be longer than the file's: a value must do with the file's.
+    if (known->own == NULL) like.metadata = (const uint8_t *)known->metadata.data;
+    return like;
+}
+
 static pqdb_code join_one(const struct known_names *known, struct pq_text value,
                           const struct pq_variant_target *target, struct pq_bytes *out, bool *own,
                           pqdb_error *err) {
-    struct pq_variant variant = {
-        .bytes = (const uint8_t *)value.data, .length = value.length, .names = known->names};
-    // The target's list may be longer than the file's: a value must do with the file's.
-    if (known->own == NULL) variant.metadata = (const uint8_t *)known->metadata.data;
+    struct pq_variant variant = like_known(known);
+    variant.bytes = (const uint8_t *)value.data;
+    variant.length = value.length;
     PQ_TRY(pq_variant_check(&variant, err));
     *own = false;
     if (known->own == NULL) return pq_bytes_append_text(out, value, err);
@@ -96,11 +103,28 @@ static struct pq_text text_of(const struct pq_variant_part *part, size_t i) {
     return (struct pq_text){(const char *)part->data + start, part->offsets[i + 1] - start};
 }
 
+/// The value of text i: as it is stored, or put together in `joined`.
+static pqdb_code value_of(const struct pq_variant_parts *parts, size_t i,
+                          const struct known_names *known, struct pq_bytes *joined,
+                          struct pq_text *value, pqdb_error *err) {
+    if (parts->shredded == NULL) {
+        *value = text_of(&parts->value, i);
+        return PQDB_OK;
+    }
+    const struct pq_variant like = like_known(known);
+    joined->length = 0;
+    PQ_TRY(pq_shredded_value(parts->shredded, parts->rows == NULL ? i : parts->rows[i], &like,
+                             joined, err));
+    *value = pq_bytes_text(joined);
+    return PQDB_OK;
+}
+
 pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
                           const struct pq_variant_target *target, uint32_t **offsets,
                           uint8_t **marks, const uint8_t **data, pqdb_error *err) {
     struct known_names known = {0};
-    struct pq_bytes out;
+    struct pq_bytes out, joined;
+    pq_bytes_init(&joined, target->alloc);
     pq_bytes_init(&out, &target->arena->alloc);  // its memory stays with the arena
     pqdb_code code = PQDB_OK;
     *offsets = pq_arena_calloc(target->arena, parts->count + 1, sizeof **offsets);
@@ -108,12 +132,15 @@ pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
     if (*offsets == NULL || *marks == NULL) {
         PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "no memory for %zu variants", parts->count));
     }
-    const uint32_t *value_offsets = parts->value.codes == NULL ? parts->value.offsets : NULL;
+    const bool is_stored = parts->value.codes == NULL && parts->shredded == NULL;
+    const uint32_t *value_offsets = is_stored ? parts->value.offsets : NULL;
     PQ_GO(pq_bytes_reserve(&out, value_offsets == NULL ? 1 : value_offsets[parts->count] + 1, err));
     for (size_t i = 0; i < parts->count; i++) {
         bool own;
         PQ_GO(know(&known, text_of(&parts->metadata, i), target, err));
-        PQ_GO(join_one(&known, text_of(&parts->value, i), target, &out, &own, err));
+        struct pq_text value;
+        PQ_GO(value_of(parts, i, &known, &joined, &value, err));
+        PQ_GO(join_one(&known, value, target, &out, &own, err));
         if (out.length > UINT32_MAX) {
             PQ_GO(pq_fail(err, PQDB_LIMIT, "more than 4 GiB of variants; read fewer rows"));
         }
@@ -123,5 +150,6 @@ pqdb_code pq_variant_join(const struct pq_variant_parts *parts,
     *data = out.data;
 done:
     pq_variant_names_unref(known.own);
+    pq_bytes_deinit(&joined);
     return code;
 }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "batch/column.h"
 
+struct pq_shredded;  // parquet/variant_shredded.h
 struct pq_variant_encoder;
 struct pq_variant_names;
 
@@ -24,6 +25,8 @@ struct pq_variant_part {
 struct pq_variant_parts {
     size_t count;
     struct pq_variant_part metadata, value;
+    const struct pq_shredded *shredded;  // instead of `value`; text i is that of row rows[i]
+    const uint32_t *rows;                // NULL: i
 };
 
 struct pq_variant_target {

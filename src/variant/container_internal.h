@@ -5,7 +5,7 @@
 #include "variant/names_internal.h"
 
 /// How many bytes follow a primitive's header byte, for those of fixed size.
-extern const uint8_t pq_primitive_bytes[PRIMITIVE_COUNT];
+extern const uint8_t pq_primitive_bytes[PQ_PRIMITIVE_COUNT];
 
 /// An object or array, taken apart.
 struct pq_opened {
@@ -46,7 +46,7 @@ static inline size_t pq_value_size(const uint8_t *bytes) {
     switch (bytes[0] & 3) {
     case BASIC_SHORT_TEXT: return 1 + header;
     case BASIC_PRIMITIVE:
-        if (header == PRIMITIVE_TEXT || header == PRIMITIVE_BINARY) {
+        if (header == PQ_PRIMITIVE_TEXT || header == PQ_PRIMITIVE_BINARY) {
             return 5 + (size_t)pq_load_u32(bytes + 1);
         }
         return 1 + (size_t)pq_primitive_bytes[header];

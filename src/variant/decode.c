@@ -7,16 +7,16 @@
 #include "variant/container_internal.h"
 
 /// How many bytes follow a primitive's header byte, for those of fixed size.
-const uint8_t pq_primitive_bytes[PRIMITIVE_COUNT] = {
-    [PRIMITIVE_INT8] = 1,          [PRIMITIVE_INT16] = 2,
-    [PRIMITIVE_INT32] = 4,         [PRIMITIVE_INT64] = 8,
-    [PRIMITIVE_DOUBLE] = 8,        [PRIMITIVE_DECIMAL4] = 5,
-    [PRIMITIVE_DECIMAL8] = 9,      [PRIMITIVE_DECIMAL16] = 17,
-    [PRIMITIVE_DATE] = 4,          [PRIMITIVE_TIMESTAMP] = 8,
-    [PRIMITIVE_TIMESTAMP_NTZ] = 8, [PRIMITIVE_FLOAT] = 4,
-    [PRIMITIVE_BINARY] = 4,        [PRIMITIVE_TEXT] = 4,
-    [PRIMITIVE_TIME] = 8,          [PRIMITIVE_TIMESTAMP_NANOS] = 8,
-    [PRIMITIVE_TIMESTAMP_NTZ_NANOS] = 8, [PRIMITIVE_UUID] = 16,
+const uint8_t pq_primitive_bytes[PQ_PRIMITIVE_COUNT] = {
+    [PQ_PRIMITIVE_INT8] = 1,          [PQ_PRIMITIVE_INT16] = 2,
+    [PQ_PRIMITIVE_INT32] = 4,         [PQ_PRIMITIVE_INT64] = 8,
+    [PQ_PRIMITIVE_DOUBLE] = 8,        [PQ_PRIMITIVE_DECIMAL4] = 5,
+    [PQ_PRIMITIVE_DECIMAL8] = 9,      [PQ_PRIMITIVE_DECIMAL16] = 17,
+    [PQ_PRIMITIVE_DATE] = 4,          [PQ_PRIMITIVE_TIMESTAMP] = 8,
+    [PQ_PRIMITIVE_TIMESTAMP_NTZ] = 8, [PQ_PRIMITIVE_FLOAT] = 4,
+    [PQ_PRIMITIVE_BINARY] = 4,        [PQ_PRIMITIVE_TEXT] = 4,
+    [PQ_PRIMITIVE_TIME] = 8,          [PQ_PRIMITIVE_TIMESTAMP_NANOS] = 8,
+    [PQ_PRIMITIVE_TIMESTAMP_NTZ_NANOS] = 8, [PQ_PRIMITIVE_UUID] = 16,
 };
 
 // ---- check ------------------------------------------------------------------------------------
@@ -58,18 +58,19 @@ static pqdb_code check_scalar(struct region region, size_t *size, pqdb_error *er
     const unsigned header = region.at[0] >> 2;
     struct pq_text text = {(const char *)region.at + 1, header};
     if ((region.at[0] & 3) == BASIC_PRIMITIVE) {
-        if (header >= PRIMITIVE_COUNT) return corrupt(err, "an unknown primitive type");
+        if (header >= PQ_PRIMITIVE_COUNT) return corrupt(err, "an unknown primitive type");
         if (left(region) < 1 + (size_t)pq_primitive_bytes[header]) {
             return corrupt(err, "a cut primitive");
         }
         *size = pq_value_size(region.at);
-        if (header >= PRIMITIVE_DECIMAL4 && header <= PRIMITIVE_DECIMAL16 && region.at[1] > 38) {
+        if (header >= PQ_PRIMITIVE_DECIMAL4 && header <= PQ_PRIMITIVE_DECIMAL16 &&
+            region.at[1] > 38) {
             return corrupt(err, "a decimal with a scale above 38");
         }
-        if (header != PRIMITIVE_TEXT && header != PRIMITIVE_BINARY) return PQDB_OK;
+        if (header != PQ_PRIMITIVE_TEXT && header != PQ_PRIMITIVE_BINARY) return PQDB_OK;
         if (*size > left(region)) return corrupt(err, "a cut text or binary");
         text = (struct pq_text){(const char *)region.at + 5, *size - 5};
-        if (header == PRIMITIVE_BINARY) return PQDB_OK;
+        if (header == PQ_PRIMITIVE_BINARY) return PQDB_OK;
     } else {
         *size = 1 + (size_t)header;
         if (*size > left(region)) return corrupt(err, "a cut text");
@@ -166,38 +167,38 @@ struct pq_value pq_variant_unwrap(const struct pq_variant *variant) {
     }
     if (basic != BASIC_PRIMITIVE) return value;
     switch (header) {
-    case PRIMITIVE_TRUE:
-    case PRIMITIVE_FALSE:
-        return (struct pq_value){.kind = PQ_BOOL, .as.boolean = header == PRIMITIVE_TRUE};
-    case PRIMITIVE_INT8: return integer_value(PQ_INT64, (int8_t)at[0]);
-    case PRIMITIVE_INT16: return integer_value(PQ_INT64, (int16_t)pq_load_u16(at));
-    case PRIMITIVE_INT32: return integer_value(PQ_INT64, (int32_t)pq_load_u32(at));
-    case PRIMITIVE_INT64: return integer_value(PQ_INT64, (int64_t)pq_load_u64(at));
-    case PRIMITIVE_DOUBLE:
+    case PQ_PRIMITIVE_TRUE:
+    case PQ_PRIMITIVE_FALSE:
+        return (struct pq_value){.kind = PQ_BOOL, .as.boolean = header == PQ_PRIMITIVE_TRUE};
+    case PQ_PRIMITIVE_INT8: return integer_value(PQ_INT64, (int8_t)at[0]);
+    case PQ_PRIMITIVE_INT16: return integer_value(PQ_INT64, (int16_t)pq_load_u16(at));
+    case PQ_PRIMITIVE_INT32: return integer_value(PQ_INT64, (int32_t)pq_load_u32(at));
+    case PQ_PRIMITIVE_INT64: return integer_value(PQ_INT64, (int64_t)pq_load_u64(at));
+    case PQ_PRIMITIVE_DOUBLE:
         value.kind = PQ_FLOAT64;
         memcpy(&value.as.real, at, 8);
         return value;
-    case PRIMITIVE_FLOAT: {
+    case PQ_PRIMITIVE_FLOAT: {
         float narrow;
         memcpy(&narrow, at, 4);
         return (struct pq_value){.kind = PQ_FLOAT32, .as.real = (double)narrow};
     }
-    case PRIMITIVE_DECIMAL4: return decimal_value(at, 4);
-    case PRIMITIVE_DECIMAL8: return decimal_value(at, 8);
-    case PRIMITIVE_DECIMAL16: return decimal_value(at, 16);
-    case PRIMITIVE_DATE: return integer_value(PQ_DATE, (int32_t)pq_load_u32(at));
-    case PRIMITIVE_TIME: return integer_value(PQ_TIME, (int64_t)pq_load_u64(at));
-    case PRIMITIVE_TIMESTAMP:
-    case PRIMITIVE_TIMESTAMP_NTZ: return integer_value(PQ_TIMESTAMP, (int64_t)pq_load_u64(at));
-    case PRIMITIVE_TIMESTAMP_NANOS:
-    case PRIMITIVE_TIMESTAMP_NTZ_NANOS:
+    case PQ_PRIMITIVE_DECIMAL4: return decimal_value(at, 4);
+    case PQ_PRIMITIVE_DECIMAL8: return decimal_value(at, 8);
+    case PQ_PRIMITIVE_DECIMAL16: return decimal_value(at, 16);
+    case PQ_PRIMITIVE_DATE: return integer_value(PQ_DATE, (int32_t)pq_load_u32(at));
+    case PQ_PRIMITIVE_TIME: return integer_value(PQ_TIME, (int64_t)pq_load_u64(at));
+    case PQ_PRIMITIVE_TIMESTAMP:
+    case PQ_PRIMITIVE_TIMESTAMP_NTZ: return integer_value(PQ_TIMESTAMP, (int64_t)pq_load_u64(at));
+    case PQ_PRIMITIVE_TIMESTAMP_NANOS:
+    case PQ_PRIMITIVE_TIMESTAMP_NTZ_NANOS:
         return integer_value(PQ_TIMESTAMP, microseconds((int64_t)pq_load_u64(at)));
-    case PRIMITIVE_TEXT:
-    case PRIMITIVE_BINARY:
-        value.kind = header == PRIMITIVE_TEXT ? PQ_TEXT : PQ_BINARY;
+    case PQ_PRIMITIVE_TEXT:
+    case PQ_PRIMITIVE_BINARY:
+        value.kind = header == PQ_PRIMITIVE_TEXT ? PQ_TEXT : PQ_BINARY;
         value.as.text = (struct pq_text){(const char *)at + 4, pq_load_u32(at)};
         return value;
-    case PRIMITIVE_UUID:
+    case PQ_PRIMITIVE_UUID:
         value.kind = PQ_BINARY;
         value.as.text = (struct pq_text){(const char *)at, 16};
         return value;

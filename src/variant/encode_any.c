@@ -84,19 +84,19 @@ static pqdb_code encode_decimal(struct pq_variant_encoder *encoder, const struct
     uint8_t bytes[17] = {value->scale};
     memcpy(bytes + 1, &units, 16);
     if (units == (int32_t)units && units > -1000000000 && units < 1000000000) {
-        return pq_encode_primitive(encoder, PRIMITIVE_DECIMAL4, bytes, 5, err);
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_DECIMAL4, bytes, 5, err);
     }
     if (units == (int64_t)units && units > -1000000000000000000 && units < 1000000000000000000) {
-        return pq_encode_primitive(encoder, PRIMITIVE_DECIMAL8, bytes, 9, err);
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_DECIMAL8, bytes, 9, err);
     }
-    return pq_encode_primitive(encoder, PRIMITIVE_DECIMAL16, bytes, 17, err);
+    return pq_encode_primitive(encoder, PQ_PRIMITIVE_DECIMAL16, bytes, 17, err);
 }
 
 static pqdb_code encode_binary(struct pq_variant_encoder *encoder, struct pq_text bytes,
                                pqdb_error *err) {
     if (bytes.length > UINT32_MAX) return pq_fail(err, PQDB_LIMIT, "more than 4 GiB of binary");
     const uint32_t length = (uint32_t)bytes.length;
-    PQ_TRY(pq_encode_primitive(encoder, PRIMITIVE_BINARY, &length, 4, err));
+    PQ_TRY(pq_encode_primitive(encoder, PQ_PRIMITIVE_BINARY, &length, 4, err));
     return pq_bytes_append(encoder->out, bytes.data, bytes.length, err);
 }
 
@@ -105,19 +105,20 @@ static pqdb_code encode_scalar(struct pq_variant_encoder *encoder, const struct 
     const int32_t days = value->kind == PQ_DATE ? (int32_t)value->as.integer : 0;
     const float narrow = value->kind == PQ_FLOAT32 ? (float)value->as.real : 0;
     switch (value->kind) {
-    case PQ_NULL: return pq_encode_primitive(encoder, PRIMITIVE_NULL, NULL, 0, err);
+    case PQ_NULL: return pq_encode_primitive(encoder, PQ_PRIMITIVE_NULL, NULL, 0, err);
     case PQ_BOOL:
-        return pq_encode_primitive(encoder, value->as.boolean ? PRIMITIVE_TRUE : PRIMITIVE_FALSE,
-                                   NULL, 0, err);
+        return pq_encode_primitive(
+            encoder, value->as.boolean ? PQ_PRIMITIVE_TRUE : PQ_PRIMITIVE_FALSE, NULL, 0, err);
     case PQ_INT64: return pq_encode_integer(encoder, value->as.integer, err);
-    case PQ_FLOAT32: return pq_encode_primitive(encoder, PRIMITIVE_FLOAT, &narrow, 4, err);
-    case PQ_FLOAT64: return pq_encode_primitive(encoder, PRIMITIVE_DOUBLE, &value->as.real, 8, err);
+    case PQ_FLOAT32: return pq_encode_primitive(encoder, PQ_PRIMITIVE_FLOAT, &narrow, 4, err);
+    case PQ_FLOAT64:
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_DOUBLE, &value->as.real, 8, err);
     case PQ_DECIMAL: return encode_decimal(encoder, value, err);
-    case PQ_DATE: return pq_encode_primitive(encoder, PRIMITIVE_DATE, &days, 4, err);
+    case PQ_DATE: return pq_encode_primitive(encoder, PQ_PRIMITIVE_DATE, &days, 4, err);
     case PQ_TIME:
-        return pq_encode_primitive(encoder, PRIMITIVE_TIME, &value->as.integer, 8, err);
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_TIME, &value->as.integer, 8, err);
     case PQ_TIMESTAMP:
-        return pq_encode_primitive(encoder, PRIMITIVE_TIMESTAMP, &value->as.integer, 8, err);
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_TIMESTAMP, &value->as.integer, 8, err);
     case PQ_TEXT: return pq_encode_text(encoder, value->as.text, err);
     case PQ_BINARY: return encode_binary(encoder, value->as.text, err);
     default: break;

@@ -231,13 +231,13 @@ static pqdb_code put_number(struct pq_variant_encoder *encoder, const struct pq_
         }
         uint8_t bytes[17] = {0};
         memcpy(bytes + 1, &decimal.units, 16);
-        return pq_encode_primitive(encoder, PRIMITIVE_DECIMAL16, bytes, sizeof bytes, err);
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_DECIMAL16, bytes, sizeof bytes, err);
     }
     double real;
     if (!pq_json_number_real(number, &real)) {
         return pq_fail(err, PQDB_INVALID, "the number is beyond the range of a double");
     }
-    return pq_encode_primitive(encoder, PRIMITIVE_DOUBLE, &real, sizeof real, err);
+    return pq_encode_primitive(encoder, PQ_PRIMITIVE_DOUBLE, &real, sizeof real, err);
 }
 
 static pqdb_code encode(struct pq_variant_encoder *encoder, const struct pq_json *value,
@@ -246,15 +246,14 @@ static pqdb_code encode(struct pq_variant_encoder *encoder, const struct pq_json
         return pq_fail(err, PQDB_LIMIT, "nested deeper than %d levels", PQ_VARIANT_DEPTH_MAX);
     }
     switch (pq_json_kind(value)) {
-    case PQ_JSON_NULL: return pq_encode_primitive(encoder, PRIMITIVE_NULL, NULL, 0, err);
+    case PQ_JSON_NULL: return pq_encode_primitive(encoder, PQ_PRIMITIVE_NULL, NULL, 0, err);
     case PQ_JSON_BOOL:
-        return pq_encode_primitive(encoder,
-                                   pq_json_bool(value) ? PRIMITIVE_TRUE : PRIMITIVE_FALSE, NULL, 0,
-                                   err);
+        return pq_encode_primitive(
+            encoder, pq_json_bool(value) ? PQ_PRIMITIVE_TRUE : PQ_PRIMITIVE_FALSE, NULL, 0, err);
     case PQ_JSON_INT: return pq_encode_integer(encoder, pq_json_int(value), err);
     case PQ_JSON_REAL: {
         const double real = pq_json_real(value);
-        return pq_encode_primitive(encoder, PRIMITIVE_DOUBLE, &real, sizeof real, err);
+        return pq_encode_primitive(encoder, PQ_PRIMITIVE_DOUBLE, &real, sizeof real, err);
     }
     case PQ_JSON_NUMBER: return put_number(encoder, value, err);
     case PQ_JSON_TEXT: return pq_encode_text(encoder, pq_json_text(value), err);

@@ -202,19 +202,19 @@ pqdb_code pq_encode_primitive(struct pq_variant_encoder *encoder, uint8_t primit
 }
 
 pqdb_code pq_encode_integer(struct pq_variant_encoder *encoder, int64_t value, pqdb_error *err) {
-    uint8_t primitive = PRIMITIVE_INT64;
+    uint8_t primitive = PQ_PRIMITIVE_INT64;
     if (value == (int8_t)value) {
-        primitive = PRIMITIVE_INT8;
+        primitive = PQ_PRIMITIVE_INT8;
     } else if (value == (int16_t)value) {
-        primitive = PRIMITIVE_INT16;
+        primitive = PQ_PRIMITIVE_INT16;
     } else if (value == (int32_t)value) {
-        primitive = PRIMITIVE_INT32;
+        primitive = PQ_PRIMITIVE_INT32;
     }
     PQ_TRY(pq_encoder_reserve(encoder, 9, err));
     uint8_t *at = encoder->out->data + encoder->out->length;
     *at = (uint8_t)(BASIC_PRIMITIVE | primitive << 2);
     memcpy(at + 1, &value, 8);  // the bytes beyond its width are written over
-    encoder->out->length += 1 + ((size_t)1 << (primitive - PRIMITIVE_INT8));
+    encoder->out->length += 1 + ((size_t)1 << (primitive - PQ_PRIMITIVE_INT8));
     return PQDB_OK;
 }
 
@@ -226,7 +226,7 @@ pqdb_code pq_encode_text(struct pq_variant_encoder *encoder, struct pq_text text
     if (text.length < 64) {
         *at = (uint8_t)(BASIC_SHORT_TEXT | text.length << 2);
     } else {
-        *at = BASIC_PRIMITIVE | PRIMITIVE_TEXT << 2;
+        *at = BASIC_PRIMITIVE | PQ_PRIMITIVE_TEXT << 2;
         pq_store_u32(at + 1, (uint32_t)text.length);
         header = 5;
     }

@@ -14,34 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "variant/build.h"
 #include "variant/variant.h"
 
 enum { BASIC_PRIMITIVE, BASIC_SHORT_TEXT, BASIC_OBJECT, BASIC_ARRAY };
-
-enum {
-    PRIMITIVE_NULL,
-    PRIMITIVE_TRUE,
-    PRIMITIVE_FALSE,
-    PRIMITIVE_INT8,
-    PRIMITIVE_INT16,
-    PRIMITIVE_INT32,
-    PRIMITIVE_INT64,
-    PRIMITIVE_DOUBLE,
-    PRIMITIVE_DECIMAL4,  // scale byte, then the unscaled value
-    PRIMITIVE_DECIMAL8,
-    PRIMITIVE_DECIMAL16,
-    PRIMITIVE_DATE,
-    PRIMITIVE_TIMESTAMP,
-    PRIMITIVE_TIMESTAMP_NTZ,
-    PRIMITIVE_FLOAT,
-    PRIMITIVE_BINARY,  // u32 length, then the bytes
-    PRIMITIVE_TEXT,
-    PRIMITIVE_TIME,
-    PRIMITIVE_TIMESTAMP_NANOS,
-    PRIMITIVE_TIMESTAMP_NTZ_NANOS,
-    PRIMITIVE_UUID,
-    PRIMITIVE_COUNT,
-};
 
 struct pq_variant_names {
     const struct pq_alloc *alloc;

@@ -54,7 +54,7 @@ static pqdb_code write_scalar(const struct pq_variant *variant, struct pq_bytes 
     }
     case PQ_TEXT: return pq_json_write_text(out, value.as.text, err);
     case PQ_BINARY:
-        if (variant->bytes[0] == (BASIC_PRIMITIVE | PRIMITIVE_UUID << 2)) {
+        if (variant->bytes[0] == (BASIC_PRIMITIVE | PQ_PRIMITIVE_UUID << 2)) {
             return write_uuid(value.as.text, out, err);
         }
         return write_binary(value.as.text, out, err);

@@ -1,34 +1,15 @@
 /// Foreign files: every one of apache/parquet-testing is read as a whole, or refused with a reason;
 /// none of bad_data does harm. The interop tests compare the cells with other readers', by running
 /// this program with a file's name: it prints a JSON line of names, then one a row.
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "parquet/reader.h"
 #include "support/column_json.h"
+#include "support/corpus.h"
 #include "support/memory_file.h"
 #include "support/test.h"
-
-/// PQ_CORPUS_DIR, else ../shared/corpus beside the project.
-static const char *corpus(void) {
-    const char *given = getenv("PQ_CORPUS_DIR");
-    return given == NULL ? PQ_PROJECT_DIR "/../shared/corpus" : given;
-}
-
-static bool read_file(const char *path, struct pq_bytes *bytes) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) return false;
-    pq_bytes_init(bytes, &pq_alloc_libc);
-    char room[65536];
-    size_t length;
-    while ((length = fread(room, 1, sizeof room, file)) > 0) {
-        CHECK(pq_bytes_append(bytes, room, length, NULL) == PQDB_OK, "room");
-    }
-    fclose(file);
-    return true;
-}
 
 static void print_names(const struct pq_batch *batch) {
     struct pq_bytes line;
@@ -117,20 +98,15 @@ static pqdb_code expected_code(const char *name) {
 
 static void each_file(const char *folder, void (*check)(const char *name, struct pq_bytes *bytes)) {
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s", corpus(), folder);
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        fprintf(stderr, "    skipped: there is no corpus at %s\n", path);
-        CHECK(true, "a corpus is not required");
-        return;
-    }
+    DIR *dir = corpus_open(folder, path);
+    if (dir == NULL) return;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (strstr(entry->d_name, ".parquet") == NULL || strstr(entry->d_name, ".json") != NULL) {
             continue;
         }
         struct pq_bytes bytes;
-        snprintf(path, sizeof path, "%s/%s/%s", corpus(), folder, entry->d_name);
-        if (!read_file(path, &bytes)) continue;
+        snprintf(path, sizeof path, "%s/%s/%s", corpus_folder(), folder, entry->d_name);
+        if (!corpus_read_file(path, &bytes)) continue;
         check(entry->d_name, &bytes);
         pq_bytes_deinit(&bytes);
     }
@@ -142,6 +118,11 @@ static void check_good(const char *name, struct pq_bytes *bytes) {
     const pqdb_code code = read_all(bytes, false, &err);
     CHECK(code == expected_code(name), "%s: code %d: %s %s at %lld", name, (int)code, err.subject,
           code == PQDB_OK ? "" : err.message, (long long)err.offset);
+}
+
+static void check_encrypted(const char *name, struct pq_bytes *bytes) {
+    pqdb_error err = {0};
+    CHECK(read_all(bytes, false, &err) == PQDB_UNSUPPORTED, "%s is not refused", name);
 }
 
 static void check_bad(const char *name, struct pq_bytes *bytes) {
@@ -156,7 +137,8 @@ static void check_bad(const char *name, struct pq_bytes *bytes) {
 
 static void good_files_are_read_or_refused_with_a_reason(void) {
     each_file("parquet-testing/data", check_good);
-    each_file("parquet-testing/shredded_variant", check_good);
+    each_file("parquet-testing/data/geospatial", check_good);
+    each_file("parquet-testing/data/aes256", check_encrypted);
     static const char *const encodings[] = {
         "PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_BINARY_PACKED",
         "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT"};
@@ -173,7 +155,7 @@ int main(int argc, char **argv) {
     if (argc == 2) {
         struct pq_bytes bytes;
         pqdb_error err = {0};
-        if (!read_file(argv[1], &bytes)) return 2;
+        if (!corpus_read_file(argv[1], &bytes)) return 2;
         const pqdb_code code = read_all(&bytes, true, &err);
         if (code != PQDB_OK) {
             fprintf(stderr, "code %d: %s %s at %lld\n", (int)code, err.subject, err.message,
