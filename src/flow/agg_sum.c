@@ -6,39 +6,15 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "flow/flow_internal.h"
-#include "flow/limbs.h"
+#include "flow/sums.h"
 #include "type/decimal.h"
 #include "variant/variant.h"
 
-struct wide {
-    struct pq_wide sum;
-    int64_t n;
-};
-
-enum { NOT_PLACED, NEAR, FAR };
-
-struct exact {
-    int64_t n;
-    uint8_t where;  // NOT_PLACED, NEAR or FAR
-    uint8_t base;   // NEAR: grid limb of near[0]
-    uint8_t unused[6];
-    union {
-        uint64_t near[PQ_GRID_NEAR];
-        struct blob far;  // FAR: a struct far
-    };
-};
-
-struct far {
-    int64_t above, below;  // counts of +Infinity and -Infinity
-    uint64_t limbs[PQ_GRID_LIMBS];
-};
-
-static struct exact *exact_at(uint8_t *row, uint32_t offset) {
-    return (struct exact *)(void *)(row + offset);
+static struct exact_sum *exact_at(uint8_t *row, uint32_t offset) {
+    return (struct exact_sum *)(void *)(row + offset);
 }
-static struct far *far_of(uint8_t *row, const struct exact *exact) {
-    return (struct far *)(void *)(row + exact->far.offset);
+static struct far_sum *far_of(uint8_t *row, const struct exact_sum *exact) {
+    return (struct far_sum *)(uintptr_t)far_sum_of(row, exact);
 }
 
 static pqdb_code add_wide(const struct addition *addition, pqdb_error *err) {
@@ -50,7 +26,7 @@ static pqdb_code add_wide(const struct addition *addition, pqdb_error *err) {
     for (size_t i = 0; i < addition->count; i++) {
         if (pq_column_is_null(argument, i)) continue;
         uint8_t *row = addition->cells->rows[addition->cell_of[i]];
-        struct wide *wide = (struct wide *)(void *)(row + addition->offset);
+        struct wide_sum *wide = (struct wide_sum *)(void *)(row + addition->offset);
         const int64_t weight = weight_at(addition->weights, i);
         wide->n += weight;
         if (is_int && weight == 1) {
@@ -69,13 +45,13 @@ static pqdb_code add_wide(const struct addition *addition, pqdb_error *err) {
 }
 
 const struct pq_state_kind pq_state_wide = {
-    .name = "exact integer sum", .bytes = sizeof(struct wide), .add = add_wide};
+    .name = "exact integer sum", .bytes = sizeof(struct wide_sum), .add = add_wide};
 
 /// From four limbs to all of them.
 static pqdb_code go_far(const struct addition *addition, uint32_t cell, pqdb_error *err) {
-    struct exact *exact = exact_at(addition->cells->rows[cell], addition->offset);
-    struct far far = {0};
-    if (exact->where == NEAR) {
+    struct exact_sum *exact = exact_at(addition->cells->rows[cell], addition->offset);
+    struct far_sum far = {0};
+    if (exact->where == SUM_NEAR) {
         const uint64_t sign = (uint64_t)((int64_t)exact->near[PQ_GRID_NEAR - 1] >> 63);
         for (unsigned i = exact->base; i < PQ_GRID_LIMBS; i++) {
             const unsigned inside = i - exact->base;
@@ -83,9 +59,10 @@ static pqdb_code go_far(const struct addition *addition, uint32_t cell, pqdb_err
         }
     }
     memset(&exact->near, 0, sizeof exact->near);
-    exact->where = FAR;
+    exact->where = SUM_FAR;
     PQ_TRY(addition->cells->grow(addition->cells, cell,
-                                 addition->offset + offsetof(struct exact, far), sizeof far, err));
+                                 addition->offset + offsetof(struct exact_sum, far), sizeof far,
+                                 err));
     uint8_t *row = addition->cells->rows[cell];
     exact = exact_at(row, addition->offset);
     exact->far.length = sizeof far;
@@ -93,9 +70,9 @@ static pqdb_code go_far(const struct addition *addition, uint32_t cell, pqdb_err
     return PQDB_OK;
 }
 
-static bool add_near(struct exact *exact, struct pq_grid_place place, int64_t weight) {
-    if (exact->where == NOT_PLACED) {
-        exact->where = NEAR;
+static bool add_near(struct exact_sum *exact, struct pq_grid_place place, int64_t weight) {
+    if (exact->where == SUM_NOT_PLACED) {
+        exact->where = SUM_NEAR;
         // One limb below for what is smaller, one above for the sum.
         exact->base = (uint8_t)(place.limb == 0 ? 0 : place.limb - 1);
         memset(&exact->near, 0, sizeof exact->near);
@@ -106,9 +83,9 @@ static bool add_near(struct exact *exact, struct pq_grid_place place, int64_t we
 /// Any number, any weight: the long way.
 static pqdb_code add_number(const struct addition *addition, uint32_t cell, double value,
                             int64_t weight, pqdb_error *err) {
-    struct exact *exact = exact_at(addition->cells->rows[cell], addition->offset);
+    struct exact_sum *exact = exact_at(addition->cells->rows[cell], addition->offset);
     const struct pq_grid_place place = pq_grid_place(value);
-    if (exact->where != FAR) {
+    if (exact->where != SUM_FAR) {
         if (isfinite(value) && add_near(exact, place, weight)) {
             // The top two bits differ: the next one might not fit.
             const uint64_t top = exact->near[PQ_GRID_NEAR - 1];
@@ -117,7 +94,7 @@ static pqdb_code add_number(const struct addition *addition, uint32_t cell, doub
         PQ_TRY(go_far(addition, cell, err));
     }
     uint8_t *row = addition->cells->rows[cell];
-    struct far *far = far_of(row, exact_at(row, addition->offset));
+    struct far_sum *far = far_of(row, exact_at(row, addition->offset));
     if (isinf(value)) {
         *(value > 0 ? &far->above : &far->below) += weight;
         return PQDB_OK;
@@ -130,12 +107,12 @@ static pqdb_code add_number(const struct addition *addition, uint32_t cell, doub
 static pqdb_code add_real(const struct addition *addition, uint32_t cell, double value,
                           int64_t weight, pqdb_error *err) {
     if (isnan(value)) return PQDB_OK;
-    struct exact *exact = exact_at(addition->cells->rows[cell], addition->offset);
+    struct exact_sum *exact = exact_at(addition->cells->rows[cell], addition->offset);
     exact->n += weight;
     const struct pq_grid_place place = pq_grid_place(value);
     const unsigned at = place.limb - exact->base;
     // The usual case: once, finite, with limbs above to spare.
-    if (weight == 1 && exact->where == NEAR && at < PQ_GRID_NEAR - 2 && isfinite(value)) {
+    if (weight == 1 && exact->where == SUM_NEAR && at < PQ_GRID_NEAR - 2 && isfinite(value)) {
         pq_limbs_add_at(exact->near, PQ_GRID_NEAR, at, (pq_u128)place.bits << place.shift,
                         place.negative);
         return PQDB_OK;  // the top limb moved by a carry at most: 2^62 rows away from its end
@@ -157,58 +134,95 @@ static pqdb_code add_integer(const struct addition *addition, uint32_t cell, pq_
     return PQDB_OK;
 }
 
-static pqdb_code add_variant(const struct addition *addition, size_t i, pqdb_error *err) {
-    const struct pq_column *argument = addition->argument;
+static pqdb_code variant_number(const struct pq_column *column, size_t row, struct pq_arena *arena,
+                                struct numeric *number, pqdb_error *err) {
     struct pq_variant variant;
-    const uint8_t mark = argument->valid == NULL ? PQ_ROW_VALID : argument->valid[i];
-    PQ_TRY(pq_variant_of_row(pq_column_text(argument, i), mark, argument->names, addition->arena,
-                             &variant, err));
+    const uint8_t mark = column->valid == NULL ? PQ_ROW_VALID : column->valid[row];
+    PQ_TRY(pq_variant_of_row(pq_column_text(column, row), mark, column->names, arena, &variant,
+                             err));
     const struct pq_value value = pq_variant_unwrap(&variant);
-    const uint32_t cell = addition->cell_of[i];
-    const int64_t weight = weight_at(addition->weights, i);
     switch (value.kind) {
-        case PQ_INT64: return add_integer(addition, cell, value.as.integer, weight, err);
-        case PQ_FLOAT32:
-        case PQ_FLOAT64: return add_real(addition, cell, value.as.real, weight, err);
+        case PQ_INT64:
+            *number = (struct numeric){.form = NUMERIC_INTEGER, .integer = value.as.integer};
+            break;
         case PQ_DECIMAL:
-            if (value.scale == 0) {
-                return add_integer(addition, cell, value.as.decimal, weight, err);
-            }
-            return add_real(addition, cell,
-                            pq_decimal_to_real((struct pq_decimal){value.as.decimal, value.scale}),
-                            weight, err);
-        default: return PQDB_OK;
+            *number = (struct numeric){.form = NUMERIC_INTEGER, .integer = value.as.decimal};
+            if (value.scale == 0) break;
+            number->form = NUMERIC_REAL;
+            number->real = pq_decimal_to_real((struct pq_decimal){value.as.decimal, value.scale});
+            break;
+        case PQ_FLOAT32:
+        case PQ_FLOAT64:
+            *number = (struct numeric){.form = NUMERIC_REAL, .real = value.as.real};
+            break;
+        default: *number = (struct numeric){.form = NOT_NUMERIC}; break;
     }
+    return PQDB_OK;
+}
+
+pqdb_code numeric_at(const struct pq_column *column, size_t row, struct pq_arena *arena,
+                     struct numeric *number, pqdb_error *err) {
+    *number = (struct numeric){.form = NOT_NUMERIC};
+    if (pq_column_is_null(column, row)) return PQDB_OK;
+    switch (column->type->kind) {
+        case PQ_INT64:
+            number->form = NUMERIC_INTEGER;
+            number->integer = ((const int64_t *)column->values)[row];
+            break;
+        case PQ_DECIMAL:
+            number->form = NUMERIC_INTEGER;
+            number->scale = column->type->scale;
+            memcpy(&number->integer, (const uint8_t *)column->values + row * sizeof(pq_i128),
+                   sizeof(pq_i128));  // not necessarily 16-aligned
+            break;
+        case PQ_FLOAT32:
+            number->form = NUMERIC_REAL;
+            number->real = (double)((const float *)column->values)[row];
+            break;
+        case PQ_FLOAT64:
+            number->form = NUMERIC_REAL;
+            number->real = ((const double *)column->values)[row];
+            break;
+        case PQ_VARIANT: PQ_TRY(variant_number(column, row, arena, number, err)); break;
+        default: break;
+    }
+    if (number->form == NUMERIC_REAL && isnan(number->real)) number->form = NOT_NUMERIC;
+    return PQDB_OK;
 }
 
 static pqdb_code add_exact(const struct addition *addition, pqdb_error *err) {
     const struct pq_column *argument = addition->argument;
     const enum pq_kind kind = argument->type->kind;
-    if (kind != PQ_FLOAT64 && kind != PQ_FLOAT32 && kind != PQ_VARIANT) return PQDB_OK;
     const double *reals = argument->values;
-    const float *floats = argument->values;
+    if (kind != PQ_FLOAT64 && kind != PQ_FLOAT32 && kind != PQ_VARIANT) return PQDB_OK;
     for (size_t i = 0; i < addition->count; i++) {
         if (pq_column_is_null(argument, i)) continue;
-        if (kind == PQ_VARIANT) {
-            PQ_TRY(add_variant(addition, i, err));
-        } else {
-            PQ_TRY(add_real(addition, addition->cell_of[i],
-                            kind == PQ_FLOAT64 ? reals[i] : (double)floats[i],
-                            weight_at(addition->weights, i), err));
+        const uint32_t cell = addition->cell_of[i];
+        const int64_t weight = weight_at(addition->weights, i);
+        if (kind == PQ_FLOAT64) {
+            PQ_TRY(add_real(addition, cell, reals[i], weight, err));
+            continue;
+        }
+        struct numeric number;
+        PQ_TRY(numeric_at(argument, i, addition->arena, &number, err));
+        if (number.form == NUMERIC_INTEGER) {
+            PQ_TRY(add_integer(addition, cell, number.integer, weight, err));
+        } else if (number.form == NUMERIC_REAL) {
+            PQ_TRY(add_real(addition, cell, number.real, weight, err));
         }
     }
     return PQDB_OK;
 }
 
 static int exact_blob(const uint8_t *state) {
-    const struct exact *exact = (const struct exact *)(const void *)state;
-    return exact->where == FAR ? (int)offsetof(struct exact, far) : -1;
+    const struct exact_sum *exact = (const struct exact_sum *)(const void *)state;
+    return exact->where == SUM_FAR ? (int)offsetof(struct exact_sum, far) : -1;
 }
 
 const struct pq_state_kind pq_state_exact = {
-    .name = "exact sum", .bytes = sizeof(struct exact), .add = add_exact, .blob = exact_blob};
+    .name = "exact sum", .bytes = sizeof(struct exact_sum), .add = add_exact, .blob = exact_blob};
 
-static const struct pq_state_kind *sum_state(const struct pq_type *argument) {
+const struct pq_state_kind *sum_state(const struct pq_type *argument) {
     const enum pq_kind kind = argument->kind;
     return kind == PQ_INT64 || kind == PQ_DECIMAL ? &pq_state_wide : &pq_state_exact;
 }
@@ -237,26 +251,29 @@ static pqdb_code avg_type(const struct pq_type *argument,
     return PQDB_OK;
 }
 
-static pqdb_code does_not_fit(const struct pq_finish *finish, const uint8_t *row,
-                              const char *what, pqdb_error *err) {
+pqdb_code does_not_fit(const struct pq_finish *finish, const uint8_t *row, const char *what,
+                       const char *type, pqdb_error *err) {
     const struct blob id = group_head(row)->id;
-    return pq_fail(err, PQDB_LIMIT, "column '%.*s' of group %.*s: the sum does not fit into %s",
-                   PQ_TEXT_ARG(finish->name), (int)id.length, (const char *)row + id.offset, what);
+    return pq_fail(err, PQDB_LIMIT, "column '%.*s' of group %.*s: the %s does not fit into %s",
+                   PQ_TEXT_ARG(finish->name), (int)id.length, (const char *)row + id.offset, what,
+                   type);
 }
 
 static pqdb_code sum_wide(const struct pq_finish *finish, pqdb_error *err) {
     const bool is_int = finish->out->type->kind == PQ_INT64;
     for (size_t i = 0; i < finish->count; i++) {
         const uint8_t *row = finish->rows[i];
-        const struct wide *wide = (const struct wide *)(const void *)(row + finish->offset);
+        const struct wide_sum *wide = (const struct wide_sum *)(const void *)(row + finish->offset);
         pq_i128 sum;
         const bool fits = pq_wide_fits(&wide->sum, &sum);
         if (is_int) {
-            if (!fits || sum != (int64_t)sum) return does_not_fit(finish, row, "an int", err);
+            if (!fits || sum != (int64_t)sum) {
+                return does_not_fit(finish, row, "sum", "an int", err);
+            }
             emit_int64(finish->out, (int64_t)sum);
         } else {
             if (!fits || !pq_decimal_fits(sum, PQ_DECIMAL_DIGITS_MAX)) {
-                return does_not_fit(finish, row, "38 digits", err);
+                return does_not_fit(finish, row, "sum", "38 digits", err);
             }
             emit_fixed(finish->out, &sum, sizeof sum);
         }
@@ -265,13 +282,13 @@ static pqdb_code sum_wide(const struct pq_finish *finish, pqdb_error *err) {
 }
 
 /// The exact sum, still unrounded infinities apart. True when it is `*special` instead.
-static bool exact_sum(uint8_t *row, uint32_t offset, struct pq_rounded *sum, double *special) {
-    const struct exact *exact = exact_at(row, offset);
+static bool round_sum(uint8_t *row, uint32_t offset, struct pq_rounded *sum, double *special) {
+    const struct exact_sum *exact = exact_at(row, offset);
     *sum = (struct pq_rounded){0};
-    if (exact->where == NEAR) {
+    if (exact->where == SUM_NEAR) {
         *sum = pq_limbs_round(exact->near, PQ_GRID_NEAR, PQ_GRID_LOWEST + 64 * exact->base);
-    } else if (exact->where == FAR) {
-        const struct far *far = far_of(row, exact);
+    } else if (exact->where == SUM_FAR) {
+        const struct far_sum *far = far_of(row, exact);
         if (far->above != 0 || far->below != 0) {
             *special = far->above == 0 ? -INFINITY : far->below == 0 ? INFINITY : (double)NAN;
             return true;
@@ -287,16 +304,16 @@ static pqdb_code sum_finish(const struct pq_finish *finish, pqdb_error *err) {
         uint8_t *row = finish->rows[i];
         struct pq_rounded sum;
         double real;
-        if (!exact_sum(row, finish->offset, &sum, &real)) {
+        if (!round_sum(row, finish->offset, &sum, &real)) {
             real = pq_rounded_real(sum);
-            if (isinf(real)) return does_not_fit(finish, row, "a double", err);
+            if (isinf(real)) return does_not_fit(finish, row, "sum", "a double", err);
         }
         emit_real(finish->out, real);
     }
     return PQDB_OK;
 }
 
-static double wide_avg(const struct wide *wide, uint8_t scale) {
+static double wide_avg(const struct wide_sum *wide, uint8_t scale) {
     const struct pq_rounded rounded = pq_limbs_round(wide->sum.limbs, 3, 0);
     if (scale == 0) return pq_rounded_divide(rounded, (double)wide->n);
     pq_i128 sum;
@@ -311,8 +328,8 @@ static pqdb_code avg_finish(const struct pq_finish *finish, pqdb_error *err) {
     const bool is_wide = finish->state == &pq_state_wide;
     for (size_t i = 0; i < finish->count; i++) {
         uint8_t *row = finish->rows[i];
-        const struct wide *wide = (const struct wide *)(const void *)(row + finish->offset);
-        const struct exact *exact = exact_at(row, finish->offset);
+        const struct wide_sum *wide = (const struct wide_sum *)(const void *)(row + finish->offset);
+        const struct exact_sum *exact = exact_at(row, finish->offset);
         if ((is_wide ? wide->n : exact->n) == 0) {
             emit_fixed_null(finish->out);
         } else if (is_wide) {
@@ -320,7 +337,7 @@ static pqdb_code avg_finish(const struct pq_finish *finish, pqdb_error *err) {
         } else {
             struct pq_rounded sum;
             double real;
-            if (!exact_sum(row, finish->offset, &sum, &real)) {
+            if (!round_sum(row, finish->offset, &sum, &real)) {
                 real = pq_rounded_divide(sum, (double)exact->n);
             }
             emit_real(finish->out, real);

@@ -2,8 +2,10 @@
 #include "flow/flow_internal.h"
 
 static const struct pq_aggregate *const all[] = {
-    &pq_aggregate_count, &pq_aggregate_sum, &pq_aggregate_avg,  &pq_aggregate_min,
-    &pq_aggregate_max,   &pq_aggregate_first, &pq_aggregate_last,
+    &pq_aggregate_count,  &pq_aggregate_sum,         &pq_aggregate_avg,
+    &pq_aggregate_min,    &pq_aggregate_max,         &pq_aggregate_first,
+    &pq_aggregate_last,   &pq_aggregate_stddev,      &pq_aggregate_stddev_samp,
+    &pq_aggregate_variance, &pq_aggregate_variance_samp,
 };
 
 const struct pq_aggregate *const *pq_aggregates(size_t *count) {

@@ -37,8 +37,9 @@ struct pq_aggregate {
     pqdb_code (*type)(const struct pq_type *argument, const struct pq_aggregate_parameters *given,
                       struct pq_type *type, pqdb_error *err);
 
-    /// The state it needs for that argument.
+    /// The state it needs for that argument, and another one besides (NULL: none).
     const struct pq_state_kind *(*state)(const struct pq_type *argument);
+    const struct pq_state_kind *(*second)(const struct pq_type *argument);
 
     /// Output values of cells [0, count): see flow/flow_internal.h.
     pqdb_code (*finish)(const struct pq_finish *finish, pqdb_error *err);

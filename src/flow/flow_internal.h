@@ -49,6 +49,7 @@ struct addition {
     size_t count;
     uint32_t offset;                   // of the state in a group row
     const struct pq_column *argument;  // NULL for '*'
+    const struct pq_column *by;        // `$by`, or NULL
     const struct pq_column *seq;       // creation order, or NULL: all the same
     const struct pq_column *index;     // element index, or NULL
     const struct pq_column *id;        // when rows go by `$id`, else NULL
@@ -79,6 +80,8 @@ struct pq_state_kind {
 extern const struct pq_state_kind pq_state_count;       // agg_count.c: values that are not null
 extern const struct pq_state_kind pq_state_wide;        // agg_sum.c: int and decimal
 extern const struct pq_state_kind pq_state_exact;       // agg_sum.c: numbers, as doubles
+extern const struct pq_state_kind pq_state_wide_squares;   // agg_variance.c: likewise, squared
+extern const struct pq_state_kind pq_state_exact_squares;
 extern const struct pq_state_kind pq_state_min_word;    // window_word.c: kinds of one word
 extern const struct pq_state_kind pq_state_max_word;
 extern const struct pq_state_kind pq_state_min_bytes;   // window_bytes.c: by canonical key
@@ -87,13 +90,16 @@ extern const struct pq_state_kind pq_state_first;       // window_bytes.c: by cr
 extern const struct pq_state_kind pq_state_last;
 
 extern const struct pq_aggregate pq_aggregate_count, pq_aggregate_sum, pq_aggregate_avg,
-    pq_aggregate_min, pq_aggregate_max, pq_aggregate_first, pq_aggregate_last;
+    pq_aggregate_min, pq_aggregate_max, pq_aggregate_first, pq_aggregate_last,
+    pq_aggregate_stddev, pq_aggregate_stddev_samp, pq_aggregate_variance,
+    pq_aggregate_variance_samp;
 
 /// Group rows to be read.
 struct pq_finish {
     uint8_t *const *rows;
     size_t count;
     uint32_t offset;  // of the state; PQ_NO_COLUMN: the row count serves
+    uint32_t second;  // of the second state, where there is one
     const struct pq_state_kind *state;
     const struct pq_type *argument;  // NULL for '*'
     struct pq_text name;             // of the output column, for messages
@@ -160,7 +166,8 @@ struct state_place {
 struct layout {
     struct state_place *states;  // owned
     size_t state_count;
-    uint32_t *state_of;  // owned: per aggregate
+    uint32_t *state_of;   // owned: per aggregate
+    uint32_t *second_of;  // owned: likewise, or PQ_NO_COLUMN
     size_t aggregate_count;
     uint32_t fixed_bytes;  // where blobs begin
     uint32_t check;        // differs where rows would be read wrongly

@@ -204,6 +204,7 @@ static pqdb_code add_to_state(struct touch *touch, const struct state_place *sta
         .count = batch->count,
         .offset = state->offset,
         .argument = state->argument == PQ_NO_COLUMN ? NULL : &feed->arguments[state->argument],
+        .by = state->by == PQ_NO_COLUMN ? NULL : &feed->arguments[state->by],
         .seq = &batch->columns[PQ_SEQ_COLUMN],
         .index = spec->index == PQ_NO_COLUMN ? NULL : &batch->columns[spec->index],
         .id = spec->order_by_id ? &batch->columns[PQ_ID_COLUMN] : NULL,
@@ -306,6 +307,10 @@ static pqdb_code feed_state(struct wanted *wanted, size_t s, const struct feed *
     PQ_TRY(pq_batch_gather(feed->batch, rows, kept, arena, &batch, err));
     PQ_TRY(pq_column_gather(&feed->arguments[state->argument], rows, kept, arena,
                             &arguments[state->argument], err));
+    if (state->by != PQ_NO_COLUMN) {
+        PQ_TRY(pq_column_gather(&feed->arguments[state->by], rows, kept, arena,
+                                &arguments[state->by], err));
+    }
     const struct feed part = {&batch, arguments, cell_of};
     return add_to_state(touch, state, &part, err);
 }

@@ -29,10 +29,12 @@ pqdb_code group_emit(const struct group_op *op, uint8_t *const *rows, size_t cou
         const struct pq_aggregate_spec *given = &spec->compute.aggregates[a];
         const uint32_t s = op->layout.state_of[a];
         const struct state_place *state = s == PQ_NO_COLUMN ? NULL : &op->layout.states[s];
+        const uint32_t second = op->layout.second_of[a];
         const struct pq_finish finish = {
             .rows = rows,
             .count = count,
             .offset = state == NULL ? PQ_NO_COLUMN : state->offset,
+            .second = second == PQ_NO_COLUMN ? PQ_NO_COLUMN : op->layout.states[second].offset,
             .state = state == NULL ? NULL : state->kind,
             .argument = given->argument == PQ_NO_COLUMN
                             ? NULL

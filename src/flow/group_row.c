@@ -20,27 +20,32 @@ pqdb_code operand_run(const struct pq_operand *operand, const struct pq_batch *b
     return PQDB_OK;
 }
 
-static pqdb_code place_state(struct layout *layout, const struct pq_aggregate_spec *given,
-                             const struct pq_type *argument, uint32_t *state, pqdb_error *err) {
-    struct pq_type type;
-    PQ_TRY(given->kind->type(argument, &given->given, &type, err));
-    const struct pq_state_kind *kind = given->kind->state(argument);
-    if (kind == NULL) {  // the row count serves it
-        *state = PQ_NO_COLUMN;
-        return PQDB_OK;
-    }
+/// Where a state of this kind lies: one that is there already, or a new one. NULL needs none.
+static uint32_t place_state(struct layout *layout, const struct pq_aggregate_spec *given,
+                            const struct pq_state_kind *kind) {
+    if (kind == NULL) return PQ_NO_COLUMN;
     for (uint32_t i = 0; i < layout->state_count; i++) {
         const struct state_place *there = &layout->states[i];
         if (there->kind == kind && there->argument == given->argument && there->by == given->by &&
             there->given.rank == given->given.rank && there->given.limit == given->given.limit) {
-            *state = i;
-            return PQDB_OK;
+            return i;
         }
     }
-    *state = (uint32_t)layout->state_count;
-    layout->states[layout->state_count++] =
+    layout->states[layout->state_count] =
         (struct state_place){kind, given->argument, given->by, given->given, layout->fixed_bytes};
     layout->fixed_bytes += (uint32_t)aligned(kind->bytes);
+    return (uint32_t)layout->state_count++;
+}
+
+static pqdb_code place_aggregate(struct layout *layout, size_t i,
+                                 const struct pq_aggregate_spec *given,
+                                 const struct pq_type *argument, pqdb_error *err) {
+    struct pq_type type;
+    const struct pq_aggregate *kind = given->kind;
+    PQ_TRY(kind->type(argument, &given->given, &type, err));
+    layout->state_of[i] = place_state(layout, given, kind->state(argument));
+    layout->second_of[i] =
+        place_state(layout, given, kind->second == NULL ? NULL : kind->second(argument));
     return PQDB_OK;
 }
 
@@ -59,10 +64,11 @@ pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compu
                       const struct pq_type *input, const struct pq_alloc *alloc, pqdb_error *err) {
     const size_t count = compute->aggregate_count;
     *layout = (struct layout){.aggregate_count = count, .fixed_bytes = sizeof(struct group_head)};
-    layout->states = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->states);
+    layout->states = pq_resize(alloc, NULL, 0, 2 * count + 1, sizeof *layout->states);
     layout->state_of = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->state_of);
+    layout->second_of = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->second_of);
     pqdb_code code = PQDB_OK;
-    if (layout->states == NULL || layout->state_of == NULL) {
+    if (layout->states == NULL || layout->state_of == NULL || layout->second_of == NULL) {
         code = pq_fail(err, PQDB_NO_MEMORY, "%zu aggregates", count);
     }
     for (size_t i = 0; i < count && code == PQDB_OK; i++) {
@@ -71,7 +77,7 @@ pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compu
             given->argument == PQ_NO_COLUMN
                 ? NULL
                 : operand_type(&compute->arguments[given->argument], input);
-        code = place_state(layout, given, argument, &layout->state_of[i], err);
+        code = place_aggregate(layout, i, given, argument, err);
     }
     if (code != PQDB_OK) {
         layout_deinit(layout, alloc);
@@ -82,8 +88,10 @@ pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compu
 }
 
 void layout_deinit(struct layout *layout, const struct pq_alloc *alloc) {
-    pq_free(alloc, layout->states, layout->aggregate_count + 1, sizeof *layout->states);
-    pq_free(alloc, layout->state_of, layout->aggregate_count + 1, sizeof *layout->state_of);
+    const size_t count = layout->aggregate_count;
+    pq_free(alloc, layout->states, 2 * count + 1, sizeof *layout->states);
+    pq_free(alloc, layout->state_of, count + 1, sizeof *layout->state_of);
+    pq_free(alloc, layout->second_of, count + 1, sizeof *layout->second_of);
     *layout = (struct layout){0};
 }
 

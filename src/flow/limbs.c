@@ -67,9 +67,11 @@ static bool any_below(const uint64_t *limbs, unsigned bit) {
     return bit % 64 != 0 && limbs[bit / 64] << (64 - bit % 64) != 0;
 }
 
-struct pq_rounded pq_limbs_round(const uint64_t *limbs, unsigned count, int lowest) {
-    pq_assert(count <= PQ_GRID_LIMBS);
-    uint64_t positive[PQ_GRID_LIMBS];
+/// `start_min`: the lowest bit that may be part of the mantissa.
+static struct pq_rounded round_from(const uint64_t *limbs, unsigned count, int lowest,
+                                    unsigned start_min) {
+    pq_assert(count <= PQ_LIMBS_MAX);
+    uint64_t positive[PQ_LIMBS_MAX];
     const bool negative = limbs[count - 1] >> 63 != 0;
     uint64_t carry = negative;
     for (unsigned i = 0; i < count; i++) {
@@ -78,8 +80,11 @@ struct pq_rounded pq_limbs_round(const uint64_t *limbs, unsigned count, int lowe
         carry = carry != 0 && positive[i] == 0;
     }
     const unsigned top = top_bit(positive, count);
-    const unsigned start = top >= 53 ? top - 52 : 0;  // the mantissa's lowest bit
-    uint64_t mantissa = positive[start / 64] >> (start % 64);
+    unsigned start = top >= 53 ? top - 52 : 0;  // the mantissa's lowest bit
+    if (start < start_min) start = start_min;
+    if (start > top + 1) return (struct pq_rounded){0};
+    uint64_t mantissa = 0;
+    if (start / 64 < count) mantissa = positive[start / 64] >> (start % 64);
     if (start % 64 != 0 && start / 64 + 1 < count) {
         mantissa |= positive[start / 64 + 1] << (64 - start % 64);
     }
@@ -90,6 +95,10 @@ struct pq_rounded pq_limbs_round(const uint64_t *limbs, unsigned count, int lowe
     }
     const double real = (double)mantissa;
     return (struct pq_rounded){negative ? -real : real, lowest + (int)start};
+}
+
+struct pq_rounded pq_limbs_round(const uint64_t *limbs, unsigned count, int lowest) {
+    return round_from(limbs, count, lowest, 0);
 }
 
 double pq_rounded_real(struct pq_rounded rounded) {
@@ -107,4 +116,140 @@ double pq_rounded_divide(struct pq_rounded rounded, double n) {
     const double whole = pq_rounded_real(rounded);
     if (isfinite(whole)) return whole / n;
     return ldexp(rounded.mantissa / n, rounded.exponent);
+}
+
+// ---- squares ----------------------------------------------------------------------------------
+
+void pq_limbs_square(pq_u128 magnitude, uint64_t factor, uint64_t words[PQ_SQUARE_WIDE]) {
+    const uint64_t low = (uint64_t)magnitude, high = (uint64_t)(magnitude >> 64);
+    uint64_t square[PQ_SQUARE_WIDE] = {0};
+    const pq_u128 ll = (pq_u128)low * low, lh = (pq_u128)low * high, hh = (pq_u128)high * high;
+    square[0] = (uint64_t)ll;
+    pq_u128 sum = (ll >> 64) + (uint64_t)lh + (uint64_t)lh;
+    square[1] = (uint64_t)sum;
+    sum = (sum >> 64) + (lh >> 64) + (lh >> 64) + (uint64_t)hh;
+    square[2] = (uint64_t)sum;
+    square[3] = (uint64_t)((sum >> 64) + (hh >> 64));
+    pq_u128 carry = 0;
+    for (unsigned i = 0; i < PQ_SQUARE_WIDE; i++) {
+        carry += (pq_u128)square[i] * factor;
+        words[i] = (uint64_t)carry;
+        carry >>= 64;
+    }
+}
+
+void pq_limbs_add_words(uint64_t *limbs, unsigned count, unsigned bit,
+                        const uint64_t words[PQ_SQUARE_WIDE], bool negative) {
+    const unsigned shift = bit % 64;
+    uint64_t carry = negative, before = 0;
+    unsigned used = PQ_SQUARE_WIDE;
+    while (used > 0 && words[used - 1] == 0) used--;
+    for (unsigned i = bit / 64, k = 0; i < count; i++, k++) {
+        if (k > used && carry == (negative ? 1 : 0)) return;  // nothing moves any more
+        const uint64_t word = k < used ? words[k] : 0;
+        const uint64_t shifted = word << shift | (shift == 0 ? 0 : before >> (64 - shift));
+        before = word;
+        const pq_u128 sum = (pq_u128)limbs[i] + (negative ? ~shifted : shifted) + carry;
+        limbs[i] = (uint64_t)sum;
+        carry = (uint64_t)(sum >> 64);
+    }
+}
+
+/// A number that is not negative, without zeros at its ends.
+struct big {
+    uint64_t limbs[PQ_LIMBS_MAX];
+    unsigned count;
+    int lowest;
+};
+
+static void big_magnitude(const struct pq_limbs *from, struct big *to) {
+    const bool negative = from->limbs[from->count - 1] >> 63 != 0;
+    unsigned first = 0, end = from->count;
+    while (first < end && from->limbs[first] == 0) first++;
+    uint64_t carry = negative;
+    to->count = end - first;
+    to->lowest = from->lowest + 64 * (int)first;
+    for (unsigned i = first; i < end; i++) {
+        const uint64_t word = negative ? ~from->limbs[i] : from->limbs[i];
+        to->limbs[i - first] = word + carry;
+        carry = carry != 0 && word + carry == 0;
+    }
+    while (to->count > 0 && to->limbs[to->count - 1] == 0) to->count--;
+}
+
+/// to = a * b; the limbs of both fit into one.
+static void big_multiply(const struct big *a, const struct big *b, struct big *to) {
+    memset(to->limbs, 0, (a->count + b->count) * sizeof *to->limbs);
+    for (unsigned i = 0; i < a->count; i++) {
+        uint64_t carry = 0;
+        for (unsigned k = 0; k < b->count; k++) {
+            const pq_u128 sum =
+                (pq_u128)a->limbs[i] * b->limbs[k] + to->limbs[i + k] + carry;
+            to->limbs[i + k] = (uint64_t)sum;
+            carry = (uint64_t)(sum >> 64);
+        }
+        to->limbs[i + b->count] = carry;
+    }
+    to->count = a->count + b->count;
+    to->lowest = a->lowest + b->lowest;
+}
+
+/// a -= b, which is not larger. Their ends lie whole limbs apart.
+static void big_subtract(struct big *a, const struct big *b) {
+    if (b->count == 0) return;
+    if (b->lowest < a->lowest) {
+        const unsigned more = (unsigned)(a->lowest - b->lowest) / 64;
+        memmove(a->limbs + more, a->limbs, a->count * sizeof *a->limbs);
+        memset(a->limbs, 0, more * sizeof *a->limbs);
+        a->count += more;
+        a->lowest = b->lowest;
+    }
+    const unsigned at = (unsigned)(b->lowest - a->lowest) / 64;
+    uint64_t borrow = 0;
+    for (unsigned i = at; i < a->count; i++) {
+        const uint64_t word = i - at < b->count ? b->limbs[i - at] : 0;
+        const pq_u128 difference = (pq_u128)a->limbs[i] - word - borrow;
+        a->limbs[i] = (uint64_t)difference;
+        borrow = (uint64_t)(difference >> 64) != 0;
+    }
+}
+
+/// a / divisor, rounded down; is something left?
+static bool big_divide(struct big *a, uint64_t divisor) {
+    pq_u128 rest = 0;
+    if (divisor == 1) return false;
+    for (unsigned i = a->count; i-- > 0;) {
+        const pq_u128 dividend = rest << 64 | a->limbs[i];
+        a->limbs[i] = (uint64_t)(dividend / divisor);
+        rest = dividend % divisor;
+    }
+    return rest != 0;
+}
+
+struct pq_rounded pq_limbs_spread(const struct pq_spread *spread) {
+    struct big sum, squares, product, result;
+    const struct big n = {.limbs = {spread->n}, .count = 1};
+    big_magnitude(&spread->sum, &sum);
+    big_magnitude(&spread->squares, &squares);
+    big_multiply(&squares, &n, &product);
+    big_multiply(&sum, &sum, &squares);
+    big_subtract(&product, &squares);
+    while (product.count > 0 && product.limbs[product.count - 1] == 0) product.count--;
+    if (product.count == 0) return (struct pq_rounded){0};
+    // So many limbs below that the quotient has 128 bits at least: what is left over beyond them
+    // is one bit that tells a tie from more than one.
+    const unsigned below = spread->divisor_count + 2;
+    result.count = product.count + below + 1;
+    result.lowest = product.lowest - 64 * (int)below;
+    memset(result.limbs, 0, below * sizeof *result.limbs);
+    memcpy(result.limbs + below, product.limbs, product.count * sizeof *product.limbs);
+    result.limbs[result.count - 1] = 0;  // no sign
+    bool more = false;
+    for (unsigned i = 0; i < spread->divisor_count; i++) {
+        more |= big_divide(&result, spread->divisors[i]);
+    }
+    result.limbs[0] |= more;
+    const int grid = PQ_GRID_LOWEST - result.lowest;
+    return round_from(result.limbs, result.count, result.lowest,
+                      spread->is_last && grid > 0 ? (unsigned)grid : 0);
 }

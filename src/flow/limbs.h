@@ -84,13 +84,49 @@ static inline void pq_limbs_add_at(uint64_t *limbs, unsigned count, unsigned at,
 bool pq_limbs_add(uint64_t *limbs, unsigned base, unsigned count, struct pq_grid_place place,
                   int64_t weight);
 
-/// What limbs are worth when read as a double: mantissa * 2^exponent, |mantissa| < 2^53 + 1,
-/// rounded
-/// once. `lowest` is the power of two that bit 0 stands for.
+/// Squares of doubles: the grid of 2^-2148. 128-bit integers: five limbs hold 2^64 squares.
+enum {
+    PQ_SQUARE_LIMBS = 68,
+    PQ_SQUARE_NEAR = 6,
+    PQ_SQUARE_LOWEST = 2 * PQ_GRID_LOWEST,
+    PQ_SQUARE_WIDE = 5,
+    PQ_LIMBS_MAX = 96,
+};
+
+/// magnitude^2 * factor; a magnitude below 2^127.
+void pq_limbs_square(pq_u128 magnitude, uint64_t factor, uint64_t words[PQ_SQUARE_WIDE]);
+
+/// limbs ± words * 2^bit; wraps at the top.
+void pq_limbs_add_words(uint64_t *limbs, unsigned count, unsigned bit,
+                        const uint64_t words[PQ_SQUARE_WIDE], bool negative);
+
+/// A sum that lies at 2^lowest, in `count` limbs.
+struct pq_limbs {
+    const uint64_t *limbs;
+    unsigned count;
+    int lowest;
+};
+
 struct pq_rounded {
     double mantissa;
     int exponent;
 };
+
+/// n * squares - sum^2, divided by `divisors`: rounded once, ties to even, to 53 bits or, when
+/// `is_last`, to a double. `squares` is not negative, and lowest differs from the double of the
+/// sum's by whole limbs.
+struct pq_spread {
+    struct pq_limbs sum, squares;
+    uint64_t n;
+    const uint64_t *divisors;  // none is 0
+    unsigned divisor_count;    // at most 6
+    bool is_last;
+};
+struct pq_rounded pq_limbs_spread(const struct pq_spread *spread);
+
+/// What limbs are worth when read as a double: mantissa * 2^exponent, |mantissa| < 2^53 + 1,
+/// rounded
+/// once. `lowest` is the power of two that bit 0 stands for.
 struct pq_rounded pq_limbs_round(const uint64_t *limbs, unsigned count, int lowest);
 
 /// mantissa * 2^exponent; infinite when beyond the doubles.

@@ -86,6 +86,7 @@ static pqdb_code add_elements(struct pieces *pieces, const struct pq_column *arg
             .count = elements->count,
             .offset = state->offset,
             .argument = &arguments[state->argument],
+            .by = state->by == PQ_NO_COLUMN ? NULL : &arguments[state->by],
             .index = &index,
             .arena = pieces->arena,
         };
@@ -97,7 +98,7 @@ static pqdb_code add_elements(struct pieces *pieces, const struct pq_column *arg
 /// One output column.
 struct column_plan {
     const struct pq_aggregate_spec *given;
-    uint32_t state;                    // or PQ_NO_COLUMN
+    uint32_t state, second;            // or PQ_NO_COLUMN
     const struct pq_column *argument;  // or NULL
     const struct pq_field *field;
 };
@@ -121,6 +122,8 @@ static pqdb_code finish_column(const struct pieces *pieces, const struct column_
         .rows = pieces->cells.rows,
         .count = pieces->cells.count,
         .offset = state == NULL ? PQ_NO_COLUMN : state->offset,
+        .second = plan->second == PQ_NO_COLUMN ? PQ_NO_COLUMN
+                                               : pieces->layout->states[plan->second].offset,
         .state = state == NULL ? NULL : state->kind,
         .argument = argument == NULL ? NULL : argument->type,
         .name = field->name,
@@ -150,8 +153,8 @@ pqdb_code list_compute(const struct list_run *run, const struct pq_batch *batch,
         const struct pq_aggregate_spec *given = &compute->aggregates[a];
         const struct pq_column *argument =
             given->argument == PQ_NO_COLUMN ? NULL : &arguments[given->argument];
-        const struct column_plan plan = {given, run->layout->state_of[a], argument,
-                                         &run->fields[a]};
+        const struct column_plan plan = {given, run->layout->state_of[a], run->layout->second_of[a],
+                                         argument, &run->fields[a]};
         PQ_TRY(finish_column(&pieces, &plan, &columns[a], err));
     }
     return PQDB_OK;

@@ -184,6 +184,12 @@ static pqdb_code add_candidate(const struct addition *addition, uint32_t cell,
     return PQDB_OK;
 }
 
+/// Is the key of one value that of null?
+static bool is_null_key(const struct pq_keys *keys, size_t row) {
+    const uint32_t start = keys->offsets[row];
+    return keys->offsets[row + 1] - start == 1 && keys->data[start] == 0x7F;
+}
+
 static pqdb_code add_keys(const struct addition *addition, bool descending, pqdb_error *err) {
     const struct pq_column *argument = addition->argument;
     struct pq_keys keys;
@@ -196,7 +202,7 @@ static pqdb_code add_keys(const struct addition *addition, bool descending, pqdb
             .weight = weight_at(addition->weights, i),
             .descending = descending,
         };
-        if (candidate.key.length == 1 && (uint8_t)candidate.key.data[0] == 0x7F) continue;
+        if (is_null_key(&keys, i)) continue;
         PQ_TRY(add_candidate(addition, addition->cell_of[i], &candidate, err));
     }
     return PQDB_OK;
@@ -218,25 +224,44 @@ static void store_ordered(uint8_t *out, const struct pq_column *column, size_t r
     memcpy(out, &word, sizeof word);
 }
 
+/// The place of a row among the others: what `$by` says, then its creation.
+static pqdb_code write_order(const struct addition *addition, const struct pq_keys *by, size_t row,
+                             struct pq_bytes *key, pqdb_error *err) {
+    uint8_t created[16];
+    struct pq_text last = {(const char *)created, sizeof created};
+    if (addition->id != NULL) {
+        last = pq_column_text(addition->id, row);
+    } else {
+        store_ordered(created, addition->seq, row);
+        store_ordered(created + 8, addition->index, row);
+    }
+    key->length = 0;
+    if (addition->by != NULL) {
+        const uint32_t start = by->offsets[row];
+        PQ_TRY(pq_bytes_append(key, by->data + start, by->offsets[row + 1] - start, err));
+    }
+    return pq_bytes_append_text(key, last, err);
+}
+
 static pqdb_code add_order(const struct addition *addition, bool descending, pqdb_error *err) {
-    uint8_t order[16];
-    struct pq_bytes value;
+    struct pq_bytes key, value;
+    struct pq_keys by = {NULL, NULL};
+    pq_bytes_init(&key, &addition->arena->alloc);
     pq_bytes_init(&value, &addition->arena->alloc);
+    if (addition->by != NULL) {
+        PQ_TRY(pq_keys_encode(addition->by, 1, addition->count, addition->arena, &by, err));
+    }
     for (size_t i = 0; i < addition->count; i++) {
+        if (addition->by != NULL && is_null_key(&by, i)) continue;
+        PQ_TRY(write_order(addition, &by, i, &key, err));
         struct candidate candidate = {
-            .key = {(const char *)order, sizeof order},
+            .key = pq_bytes_text(&key),
             .weight = weight_at(addition->weights, i),
             .row = i,
             .values = addition->argument,
             .value = &value,
             .descending = descending,
         };
-        if (addition->id != NULL) {
-            candidate.key = pq_column_text(addition->id, i);
-        } else {
-            store_ordered(order, addition->seq, i);
-            store_ordered(order + 8, addition->index, i);
-        }
         value.length = 0;
         PQ_TRY(add_candidate(addition, addition->cell_of[i], &candidate, err));
     }

@@ -284,7 +284,12 @@ static void steps_agree_with_the_obvious_evaluator(void) {
 static void steps_agree_with_the_twin(void) {
     static const char *const definitions[] = {
         "{ compute: { n: { $count: '*' }, min: { $min: 'v' }, max: { $max: 'v' },"
-        " first: { $first: 'v' }, last: { $last: 'v' }, sum: { $sum: 'v' }, avg: { $avg: 'v' } } }",
+        " first: { $first: 'v' }, last: { $last: 'v' }, sum: { $sum: 'v' }, avg: { $avg: 'v' },"
+        " var: { $variance: 'v' } } }",
+        "{ groupBy: ['s'], compute: { var: { $variance: 'd' }, sd: { $stddev: 'i' },"
+        " vs: { $varianceSamp: 'i' }, ss: { $stddevSamp: 'd' } } }",
+        "{ groupBy: ['s'], compute: { f: { $first: 't', $by: 'i' }, l: { $last: 'v', $by: 'd' },"
+        " n: { $last: 'i', $by: 'v' } } }",
         "{ groupBy: ['v', 't'], compute: { n: { $count: 'v' }, max: { $max: 'd' } } }",
         "{ groupBy: ['d'], compute: { first: { $first: 's' }, min: { $min: 'i' } } }",
         "{ groupBy: ['s', 't', 'i'], compute: { a: { $avg: 'd' } }, having: { a: { $gt: 0 } } }",
@@ -305,7 +310,9 @@ static void double_sums_are_exact(void) {
     static const char *const values[] = {"1e308",  "-1e308", "5e-324", "-5e-324", "1e-300",
                                          "1.5e17", "-3",     "0.1",    "1e16",    "-1e200"};
     struct world *world = world_create(
-        "{ groupBy: ['s'], compute: { sum: { $sum: 'd' }, avg: { $avg: 'd' } } }", 3);
+        "{ groupBy: ['s'], compute: { sum: { $sum: 'd' }, avg: { $avg: 'd' },"
+        " sd: { $stddev: 'd' } } }",
+        3);
     char text[128];
     struct pq_text rows[40];
     int64_t weights[40];
@@ -335,7 +342,9 @@ static void a_sum_outgrows_its_four_limbs(void) {
     static const char *const values[] = {"73786976294838202000", "-73786976294838202000"};
     for (int sign = 0; sign < 2; sign++) {
         struct world *world = world_create(
-            "{ groupBy: ['s'], compute: { sum: { $sum: 'd' }, avg: { $avg: 'd' } } }", 3);
+            "{ groupBy: ['s'], compute: { sum: { $sum: 'd' }, avg: { $avg: 'd' },"
+            " var: { $variance: 'd' } } }",
+            3);
         char text[128];
         snprintf(text, sizeof text, "{$id:'r',$seq:1,s:'x',d:%s}", values[sign]);
         struct pq_text rows[500] = {PQ_TEXT("{$id:'one',$seq:0,s:'x',d:1}")};

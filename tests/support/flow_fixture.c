@@ -173,40 +173,64 @@ static pqdb_code plan_unnest(struct planner *planner, const struct pq_json *json
     return PQDB_OK;
 }
 
-/// `{ $sum: 'path' }`, `{ $count: '*' }`, `{ $avg: { $cond: … } }`.
+static pqdb_code plan_argument(struct planner *planner, const struct pq_json *value,
+                               struct pq_operand *operand, pqdb_error *err) {
+    const bool is_path = pq_json_kind(value) == PQ_JSON_TEXT;
+    return plan_operand(planner, is_path ? NULL : value,
+                        is_path ? pq_json_text(value) : (struct pq_text){0}, operand, err);
+}
+
+/// `{ $sum: 'path' }`, `{ $count: '*' }`, `{ $avg: { $cond: … } }`, `{ $first: 'x', $by: 'ts' }`.
+/// `operands`: the argument, then `$by`; those that are there have positions 0 and 1.
 static pqdb_code plan_aggregate(struct planner *planner, const struct pq_json *json,
-                                struct pq_aggregate_spec *spec, struct pq_operand *argument,
+                                struct pq_aggregate_spec *spec, struct pq_operand operands[2],
                                 struct pq_type *type, pqdb_error *err) {
     const struct pq_json *name = pq_json_first(json), *value = pq_json_next(name);
-    *spec = (struct pq_aggregate_spec){.argument = PQ_NO_COLUMN, .by = PQ_NO_COLUMN};
+    struct pq_aggregate_parameters given = {0};
+    if (pq_json_kind(value) == PQ_JSON_LIST) {
+        const struct pq_json *parameter = pq_json_next(pq_json_first(value));
+        value = pq_json_first(value);
+        given.rank = pq_json_real(parameter);
+        given.limit = (uint32_t)pq_json_int(parameter);
+    }
+    *spec = (struct pq_aggregate_spec){
+        .argument = PQ_NO_COLUMN, .by = PQ_NO_COLUMN, .given = given};
     spec->kind = pq_aggregate_find(pq_json_text(name));
     if (spec->kind == NULL) return pq_fail(err, PQDB_INVALID, "no such aggregate");
-    const bool is_path = pq_json_kind(value) == PQ_JSON_TEXT;
-    if (is_path && pq_text_is(pq_json_text(value), "*")) {
+    if (pq_json_kind(value) == PQ_JSON_TEXT && pq_text_is(pq_json_text(value), "*")) {
         return spec->kind->type(NULL, &spec->given, type, err);
     }
-    PQ_TRY(plan_operand(planner, is_path ? NULL : value,
-                        is_path ? pq_json_text(value) : (struct pq_text){0}, argument, err));
-    spec->argument = 0;  // the caller's to settle
-    return spec->kind->type(type_of(planner, argument), &spec->given, type, err);
+    PQ_TRY(plan_argument(planner, value, &operands[0], err));
+    spec->argument = 0;
+    const struct pq_json *by = pq_json_find(json, "$by");
+    if (by != NULL) {
+        PQ_TRY(plan_argument(planner, by, &operands[1], err));
+        spec->by = 1;
+    }
+    return spec->kind->type(type_of(planner, &operands[0]), &spec->given, type, err);
 }
 
 static pqdb_code plan_compute(struct planner *planner, const struct pq_json *json,
                               struct pq_compute_spec *compute, struct fields *fields,
                               pqdb_error *err) {
     const size_t count = pq_json_count(json);
-    struct pq_operand *arguments = make(planner->fixture, (count + 1) * sizeof *arguments);
+    struct pq_operand *arguments = make(planner->fixture, (2 * count + 1) * sizeof *arguments);
     struct pq_aggregate_spec *aggregates =
         make(planner->fixture, (count + 1) * sizeof *aggregates);
     const struct pq_json *name = count == 0 ? NULL : pq_json_first(json);
     for (size_t i = 0; i < count; i++, name = pq_json_next(pq_json_next(name))) {
-        struct pq_operand argument;
+        struct pq_operand operands[2];
         struct pq_type type;
-        PQ_TRY(plan_aggregate(planner, pq_json_next(name), &aggregates[i], &argument, &type, err));
+        PQ_TRY(plan_aggregate(planner, pq_json_next(name), &aggregates[i], operands, &type, err));
         add_field(fields, pq_json_text(name), &type);
-        if (aggregates[i].argument == PQ_NO_COLUMN) continue;
-        aggregates[i].argument = (uint32_t)compute->argument_count;
-        arguments[compute->argument_count++] = argument;
+        if (aggregates[i].argument != PQ_NO_COLUMN) {
+            aggregates[i].argument = (uint32_t)compute->argument_count;
+            arguments[compute->argument_count++] = operands[0];
+        }
+        if (aggregates[i].by != PQ_NO_COLUMN) {
+            aggregates[i].by = (uint32_t)compute->argument_count;
+            arguments[compute->argument_count++] = operands[1];
+        }
     }
     compute->arguments = arguments;
     compute->aggregates = aggregates;
@@ -237,11 +261,12 @@ static pqdb_code plan_lists(struct planner *planner, const struct pq_json *json,
         elements->type = object_of(planner->fixture, &element);
         struct planner inner = *planner;
         inner.type = elements->type;
-        struct pq_operand *argument = make(planner->fixture, sizeof *argument);
+        struct pq_operand *argument = make(planner->fixture, 2 * sizeof *argument);
         struct pq_aggregate_spec *aggregate = make(planner->fixture, sizeof *aggregate);
         struct pq_type result;
         PQ_TRY(plan_aggregate(&inner, pq_json_next(name), aggregate, argument, &result, err));
-        lists[i].compute = (struct pq_compute_spec){argument, 1, aggregate, 1};
+        lists[i].compute = (struct pq_compute_spec){
+            argument, aggregate->by == PQ_NO_COLUMN ? 1 : 2, aggregate, 1};
         add_field(&fields, pq_json_text(name), &result);
     }
     spec->lists = lists;

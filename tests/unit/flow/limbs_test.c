@@ -162,6 +162,91 @@ static void wide_sums_know_what_does_not_fit(void) {
     CHECK(!pq_wide_fits(&sum, &got), "below the smallest");
 }
 
+/// Small integers at a power of two: numerator and denominator are exact doubles, so the machine's
+/// one division is the answer.
+static void a_variance_is_rounded_once(void) {
+    for (int round = 0; round < 3000; round++) {
+        uint64_t sum[PQ_GRID_LIMBS] = {0}, squares[PQ_SQUARE_LIMBS] = {0};
+        struct pq_wide wide = {{0}};
+        uint64_t wide_squares[PQ_SQUARE_WIDE] = {0};
+        const int exponent = (int)(random_word() % 1000) - 500, n = 2 + (int)(random_word() % 40);
+        int64_t total = 0, total_squares = 0;
+        for (int i = 0; i < n + 3; i++) {
+            const int64_t value = (int64_t)(random_word() % 20001) - 10000;
+            uint64_t words[PQ_SQUARE_WIDE];
+            // Three more come, and go again before the last of the others.
+            for (int times = i < 3 ? 2 : 1; times > 0; times--) {
+                const int64_t weight = i < 3 && times == 1 ? -1 : 1;
+                const struct pq_grid_place place = pq_grid_place(ldexp((double)value, exponent));
+                pq_limbs_add(sum, 0, PQ_GRID_LIMBS, place, weight);
+                pq_limbs_square(place.bits, 1, words);
+                pq_limbs_add_words(squares, PQ_SQUARE_LIMBS,
+                                   2 * (64 * place.limb + place.shift), words, weight < 0);
+                pq_wide_add(&wide, value, weight);
+                pq_limbs_square((pq_u128)(value < 0 ? -value : value), 1, words);
+                pq_limbs_add_words(wide_squares, PQ_SQUARE_WIDE, 0, words, weight < 0);
+            }
+            total += i < 3 ? 0 : value;
+            total_squares += i < 3 ? 0 : value * value;
+        }
+        const uint64_t divisors[] = {(uint64_t)n, (uint64_t)n - 1};
+        struct pq_spread spread = {.sum = {sum, PQ_GRID_LIMBS, PQ_GRID_LOWEST},
+                                   .squares = {squares, PQ_SQUARE_LIMBS, PQ_SQUARE_LOWEST},
+                                   .n = (uint64_t)n,
+                                   .divisors = divisors,
+                                   .divisor_count = 2};
+        const double want = (double)(n * total_squares - total * total) / (n * (n - 1.0));
+        const double got = pq_rounded_real(pq_limbs_spread(&spread));
+        CHECK(got == ldexp(want, 2 * exponent), "at 2^%d: %a, not %a", exponent, got, want);
+        spread.sum = (struct pq_limbs){wide.limbs, 3, 0};
+        spread.squares = (struct pq_limbs){wide_squares, PQ_SQUARE_WIDE, 0};
+        const double of_ints = pq_rounded_real(pq_limbs_spread(&spread));
+        CHECK(of_ints == want, "ints: %a, not %a", of_ints, want);
+    }
+}
+
+/// The smallest doubles: a quotient below 2^-1074 is rounded there, not twice.
+static void a_tiny_variance_is_rounded_on_the_grid(void) {
+    const struct {
+        uint64_t sum_at, squares, n, divisor;
+        double want;
+    } cases[] = {
+        {0, 3, 1, 2, 0x1p-1074 * 2},  // 1.5 units: a tie to even
+        {0, 5, 1, 2, 0x1p-1074 * 2},  // 2.5 units
+        {0, 1, 1, 2, 0},              // half a unit
+        {0, 1, 1, 3, 0},
+        {0, 2, 1, 3, 0x1p-1074},
+        {0, 0, 1, 3, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const uint64_t sum[1] = {cases[i].sum_at}, squares[2] = {cases[i].squares, 0};
+        const struct pq_spread spread = {.sum = {sum, 1, -537},
+                                         .squares = {squares, 2, PQ_GRID_LOWEST},
+                                         .n = cases[i].n,
+                                         .divisors = &cases[i].divisor,
+                                         .divisor_count = 1,
+                                         .is_last = true};
+        const double got = pq_rounded_real(pq_limbs_spread(&spread));
+        CHECK(got == cases[i].want, "case %zu: %a", i, got);
+    }
+}
+
+static void squares_of_128_bits_are_exact(void) {
+    // (2^127 - 1)^2 * (2^64 - 1), by its parts.
+    uint64_t words[PQ_SQUARE_WIDE], sum[PQ_SQUARE_WIDE] = {0}, one[PQ_SQUARE_WIDE];
+    const pq_u128 largest = ~(pq_u128)0 >> 1;
+    pq_limbs_square(largest, UINT64_MAX, words);
+    pq_limbs_square(largest, 1, one);
+    CHECK(one[0] == 1 && one[1] == 0 && one[2] == UINT64_MAX &&
+              one[3] == UINT64_MAX >> 2 && one[4] == 0,
+          "the square");
+    pq_limbs_add_words(sum, PQ_SQUARE_WIDE, 64, one, false);
+    pq_limbs_add_words(sum, PQ_SQUARE_WIDE, 0, one, true);
+    CHECK(memcmp(sum, words, sizeof sum) == 0, "times 2^64 - 1");
+    pq_limbs_add_words(sum, PQ_SQUARE_WIDE, 0, words, true);
+    for (int i = 0; i < PQ_SQUARE_WIDE; i++) CHECK(sum[i] == 0, "limb %d", i);
+}
+
 int main(void) {
     RUN(grid_sums_agree_bit_by_bit);
     RUN(large_weights_are_as_good_as_many_small_ones);
@@ -170,5 +255,8 @@ int main(void) {
     RUN(a_quotient_is_finite_though_the_sum_is_not);
     RUN(wide_sums_agree_with_128_bits);
     RUN(wide_sums_know_what_does_not_fit);
+    RUN(a_variance_is_rounded_once);
+    RUN(a_tiny_variance_is_rounded_on_the_grid);
+    RUN(squares_of_128_bits_are_exact);
     return test_done();
 }

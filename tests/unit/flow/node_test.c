@@ -88,11 +88,13 @@ static void check(const struct test_case *test) {
 
 static void rows(void) { cases_run("flow/rows.cases", check); }
 static void groups(void) { cases_run("flow/groups.cases", check); }
+static void aggregates(void) { cases_run("flow/aggregates.cases", check); }
 static void retractions(void) { cases_run("flow/retractions.cases", check); }
 
 int main(void) {
     RUN(rows);
     RUN(groups);
+    RUN(aggregates);
     RUN(retractions);
     return test_done();
 }
