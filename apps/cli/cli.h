@@ -41,7 +41,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
-    cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status, cmd_version;
+    cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status, cmd_parquet, cmd_version;
 
 // options.c: each takes the option out of cli->args when it is there.
 bool cli_flag(struct cli *cli, const char *name);

@@ -211,9 +211,11 @@ int cli_print_rows(struct cli *cli, pqdb_rows *rows) {
     if (pqdb_rows_note(rows)[0] != '\0') cli_note(cli, "note: %s", pqdb_rows_note(rows));
     char number[32];
     if (cli->format == CLI_TABLE) {
-        cli_note(cli, "%s%s row%s at version seq-%llu%s", dim(cli->err_colour),
-                 cli_count(count, number), count == 1 ? "" : "s",
-                 (unsigned long long)pqdb_rows_version(rows), plain(cli->err_colour));
+        char at[40] = "";
+        const unsigned long long version = pqdb_rows_version(rows);
+        if (version > 0) snprintf(at, sizeof at, " at version seq-%llu", version);
+        cli_note(cli, "%s%s row%s%s%s", dim(cli->err_colour), cli_count(count, number),
+                 count == 1 ? "" : "s", at, plain(cli->err_colour));
     }
     return CLI_DONE;
 }

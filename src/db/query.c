@@ -5,16 +5,15 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/answer_internal.h"
 #include "db/view_internal.h"
 #include "query/find.h"
 
-struct pqdb_rows {
+/// An answer out of a table.
+struct table_answer {
     pqdb_db *db;
     struct pq_db_snapshot *snapshot;
     struct pq_find *find;
-    struct pq_bytes text;  // of the current row or cell
-    uint64_t version;
-    char note[600];
 };
 
 // ---- what paths mean --------------------------------------------------------------------------
@@ -41,15 +40,61 @@ static struct pq_text text_or_empty(const char *text) {
 
 /// Of the very rows that the answer shows, whatever has been published since.
 static void note_staleness(struct pqdb_rows *rows, const struct pq_db_table *table) {
-    const char *note = pq_find_note(rows->find);
+    const struct table_answer *answer = rows->ctx;
+    const char *note = pq_find_note(answer->find);
     if (note[0] != '\0') snprintf(rows->note, sizeof rows->note, "%s", note);
     if (table->view == NULL) return;
     pqdb_view_state state;
-    pq_db_view_state(rows->db, rows->snapshot, table, &state);
+    pq_db_view_state(answer->db, answer->snapshot, table, &state);
     if (strcmp(state.state, "fresh") == 0) return;
     snprintf(rows->note, sizeof rows->note, "%s is %s: %s", state.name, state.state, state.reason);
     rows->version = state.version;
 }
+
+static size_t column_count(const void *ctx) {
+    const struct table_answer *answer = ctx;
+    size_t count;
+    pq_find_columns(answer->find, &count);
+    return count;
+}
+
+static const struct pq_find_column *column_of(const void *ctx, size_t column) {
+    const struct table_answer *answer = ctx;
+    size_t count;
+    return &pq_find_columns(answer->find, &count)[column];
+}
+
+static const char *column_name(const void *ctx, size_t column) {
+    return column_of(ctx, column)->name.data;
+}
+
+static enum pq_kind column_kind(const void *ctx, size_t column) {
+    return column_of(ctx, column)->type.kind;
+}
+
+static pqdb_code next_row(void *ctx, bool *has_row, pqdb_error *err) {
+    return pq_find_next(((struct table_answer *)ctx)->find, has_row, err);
+}
+
+static pqdb_code print_row(void *ctx, struct pq_bytes *out, pqdb_error *err) {
+    return pq_find_json(((struct table_answer *)ctx)->find, out, err);
+}
+
+static pqdb_code print_cell(void *ctx, size_t column, struct pq_bytes *out, bool *is_null,
+                            pqdb_error *err) {
+    return pq_find_cell(((struct table_answer *)ctx)->find, column, out, is_null, err);
+}
+
+static void close_answer(void *ctx) {
+    struct table_answer *answer = ctx;
+    pq_find_close(answer->find);
+    pq_db_snapshot_unref(answer->snapshot);
+    pq_free(answer->db->alloc, answer, 1, sizeof *answer);
+}
+
+static const struct pq_answer_kind table_answer_kind = {
+    .column_count = column_count, .column_name = column_name, .column_kind = column_kind,
+    .next = next_row, .json = print_row, .cell = print_cell, .close = close_answer};
 
 pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
                     pqdb_rows **rows, pqdb_error *err) {
@@ -57,17 +102,23 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
     const pqdb_find_options *o = options == NULL ? &defaults : options;
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
-    pqdb_rows *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
-    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
-    *made = (struct pqdb_rows){.db = db, .snapshot = pq_db_snapshot(db)};
-    pq_bytes_init(&made->text, db->alloc);
-    made->version = made->snapshot->version;
+    pqdb_rows *made;
+    PQ_TRY(pq_answer_create(db->alloc, &made, err));
+    struct table_answer *answer = pq_resize(db->alloc, NULL, 0, 1, sizeof *answer);
+    if (answer == NULL) {
+        pqdb_rows_close(made);
+        return pq_fail(err, PQDB_NO_MEMORY, "an answer");
+    }
+    *answer = (struct table_answer){.db = db, .snapshot = pq_db_snapshot(db)};
+    made->kind = &table_answer_kind;
+    made->ctx = answer;
+    made->version = answer->snapshot->version;
     const struct pq_find_request request = {
         .filter = text_or_empty(o->filter), .sort = text_or_empty(o->sort),
         .select = text_or_empty(o->select), .limit = o->limit, .skip = o->skip,
         .system_columns = o->system_columns};
-    const pqdb_code code = pq_find_open(table->find, pq_db_snapshot_rows(made->snapshot, table),
-                                        &request, db->alloc, &made->find, err);
+    const pqdb_code code = pq_find_open(table->find, pq_db_snapshot_rows(answer->snapshot, table),
+                                        &request, db->alloc, &answer->find, err);
     if (code != PQDB_OK) {
         pqdb_rows_close(made);
         return code;
@@ -76,71 +127,6 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
     *rows = made;
     return PQDB_OK;
 }
-
-void pqdb_rows_close(pqdb_rows *rows) {
-    if (rows == NULL) return;
-    pq_find_close(rows->find);
-    pq_db_snapshot_unref(rows->snapshot);
-    pq_bytes_deinit(&rows->text);
-    pq_free(rows->db->alloc, rows, 1, sizeof *rows);
-}
-
-pqdb_code pqdb_rows_next(pqdb_rows *rows, bool *has_row, pqdb_error *err) {
-    return pq_find_next(rows->find, has_row, err);
-}
-
-size_t pqdb_rows_column_count(const pqdb_rows *rows) {
-    size_t count;
-    pq_find_columns(rows->find, &count);
-    return count;
-}
-
-const char *pqdb_rows_column_name(const pqdb_rows *rows, size_t column) {
-    size_t count;
-    return pq_find_columns(rows->find, &count)[column].name.data;
-}
-
-const char *pqdb_rows_column_kind(const pqdb_rows *rows, size_t column) {
-    size_t count;
-    switch (pq_find_columns(rows->find, &count)[column].type.kind) {
-    case PQ_INT64:
-    case PQ_FLOAT32:
-    case PQ_FLOAT64:
-    case PQ_DECIMAL: return "number";
-    case PQ_BOOL: return "boolean";
-    case PQ_DATE:
-    case PQ_TIME:
-    case PQ_TIMESTAMP: return "time";
-    case PQ_TEXT: return "text";
-    default: return "other";
-    }
-}
-
-const char *pqdb_rows_json(pqdb_rows *rows, size_t *length) {
-    rows->text.length = 0;
-    if (pq_find_json(rows->find, &rows->text, NULL) != PQDB_OK ||
-        pq_bytes_append_byte(&rows->text, '\0', NULL) != PQDB_OK) {
-        *length = 0;
-        return NULL;
-    }
-    *length = rows->text.length - 1;
-    return (const char *)rows->text.data;
-}
-
-const char *pqdb_rows_cell(pqdb_rows *rows, size_t column, size_t *length, bool *is_null) {
-    rows->text.length = 0;
-    if (pq_find_cell(rows->find, column, &rows->text, is_null, NULL) != PQDB_OK ||
-        pq_bytes_append_byte(&rows->text, '\0', NULL) != PQDB_OK) {
-        *length = 0;
-        return NULL;
-    }
-    *length = rows->text.length - 1;
-    return (const char *)rows->text.data;
-}
-
-uint64_t pqdb_rows_version(const pqdb_rows *rows) { return rows->version; }
-
-const char *pqdb_rows_note(const pqdb_rows *rows) { return rows->note; }
 
 // ---- one row, how many ------------------------------------------------------------------------
 

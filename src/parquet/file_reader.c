@@ -63,19 +63,16 @@ static pqdb_code decode_footer(struct pq_parquet_file *file, uint32_t length, pq
     return code == PQDB_OK ? code : pq_parquet_at(code, err, offset, NULL);
 }
 
-/// Where the chunk begins: dictionary_page_offset 0 is a known writer's bug for "none".
-static uint64_t chunk_start(const struct pq_meta_column *column) {
+uint64_t pq_chunk_start(const struct pq_meta_column *column) {
     const int64_t data = column->data_page_offset, dictionary = column->dictionary_page_offset;
     const bool has_dictionary = PQ_THRIFT_HAS(column, PQ_COLUMN_DICTIONARY_OFFSET) &&
                                 dictionary >= 4 && dictionary < data;
     return (uint64_t)(has_dictionary ? dictionary : data);
 }
 
-/// Old writers did not count the dictionary page's header, so a few bytes more are looked at. Pages
-/// end where the count of values says.
-static uint64_t chunk_bytes(const struct pq_parquet_file *file,
-                            const struct pq_meta_column *column) {
-    const uint64_t start = chunk_start(column), stored = (uint64_t)column->stored_bytes;
+uint64_t pq_chunk_bytes(const struct pq_parquet_file *file,
+                        const struct pq_meta_column *column) {
+    const uint64_t start = pq_chunk_start(column), stored = (uint64_t)column->stored_bytes;
     const uint64_t left = file->file_bytes - tail_bytes - start;
     return stored + slack_bytes < left ? stored + slack_bytes : left;
 }
@@ -91,7 +88,7 @@ static pqdb_code check_chunk(const struct pq_parquet_file *file, const struct pq
         return corrupt(-1, "a column chunk of another physical type than its schema", err);
     }
     if (column->value_count < 0) return corrupt(-1, "a negative count of values", err);
-    const uint64_t start = chunk_start(column), stored = (uint64_t)column->stored_bytes;
+    const uint64_t start = pq_chunk_start(column), stored = (uint64_t)column->stored_bytes;
     if (PQ_THRIFT_HAS(chunk, PQ_CHUNK_FILE_PATH) && chunk->file_path.length > 0) return PQDB_OK;
     const uint64_t pages_end = file->file_bytes - tail_bytes;
     if (column->data_page_offset < 0 || column->stored_bytes < 0 || start > pages_end ||
@@ -125,7 +122,7 @@ static pqdb_code check_groups(struct pq_parquet_file *file, pqdb_error *err) {
     return PQDB_OK;
 }
 
-static const char *chunk_unreadable(const struct pq_meta_chunk *chunk) {
+const char *pq_chunk_unreadable(const struct pq_meta_chunk *chunk) {
     if (!PQ_THRIFT_HAS(chunk, PQ_CHUNK_COLUMN) || PQ_THRIFT_HAS(chunk, PQ_CHUNK_ENCRYPTION)) {
         return "the column is encrypted";
     }
@@ -148,7 +145,7 @@ static pqdb_code find_unreadable(struct pq_parquet_file *file, pqdb_error *err) 
         for (uint32_t i = node->leaf; i < node->leaf + node->leaf_count; i++) {
             const char *reason = file->schema.leaves[i].unreadable;
             for (size_t g = 0; g < file->meta.group_count && reason == NULL; g++) {
-                reason = chunk_unreadable(pq_file_chunk(file, g, i));
+                reason = pq_chunk_unreadable(pq_file_chunk(file, g, i));
             }
             if (reason != NULL) file->unreadable[k] = reason;
         }
@@ -288,8 +285,8 @@ static pqdb_code read_leaf(struct reading *reading, uint32_t leaf, struct pq_lea
     const struct pq_leaf *of = &file->schema.leaves[leaf];
     struct pq_chunk chunk = {
         .leaf = of,
-        .offset = chunk_start(&meta->column),
-        .bytes = chunk_bytes(file, &meta->column),
+        .offset = pq_chunk_start(&meta->column),
+        .bytes = pq_chunk_bytes(file, &meta->column),
         .raw_bytes = (uint64_t)meta->column.raw_bytes,
         .value_count = (uint64_t)meta->column.value_count,
         .row_count = pq_parquet_group_rows(file, group),

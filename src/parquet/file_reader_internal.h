@@ -36,6 +36,14 @@ struct pq_parquet_file {
 
 void pq_loaded_index_destroy(struct pq_loaded_index *index, const struct pq_alloc *alloc);
 
+/// Where a chunk begins: dictionary_page_offset 0 is a known writer's bug for "none".
+uint64_t pq_chunk_start(const struct pq_meta_column *column);
+/// Old writers did not count the dictionary page's header, so a few bytes more are looked at. Pages
+/// end where the count of values says.
+uint64_t pq_chunk_bytes(const struct pq_parquet_file *file, const struct pq_meta_column *column);
+/// Why its pages cannot be read, or NULL.
+const char *pq_chunk_unreadable(const struct pq_meta_chunk *chunk);
+
 /// The chunk's metadata; NULL if the footer has none (encrypted).
 static inline const struct pq_meta_chunk *pq_file_chunk(const struct pq_parquet_file *file,
                                                         size_t group, size_t leaf) {

@@ -71,6 +71,8 @@ static const struct pq_thrift_field logical_rows[] = {
     NEST(pq_meta_logical, PQ_LOGICAL_UUID, empty_table, none),
     NEST(pq_meta_logical, PQ_LOGICAL_FLOAT16, empty_table, none),
     NEST(pq_meta_logical, PQ_LOGICAL_VARIANT, variant_table, variant),
+    NEST(pq_meta_logical, PQ_LOGICAL_GEOMETRY, empty_table, none),
+    NEST(pq_meta_logical, PQ_LOGICAL_GEOGRAPHY, empty_table, none),
 };
 TABLE(logical_table, "LogicalType", pq_meta_logical, logical_rows);
 
@@ -127,6 +129,8 @@ static const struct pq_thrift_field column_rows[] = {
     NEST(pq_meta_column, PQ_COLUMN_STATISTICS, statistics_table, statistics),
     ITEMS(pq_meta_column, PQ_COLUMN_ENCODING_STATS, encoding_stats_table, encoding_stats,
           encoding_stats_count),
+    FIELD(pq_meta_column, PQ_COLUMN_BLOOM_OFFSET, I64, bloom_offset),
+    FIELD(pq_meta_column, PQ_COLUMN_BLOOM_BYTES, I32, bloom_bytes),
 };
 TABLE(column_table, "ColumnMetaData", pq_meta_column, column_rows);
 

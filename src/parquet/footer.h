@@ -113,9 +113,17 @@ struct pq_meta_column {  // ColumnMetaData
     struct pq_meta_statistics statistics;
     const struct pq_meta_encoding_stats *encoding_stats;
     size_t encoding_stats_count;
+    int64_t bloom_offset;
+    int32_t bloom_bytes;
 };
 
-enum { PQ_COLUMN_DICTIONARY_OFFSET = 11, PQ_COLUMN_STATISTICS = 12, PQ_COLUMN_ENCODING_STATS = 13 };
+enum {
+    PQ_COLUMN_DICTIONARY_OFFSET = 11,
+    PQ_COLUMN_STATISTICS = 12,
+    PQ_COLUMN_ENCODING_STATS = 13,
+    PQ_COLUMN_BLOOM_OFFSET = 14,
+    PQ_COLUMN_BLOOM_BYTES = 15,
+};
 #define PQ_COLUMN_ALWAYS 0x2FEu  // fields 1 to 7 and 9
 
 struct pq_meta_chunk {  // ColumnChunk

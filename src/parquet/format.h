@@ -65,6 +65,8 @@ enum pq_logical {
     PQ_LOGICAL_UUID = 14,
     PQ_LOGICAL_FLOAT16 = 15,
     PQ_LOGICAL_VARIANT = 16,
+    PQ_LOGICAL_GEOMETRY = 17,
+    PQ_LOGICAL_GEOGRAPHY = 18,
 };
 
 enum pq_time_unit { PQ_UNIT_MILLIS = 1, PQ_UNIT_MICROS = 2, PQ_UNIT_NANOS = 3 };
