@@ -328,7 +328,12 @@ static struct pq_node *field_elemMatch(struct pq_compiler *compiler, const struc
     if (pq_json_kind(operand) != PQ_JSON_OBJECT) {
         return pq_compile_mistake(compiler, operand, NULL, "$elemMatch takes a filter");
     }
-    const struct pq_type *type = &field->value->type;
+    // Conditions on fields of the element may go on behind a link in it.
+    struct pq_node *list =
+        is_operators(operand) ? NULL : pq_compile_related(compiler, field->value);
+    if (compiler->code != PQDB_OK) return NULL;
+    if (list == NULL) list = field->value;
+    const struct pq_type *type = &list->type;
     if (type->kind != PQ_LIST && type->kind != PQ_VARIANT) {
         if (type->kind != PQ_NULL) {
             pq_compile_warn(compiler, operand, "NO_LIST",
@@ -354,7 +359,7 @@ static struct pq_node *field_elemMatch(struct pq_compiler *compiler, const struc
     compiler->paths = outer.paths;
     compiler->slot_count = outer.slot_count;
     compiler->depth--;
-    return match->root == NULL ? NULL : call_with(compiler, "#elemMatch", field->value, match);
+    return match->root == NULL ? NULL : call_with(compiler, "#elemMatch", list, match);
 }
 
 static struct pq_node *field_size(struct pq_compiler *compiler, const struct field *field,

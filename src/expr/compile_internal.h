@@ -77,6 +77,10 @@ struct pq_node *pq_compile_expr(struct pq_compiler *compiler, const struct pq_js
 struct pq_node *pq_compile_path(struct pq_compiler *compiler, struct pq_text text,
                                 const struct pq_json *json);
 
+/// What stands beside the end of a path of the batch (see pq_scope); the path itself where nothing
+/// does. NULL when it has no such end, or after a stop.
+struct pq_node *pq_compile_related(struct pq_compiler *compiler, const struct pq_node *path);
+
 /// "did you mean $ne": in `room`, or NULL when nothing is near.
 struct pq_remedy {
     char text[160];

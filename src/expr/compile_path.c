@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "expr/compile_internal.h"
 
-enum { SEGMENTS_MAX = 64 };
+enum { SEGMENTS_MAX = 64, STEPS_MAX = 2 * SEGMENTS_MAX };
 
 struct segments {
     struct pq_text all[SEGMENTS_MAX];
@@ -80,18 +80,54 @@ struct walk {
     const struct pq_type *type;  // where it stands
     size_t used;                 // segments
     size_t step_count;
-    struct pq_static_step steps[SEGMENTS_MAX];
+    struct pq_static_step steps[STEPS_MAX];
     bool through_list;  // it stands before a list and the next segment is a name
+    bool related;       // at its end the path means what the link there leads to
 };
+
+/// What stands behind a link is beside it: `x>` beside `x`. Nobody else's name ends so.
+static bool is_related_name(struct pq_text name) {
+    return name.length > 0 && name.data[name.length - 1] == '>';
+}
+
+/// Where a path goes on that does not end at the member: at `x>`, if there is one; else -1.
+static int find_related(const struct pq_type *object, struct pq_text name) {
+    for (uint32_t k = 0; k < object->field_count; k++) {
+        const struct pq_text field = object->fields[k].name;
+        if (field.length == name.length + 1 && is_related_name(field) &&
+            memcmp(field.data, name.data, name.length) == 0) {
+            return (int)k;
+        }
+    }
+    return -1;
+}
+
+/// The member, or what stands beside it when the path goes on; -1 when it has none of that name.
+/// `_extra>` of a related row takes the names that nobody declared, and the segment stays.
+static int member_of(const struct walk *walk, const struct segments *segments, bool *stays) {
+    const struct pq_text name = segments->all[walk->used];
+    const bool ends = walk->used + 1 == segments->count && !walk->related;
+    *stays = false;
+    int member = is_related_name(name) ? -1 : pq_type_find(walk->type, name);
+    if (member < 0) {
+        member = find_related(walk->type, PQ_TEXT("_extra"));
+        *stays = member >= 0;
+        return member;
+    }
+    const int beside = ends ? -1 : find_related(walk->type, name);
+    return beside < 0 ? member : beside;
+}
 
 static void walk_on(struct walk *walk, const struct segments *segments) {
     while (walk->used < segments->count) {
         const struct pq_text segment = segments->all[walk->used];
         if (walk->type->kind == PQ_OBJECT) {
-            const int member = pq_type_find(walk->type, segment);
+            bool stays;
+            const int member = member_of(walk, segments, &stays);
             if (member < 0) return;
             walk->steps[walk->step_count++] = (struct pq_static_step){false, (size_t)member};
             walk->type = &walk->type->fields[member].type;
+            if (stays) return;
         } else if (walk->type->kind == PQ_LIST) {
             const int64_t position = position_of(segment);
             walk->through_list = position < 0;
@@ -106,17 +142,21 @@ static void walk_on(struct walk *walk, const struct segments *segments) {
 }
 
 static bool is_hidden(const struct pq_scope *scope, int column, struct pq_text name) {
-    if (column == scope->extra_column) return true;
+    if (column == scope->extra_column || is_related_name(name)) return true;
     return name.data[0] == '$' && !pq_text_is(name, "$id") && !pq_text_is(name, "$type");
 }
 
-/// Where the path begins: the column, and how much of the path it takes. -1: nowhere.
+/// Where the path begins: the column, and how much of the path it takes. -1: nowhere. `walk` is
+/// empty but for `related`.
 static int begin(const struct pq_scope *scope, const struct segments *segments,
                  struct walk *walk) {
-    *walk = (struct walk){0};
     int column = pq_type_find(scope->type, segments->all[0]);
     if (column >= 0 && !is_hidden(scope, column, segments->all[0])) {
         walk->used = 1;
+        if (segments->count > 1 || walk->related) {
+            const int beside = find_related(scope->type, segments->all[0]);
+            if (beside >= 0) column = beside;
+        }
     } else if (!scope->closed && !scope->strict && scope->extra_column >= 0) {
         column = scope->extra_column;
     } else {
@@ -175,6 +215,7 @@ static const char *nearest_member(const struct pq_type *object, struct pq_text n
     const char *names[64];
     size_t count = 0;
     for (uint32_t k = 0; k < object->field_count && count < 64; k++) {
+        if (is_related_name(object->fields[k].name)) continue;
         names[count++] = object->fields[k].name.data;
     }
     return pq_text_nearest(name, names, count);
@@ -240,9 +281,30 @@ static struct pq_node *element_path(struct pq_compiler *compiler, struct pq_text
     return finish_path(compiler, node, compiler->element_path, segments);
 }
 
+/// Of the batch, not of an element.
+static struct pq_node *batch_path(struct pq_compiler *compiler, struct pq_text text,
+                                  const struct segments *segments, bool related,
+                                  const struct pq_json *json) {
+    static const struct pq_text nothing = {"", 0};
+    struct walk walk = {.related = related};
+    const struct pq_scope *scope = compiler->scope;
+    const int column = begin(scope, segments, &walk);
+    if (column < 0) {
+        if (scope->closed || scope->strict) {
+            return unknown_field(compiler, json, scope->type, segments->all[0]);
+        }
+        return pq_node_null(compiler);
+    }
+    if (walk.used < segments->count && walk.type->kind != PQ_VARIANT) {
+        return dead_end(compiler, json, &walk, segments);
+    }
+    struct pq_node *node = path_node(compiler, text, column, &walk, segments);
+    if (node != NULL && scope->relations != NULL) node->path.relation = scope->relations[column];
+    return finish_path(compiler, node, nothing, segments);
+}
+
 struct pq_node *pq_compile_path(struct pq_compiler *compiler, struct pq_text text,
                                 const struct pq_json *json) {
-    static const struct pq_text nothing = {"", 0};
     struct segments segments = {.count = 0};
     const bool is_element = compiler->element != NULL && text.length == 0;
     const char *fault = is_element ? NULL : split(text, &segments);
@@ -250,29 +312,27 @@ struct pq_node *pq_compile_path(struct pq_compiler *compiler, struct pq_text tex
     struct pq_node *shared = find_shared(compiler, text);
     if (shared != NULL) return shared;
     if (compiler->element != NULL) return element_path(compiler, text, &segments, json);
+    return batch_path(compiler, text, &segments, compiler->source->related, json);
+}
 
-    struct walk walk;
-    const struct pq_scope *scope = compiler->scope;
-    const int column = begin(scope, &segments, &walk);
-    if (column < 0) {
-        if (scope->closed || scope->strict) {
-            return unknown_field(compiler, json, scope->type, segments.all[0]);
-        }
-        return pq_node_null(compiler);
-    }
-    if (walk.used < segments.count && walk.type->kind != PQ_VARIANT) {
-        return dead_end(compiler, json, &walk, &segments);
-    }
-    struct pq_node *node = path_node(compiler, text, column, &walk, &segments);
-    if (node != NULL && scope->relations != NULL) node->path.relation = scope->relations[column];
-    return finish_path(compiler, node, nothing, &segments);
+struct pq_node *pq_compile_related(struct pq_compiler *compiler, const struct pq_node *path) {
+    struct segments segments;
+    if (path->kind != PQ_NODE_PATH || compiler->element != NULL) return NULL;
+    if (split(path->path.text, &segments) != NULL) return NULL;
+    struct walk walk = {.related = true};
+    const int column = begin(compiler->scope, &segments, &walk);
+    if (column < 0 || walk.used < segments.count || walk.type->kind == PQ_VARIANT) return NULL;
+    struct pq_node *shared = compiler->paths;
+    struct pq_node *node = path_node(compiler, path->path.text, column, &walk, &segments);
+    compiler->paths = shared;  // its text means the link elsewhere
+    return node;
 }
 
 pqdb_code pq_path_resolve(const struct pq_scope *scope, struct pq_text path,
                           struct pq_path_meaning *meaning, pqdb_error *err) {
     static const struct pq_text nothing = {"", 0};
     struct segments segments;
-    struct walk walk;
+    struct walk walk = {0};
     const char *fault = split(path, &segments);
     if (fault != NULL) return pq_fail(err, PQDB_INVALID, "%s", fault);
     *meaning = (struct pq_path_meaning){.type = pq_type_null, .column = -1};

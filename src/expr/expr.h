@@ -25,6 +25,10 @@ struct pq_typed_path {
 
 /// What the paths of an expression may mean. Borrowed while compiling, save that `type` and the
 /// types of `paths` must outlive the program.
+///
+/// Where a column or member `x>` stands beside `x`, a path that goes on behind `x` goes on there:
+/// it holds the row that the link x leads to (an OBJECT; a LIST of them), or the same inline
+/// objects with more members. `_extra>` in such a row takes the names that are none of its members.
 struct pq_scope {
     const struct pq_type *type;  // OBJECT: the columns of the batches to come
     const struct pq_typed_path *paths;
@@ -49,6 +53,7 @@ struct pq_source {
     struct pq_text field;
     struct pq_text path;  // of the value in its document, for messages: "WorkerErrors.$filter"
     const char *code;     // of problems found in it: "INVALID_FILTER"
+    bool related;         // `field` ends at what stands beside its last name: see pq_scope
 };
 
 struct pq_program;

@@ -135,6 +135,35 @@ static const struct pq_batch *input_of(const struct member *member, const struct
     return NULL;
 }
 
+struct step_input {
+    const struct pq_batch *delta;  // of the member's source, or NULL
+    const struct pq_delta *inputs;
+    size_t input_count;
+};
+
+/// The member's own delta, behind the inputs that it reads through links.
+static pqdb_code step_member(const struct member *member, const struct step_input *input,
+                             struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
+    const struct pq_batch *delta = input->delta;
+    if (pq_node_spec(member->node)->expand == NULL) {
+        if (delta == NULL || delta->count == 0) return PQDB_OK;
+        return pq_node_step(member->node, delta, arena, out, err);
+    }
+    const size_t room = input->input_count + 1;
+    struct pq_delta *deltas = pq_arena_alloc(arena, room * sizeof *deltas);
+    if (deltas == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step of %zu tables", room);
+    size_t count = 0;
+    for (size_t i = 0; i < input->input_count; i++) {
+        const uint32_t table = input->inputs[i].table;
+        if (table != member->source && pq_node_reads(member->node, table)) {
+            deltas[count++] = input->inputs[i];
+        }
+    }
+    if (delta != NULL) deltas[count++] = (struct pq_delta){member->source, delta};
+    return count == 0 ? PQDB_OK
+                      : pq_node_step_all(member->node, deltas, count, arena, out, err);
+}
+
 void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, size_t input_count,
                      struct pq_arena *step_arena, struct pq_output *outputs) {
     for (size_t i = 0; i < circuit->count; i++) {
@@ -153,9 +182,9 @@ void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, 
             if (upstream->rows.count > 0) delta = &upstream->rows;
         }
         output->attached = true;
-        if (delta == NULL || delta->count == 0) continue;
         pqdb_error error;
-        if (pq_node_step(member->node, delta, step_arena, &output->rows, &error) != PQDB_OK) {
+        const struct step_input input = {delta, inputs, input_count};
+        if (step_member(member, &input, step_arena, &output->rows, &error) != PQDB_OK) {
             fail_member(member, &error);
             *output = (struct pq_output){.table = member->table, .failed = true};
         }

@@ -22,11 +22,6 @@ void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table);
 size_t pq_circuit_count(const struct pq_circuit *circuit);
 struct pq_node *pq_circuit_find(const struct pq_circuit *circuit, uint32_t table);  // or NULL
 
-struct pq_delta {
-    uint32_t table;
-    const struct pq_batch *rows;
-};
-
 /// What a step did to one view.
 struct pq_output {
     uint32_t table;
@@ -39,6 +34,9 @@ struct pq_output {
 /// deltas through the views on them. A view that fails is detached, and those that read it, their
 /// last error kept; the others go on, so there is no error to return. A table that is a view itself
 /// may be an input (a refresh of one that lags): it wins over what its node puts out.
+///
+/// A view is stepped when its source or a table that it reads through links has a delta; the latter
+/// are among `inputs`.
 ///
 /// Shape   `outputs` has room for pq_circuit_count(); filled in topological order
 /// Owns    the rows live in `step_arena` and in `inputs`

@@ -20,6 +20,7 @@
 #include "batch/column.h"
 #include "expr/expr.h"
 #include "flow/aggregate.h"
+#include "flow/lookup.h"
 #include "state/trace.h"
 
 #define PQ_NO_COLUMN UINT32_MAX
@@ -118,10 +119,21 @@ struct pq_node_spec {
     struct pq_text name;  // for messages
     uint32_t table;       // what it puts out
     uint32_t source;      // what it reads
-    const struct pq_row_spec *rows;     // or NULL: the source's rows as they are
+    const struct pq_type *source_type;     // OBJECT, with `expand`
+    const struct pq_expand_spec *expand;   // what it reads through links (flow/expand.h), or NULL
+    const struct pq_lookup *lookup;        // with `expand`: the linked rows
+    const struct pq_row_spec *rows;     // over the expanded rows; or NULL: as they are
     const struct pq_group_spec *group;  // or NULL
     const struct pq_rows *refill;  // NULL: the source only grows; taking a row back out of a full
                                    // window is then PQDB_UNSUPPORTED
+};
+
+struct pq_expand_spec;  // flow/expand.h
+
+/// A step's rows of one table. Several images of one row come in the order of the commits.
+struct pq_delta {
+    uint32_t table;
+    const struct pq_batch *rows;
 };
 
 struct pq_node;
@@ -148,6 +160,14 @@ struct pq_trace *pq_node_state(struct pq_node *node);
 ///         half stepped then and is of no more use: build the node again.
 pqdb_code pq_node_step(struct pq_node *node, const struct pq_batch *delta, struct pq_arena *arena,
                        struct pq_batch *out, pqdb_error *err);
+
+/// The same with what changed in every table that the view reads: its source and those reached by
+/// links. A table that is not among the deltas has not changed.
+pqdb_code pq_node_step_all(struct pq_node *node, const struct pq_delta *deltas, size_t count,
+                           struct pq_arena *arena, struct pq_batch *out, pqdb_error *err);
+
+/// Does a change of the table concern the node?
+bool pq_node_reads(const struct pq_node *node, uint32_t table);
 
 /// Where results go. Batches are valid during the call.
 struct pq_sink {

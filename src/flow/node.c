@@ -1,4 +1,5 @@
-/// flow/node.c: a view: its row half, then its groups.
+/// flow/node.c: a view: what it reads through links, its row half, then its groups.
+#include "flow/op_expand.h"
 #include "flow/op_group.h"
 #include "flow/op_row.h"
 
@@ -9,9 +10,11 @@ struct pq_node {
     struct group_op group;   // when spec->group
     uint32_t *columns;       // owned: of the source, that are read
     size_t column_count, column_capacity;
+    const struct expand_run *running;  // while a step runs: sides of what is linked
 };
 
-static const struct pq_type *source_type(const struct pq_node_spec *spec) {
+/// Of the rows that the row half, or the groups, take.
+static const struct pq_type *input_type(const struct pq_node_spec *spec) {
     return spec->rows != NULL ? spec->rows->input : spec->group->input;
 }
 
@@ -26,16 +29,40 @@ static void add_group_reads(struct column_set *set, const struct pq_group_spec *
     if (group->order_by_id) set->has[PQ_ID_COLUMN] = true;
 }
 
+/// What is read of the source, for what is read of the expanded rows.
+static pqdb_code before_expand(const struct pq_node_spec *spec, struct column_set *set,
+                               const struct pq_alloc *alloc, pqdb_error *err) {
+    const struct pq_expand_spec *expand = spec->expand;
+    struct column_set source = {0};
+    const pqdb_code code = column_set_init(&source, spec->source_type->field_count, alloc, err);
+    for (uint32_t k = 0; code == PQDB_OK && k < set->count; k++) {
+        const uint32_t column = expand->outputs[k].path[0];
+        if (set->has[k] && column < source.count) source.has[column] = true;
+    }
+    for (size_t k = 0; code == PQDB_OK && k < expand->object.part_count; k++) {
+        const struct pq_expand_part *part = &expand->object.parts[k];
+        if (part->kind != PQ_EXPAND_FROM) source.has[part->member] = true;
+    }
+    if (code == PQDB_OK) {
+        source.has[PQ_ID_COLUMN] = true;
+        column_set_add_program(&source, expand->filter);
+    }
+    column_set_deinit(set, alloc);
+    *set = source;
+    return code;
+}
+
 static pqdb_code collect_columns(struct pq_node *node, pqdb_error *err) {
     const struct pq_node_spec *spec = node->spec;
     struct column_set set = {0};
-    PQ_TRY(column_set_init(&set, source_type(spec)->field_count, node->alloc, err));
+    PQ_TRY(column_set_init(&set, input_type(spec)->field_count, node->alloc, err));
     if (spec->rows != NULL) {
         memcpy(set.has, node->rows.of_input.has, set.count * sizeof *set.has);
         column_set_add_program(&set, spec->rows->filter_first);
     } else {
         add_group_reads(&set, spec->group);
     }
+    if (spec->expand != NULL) PQ_TRY(before_expand(spec, &set, node->alloc, err));
     node->columns = pq_resize(node->alloc, NULL, 0, set.count + 1, sizeof *node->columns);
     node->column_capacity = set.count + 1;
     for (uint32_t k = 0; k < set.count && node->columns != NULL; k++) {
@@ -103,13 +130,32 @@ struct through {
     struct pq_arena arena;  // of one batch
 };
 
+/// The source's rows as of before the running step, if there is one, with what they link to.
+static pqdb_code expand_through(struct through *through, const struct pq_batch *batch,
+                                struct pq_batch *rows, pqdb_error *err) {
+    const struct pq_node *node = through->node;
+    struct expand_run run;
+    expand_run_init(&run, node->spec->expand, node->spec->lookup, &through->arena);
+    if (node->running != NULL) {
+        run.changes = node->running->changes;
+        run.change_count = node->running->change_count;
+    }
+    return expand_side(&run, EXPAND_BEFORE, batch, rows, err);
+}
+
 static pqdb_code take_through(void *taker, const struct pq_batch *batch, pqdb_error *err) {
     struct through *through = taker;
     const struct pq_node *node = through->node;
-    if (node->spec->rows == NULL) return through->take(through->taker, batch, err);
-    struct pq_batch rows;
+    struct pq_batch rows = *batch;
     pq_arena_reset(&through->arena);
-    PQ_TRY(row_op_run(&node->rows, batch, &through->arena, &rows, err));
+    if (node->spec->expand != NULL) {
+        PQ_TRY(expand_through(through, batch, &rows, err));
+        if (rows.count == 0) return PQDB_OK;
+    }
+    if (node->spec->rows != NULL) {
+        const struct pq_batch expanded = rows;
+        PQ_TRY(row_op_run(&node->rows, &expanded, &through->arena, &rows, err));
+    }
     return rows.count == 0 ? PQDB_OK : through->take(through->taker, &rows, err);
 }
 
@@ -130,8 +176,9 @@ static pqdb_code scan_through(void *ctx, const uint32_t *columns, size_t column_
     return code;
 }
 
-pqdb_code pq_node_step(struct pq_node *node, const struct pq_batch *delta, struct pq_arena *arena,
-                       struct pq_batch *out, pqdb_error *err) {
+/// The row half and the groups, over rows that are expanded already.
+static pqdb_code step_rows(struct pq_node *node, const struct pq_batch *delta,
+                           struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
     const struct pq_node_spec *spec = node->spec;
     struct pq_batch rows = *delta;
     if (spec->rows != NULL) PQ_TRY(row_op_run(&node->rows, delta, arena, &rows, err));
@@ -144,6 +191,47 @@ pqdb_code pq_node_step(struct pq_node *node, const struct pq_batch *delta, struc
     const struct pq_rows refill = {scan_through, &through};
     return group_op_step(&node->group, &rows, spec->refill == NULL ? NULL : &refill, arena, out,
                          err);
+}
+
+pqdb_code pq_node_step(struct pq_node *node, const struct pq_batch *delta, struct pq_arena *arena,
+                       struct pq_batch *out, pqdb_error *err) {
+    if (node->spec->expand == NULL) return step_rows(node, delta, arena, out, err);
+    const struct pq_delta deltas[] = {{node->spec->source, delta}};
+    return pq_node_step_all(node, deltas, 1, arena, out, err);
+}
+
+pqdb_code pq_node_step_all(struct pq_node *node, const struct pq_delta *deltas, size_t count,
+                           struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
+    const struct pq_node_spec *spec = node->spec;
+    *out = (struct pq_batch){.count = 0};
+    if (spec->expand == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            if (deltas[i].table != spec->source || deltas[i].rows->count == 0) continue;
+            return step_rows(node, deltas[i].rows, arena, out, err);
+        }
+        return PQDB_OK;
+    }
+    const struct expand_step step = {
+        .spec = spec->expand, .lookup = spec->lookup, .source = spec->source,
+        .source_type = spec->source_type, .columns = node->columns,
+        .column_count = node->column_count, .deltas = deltas, .delta_count = count};
+    struct expand_run run;
+    struct pq_batch rows;
+    PQ_TRY(expand_op_step(&step, arena, &run, &rows, err));
+    if (rows.count == 0) return PQDB_OK;
+    node->running = &run;
+    const pqdb_code code = step_rows(node, &rows, arena, out, err);
+    node->running = NULL;
+    return code;
+}
+
+bool pq_node_reads(const struct pq_node *node, uint32_t table) {
+    const struct pq_expand_spec *expand = node->spec->expand;
+    if (node->spec->source == table) return true;
+    for (size_t i = 0; expand != NULL && i < expand->table_count; i++) {
+        if (expand->tables[i] == table) return true;
+    }
+    return false;
 }
 
 struct build {
