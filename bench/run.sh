@@ -33,7 +33,7 @@ step "the same beside checkpoints" "$programs/tail_bench" busy 20000 "$place/bus
 step "open, find, empty refresh" "$programs/tail_bench" open "$place/bulk"
 
 "$python" "$project/bench/report.py" "$results"
-for room in ingest log parquet flow; do
+for room in ingest log parquet flow table; do
     [ -x "$programs/${room}_bench" ] || continue
     say ""
     say "$room alone"

@@ -7,36 +7,6 @@
 #include "table/data_file.h"
 #include "variant/variant.h"
 
-// ---- where --------------------------------------------------------------------------------------
-
-static pqdb_code locate_one(struct pq_table_snapshot *snapshot, struct pq_text id,
-                            struct pq_row_place *place, pqdb_error *err) {
-    const struct pq_catalog *catalog = snapshot->catalog;
-    *place = (struct pq_row_place){0};
-    for (size_t i = catalog->count + 1; i-- > 0;) {
-        const bool open = i == catalog->count;
-        struct pq_segment *segment = open ? snapshot->open : catalog->segments[i];
-        if (segment == NULL) continue;
-        int64_t row;
-        PQ_TRY(pq_segment_find(segment, open ? &snapshot->open_rows : &segment->batch, id,
-                               snapshot->version, &row, err));
-        if (row < 0) continue;
-        *place = (struct pq_row_place){segment, (uint32_t)row};
-        break;
-    }
-    return PQDB_OK;
-}
-
-pqdb_code pq_table_locate(struct pq_table_snapshot *snapshot, const struct pq_text *ids,
-                          size_t count, struct pq_row_place *places, pqdb_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        PQ_TRY(locate_one(snapshot, ids[i], &places[i], err));
-    }
-    return PQDB_OK;
-}
-
-// ---- what ---------------------------------------------------------------------------------------
-
 /// What is wanted, in storage order.
 struct wanted_row {
     struct pq_segment *segment;

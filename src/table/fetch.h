@@ -18,6 +18,10 @@ struct pq_row_place {
 pqdb_code pq_table_locate(struct pq_table_snapshot *snapshot, const struct pq_text *ids,
                           size_t count, struct pq_row_place *places, pqdb_error *err);
 
+/// The same of what is applied, published or not. Writer only; good until the next delta.
+pqdb_code pq_table_locate_now(struct pq_table *table, const struct pq_text *ids, size_t count,
+                              struct pq_row_place *places, pqdb_error *err);
+
 /// The rows at `places`, which may come in any order and repeat.
 struct pq_fetch {
     struct pq_table_snapshot *snapshot;
@@ -49,6 +53,7 @@ struct pq_linked {
 
 /// The live rows whose link column holds one of the targets, each row once, in no order.
 ///
+/// Cost    in memory O(rows found), once the writer has made the index that the first call asks for
 /// Owns    `*places` is in `arena`
 /// Errors  PQDB_IO, PQDB_CORRUPT (subject: the file), PQDB_NO_MEMORY
 pqdb_code pq_table_linked(const struct pq_linked *asked, struct pq_arena *arena,

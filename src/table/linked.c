@@ -1,10 +1,12 @@
 /// table/linked.c: the rows that point to given rows of another table.
+#include <stdlib.h>
+
 #include "base/check.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "table/data_file.h"
-#include "table/fetch.h"
 #include "table/scan.h"
+#include "table/table_internal.h"
 
 struct search {
     const struct pq_linked *asked;
@@ -98,6 +100,83 @@ done:
     return code;
 }
 
+// ---- in memory ----------------------------------------------------------------------------------
+
+static bool holds(const struct pq_column *links, size_t row, struct pq_text target) {
+    if (links->layout != PQ_ROWS) return pq_text_equal(pq_column_text(links, row), target);
+    const struct pq_column *elements = &links->children[0];
+    for (uint32_t i = links->offsets[row]; i < links->offsets[row + 1]; i++) {
+        if (pq_column_is_null(elements, i)) continue;
+        if (pq_text_equal(pq_column_text(elements, i), target)) return true;
+    }
+    return false;
+}
+
+static pqdb_code search_index(struct search *search, const struct pq_row_view *view, size_t target,
+                              pqdb_error *err) {
+    const uint32_t column = search->asked->column;
+    const struct pq_text id = search->asked->targets[target];
+    const uint64_t hash = pq_hash(id.data, id.length);
+    for (int t = 0; t < 2; t++) {
+        const struct pq_row_table *table = view->tables[t];
+        if (table == NULL) continue;
+        for (const struct pq_row_entry *entry = pq_row_table_first(table, hash); entry != NULL;
+             entry = pq_row_table_match(table, entry->next, hash)) {
+            struct pq_row_place place;
+            const struct pq_column *links;
+            if (!pq_row_view_resolve(view, entry->row, column, &place, &links)) continue;
+            if (!holds(links, place.row, id)) continue;
+            PQ_TRY(add_place(search, place.segment, place.row, err));
+        }
+    }
+    return PQDB_OK;
+}
+
+/// Without an index all rows are looked at, and the writer is asked for one.
+static pqdb_code search_memory(struct search *search, pqdb_error *err) {
+    const struct pq_linked *asked = search->asked;
+    struct pq_table_snapshot *snapshot = asked->snapshot;
+    const struct pq_index_view *index = pq_index_of(snapshot, asked->column);
+    if (index != NULL) {
+        const struct pq_row_view view = pq_row_view_of(snapshot, index);
+        for (size_t i = 0; i < asked->count; i++) PQ_TRY(search_index(search, &view, i, err));
+        return PQDB_OK;
+    }
+    pq_link_wishes_make(snapshot->wishes, asked->column);
+    for (size_t i = snapshot->catalog->file_count; i < snapshot->catalog->count; i++) {
+        struct pq_segment *segment = snapshot->catalog->segments[i];
+        PQ_TRY(search_rows(search, segment, 0, &segment->batch.columns[asked->column], err));
+    }
+    if (snapshot->open == NULL) return PQDB_OK;
+    return search_rows(search, snapshot->open, 0, &snapshot->open_rows.columns[asked->column],
+                       err);
+}
+
+// ---- all ----------------------------------------------------------------------------------------
+
+static int compare_places(const void *left, const void *right) {
+    const struct pq_row_place *a = left, *b = right;
+    const uint64_t x = a->segment->serial, y = b->segment->serial;
+    if (x != y) return x < y ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/// A row may be found by two targets, or in two tables of an index.
+static void drop_repeats(struct search *search) {
+    bool ordered = true;
+    for (size_t i = 1; i < search->count && ordered; i++) {
+        ordered = compare_places(&search->places[i - 1], &search->places[i]) < 0;
+    }
+    if (ordered) return;
+    qsort(search->places, search->count, sizeof *search->places, compare_places);
+    size_t kept = 1;
+    for (size_t i = 1; i < search->count; i++) {
+        if (compare_places(&search->places[kept - 1], &search->places[i]) == 0) continue;
+        search->places[kept++] = search->places[i];
+    }
+    search->count = kept;
+}
+
 pqdb_code pq_table_linked(const struct pq_linked *asked, struct pq_arena *arena,
                           struct pq_row_place **places, size_t *place_count, pqdb_error *err) {
     struct pq_table_snapshot *snapshot = asked->snapshot;
@@ -106,18 +185,11 @@ pqdb_code pq_table_linked(const struct pq_linked *asked, struct pq_arena *arena,
               (type->kind == PQ_LIST && type->fields[0].type.kind == PQ_TEXT));
     struct search search = {.asked = asked, .arena = arena};
     PQ_TRY(index_targets(&search, err));
-    for (size_t i = 0; i < snapshot->catalog->count; i++) {
-        struct pq_segment *segment = snapshot->catalog->segments[i];
-        if (segment->kind == PQ_SEGMENT_FILE) {
-            PQ_TRY(search_file(&search, segment, err));
-        } else {
-            PQ_TRY(search_rows(&search, segment, 0, &segment->batch.columns[asked->column], err));
-        }
+    for (size_t i = 0; i < snapshot->catalog->file_count; i++) {
+        PQ_TRY(search_file(&search, snapshot->catalog->segments[i], err));
     }
-    if (snapshot->open != NULL) {
-        PQ_TRY(search_rows(&search, snapshot->open, 0,
-                           &snapshot->open_rows.columns[asked->column], err));
-    }
+    PQ_TRY(search_memory(&search, err));
+    drop_repeats(&search);
     *places = search.places;
     *place_count = search.count;
     return PQDB_OK;

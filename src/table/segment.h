@@ -23,8 +23,6 @@ enum pq_segment_kind {
 
 enum { PQ_DEATH_BLOCK_ROWS = 4096 };
 
-struct pq_id_index;
-
 struct pq_segment {
     enum pq_segment_kind kind;
     atomic_uint references;
@@ -39,10 +37,9 @@ struct pq_segment {
     bool is_frozen;              // being written to a file: stays until that is installed
 
     // CHUNK
+    uint64_t first_row;      // number of row 0 among all rows its table ever had in memory
     struct pq_hold *hold;    // owned reference: the memory of `batch`
     struct pq_batch batch;   // all rows, once `sealed`; until then snapshots carry their own view
-    atomic_bool sealed;
-    _Atomic(struct pq_id_index *) ids;  // built at the first look-up
 
     // FILE
     struct pq_data_file *file;  // owned
@@ -97,10 +94,5 @@ uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);
 /// Does any of rows [start, start + count) look dead at `version`? Cheap when no block has deaths.
 bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t count,
                          uint64_t version);
-
-/// The live row with this id among the first `rows` at `version`, or -1. For a chunk `batch` is
-/// the reader's own view. Errors (file only): PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
-pqdb_code pq_segment_find(struct pq_segment *segment, const struct pq_batch *batch,
-                          struct pq_text id, uint64_t version, int64_t *row, pqdb_error *err);
 
 #endif

@@ -2,21 +2,23 @@
 
 #include "base/check.h"
 #include "base/fail.h"
-#include "base/hash.h"
 #include "batch/builder.h"
+#include "table/table_internal.h"
 #include "variant/variant.h"
 
-enum { open_slot_count = PQ_CHUNK_ROWS * 2, evacuate_rows = PQ_CHUNK_ROWS / 4 };
+enum { evacuate_rows = PQ_CHUNK_ROWS / 4, dying_rows = 64 };
 
 // ---- catalog and snapshot -----------------------------------------------------------------
 
+enum { catalog_item_bytes = sizeof(struct pq_segment *) + sizeof(uint64_t) };
+
 static struct pq_catalog *catalog_create(const struct pq_alloc *alloc, size_t count) {
     struct pq_catalog *catalog =
-        pq_resize(alloc, NULL, 0, sizeof *catalog + count * sizeof(struct pq_segment *), 1);
+        pq_resize(alloc, NULL, 0, sizeof *catalog + count * catalog_item_bytes, 1);
     if (catalog == NULL) return NULL;
     atomic_init(&catalog->references, 1);
     catalog->alloc = alloc;
-    catalog->count = 0;  // the caller fills and counts
+    catalog->count = catalog->file_count = 0;  // the caller fills and counts
     catalog->capacity = count;
     return catalog;
 }
@@ -26,7 +28,12 @@ static void catalog_unref(struct pq_catalog *catalog) {
     if (atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < catalog->count; i++) pq_segment_unref(catalog->segments[i]);
     pq_free(catalog->alloc, catalog,
-            sizeof *catalog + catalog->capacity * sizeof(struct pq_segment *), 1);
+            sizeof *catalog + catalog->capacity * catalog_item_bytes, 1);
+}
+
+static size_t snapshot_bytes(size_t columns, size_t indexes) {
+    return sizeof(struct pq_table_snapshot) + columns * sizeof(struct pq_column) +
+           indexes * sizeof(struct pq_index_view);
 }
 
 struct pq_table_snapshot *pq_table_snapshot_ref(struct pq_table_snapshot *snapshot) {
@@ -39,21 +46,40 @@ void pq_table_snapshot_unref(struct pq_table_snapshot *snapshot) {
     if (atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1) return;
     catalog_unref(snapshot->catalog);
     pq_segment_unref(snapshot->open);
+    for (size_t i = 0; i < snapshot->index_count; i++) {
+        pq_row_table_unref(snapshot->indexes[i].tables[0]);
+        pq_row_table_unref(snapshot->indexes[i].tables[1]);
+    }
+    pq_link_wishes_unref(snapshot->wishes);
     pq_free(snapshot->alloc, snapshot,
-            sizeof *snapshot + snapshot->column_count * sizeof(struct pq_column), 1);
+            snapshot_bytes(snapshot->column_count, snapshot->index_room), 1);
+}
+
+static void show_indexes(const struct pq_table *table, struct pq_table_snapshot *made) {
+    made->wishes = pq_link_wishes_ref(table->wishes);
+    made->indexes = (struct pq_index_view *)(made->columns + table->column_count);
+    made->index_room = table->index_count;
+    for (size_t i = 0; i < table->index_count; i++) {
+        const struct pq_memory_index *index = &table->indexes[i];
+        if (i > 0 && !index->is_complete) continue;
+        made->indexes[made->index_count++] = (struct pq_index_view){
+            .column = index->column,
+            .tables = {pq_row_table_ref(index->tables[0]), pq_row_table_ref(index->tables[1])}};
+    }
 }
 
 pqdb_code pq_table_publish(struct pq_table *table, pqdb_error *err) {
     const struct pq_alloc *alloc = table->options.alloc;
     const struct pq_type *type = table->options.type;
     struct pq_table_snapshot *made =
-        pq_resize(alloc, NULL, 0, sizeof *made + table->column_count * sizeof(struct pq_column), 1);
+        pq_resize(alloc, NULL, 0, snapshot_bytes(table->column_count, table->index_count), 1);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
     *made = (struct pq_table_snapshot){.alloc = alloc, .type = type,
                                        .names = table->options.names,
                                        .version = table->version, .rows = table->rows,
                                        .column_count = table->column_count};
     atomic_init(&made->references, 1);
+    show_indexes(table, made);
     made->catalog = table->catalog;
     atomic_fetch_add_explicit(&made->catalog->references, 1, memory_order_relaxed);
     made->open_rows = (struct pq_batch){.type = type, .count = table->open_rows,
@@ -83,7 +109,9 @@ pqdb_code pq_table_create(const struct pq_table_options *options, struct pq_tabl
                               .column_count = pq_builder_view_room(options->type)};
     made->options.names = pq_variant_names_ref(options->names);
     made->catalog = catalog_create(alloc, 0);
-    if (made->catalog == NULL || pq_table_publish(made, err) != PQDB_OK) {
+    made->wishes = pq_link_wishes_create(options->type->field_count, alloc);
+    if (made->catalog == NULL || made->wishes == NULL ||
+        pq_table_index_create(made, 0, err) != PQDB_OK || pq_table_publish(made, err) != PQDB_OK) {
         pq_table_destroy(made);
         return pq_fail(err, PQDB_NO_MEMORY, "table %.*s", PQ_TEXT_ARG(options->name));
     }
@@ -105,6 +133,8 @@ void pq_table_destroy(struct pq_table *table) {
     pq_table_snapshot_unref(table->published);
     drop_open(table);
     catalog_unref(table->catalog);
+    pq_table_indexes_deinit(table);
+    pq_link_wishes_unref(table->wishes);
     pq_variant_names_unref(table->options.names);
     pq_free(table->options.alloc, table, 1, sizeof *table);
 }
@@ -133,6 +163,10 @@ static pqdb_code change_catalog(struct pq_table *table, struct pq_segment *const
     }
     if (!placed) to->segments[kept++] = fresh;
     to->count = kept;
+    for (size_t i = 0; i < kept; i++) {
+        pq_catalog_first_rows(to)[i] = to->segments[i]->first_row;
+        to->file_count += to->segments[i]->kind == PQ_SEGMENT_FILE;
+    }
     catalog_unref(table->catalog);
     table->catalog = to;
     return PQDB_OK;
@@ -191,7 +225,7 @@ pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap
         if (segment->kind != PQ_SEGMENT_CHUNK) continue;
         table->memory_bytes += pq_batch_bytes(&segment->batch);
     }
-    return PQDB_OK;
+    return pq_table_index_shrink(table, err);
 }
 
 // ---- adding rows ----------------------------------------------------------------------------
@@ -202,9 +236,7 @@ static pqdb_code open_chunk(struct pq_table *table, uint64_t version, pqdb_error
     PQ_TRY(pq_hold_create(alloc, &table->open_hold, err));
     struct pq_arena *arena = &table->open_hold->arena;
     table->open_columns = pq_arena_calloc(arena, type->field_count, sizeof *table->open_columns);
-    table->open_hashes = pq_arena_alloc(arena, PQ_CHUNK_ROWS * sizeof(uint64_t));
-    table->open_slots = pq_arena_calloc(arena, open_slot_count, sizeof(uint32_t));
-    if (table->open_columns == NULL || table->open_hashes == NULL || table->open_slots == NULL) {
+    if (table->open_columns == NULL) {
         drop_open(table);
         return pq_fail(err, PQDB_NO_MEMORY, "an open chunk");
     }
@@ -212,21 +244,10 @@ static pqdb_code open_chunk(struct pq_table *table, uint64_t version, pqdb_error
         PQ_TRY(pq_builder_init(&table->open_columns[k], &type->fields[k].type, &arena->alloc, err));
     }
     table->open_rows = 0;
-    return pq_segment_create_open(PQ_CHUNK_ROWS, table->open_hold, version, alloc, &table->open,
-                                  err);
-}
-
-static void index_open_rows(struct pq_table *table, const struct pq_column *ids, size_t start,
-                            size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        const struct pq_text id = pq_column_text(ids, start + i);
-        const uint64_t hash = pq_hash(id.data, id.length);
-        const size_t row = table->open_rows + i;
-        table->open_hashes[row] = hash;
-        size_t at = (size_t)hash & (open_slot_count - 1);
-        while (table->open_slots[at] != 0) at = (at + 1) & (open_slot_count - 1);
-        table->open_slots[at] = (uint32_t)row + 1;
-    }
+    PQ_TRY(pq_segment_create_open(PQ_CHUNK_ROWS, table->open_hold, version, alloc, &table->open,
+                                  err));
+    table->open->first_row = table->next_row;
+    return PQDB_OK;
 }
 
 static pqdb_code copy_rows(struct pq_table *table, const struct pq_batch *rows, size_t start,
@@ -242,8 +263,11 @@ static pqdb_code copy_rows(struct pq_table *table, const struct pq_batch *rows, 
             PQ_TRY(pq_builder_append_rows(&table->open_columns[k], &rows->columns[k], start, take,
                                           err));
         }
-        index_open_rows(table, &rows->columns[0], start, take);
+        const struct pq_index_rows fresh = {.columns = rows->columns, .start = start,
+                                            .count = take, .number = table->next_row};
+        PQ_TRY(pq_table_index_rows(table, &fresh, err));
         table->open_rows += take;
+        table->next_row += take;
         start += take;
         count -= take;
     }
@@ -259,48 +283,25 @@ static pqdb_code adopt_rows(struct pq_table *table, const struct pq_batch *rows,
     PQ_TRY(pq_hold_keep_dictionaries(hold, &plain, err));
     struct pq_segment *segment = NULL;
     PQ_TRY(pq_segment_create_chunk(&plain, hold, version, table->options.alloc, &segment, err));
-    const pqdb_code code = change_catalog(table, NULL, 0, segment, err);
-    if (code != PQDB_OK) pq_segment_unref(segment);
-    return code;
+    segment->first_row = table->next_row;
+    const struct pq_index_rows fresh = {.columns = plain.columns, .count = plain.count,
+                                        .number = table->next_row};
+    pqdb_code code = pq_table_index_rows(table, &fresh, err);
+    if (code == PQDB_OK) code = change_catalog(table, NULL, 0, segment, err);
+    if (code != PQDB_OK) {
+        pq_segment_unref(segment);
+        return code;
+    }
+    table->next_row += plain.count;
+    return PQDB_OK;
 }
 
 // ---- rows that die ----------------------------------------------------------------------------
 
-static int64_t find_in_open(const struct pq_table *table, struct pq_text id, uint64_t hash) {
-    if (table->open == NULL) return -1;
-    const struct pq_column ids = pq_builder_finish(&table->open_columns[0]);
-    for (size_t at = (size_t)hash & (open_slot_count - 1); table->open_slots[at] != 0;
-         at = (at + 1) & (open_slot_count - 1)) {
-        const size_t row = table->open_slots[at] - 1;
-        if (table->open_hashes[row] != hash) continue;
-        if (pq_segment_is_dead(table->open, row, UINT64_MAX)) continue;
-        if (pq_text_equal(pq_column_text(&ids, row), id)) return (int64_t)row;
-    }
-    return -1;
-}
-
-/// The live row with this id, newest segments first; *segment NULL when there is none.
-static pqdb_code locate(struct pq_table *table, struct pq_text id, struct pq_segment **segment,
-                        size_t *row, pqdb_error *err) {
-    const uint64_t hash = pq_hash(id.data, id.length);
-    int64_t found = find_in_open(table, id, hash);
-    *segment = table->open;
-    for (size_t i = table->catalog->count; found < 0 && i-- > 0;) {
-        struct pq_segment *candidate = table->catalog->segments[i];
-        if (candidate->dead == candidate->rows) continue;
-        PQ_TRY(pq_segment_find(candidate, &candidate->batch, id, UINT64_MAX, &found, err));
-        *segment = candidate;
-    }
-    if (found < 0) *segment = NULL;
-    *row = found < 0 ? 0 : (size_t)found;
-    return PQDB_OK;
-}
-
 pqdb_code pq_table_has(struct pq_table *table, struct pq_text id, bool *has, pqdb_error *err) {
-    struct pq_segment *segment;
-    size_t row;
-    PQ_TRY(locate(table, id, &segment, &row, err));
-    *has = segment != NULL;
+    struct pq_row_place place;
+    PQ_TRY(pq_table_locate_now(table, &id, 1, &place, err));
+    *has = place.segment != NULL;
     return PQDB_OK;
 }
 
@@ -324,19 +325,39 @@ static pqdb_code evacuate(struct pq_table *table, struct pq_segment *segment, ui
     return change_catalog(table, &segment, 1, NULL, err);
 }
 
-static pqdb_code kill_row(struct pq_table *table, struct pq_text id, uint64_t version,
-                          pqdb_error *err) {
-    struct pq_segment *segment;
-    size_t row;
-    PQ_TRY(locate(table, id, &segment, &row, err));
-    if (segment == NULL) {
-        const pqdb_code code = pq_fail(err, PQDB_CORRUPT, "row '%.*s' should be there to go",
-                                       PQ_TEXT_ARG(id));
-        return pq_fail_subject(err, code, table->options.name);
+static pqdb_code kill_rows(struct pq_table *table, const struct pq_text *ids, size_t count,
+                           uint64_t version, pqdb_error *err) {
+    struct pq_row_place places[dying_rows];
+    PQ_TRY(pq_table_locate_now(table, ids, count, places, err));
+    for (size_t i = 0; i < count; i++) {
+        struct pq_segment *segment = places[i].segment;
+        if (segment == NULL || pq_segment_is_dead(segment, places[i].row, UINT64_MAX)) {
+            const pqdb_code code = pq_fail(err, PQDB_CORRUPT, "row '%.*s' should be there to go",
+                                           PQ_TEXT_ARG(ids[i]));
+            return pq_fail_subject(err, code, table->options.name);
+        }
+        PQ_TRY(pq_segment_kill(segment, places[i].row, version, err));
+        table->rows--;
     }
-    PQ_TRY(pq_segment_kill(segment, row, version, err));
-    table->rows--;
     return PQDB_OK;
+}
+
+/// The rows of negative weight, some at a time.
+static pqdb_code kill_dying(struct pq_table *table, const struct pq_batch *delta,
+                            uint64_t version, size_t *died, pqdb_error *err) {
+    *died = 0;
+    if (delta->weights == NULL) return PQDB_OK;
+    struct pq_text ids[dying_rows];
+    size_t count = 0;
+    for (size_t row = 0; row < delta->count; row++) {
+        if (delta->weights[row] > 0) continue;
+        ids[count++] = pq_column_text(&delta->columns[0], row);
+        ++*died;
+        if (count < dying_rows) continue;
+        PQ_TRY(kill_rows(table, ids, count, version, err));
+        count = 0;
+    }
+    return kill_rows(table, ids, count, version, err);
 }
 
 /// One per commit is enough to keep up: each commit can only make so many rows die.
@@ -367,15 +388,9 @@ pqdb_code pq_table_apply(struct pq_table *table, const struct pq_batch *delta,
                          struct pq_hold *hold, uint64_t version, pqdb_error *err) {
     pq_assert(version >= table->version);
     if (delta->count == 0) return PQDB_OK;
-    size_t added = 0, died = 0;
-    for (size_t row = 0; row < delta->count; row++) {
-        if (delta->weights == NULL || delta->weights[row] > 0) {
-            added++;
-            continue;
-        }
-        PQ_TRY(kill_row(table, pq_column_text(&delta->columns[0], row), version, err));
-        died++;
-    }
+    size_t died;
+    PQ_TRY(kill_dying(table, delta, version, &died, err));
+    const size_t added = delta->count - died;
     if (died == 0 && added >= PQ_ADOPT_ROWS) {
         PQ_TRY(adopt_rows(table, delta, hold, version, err));
     } else {
@@ -384,5 +399,6 @@ pqdb_code pq_table_apply(struct pq_table *table, const struct pq_batch *delta,
     table->memory_bytes += pq_batch_bytes(delta) / delta->count * added;
     table->rows += added;
     table->version = version;
-    return died > 0 ? evacuate_one(table, version, err) : PQDB_OK;
+    if (died > 0) PQ_TRY(evacuate_one(table, version, err));
+    return pq_table_index_advance(table, added, err);
 }

@@ -19,8 +19,18 @@ struct pq_catalog {
     atomic_uint references;
     const struct pq_alloc *alloc;
     size_t count, capacity;
+    size_t file_count;
     struct pq_segment *segments[];  // referenced; files first, then chunks in commit order
 };
+
+/// The number of each chunk's first row, by its position among the segments.
+static inline uint64_t *pq_catalog_first_rows(const struct pq_catalog *catalog) {
+    return (uint64_t *)(uintptr_t)(catalog->segments + catalog->capacity);
+}
+
+struct pq_memory_index;
+struct pq_index_view;
+struct pq_link_wishes;
 
 /// The table at one version. Immutable, counted.
 struct pq_table_snapshot {
@@ -33,6 +43,9 @@ struct pq_table_snapshot {
     struct pq_catalog *catalog;   // referenced
     struct pq_segment *open;      // referenced, or NULL
     struct pq_batch open_rows;    // what of it this snapshot sees
+    struct pq_link_wishes *wishes;  // referenced
+    struct pq_index_view *indexes;  // over rows in memory, in the same block; the first: of `$id`
+    size_t index_count, index_room;
     size_t column_count;
     struct pq_column columns[];   // of open_rows, then those nested in them
 };
@@ -54,9 +67,11 @@ struct pq_table {
     struct pq_hold *open_hold;            // its memory
     struct pq_builder *open_columns;      // field_count, in open_hold
     size_t column_count;                  // of the type, nested ones included
-    uint64_t *open_hashes;                // PQ_CHUNK_ROWS, in open_hold
-    uint32_t *open_slots;                 // writer's index of the open chunk: row + 1
     size_t open_rows;
+    uint64_t next_row;                    // the number of the next row in memory
+    struct pq_memory_index *indexes;      // owned; the first: of `$id`
+    size_t index_count;
+    struct pq_link_wishes *wishes;        // owned reference
     size_t rows;                          // live
     size_t memory_bytes;                  // of chunks, open one included
     uint64_t version;
@@ -71,7 +86,7 @@ void pq_table_destroy(struct pq_table *table);
 /// die (found by `$id`), rows of positive weight are added. `hold` keeps the memory of `delta`;
 /// it may be taken over. Not yet visible to readers: see pq_table_publish.
 ///
-/// Cost    O(delta); a death costs an id look-up
+/// Cost    O(delta); a death costs an id look-up, 32 of them at a time
 /// Errors  PQDB_NO_MEMORY; PQDB_CORRUPT when a dying row is not there (subject: table, message: its
 ///         id); PQDB_IO. Afterwards the table holds a part of the delta: reopen it.
 pqdb_code pq_table_apply(struct pq_table *table, const struct pq_batch *delta,

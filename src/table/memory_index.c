@@ -1,0 +1,95 @@
+#include "table/memory_index.h"
+
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/hash.h"
+
+enum { head_count_min = 64, prefetch_rows = 16 };
+
+pqdb_code pq_row_table_create(size_t capacity, const struct pq_alloc *alloc,
+                              struct pq_row_table **table, pqdb_error *err) {
+    size_t head_count = head_count_min;
+    while (head_count < capacity) head_count *= 2;
+    struct pq_row_table *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    _Atomic(uint32_t) *heads = pq_resize(alloc, NULL, 0, head_count, sizeof *heads);
+    struct pq_row_entry *entries = pq_resize(alloc, NULL, 0, capacity, sizeof *entries);
+    if (made == NULL || heads == NULL || entries == NULL || capacity >= UINT32_MAX) {
+        pq_free(alloc, made, 1, sizeof *made);
+        pq_free(alloc, (void *)heads, head_count, sizeof *heads);
+        pq_free(alloc, entries, capacity, sizeof *entries);
+        return pq_fail(err, PQDB_NO_MEMORY, "an index of %zu rows", capacity);
+    }
+    memset((void *)heads, 0, head_count * sizeof *heads);
+    *made = (struct pq_row_table){.alloc = alloc, .head_count = head_count, .capacity = capacity,
+                                  .heads = heads, .entries = entries};
+    atomic_init(&made->references, 1);
+    *table = made;
+    return PQDB_OK;
+}
+
+struct pq_row_table *pq_row_table_ref(struct pq_row_table *table) {
+    if (table == NULL) return NULL;
+    atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);
+    return table;
+}
+
+void pq_row_table_unref(struct pq_row_table *table) {
+    if (table == NULL) return;
+    if (atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) != 1) return;
+    const struct pq_alloc *alloc = table->alloc;
+    pq_free(alloc, (void *)table->heads, table->head_count, sizeof *table->heads);
+    pq_free(alloc, table->entries, table->capacity, sizeof *table->entries);
+    pq_free(alloc, table, 1, sizeof *table);
+}
+
+static void add(struct pq_row_table *table, uint64_t hash, uint64_t number) {
+    _Atomic(uint32_t) *head = &table->heads[hash & (table->head_count - 1)];
+    table->entries[table->count] = (struct pq_row_entry){
+        .row = number, .tag = (uint32_t)(hash >> 32),
+        .next = atomic_load_explicit(head, memory_order_relaxed)};
+    table->count++;
+    atomic_store_explicit(head, (uint32_t)table->count, memory_order_release);
+}
+
+static uint64_t hash_of(const struct pq_column *column, size_t row) {
+    const struct pq_text text = pq_column_text(column, row);
+    return pq_hash(text.data, text.length);
+}
+
+static size_t add_lists(struct pq_row_table *table, const struct pq_column *column, size_t start,
+                        size_t count, uint64_t number) {
+    const struct pq_column *elements = &column->children[0];
+    for (size_t i = 0; i < count; i++) {
+        if (pq_column_is_null(column, start + i)) continue;
+        const uint32_t first = column->offsets[start + i], end = column->offsets[start + i + 1];
+        if (end - first > table->capacity - table->count) return i;
+        for (uint32_t k = first; k < end; k++) {
+            if (pq_column_is_null(elements, k)) continue;
+            add(table, hash_of(elements, k), number + i);
+        }
+    }
+    return count;
+}
+
+size_t pq_row_table_add(struct pq_row_table *table, const struct pq_column *column, size_t start,
+                        size_t count, uint64_t number) {
+    if (column->layout == PQ_ROWS) return add_lists(table, column, start, count, number);
+    size_t added = 0;
+    while (added < count && table->count < table->capacity) {
+        uint64_t hashes[prefetch_rows];
+        size_t some = count - added < prefetch_rows ? count - added : prefetch_rows;
+        if (some > table->capacity - table->count) some = table->capacity - table->count;
+        for (size_t i = 0; i < some; i++) {
+            if (pq_column_is_null(column, start + added + i)) continue;
+            hashes[i] = hash_of(column, start + added + i);
+            __builtin_prefetch((void *)&table->heads[hashes[i] & (table->head_count - 1)], 1);
+        }
+        for (size_t i = 0; i < some; i++) {
+            if (pq_column_is_null(column, start + added + i)) continue;
+            add(table, hashes[i], number + added + i);
+        }
+        added += some;
+    }
+    return added;
+}
