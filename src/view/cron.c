@@ -206,6 +206,7 @@ pqdb_code pq_cron_parse(struct pq_text text, struct pq_cron *cron, pqdb_error *e
         .days = (uint32_t)bits[day],
         .months = (uint16_t)bits[month],
         .weekdays = (uint8_t)((bits[weekday] | bits[weekday] >> 7) & 0x7F),
+        .follows_clock = parts[minute].data[0] == '*' || parts[hour].data[0] == '*',
         .day_is_star = parts[day].data[0] == '*',
         .weekday_is_star = parts[weekday].data[0] == '*',
     };

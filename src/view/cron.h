@@ -15,6 +15,7 @@ struct pq_cron {
     uint32_t days;      // bits 1 to 31
     uint16_t months;    // bits 1 to 12
     uint8_t weekdays;   // bits 0 (Sunday) to 6
+    bool follows_clock;    // minute or hour begins with '*': see view/due.h
     bool day_is_star;      // the field begins with '*'
     bool weekday_is_star;  // likewise; when neither does, a day that suits either one is due
 };
