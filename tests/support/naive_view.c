@@ -1,406 +1,291 @@
+/// A view: $from, $expand, $unnest, $filter, then $select, groups, or a value computed per row.
 #include "support/naive_view.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-static const struct naive missing;
-
-// ---- values -----------------------------------------------------------------------------------
-
-static bool is_number(enum naive_kind kind) {
-    return kind == NAIVE_INT || kind == NAIVE_DECIMAL || kind == NAIVE_REAL;
-}
-
-static int64_t hundredths(const struct naive *value) {
-    return value->kind == NAIVE_INT ? value->number * 100 : value->number;
-}
-
-static int sign(int64_t number) { return (number > 0) - (number < 0); }
-
-/// Order of two values of comparable kinds.
-static int compare(const struct naive *a, const struct naive *b) {
-    if (a->kind == NAIVE_TEXT) return sign(strcmp(a->text, b->text));
-    if (is_number(a->kind)) return sign(hundredths(a) - hundredths(b));
-    return sign(a->number - b->number);
-}
-
-static bool comparable(const struct naive *a, const struct naive *b) {
-    return a->kind == b->kind || (is_number(a->kind) && is_number(b->kind));
-}
-
-static bool equal(const struct naive *a, const struct naive *b) {
-    if (a->kind == NAIVE_NULL || b->kind == NAIVE_NULL) return a->kind == b->kind;
-    return comparable(a, b) && compare(a, b) == 0;
-}
-
-static const struct naive *get(const struct naive_row *row, struct naive_ref ref) {
-    const struct naive *cell = &row->cells[ref.column];
-    if (ref.member == 0) return cell;
-    for (int i = 0; cell->kind == NAIVE_OBJECT && i < cell->item_count; i++) {
-        if (cell->items[i].key[0] == ref.member) return &cell->items[i];
+/// Own copies of the rows, which the stages may change.
+static void copy_rows(const struct naive_table *source, struct naive_table *out) {
+    out->rows = naive_alloc(((size_t)source->row_count + 1) * sizeof *out->rows);
+    out->row_count = source->row_count;
+    for (int i = 0; i < source->row_count; i++) {
+        struct naive_row *row = &out->rows[i];
+        *row = source->rows[i];
+        row->cells = naive_alloc(NAIVE_COLUMNS * sizeof *row->cells);
+        memcpy(row->cells, source->rows[i].cells,
+               (size_t)source->column_count * sizeof *row->cells);
     }
-    return &missing;
 }
 
-enum naive_kind naive_kind_of(const struct naive_table *table, struct naive_ref ref) {
-    if (ref.member != 0) return ref.member == 'a' ? NAIVE_INT : NAIVE_TEXT;
-    return table->columns[ref.column].kind;
+static struct naive keep(const struct naive *value) {
+    struct naive made = *value;
+    if (value->text != NULL) made.text = naive_copy(value->text, strlen(value->text));
+    if (value->key != NULL) made.key = naive_copy(value->key, strlen(value->key));
+    if (value->kind != NAIVE_LIST && value->kind != NAIVE_OBJECT) return made;
+    made.items = naive_list(value->count).items;
+    for (int i = 0; i < value->count; i++) made.items[i] = keep(&value->items[i]);
+    return made;
 }
 
-// ---- filters ----------------------------------------------------------------------------------
-
-static bool is_among(const struct naive_filter *filter, const struct naive *value) {
-    for (int i = 0; i < filter->value_count; i++) {
-        if (equal(value, &filter->values[i])) return true;
+static struct naive_type *keep_type(const struct naive_type *type) {
+    struct naive_type *made = naive_type_plain(type->kind);
+    *made = *type;
+    if (type->link != NULL) made->link = naive_copy(type->link, strlen(type->link));
+    if (type->via != NULL) made->via = naive_copy(type->via, strlen(type->via));
+    if (type->element != NULL) made->element = keep_type(type->element);
+    made->members = naive_alloc((size_t)type->member_count * sizeof *made->members);
+    for (int i = 0; i < type->member_count; i++) {
+        const char *name = type->members[i].name;
+        made->members[i].name = naive_copy(name, strlen(name));
+        made->members[i].type = keep_type(type->members[i].type);
     }
-    return false;
+    return made;
 }
 
-static int part_matches(const struct naive_filter *filter, const struct naive_row *row) {
-    int matches = 0;
-    for (int i = 0; i < filter->part_count; i++) matches += naive_matches(filter->parts[i], row);
-    return matches;
-}
-
-bool naive_matches(const struct naive_filter *filter, const struct naive_row *row) {
-    if (filter->test == NAIVE_AND) return part_matches(filter, row) == filter->part_count;
-    if (filter->test == NAIVE_OR) return part_matches(filter, row) > 0;
-    if (filter->test == NAIVE_NOR) return part_matches(filter, row) == 0;
-    const struct naive *value = get(row, filter->ref), *with = &filter->values[0];
-    switch (filter->test) {
-    case NAIVE_EQ: return equal(value, with);
-    case NAIVE_NE: return !equal(value, with);
-    case NAIVE_IN: return is_among(filter, value);
-    case NAIVE_NIN: return !is_among(filter, value);
-    case NAIVE_EXISTS: return (value->kind != NAIVE_NULL) == (with->number != 0);
-    default: break;
+void naive_keep(struct naive_table *view) {
+    const struct naive_table source = *view;
+    copy_rows(&source, view);
+    for (int k = 0; k < view->column_count; k++) {
+        const struct naive_column *column = &source.columns[k];
+        view->columns[k].name = naive_copy(column->name, strlen(column->name));
+        view->columns[k].type = keep_type(column->type);
     }
-    if (value->kind == NAIVE_NULL || !comparable(value, with)) return false;
-    const int order = compare(value, with);
-    if (filter->test == NAIVE_LT) return order < 0;
-    if (filter->test == NAIVE_LTE) return order <= 0;
-    if (filter->test == NAIVE_GT) return order > 0;
-    return order >= 0;
-}
-
-// ---- columns ----------------------------------------------------------------------------------
-
-static struct naive_column *add_column(struct naive_table *out, const char *name,
-                                       enum naive_kind kind) {
-    struct naive_column *column = &out->columns[out->column_count++];
-    *column = (struct naive_column){.kind = kind};
-    snprintf(column->name, sizeof column->name, "%s", name);
-    return column;
-}
-
-void naive_unnest_columns(const struct naive_view *view, const struct naive_table *source,
-                          struct naive_table *out) {
-    *out = *source;
-    if (view->unnest < 0) return;
-    struct naive_column *element = &out->columns[view->unnest];
-    element->kind = element->element;
-    if (view->as[0] != '\0') snprintf(element->name, sizeof element->name, "%s", view->as);
-    if (view->position[0] != '\0') add_column(out, view->position, NAIVE_INT);
-    out->is_unnested = true;
-}
-
-static enum naive_kind kind_of_agg(const struct naive_item *agg, const struct naive_table *from) {
-    if (agg->what == NAIVE_COUNT_ALL || agg->what == NAIVE_COUNT) return NAIVE_INT;
-    return agg->what == NAIVE_AVG ? NAIVE_MEAN : naive_kind_of(from, agg->ref);
-}
-
-void naive_view_columns(const struct naive_view *view, const struct naive_table *unnested,
-                        struct naive_table *out) {
-    if (!view->is_grouped && view->select_count == 0) {
-        *out = *unnested;
-        out->is_open = false;
-        if (view->list_sum >= 0) add_column(out, "list_sum", NAIVE_INT);
-        return;
+    for (int i = 0; i < view->row_count; i++) {
+        struct naive_row *row = &view->rows[i];
+        row->id = naive_copy(row->id, strlen(row->id));
+        row->extra = keep(&row->extra);
+        for (int k = 0; k < view->column_count; k++) row->cells[k] = keep(&row->cells[k]);
     }
-    *out = (struct naive_table){.is_unnested = unnested->is_unnested, .by_id = unnested->by_id};
-    for (int i = 0; i < view->select_count; i++) {
-        const struct naive_item *item = &view->select[i];
-        enum naive_kind kind = naive_kind_of(unnested, item->ref);
-        if (item->what == NAIVE_COND) kind = NAIVE_INT;
-        struct naive_column *made = add_column(out, item->name, kind);
-        made->element = unnested->columns[item->ref.column].element;
-        made->is_extra = unnested->columns[item->ref.column].is_extra && kind != NAIVE_INT;
+}
+
+// ---- unnest -----------------------------------------------------------------------------------
+
+struct unnest {
+    int column;
+    const char *path, *as, *index;
+    bool keep_empty;
+};
+
+static const char *option(const struct pq_json *object, const char *name) {
+    const struct pq_json *text = pq_json_find(object, name);
+    return text == NULL ? NULL : naive_text("%s", pq_json_text(text).data);
+}
+
+static bool read_unnest(const struct naive_table *table, const struct pq_json *view,
+                        struct unnest *unnest) {
+    const struct pq_json *given = pq_json_find(view, "$unnest");
+    *unnest = (struct unnest){0};
+    if (given == NULL) return false;
+    if (pq_json_kind(given) == PQ_JSON_TEXT) {
+        unnest->path = naive_text("%s", pq_json_text(given).data);
+    } else {
+        const struct pq_json *keep = pq_json_find(given, "keepEmpty");
+        unnest->path = option(given, "path");
+        unnest->as = option(given, "as");
+        unnest->index = option(given, "index");
+        unnest->keep_empty = keep != NULL && pq_json_bool(keep);
     }
-    if (!view->is_grouped) return;
-    out->by_id = true;
-    for (int i = 0; i < view->key_count; i++) {
-        const struct naive_item *key = &view->keys[i];
-        const enum naive_kind kind = key->what == NAIVE_NO_BUCKET
-                                         ? naive_kind_of(unnested, key->ref)
-                                         : key->what == NAIVE_HOUR ? NAIVE_TIME : NAIVE_DATE;
-        add_column(out, key->name, kind);
+    unnest->column = naive_column_find(table, unnest->path, strlen(unnest->path));
+    return true;
+}
+
+/// The list itself and what was expanded through it.
+static bool goes_along(const struct unnest *unnest, int column, const char *const *paths) {
+    if (column == unnest->column) return true;
+    const size_t length = strlen(unnest->path);
+    const char *path = paths[column];
+    return path != NULL && strncmp(path, unnest->path, length) == 0 &&
+           (path[length] == '.' || path[length] == '\0');
+}
+
+/// Element `at` of the row's list; -1: there is none, and the row is kept all the same.
+static struct naive_row element(const struct naive_row *row, const struct unnest *unnest,
+                                int columns, const char *const *paths, int at) {
+    struct naive_row made = *row;
+    made.cells = naive_alloc(NAIVE_COLUMNS * sizeof *made.cells);
+    for (int k = 0; k < columns; k++) {
+        made.cells[k] = row->cells[k];
+        if (!goes_along(unnest, k, paths)) continue;
+        const struct naive *list = &row->cells[k];
+        const bool there = at >= 0 && list->kind == NAIVE_LIST;
+        made.cells[k] = there ? list->items[at] : (struct naive){0};
+        made.cells[k].key = NULL;
     }
-    for (int i = 0; i < view->agg_count; i++) {
-        add_column(out, view->aggs[i].name, kind_of_agg(&view->aggs[i], unnested));
+    made.id = at >= 0 ? naive_text("%s#%d", row->id, at) : naive_text("%s#", row->id);
+    if (made.depth == NAIVE_DEPTH) abort();
+    made.order[made.depth++] = at < 0 ? 0 : at;
+    if (unnest->index == NULL) return made;
+    // The position stands behind the element.
+    for (int k = columns; k > unnest->column + 1; k--) made.cells[k] = made.cells[k - 1];
+    made.cells[unnest->column + 1] = at < 0 ? (struct naive){0} : naive_int(at);
+    return made;
+}
+
+static void unnest_rows(struct naive_table *table, const struct unnest *unnest,
+                        const char *const *paths) {
+    size_t room = 1;
+    int count = 0;
+    for (int i = 0; i < table->row_count; i++) {
+        room += 1 + (size_t)table->rows[i].cells[unnest->column].count;
+    }
+    struct naive_row *rows = naive_alloc(room * sizeof *rows);
+    for (int i = 0; i < table->row_count; i++) {
+        const struct naive *list = &table->rows[i].cells[unnest->column];
+        const int elements = list->kind == NAIVE_LIST ? list->count : 0;
+        for (int k = elements == 0 && unnest->keep_empty ? -1 : 0; k < elements; k++) {
+            rows[count++] = element(&table->rows[i], unnest, table->column_count, paths, k);
+        }
+    }
+    table->rows = rows;
+    table->row_count = count;
+    for (int k = 0; k < table->column_count; k++) {
+        if (goes_along(unnest, k, paths) && table->columns[k].type->kind == NAIVE_LIST) {
+            table->columns[k].type = table->columns[k].type->element;
+        }
+    }
+    if (unnest->as != NULL) table->columns[unnest->column].name = unnest->as;
+    if (unnest->index != NULL) {
+        for (int k = table->column_count++; k > unnest->column + 1; k--) {
+            table->columns[k] = table->columns[k - 1];
+        }
+        table->columns[unnest->column + 1] =
+            (struct naive_column){unnest->index, naive_type_plain(NAIVE_INT)};
     }
 }
 
 // ---- rows -------------------------------------------------------------------------------------
 
-static char *print_id(struct pq_arena *arena, const char *id, int index) {
-    const size_t room = strlen(id) + 16;
-    char *made = pq_arena_alloc(arena, room);
-    if (index < 0) snprintf(made, room, "%s#", id);
-    if (index >= 0) snprintf(made, room, "%s#%d", id, index);
-    return made;
-}
-
-/// Element `index` of the row, or -1: none, kept all the same.
-static void add_element(const struct naive_view *view, const struct naive_row *row, int index,
-                        struct pq_arena *arena, struct naive_table *out) {
-    static const struct naive null;
-    const int columns = out->column_count - (view->position[0] != '\0');
-    const struct naive *list = &row->cells[view->unnest];
-    struct naive_row *made = &out->rows[out->row_count++];
-    *made = (struct naive_row){.id = print_id(arena, row->id, index), .seq = row->seq,
-                               .index = index < 0 ? 0 : index};
-    made->cells = pq_arena_calloc(arena, NAIVE_COLUMNS, sizeof *made->cells);
-    memcpy(made->cells, row->cells, (size_t)columns * sizeof *made->cells);
-    made->cells[view->unnest] = index < 0 ? null : list->items[index];
-    made->cells[view->unnest].key = NULL;
-    if (view->position[0] == '\0' || index < 0) return;
-    made->cells[columns] = (struct naive){.kind = NAIVE_INT, .number = index};
-}
-
-static void unnest(const struct naive_view *view, const struct naive_table *source,
-                   struct pq_arena *arena, struct naive_table *out) {
-    naive_unnest_columns(view, source, out);
-    if (view->unnest < 0) return;
-    size_t room = 1;
-    for (int i = 0; i < source->row_count; i++) {
-        room += 1 + (size_t)source->rows[i].cells[view->unnest].item_count;
-    }
-    out->rows = pq_arena_calloc(arena, room, sizeof *out->rows);
-    out->row_count = 0;
-    for (int i = 0; i < source->row_count; i++) {
-        const struct naive_row *row = &source->rows[i];
-        const int count = row->cells[view->unnest].item_count;
-        for (int k = 0; k < count; k++) {
-            add_element(view, row, k, arena, out);
-        }
-        if (count > 0 || !view->keep_empty) continue;
-        add_element(view, row, -1, arena, out);
-    }
-}
-
-static void select_cell(const struct naive_item *item, const struct naive_row *row,
-                        struct naive *out) {
-    *out = *get(row, item->ref);
-    out->key = NULL;
-    const bool there = out->kind != NAIVE_NULL;
-    if (item->what == NAIVE_PLUS && there) out->number += out->kind == NAIVE_INT ? 3 : 300;
-    if (item->what == NAIVE_IF_NULL && !there) {
-        *out = (struct naive){.kind = NAIVE_TEXT, .text = "seven"};
-    }
-    // False, null, 0 and '' are false.
-    if (item->what == NAIVE_COND) {
-        const bool holds = there && !(is_number(out->kind) && out->number == 0) &&
-                           !(out->kind == NAIVE_BOOL && out->number == 0) &&
-                           !(out->kind == NAIVE_TEXT && out->text[0] == '\0');
-        *out = (struct naive){.kind = NAIVE_INT, .number = holds};
-    }
-}
-
-static struct naive sum_of_list(const struct naive *list) {
-    struct naive sum = {.kind = NAIVE_INT};
-    for (int i = 0; i < list->item_count; i++) {
-        const struct naive *object = &list->items[i];
-        for (int k = 0; object->kind == NAIVE_OBJECT && k < object->item_count; k++) {
-            if (object->items[k].key[0] == 'a') sum.number += object->items[k].number;
-        }
-    }
-    return sum;
-}
-
-static void map_rows(const struct naive_view *view, struct pq_arena *arena,
-                     struct naive_table *out) {
-    for (int i = 0; i < out->row_count; i++) {
-        struct naive_row *row = &out->rows[i];
-        struct naive *cells = pq_arena_calloc(arena, NAIVE_COLUMNS, sizeof *cells);
-        if (view->select_count == 0) {
-            memcpy(cells, row->cells, (NAIVE_COLUMNS - 1) * sizeof *cells);
-            if (view->list_sum >= 0) {
-                cells[out->column_count - 1] = sum_of_list(&row->cells[view->list_sum]);
-            }
-        }
-        for (int k = 0; k < view->select_count; k++) {
-            select_cell(&view->select[k], row, &cells[k]);
-        }
-        row->cells = cells;
-    }
-}
-
-// ---- groups -----------------------------------------------------------------------------------
-
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
-static void use_zone(const char *zone) {
-    static char now[64];
-    if (strcmp(now, zone) == 0) return;
-    snprintf(now, sizeof now, "%s", zone);
-    setenv("TZ", zone, 1);
-    tzset();
-}
-
-static int64_t days_of(int year, int month, int day) {
-    struct tm first = {.tm_year = year, .tm_mon = month, .tm_mday = day};
-    return floor_div(timegm(&first), 86400);
-}
-
-/// The C library's own calendar and zones.
-static struct naive bucket_of(const struct naive_item *key, const struct naive *value) {
-    if (key->what == NAIVE_NO_BUCKET || value->kind == NAIVE_NULL) return *value;
-    const bool is_date = value->kind == NAIVE_DATE;
-    const time_t at = is_date ? value->number * 86400 : floor_div(value->number, 1000000);
-    struct tm local;
-    use_zone(is_date ? "UTC" : key->zone);
-    localtime_r(&at, &local);
-    if (key->what == NAIVE_HOUR) {
-        const int64_t start = at - local.tm_min * 60 - local.tm_sec;
-        return (struct naive){.kind = NAIVE_TIME, .number = start * 1000000};
-    }
-    int64_t days = days_of(local.tm_year, local.tm_mon, local.tm_mday);
-    if (key->what == NAIVE_WEEK) days -= (local.tm_wday + 6) % 7;
-    if (key->what == NAIVE_MONTH) days = days_of(local.tm_year, local.tm_mon, 1);
-    if (key->what == NAIVE_YEAR) days = days_of(local.tm_year, 0, 1);
-    return (struct naive){.kind = NAIVE_DATE, .number = days};
-}
-
-static void add_to(const struct naive_item *agg, const struct naive *value, bool is_first,
-                   struct naive *state) {
-    const bool there = value->kind != NAIVE_NULL;
-    switch ((enum naive_agg)agg->what) {
-    case NAIVE_COUNT_ALL: state->number++; break;
-    case NAIVE_COUNT: state->number += there; break;
-    case NAIVE_SUM:
-        if (there) state->number += value->number;
-        break;
-    case NAIVE_AVG:
-        if (!there) break;
-        state->kind = NAIVE_MEAN;
-        state->is_int = value->kind == NAIVE_INT;
-        state->number += value->number;
-        state->count++;
-        break;
-    case NAIVE_MIN:
-    case NAIVE_MAX:
-        if (!there) break;
-        if (state->kind == NAIVE_NULL ||
-            compare(value, state) * (agg->what == NAIVE_MIN ? 1 : -1) < 0) {
-            *state = *value;
-        }
-        break;
-    case NAIVE_FIRST:
-        if (is_first) *state = *value;
-        break;
-    case NAIVE_LAST: *state = *value; break;
-    }
-    state->key = NULL;
-}
-
-static int by_id(const void *left, const void *right) {
-    const struct naive_row *a = left, *b = right;
-    return strcmp(a->id, b->id);
-}
-
-static int by_creation(const void *left, const void *right) {
-    const struct naive_row *a = left, *b = right;
-    if (a->seq != b->seq) return a->seq < b->seq ? -1 : 1;
-    return a->index - b->index;
-}
-
-/// The group of a row, made when it is new: its `$id` is its keys as a JSON array.
-static struct naive_row *group_of(const struct naive_view *view, const struct naive *keys,
-                                  struct pq_arena *arena, struct naive_table *out, bool *is_new) {
-    struct pq_bytes id;
-    pq_bytes_init(&id, &arena->alloc);
-    pq_bytes_append_byte(&id, '[', NULL);
-    for (int k = 0; k < view->key_count; k++) {
-        if (k > 0) pq_bytes_append_byte(&id, ',', NULL);
-        naive_print(&keys[k], &id);
-    }
-    pq_bytes_append_text(&id, PQ_TEXT("]"), NULL);
-    pq_bytes_append_byte(&id, '\0', NULL);
-    *is_new = false;
-    for (int i = 0; i < out->row_count; i++) {
-        if (strcmp(out->rows[i].id, (const char *)id.data) == 0) return &out->rows[i];
-    }
-    *is_new = true;
-    struct naive_row *made = &out->rows[out->row_count++];
-    *made = (struct naive_row){.id = (const char *)id.data};
-    made->cells = pq_arena_calloc(arena, NAIVE_COLUMNS, sizeof *made->cells);
-    for (int k = 0; k < view->key_count; k++) {
-        made->cells[k] = keys[k];
-        made->cells[k].key = NULL;
-    }
-    return made;
-}
-
-static void group(const struct naive_view *view, const struct naive_table *from,
-                  struct pq_arena *arena, struct naive_table *out) {
-    struct naive keys[NAIVE_PARTS];
-    bool is_new;
-    out->rows = pq_arena_calloc(arena, (size_t)from->row_count + 1, sizeof *out->rows);
-    out->row_count = 0;
-    qsort(from->rows, (size_t)from->row_count, sizeof *from->rows,
-          from->by_id ? by_id : by_creation);
-    struct naive empty[NAIVE_PARTS * 2] = {0};
-    for (int k = 0; k < view->agg_count; k++) {
-        const int what = view->aggs[k].what;
-        if (what == NAIVE_COUNT_ALL || what == NAIVE_COUNT) empty[k].kind = NAIVE_INT;
-        if (what == NAIVE_SUM) empty[k].kind = naive_kind_of(from, view->aggs[k].ref);
-    }
-    for (int i = 0; i < from->row_count || (i == 0 && view->key_count == 0); i++) {
-        const struct naive_row *row = i < from->row_count ? &from->rows[i] : NULL;
-        for (int k = 0; row != NULL && k < view->key_count; k++) {
-            keys[k] = bucket_of(&view->keys[k], get(row, view->keys[k].ref));
-        }
-        struct naive_row *to = group_of(view, keys, arena, out, &is_new);
-        struct naive *state = to->cells + view->key_count;
-        if (is_new) memcpy(state, empty, (size_t)view->agg_count * sizeof *state);
-        for (int k = 0; row != NULL && k < view->agg_count; k++) {
-            const struct naive *value =
-                view->aggs[k].what == NAIVE_COUNT_ALL ? &missing : get(row, view->aggs[k].ref);
-            add_to(&view->aggs[k], value, is_new, &state[k]);
-        }
-    }
+static void filter_rows(const struct naive_db *db, struct naive_table *table,
+                        const struct pq_json *filter) {
     int kept = 0;
-    for (int i = 0; i < out->row_count; i++) {
-        if (out->rows[i].cells[view->key_count].number >= view->having) {
-            out->rows[kept++] = out->rows[i];
-        }
+    for (int i = 0; filter != NULL && i < table->row_count; i++) {
+        const struct naive_scope scope = {db, table, &table->rows[i]};
+        if (naive_matches(&scope, filter)) table->rows[kept++] = table->rows[i];
     }
-    out->row_count = kept;
+    if (filter != NULL) table->row_count = kept;
 }
 
-void naive_view_eval(const struct naive_view *view, const struct naive_table *source,
-                     struct pq_arena *arena, struct naive_table *out) {
-    struct naive_table from;
-    unnest(view, source, arena, &from);
-    struct naive_row *kept = pq_arena_calloc(arena, (size_t)from.row_count + 1, sizeof *kept);
-    int count = 0;
+static void select_columns(const struct naive_db *db, struct naive_table *table,
+                           const struct pq_json *select) {
+    const struct naive_table from = *table;
+    struct naive **cells = naive_alloc(((size_t)from.row_count + 1) * sizeof *cells);
     for (int i = 0; i < from.row_count; i++) {
-        if (view->filter != NULL && !naive_matches(view->filter, &from.rows[i])) continue;
-        kept[count++] = from.rows[i];
+        cells[i] = naive_alloc(NAIVE_COLUMNS * sizeof **cells);
     }
-    from.rows = kept;
-    from.row_count = count;
-    naive_view_columns(view, &from, out);
-    if (view->is_grouped) {
-        group(view, &from, arena, out);
-    } else {
-        out->rows = kept;
-        out->row_count = count;
-        map_rows(view, arena, out);
+    table->column_count = 0;
+    const struct pq_json *key = pq_json_first(select);
+    for (size_t n = pq_json_count(select); n > 0; n--, key = pq_json_next(pq_json_next(key))) {
+        const struct pq_json *expr = pq_json_next(key);
+        const int at = table->column_count++;
+        table->columns[at] = (struct naive_column){naive_text("%s", pq_json_text(key).data),
+                                                   naive_expr_type(db, &from, expr)};
+        for (int i = 0; i < from.row_count; i++) {
+            const struct naive_scope scope = {db, &from, &from.rows[i]};
+            const struct naive value = naive_expr(&scope, expr);
+            cells[i][at] = naive_convert(table->columns[at].type, &value);
+        }
     }
-    qsort(out->rows, (size_t)out->row_count, sizeof *out->rows, by_id);
+    for (int i = 0; i < from.row_count; i++) {
+        table->rows[i].cells = cells[i];
+        table->rows[i].extra = (struct naive){0};
+    }
+}
+
+// ---- computed per row ---------------------------------------------------------------------------
+
+/// The list column that an aggregate's argument goes through, or -1.
+static int list_in(const struct naive_table *table, const struct pq_json *argument,
+                   bool is_path) {
+    if (pq_json_kind(argument) == PQ_JSON_TEXT) {
+        const char *path = pq_json_text(argument).data;
+        if (!is_path && path[0] != '$') return -1;
+        if (!is_path) path++;
+        const int at = naive_column_find(table, path, strcspn(path, "."));
+        return at >= 0 && table->columns[at].type->kind == NAIVE_LIST ? at : -1;
+    }
+    const bool is_list = pq_json_kind(argument) == PQ_JSON_LIST;
+    if (!is_list && pq_json_kind(argument) != PQ_JSON_OBJECT) return -1;
+    const struct pq_json *at = pq_json_count(argument) > 0 ? pq_json_first(argument) : NULL;
+    for (size_t i = pq_json_count(argument); i > 0; i--) {
+        if (!is_list) at = pq_json_next(at);
+        const int found = list_in(table, at, false);
+        if (found >= 0) return found;
+        at = pq_json_next(at);
+    }
+    return -1;
+}
+
+static int list_of_aggregate(const struct naive_table *table, const struct pq_json *aggregate) {
+    const struct pq_json *argument = pq_json_next(pq_json_first(aggregate));
+    if (pq_json_kind(argument) == PQ_JSON_LIST) argument = pq_json_first(argument);
+    return list_in(table, argument, true);
+}
+
+/// One aggregate over the elements of each row's list, as if it were unnested.
+static void compute_column(const struct naive_db *db, struct naive_table *table,
+                           const char *const *paths, const struct pq_json *key) {
+    const struct pq_json *aggregate = pq_json_next(key);
+    const int list = list_of_aggregate(table, aggregate);
+    const struct unnest unnest = {.column = list, .path = table->columns[list].name};
+    const int at = table->column_count;
+    struct naive_table elements = *table;
+    for (int i = 0; i < table->row_count; i++) {
+        elements = *table;
+        elements.rows = &table->rows[i];
+        elements.row_count = 1;
+        unnest_rows(&elements, &unnest, paths);
+        table->rows[i].cells[at] =
+            naive_aggregate(db, &elements, elements.rows, elements.row_count, aggregate);
+    }
+    elements = *table;
+    elements.row_count = 0;
+    unnest_rows(&elements, &unnest, paths);
+    table->columns[at] = (struct naive_column){naive_text("%s", pq_json_text(key).data),
+                                               naive_aggregate_type(db, &elements, aggregate)};
+    table->column_count++;
+}
+
+static void compute(const struct naive_db *db, struct naive_table *table,
+                    const struct pq_json *view, const char *const *paths) {
+    const struct pq_json *aggregates = pq_json_find(view, "$compute");
+    const struct pq_json *key = aggregates == NULL ? NULL : pq_json_first(aggregates);
+    const bool is_grouped = pq_json_find(view, "$groupBy") != NULL;
+    if (is_grouped || (key != NULL && list_of_aggregate(table, pq_json_next(key)) < 0)) {
+        naive_group(db, table, view);
+        return;
+    }
+    for (size_t i = key == NULL ? 0 : pq_json_count(aggregates); i > 0; i--) {
+        compute_column(db, table, paths, key);
+        key = pq_json_next(pq_json_next(key));
+    }
+    const struct pq_json *select = pq_json_find(view, "$select");
+    if (select != NULL) select_columns(db, table, select);
+}
+
+void naive_view_eval(const struct naive_db *db, struct naive_table *view) {
+    const struct naive_table *source = naive_db_find(db, view->from);
+    const struct naive_table own = *view;
+    const char *paths[NAIVE_COLUMNS] = {0};
+    struct unnest unnest;
+    *view = *source;
+    copy_rows(source, view);
+    naive_expand(db, view, own.view, paths);
+    // From here on an undeclared field cannot be named where the columns are those of a view.
+    if (read_unnest(view, own.view, &unnest)) unnest_rows(view, &unnest, paths);
+    filter_rows(db, view, pq_json_find(own.view, "$filter"));
+    compute(db, view, own.view, paths);
+    view->name = own.name;
+    view->view = own.view;
+    view->from = own.from;
+    view->is_collection = view->is_stream = false;
+    qsort(view->rows, (size_t)view->row_count, sizeof *view->rows, naive_by_id);
+    int kept = 0;
+    for (int k = 0; k < view->column_count; k++) {
+        if (naive_is_inverse(view->columns[k].type)) continue;
+        for (int i = 0; kept != k && i < view->row_count; i++) {
+            view->rows[i].cells[kept] = view->rows[i].cells[k];
+        }
+        view->columns[kept++] = view->columns[k];
+    }
+    view->column_count = kept;
 }

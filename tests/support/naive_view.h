@@ -1,128 +1,44 @@
-/// Views computed the naive way: row by row over plain values, with an arithmetic of its own. No
-/// code is shared with src/expr or src/flow, so that both can only agree by being right.
-///
-/// Values are small on purpose: numbers are multiples of a hundredth and fit a double, so that
-/// every sum here is exact.
+/// The naive evaluator's views, and what writes do to collections. See naive.h.
 #ifndef PQ_TEST_NAIVE_VIEW_H
 #define PQ_TEST_NAIVE_VIEW_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "support/naive.h"
 
-#include "base/arena.h"
-#include "base/bytes.h"
-#include "base/json.h"
+/// Recompute columns and rows of a view from what the database's tables hold now.
+void naive_view_eval(const struct naive_db *db, struct naive_table *view);
 
-enum naive_kind {
-    NAIVE_NULL, NAIVE_BOOL, NAIVE_INT, NAIVE_DECIMAL, NAIVE_REAL, NAIVE_MEAN, NAIVE_TEXT,
-    NAIVE_DATE, NAIVE_TIME, NAIVE_LIST, NAIVE_OBJECT,
-};
+/// Own copies of all its rows hold, in the memory in use: they stay when the source's are gone.
+void naive_keep(struct naive_table *view);
 
-enum { NAIVE_COLUMNS = 40, NAIVE_PARTS = 4 };
+/// Adds the columns of `$expand`, named as `$flatten` says; `paths[k]` becomes the path a column
+/// came by, or stays NULL.
+void naive_expand(const struct naive_db *db, struct naive_table *table, const struct pq_json *view,
+                  const char **paths);
 
-struct naive {
-    enum naive_kind kind;
-    int64_t number;     // int; bool; decimal and real: hundredths; days; microseconds; mean: sum
-    int64_t count;      // mean: of so many; hundredths unless is_int
-    bool is_int;
-    const char *text;   // also the key of an object's member
-    const char *key;
-    struct naive *items;
-    int item_count;
-};
+/// The rows become their groups; without keys there is one group, whatever the rows.
+void naive_group(const struct naive_db *db, struct naive_table *table, const struct pq_json *view);
+/// One aggregate over some rows, which are in creation order.
+struct naive naive_aggregate(const struct naive_db *db, const struct naive_table *table,
+                             const struct naive_row *rows, int count,
+                             const struct pq_json *aggregate);
+struct naive_type *naive_aggregate_type(const struct naive_db *db, const struct naive_table *table,
+                                        const struct pq_json *aggregate);
+int naive_by_creation(const void *a, const void *b);
+int naive_by_id(const void *a, const void *b);
 
-/// What a column holds: `element` of a list, whose objects (and `OBJECT`) have members a (int) and
-/// b (text).
-struct naive_column {
-    char name[24];
-    enum naive_kind kind, element;
-    bool is_extra;  // undeclared, or of no kind: cannot be used above a collection
-};
+// ---- naive_write.c: each is one commit's effect on one collection, assumed to be valid ----------
 
-struct naive_row {
-    const char *id;
-    int64_t seq;
-    int index;
-    struct naive *cells;
-};
+enum naive_conflict { NAIVE_REFUSE, NAIVE_IGNORE, NAIVE_REPLACE };
 
-struct naive_table {
-    struct naive_column columns[NAIVE_COLUMNS];
-    int column_count;
-    struct naive_row *rows;
-    int row_count;
-    bool by_id;       // rows of groups have no other order
-    bool is_unnested;
-    bool is_open;     // a collection
-};
-
-/// A column, or the member 'a' or 'b' of an object column.
-struct naive_ref {
-    int column;
-    char member;  // 0: none
-};
-
-enum naive_test {
-    NAIVE_EQ, NAIVE_NE, NAIVE_LT, NAIVE_LTE, NAIVE_GT, NAIVE_GTE, NAIVE_IN, NAIVE_NIN,
-    NAIVE_EXISTS, NAIVE_AND, NAIVE_OR, NAIVE_NOR,
-};
-
-struct naive_filter {
-    enum naive_test test;
-    struct naive_ref ref;
-    struct naive values[NAIVE_PARTS];
-    int value_count;
-    struct naive_filter *parts[NAIVE_PARTS];
-    int part_count;
-};
-
-enum naive_bucket { NAIVE_NO_BUCKET, NAIVE_HOUR, NAIVE_DAY, NAIVE_WEEK, NAIVE_MONTH, NAIVE_YEAR };
-enum naive_agg { NAIVE_COUNT_ALL, NAIVE_COUNT, NAIVE_SUM, NAIVE_AVG, NAIVE_MIN, NAIVE_MAX,
-                 NAIVE_FIRST, NAIVE_LAST };
-/// Plain, plus 3, 7 where missing, 1 or 0 as it is there.
-enum naive_expr { NAIVE_PLAIN, NAIVE_PLUS, NAIVE_IF_NULL, NAIVE_COND };
-
-struct naive_item {
-    char name[24];
-    struct naive_ref ref;
-    int what;          // naive_expr, naive_bucket or naive_agg
-    const char *zone;  // of a bucket
-};
-
-struct naive_view {
-    int unnest;        // column, or -1
-    bool keep_empty;
-    char as[24], position[24];  // "" when not given
-    struct naive_filter *filter;  // sees the unnested table; or NULL
-    struct naive_item select[NAIVE_PARTS];
-    int select_count;
-    bool is_grouped;
-    struct naive_item keys[NAIVE_PARTS], aggs[NAIVE_PARTS * 2];
-    int key_count, agg_count;
-    int having;        // aggs[0] is the count of all: at least so many; 0: none
-    int list_sum;      // column of a list of objects whose a's are summed up as `list_sum`, or -1
-};
-
-/// Columns first: what the view's filter, items and later views can name.
-void naive_unnest_columns(const struct naive_view *view, const struct naive_table *source,
-                          struct naive_table *out);
-void naive_view_columns(const struct naive_view *view, const struct naive_table *unnested,
-                        struct naive_table *out);
-/// The rows; `out` gets its columns as well.
-void naive_view_eval(const struct naive_view *view, const struct naive_table *source,
-                     struct pq_arena *arena, struct naive_table *out);
-
-enum naive_kind naive_kind_of(const struct naive_table *table, struct naive_ref ref);
-bool naive_matches(const struct naive_filter *filter, const struct naive_row *row);
-
-/// The definition as JSON5: a filter, the directives of a view but `$from` and `$refresh`, a value.
-void naive_print_filter(const struct naive_filter *filter, const struct naive_table *table,
-                        struct pq_bytes *out);
-void naive_print_view(const struct naive_view *view, const struct naive_table *source,
-                      const struct naive_table *unnested, struct pq_bytes *out);
-void naive_print(const struct naive *value, struct pq_bytes *out);
-
-/// Is what the database printed this value?
-bool naive_is(const struct naive *value, const struct pq_json *printed);
+/// Rows of a JSON list. False when a live `$id` refuses the batch: nothing happened.
+bool naive_create(struct naive_db *db, struct naive_table *table, const struct pq_json *rows,
+                  enum naive_conflict conflict);
+/// `ops` on every row that matches; how many changed.
+int naive_update(struct naive_db *db, struct naive_table *table, const struct pq_json *filter,
+                 const struct pq_json *ops);
+/// On the first match by `$id`; else it creates a row of the filter's equalities and the operators.
+void naive_upsert(struct naive_db *db, struct naive_table *table, const struct pq_json *filter,
+                  const struct pq_json *ops);
+int naive_delete(struct naive_db *db, struct naive_table *table, const struct pq_json *filter);
 
 #endif
