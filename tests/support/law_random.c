@@ -96,7 +96,7 @@ void law_collections(struct law_dice *dice, int count, struct pq_bytes *out) {
 static const char *const words[] = {"", "a", "b", "\xc3\xa4", "ab", "a\\\"b", "\xf0\x9f\x98\x80"};
 
 static void real(struct law_dice *dice, struct pq_bytes *out) {
-    static const char *const wild[] = {"0.1", "-0.1", "1e300", "-1e300", "1e-300", "3.3e-5",
+    static const char *const wild[] = {"0.1", "-0.1", "1e150", "-1e150", "1e-150", "3.3e-5",
                                        "1e16", "9007199254740993", "0.3"};
     if (law_roll(dice, 4) == 0) {
         law_say(out, "%s", wild[law_roll(dice, sizeof wild / sizeof *wild)]);

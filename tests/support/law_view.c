@@ -172,10 +172,10 @@ static const char *aggregate_for(const struct law_scope *scope, enum naive_kind 
     static const char *const numbers[] = {"$stddev", "$stddevSamp", "$variance", "$varianceSamp",
                                           "$median", "$percentile"};
     const bool adds = kind == NAIVE_INT || kind == NAIVE_DECIMAL || kind == NAIVE_REAL;
-    const uint64_t family = roll(scope, scope->all_aggregates ? 5 : 2);
+    const uint64_t family = roll(scope, 5);
     if (family == 1 && adds) return sums[roll(scope, 2)];
-    if (family >= 3 && adds) return numbers[roll(scope, 6)];
-    if (family >= 2) return values[roll(scope, 4)];
+    if (family >= 3 && adds) return numbers[roll(scope, scope->all_aggregates ? 6 : 4)];
+    if (family >= 2 && scope->all_aggregates) return values[roll(scope, 4)];
     const char *name = plain[roll(scope, 5)];
     return name;
 }
@@ -192,8 +192,8 @@ static void say_aggregate(const struct law_scope *scope, const struct naive_tabl
     if (is_percentile) law_say(out, ", %s]", ranks[roll(scope, 5)]);
     if (is_top) law_say(out, ", %d]", 1 + (int)roll(scope, 3));
     const char *by = path_in(scope, table);
-    if (scope->all_aggregates && (strcmp(name, "$first") == 0 || strcmp(name, "$last") == 0) &&
-        roll(scope, 2) == 0) {
+    const bool is_end = strcmp(name, "$first") == 0 || strcmp(name, "$last") == 0;
+    if (scope->all_aggregates && is_end && by != NULL && roll(scope, 2) == 0) {
         law_say(out, ", $by: '%s'", by);
     }
     law_say(out, " }");

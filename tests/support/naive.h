@@ -114,7 +114,14 @@ const char *naive_row_text(const struct naive_table *table, const struct naive_r
 
 // ---- naive_big.c: whole numbers without an end -------------------------------------------------
 
-enum { NAIVE_LIMBS = 160 };
+enum { NAIVE_LIMBS = 176 };
+
+/// What a whole number stands for: times 2^exponent, by 10^scale and by the divisor.
+struct naive_ratio {
+    int exponent, scale;
+    uint64_t divisor;
+    bool is_root;
+};
 
 struct naive_big {
     bool negative;
@@ -131,6 +138,9 @@ struct naive_big naive_big_shift(const struct naive_big *a, int bits);
 int naive_big_compare(const struct naive_big *a, const struct naive_big *b);
 /// big * 2^exponent / 10^scale, rounded once to the nearest double, ties to even.
 double naive_big_round(const struct naive_big *big, int exponent, int scale);
+/// The same, divided by `divisor` before it is rounded; with `is_root` the square root of the
+/// quotient, which is rounded to 53 digits first, however large or small it is.
+double naive_big_quotient(const struct naive_big *big, struct naive_ratio ratio);
 bool naive_big_fits(const struct naive_big *big, naive_i128 *number);
 
 // ---- naive_type.c -----------------------------------------------------------------------------

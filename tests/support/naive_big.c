@@ -1,4 +1,4 @@
-/// Whole numbers of 5120 bits: digits in base 2^32, sign apart, as on paper.
+/// Whole numbers of 5632 bits: digits in base 2^32, sign apart, as on paper.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,13 +112,13 @@ struct naive_big naive_big_of_real(double real) {
     return big;
 }
 
-/// Divides by ten in place; was there a rest?
-static bool divide_by_ten(struct naive_big *big) {
-    uint64_t rest = 0;
+/// Divides in place; was there a rest?
+static bool divide(struct naive_big *big, uint64_t divisor) {
+    naive_i128 rest = 0;
     for (int i = NAIVE_LIMBS - 1; i >= 0; i--) {
-        rest = rest << 32 | big->limbs[i];
-        big->limbs[i] = (uint32_t)(rest / 10);
-        rest %= 10;
+        rest = (rest << 32) + big->limbs[i];
+        big->limbs[i] = (uint32_t)(rest / divisor);
+        rest %= divisor;
     }
     return rest != 0;
 }
@@ -127,27 +127,43 @@ static bool bit(const struct naive_big *big, int at) {
     return at >= 0 && (big->limbs[at / 32] >> at % 32 & 1) != 0;
 }
 
-double naive_big_round(const struct naive_big *big, int exponent, int scale) {
+/// sqrt(mantissa * 2^exponent)
+static double root(double mantissa, int exponent) {
+    if (exponent % 2 != 0) {
+        mantissa *= 2;
+        exponent--;
+    }
+    return ldexp(sqrt(mantissa), exponent / 2);
+}
+
+double naive_big_quotient(const struct naive_big *big, struct naive_ratio ratio) {
     struct naive_big whole = *big;
     bool has_rest = false;
-    if (scale > 0) {
-        whole = naive_big_shift(big, 256);
-        exponent -= 256;
+    int exponent = ratio.exponent;
+    if (ratio.scale > 0 || ratio.divisor > 1) {
+        whole = naive_big_shift(big, 320);
+        exponent -= 320;
     }
-    for (int i = 0; i < scale; i++) has_rest |= divide_by_ten(&whole);
+    for (int i = 0; i < ratio.scale; i++) has_rest |= divide(&whole, 10);
+    has_rest |= divide(&whole, ratio.divisor);
     int top = NAIVE_LIMBS * 32 - 1;
     while (top >= 0 && !bit(&whole, top)) top--;
     if (top < 0) return 0;
     // The lowest digit that a double keeps: 53 digits, and none below 2^-1074.
     int lowest = top - 52;
-    if (lowest + exponent < -1074) lowest = -1074 - exponent;
+    if (lowest + exponent < -1074 && !ratio.is_root) lowest = -1074 - exponent;
     double mantissa = 0;
     for (int at = top; at >= lowest; at--) mantissa = mantissa * 2 + bit(&whole, at);
     for (int at = 0; at < lowest - 1; at++) has_rest |= bit(&whole, at);
     const bool half = bit(&whole, lowest - 1), is_odd = bit(&whole, lowest);
     if (half && (has_rest || is_odd)) mantissa += 1;
+    if (ratio.is_root) return root(mantissa, lowest + exponent);
     const double size = ldexp(mantissa, lowest + exponent);
     return big->negative ? -size : size;
+}
+
+double naive_big_round(const struct naive_big *big, int exponent, int scale) {
+    return naive_big_quotient(big, (struct naive_ratio){exponent, scale, 1, false});
 }
 
 bool naive_big_fits(const struct naive_big *big, naive_i128 *number) {

@@ -180,9 +180,9 @@ static struct naive avg(const struct values *values, const struct naive_type *ty
     return naive_real(naive_big_round(&total, grid.exponent, grid.scale) / values->count);
 }
 
-/// (n * sum of squares - square of sum) / (n * n), or n * (n - 1) of a sample.
+/// (n * sum of squares - square of sum) / (n * n), or n * (n - 1) of a sample; or its root.
 static struct naive variance(const struct values *values, const struct naive_type *type,
-                             bool is_sample) {
+                             bool is_sample, bool is_root) {
     const struct grid grid = grid_of(type);
     const struct naive_big total = sum_of(values, grid), n = naive_big_of(values->count);
     struct naive_big squares = naive_big_of(0);
@@ -195,12 +195,9 @@ static struct naive variance(const struct values *values, const struct naive_typ
     squares = naive_big_multiply(&squares, &n);
     const struct naive_big squared = naive_big_multiply(&total, &total);
     const struct naive_big above = naive_big_subtract(&squares, &squared);
-    const double below = (double)values->count * (values->count - is_sample);
-    return naive_real(naive_big_round(&above, 2 * grid.exponent, 2 * grid.scale) / below);
-}
-
-static struct naive root(struct naive variance_) {
-    return variance_.kind == NAIVE_NULL ? variance_ : naive_real(sqrt(variance_.real));
+    const uint64_t below = (uint64_t)values->count * (uint64_t)(values->count - is_sample);
+    return naive_real(naive_big_quotient(
+        &above, (struct naive_ratio){2 * grid.exponent, 2 * grid.scale, below, is_root}));
 }
 
 /// Linear between the ranks p * (n - 1).
@@ -214,6 +211,7 @@ static struct naive percentile(struct values *values, double p) {
 
 struct distinct {
     struct naive value;
+    const char *printed;
     int count;
 };
 
@@ -227,10 +225,10 @@ static int by_frequency(const void *left, const void *right) {
 static int distinct_of(const struct values *values, struct distinct *out) {
     int count = 0;
     for (int i = 0; i < values->count; i++) {
+        const char *printed = naive_printed(&values->items[i]);
         int at = 0;
-        while (at < count &&
-               !is(naive_printed(&out[at].value), naive_printed(&values->items[i]))) at++;
-        if (at == count) out[count++] = (struct distinct){values->items[i], 0};
+        while (at < count && !is(out[at].printed, printed)) at++;
+        if (at == count) out[count++] = (struct distinct){values->items[i], printed, 0};
         out[at].count++;
     }
     qsort(out, (size_t)count, sizeof *out, by_frequency);
@@ -278,10 +276,10 @@ static struct naive numeric(const char *op, struct values *values, const struct 
     if (is(op, "$sum")) return sum(values, type);
     if (values->count == 0) return (struct naive){0};
     if (is(op, "$avg")) return avg(values, type);
-    if (is(op, "$variance")) return variance(values, type, false);
-    if (is(op, "$varianceSamp")) return variance(values, type, true);
-    if (is(op, "$stddev")) return root(variance(values, type, false));
-    if (is(op, "$stddevSamp")) return root(variance(values, type, true));
+    if (is(op, "$variance")) return variance(values, type, false, false);
+    if (is(op, "$varianceSamp")) return variance(values, type, true, false);
+    if (is(op, "$stddev")) return variance(values, type, false, true);
+    if (is(op, "$stddevSamp")) return variance(values, type, true, true);
     double p = 0.5;
     const struct naive rank = extra == NULL ? (struct naive){0} : naive_literal(extra);
     if (extra != NULL) p = real_of(&rank);
