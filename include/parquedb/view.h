@@ -29,6 +29,8 @@ typedef struct pqdb_view_state {
     char last_error[256];          ///< or ""
     uint64_t rows;
     uint64_t bytes;                ///< of its data files
+    int build_percent;             ///< of the build that runs now; -1: none
+    int64_t next_try_us;           ///< until a build that failed is tried again, or 0
 } pqdb_view_state;
 
 PQDB_API size_t pqdb_view_count(const pqdb_db *db);

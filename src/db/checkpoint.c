@@ -47,6 +47,7 @@ struct cut_table {
     uint64_t version, next_seq;
     size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
     bool writes;                  // `old` becomes files
+    bool is_unbuilt;              // a view without contents: its metadata stays as it is
     struct pq_segment **old;      // in the cut's arena: what is rewritten
     size_t old_count;
     bool only_files;              // the rewrite merges files: rows stay the same
@@ -95,12 +96,16 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     const struct pq_catalog *catalog = out->snapshot->catalog;
     for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
     struct pq_node *node = node_of(cut->db, table);
-    if (node != NULL && !table->facts.failed) freeze_trace(out, pq_node_state(node));
+    const bool is_whole = !table->facts.failed && !table->facts.unbuilt;
+    if (node != NULL && is_whole) freeze_trace(out, pq_node_state(node));
     out->root = (struct pq_root_table){
         .name = table->entry->name, .id = table->id, .version = out->version,
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
         .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
-        .refresh_version = table->view == NULL ? 0 : table->view->refresh_version};
+        // 0: of nothing; the next open begins its build again.
+        .refresh_version = table->view == NULL || table->facts.unbuilt
+                               ? 0 : table->view->refresh_version};
+    out->is_unbuilt = table->facts.unbuilt;
     if (!table->facts.failed) return PQDB_OK;
     // It keeps its last good rows and is built anew at the next open, if that works.
     struct pq_text why = pq_text_of(table->failure.message);
@@ -593,7 +598,9 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
 
 /// A table whose rows in memory travel in the root is not published: its metadata stays at the
 /// version whose rows all are in files.
-static bool is_complete(const struct cut_table *table) { return table->root.carried.length == 0; }
+static bool is_complete(const struct cut_table *table) {
+    return table->root.carried.length == 0 && !table->is_unbuilt;
+}
 
 static pqdb_code publish(struct cut *cut, pqdb_error *err) {
     for (size_t i = 0; i < cut->table_count; i++) {

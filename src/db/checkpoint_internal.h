@@ -36,7 +36,8 @@ void pq_db_keeper_stop(pqdb_db *db);
 
 // recover.c
 /// Tables, views and tokens from `root` (all zero: none yet) and the log. `arena` is scratch.
-pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena *arena,
-                        pqdb_error *err);
+/// Views over much data that are to be built wait for the keeper, where one follows.
+pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_follows,
+                        struct pq_arena *arena, pqdb_error *err);
 
 #endif

@@ -83,7 +83,7 @@ static pqdb_code fresh_step_hold(pqdb_db *db, pqdb_error *err) {
 
 static void note_failure(pqdb_db *db, struct pq_db_table *table) {
     const pqdb_error *why = pq_circuit_failure(db->circuit, table->id);
-    if (why == NULL || table->facts.failed) return;
+    if (why == NULL || table->facts.failed || table->facts.unbuilt) return;
     table->facts.failed = true;
     pq_db_set_failure(db, table, why);
     table->facts.reflects = table->table->version;

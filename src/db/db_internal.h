@@ -4,7 +4,7 @@
 /// (through the sequencer). The *leader* is whichever caller holds `leader`: only it touches log,
 /// circuit and tables. The *keeper* is one thread that writes checkpoints: it freezes and installs
 /// as leader, and works on what is frozen in between.
-/// Lock order: refreshing, leader, published, then nothing.
+/// Lock order: building, refreshing, leader, published, then nothing.
 #ifndef PQ_DB_DB_INTERNAL_H
 #define PQ_DB_DB_INTERNAL_H
 
@@ -40,16 +40,19 @@ struct pq_db_table {
     struct pq_find_table *find;       // what paths in filters mean
     uint64_t next_seq;                // leader; collections
     struct pq_row_reader *idle_reader;  // atomic; of short writes, or NULL
-    bool in_root, rebuilt;            // at open: contents from the root, or made anew
+    bool in_root;                     // at open: contents from the root
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
     uint64_t published_version;       // keeper: what the metadata on disk says
 
     // Views. Leader.
     struct pq_node *node;      // of a lagging view; streaming ones belong to the circuit
-    struct pq_node_spec spec;  // of the node, which borrows it
-    struct pq_db_rows *refill_source;
-    struct pq_rows refill;     // of the node: what its source holds before the running step
+    struct pq_db_part *part;   // of the node, which borrows it
     struct pq_log_position reflects_position;
+    atomic_uint_fast64_t built_rows, build_rows;  // so far, of so many; 0 of 0: no build runs
+    atomic_bool build_stops;   // the view is being dropped
+    // `building`.
+    uint64_t retry_after_ns;   // delay before the last try,
+    atomic_uint_fast64_t retry_ns;  // and when the next one is due
     struct pq_db_facts facts;
     pqdb_error failure;  // under published_lock
 };
@@ -90,7 +93,8 @@ struct pqdb_db {
     pthread_mutex_t leader;
     struct pq_log *log;
     struct pq_circuit *circuit;
-    struct pq_output *outputs;       // one per node of the circuit
+    struct pq_output *outputs;       // in `arena`; room for every node of the circuit
+    size_t outputs_room;
     struct pq_hold *step_hold;       // memory of the running step
     struct pq_trace tokens;
     uint64_t version;
@@ -109,9 +113,14 @@ struct pqdb_db {
     pthread_mutex_t published_lock;  // pointer and reference; failures of tables
     struct pq_db_snapshot *published;
 
-    pthread_mutex_t refreshing;      // one refresh or checkpoint at a time
-    pthread_t keeper;
+    pthread_mutex_t building;        // one refresh, build or change of the schema at a time
+    pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
+    struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
+    atomic_bool closes;              // builds end
+    pthread_t keeper, builder;
     bool keeper_runs;
+    bool builder_runs;               // keeper: `builder` is to be joined,
+    atomic_bool builder_ends;        // and has nothing more to do
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake;
     pthread_cond_t keeper_done;      // writers that wait for memory
@@ -164,5 +173,6 @@ pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
 /// Writers wait here while memory is full. No lock held.
 void pq_db_wait_for_memory(pqdb_db *db);
 void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?
+void pq_db_keeper_want(pqdb_db *db);  // a checkpoint, soon
 
 #endif

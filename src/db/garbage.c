@@ -118,10 +118,14 @@ static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *e
     struct pq_log_position oldest = db->trimmable;
     db->trimmable = root->position;  // one root late: the root before the last one stays usable
     if (oldest.version == 0) return PQDB_OK;
+    pthread_mutex_lock(&db->leader);
+    const struct pq_log_position pinned = db->pinned;
+    pthread_mutex_unlock(&db->leader);
+    if (pinned.version != 0 && pinned.version < oldest.version) oldest = pinned;
     for (size_t i = 0; i < root->table_count; i++) {
         const struct pq_db_table *table = pq_db_by_id(db, root->tables[i].id);
         const struct pq_root_table *named = &root->tables[i];
-        if (table->node == NULL || named->reflects == 0) continue;
+        if (table == NULL || table->node == NULL || named->reflects == 0) continue;
         if (named->reflects_position.version < oldest.version) oldest = named->reflects_position;
     }
     return pq_log_trim(db->log, &oldest, err);

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
+#include "db/view_internal.h"
 
 enum {
     log_bytes_default = 256 << 20,
@@ -37,6 +38,13 @@ void pq_db_keeper_look(pqdb_db *db) {
     db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 4 ||
                             pq_log_bytes_since(db->log, &db->root_position) > log_max;
     db->writers_wait = held > budget;
+    pthread_cond_signal(&db->keeper_wake);
+    pthread_mutex_unlock(&db->keeper_lock);
+}
+
+void pq_db_keeper_want(pqdb_db *db) {
+    pthread_mutex_lock(&db->keeper_lock);
+    db->checkpoint_wanted = db->keeper_runs;
     pthread_cond_signal(&db->keeper_wake);
     pthread_mutex_unlock(&db->keeper_lock);
 }
@@ -83,6 +91,25 @@ void pq_db_in_background(void) {
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), keeper_nice);
 }
 
+static void *build(void *ctx) {
+    pqdb_db *db = ctx;
+    pq_db_in_background();
+    pq_db_build_due(db);
+    db->builder_ends = true;
+    return NULL;
+}
+
+/// Builds have a thread of their own while there are any: a checkpoint does not wait for them.
+static void look_after_builds(pqdb_db *db) {
+    if (db->builder_runs && db->builder_ends) {
+        pthread_join(db->builder, NULL);
+        db->builder_runs = false;
+    }
+    if (db->builder_runs || !pq_db_build_is_due(db)) return;
+    db->builder_ends = false;
+    db->builder_runs = pthread_create(&db->builder, NULL, build, db) == 0;
+}
+
 static void *keep(void *ctx) {
     pqdb_db *db = ctx;
     pq_db_in_background();
@@ -105,6 +132,7 @@ static void *keep(void *ctx) {
             failed = code != PQDB_OK;
             last_ns = db->env->monotonic_ns(db->env->ctx);
         }
+        look_after_builds(db);
         shrink_ns = pq_pace_shrink(db->pace);
         pthread_mutex_lock(&db->keeper_lock);
     }
@@ -126,5 +154,7 @@ void pq_db_keeper_stop(pqdb_db *db) {
     pthread_cond_signal(&db->keeper_wake);
     pthread_mutex_unlock(&db->keeper_lock);
     pthread_join(db->keeper, NULL);
+    if (db->builder_runs) pthread_join(db->builder, NULL);
+    db->builder_runs = false;
     db->keeper_runs = false;
 }

@@ -261,9 +261,6 @@ static pqdb_code make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *
         while (lowest->upstream != NULL) lowest = lowest->upstream;
         table->root = pq_db_by_id(db, lowest->source);
         table->names = pq_variant_names_ref(table->root->names);
-        table->refill_source = pq_arena_calloc(&db->arena, 1, sizeof *table->refill_source);
-        if (table->refill_source == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a view");
-        table->refill_source->db = db;
     }
     const struct pq_table_options options = {
         .name = table->entry->name, .names = table->names, .alloc = db->alloc,
@@ -281,8 +278,6 @@ static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
             if (is_view == (views == 1)) PQ_TRY(make_table(db, tables->at[i], err));
         }
     }
-    db->outputs = pq_arena_calloc(&db->arena, db->views->count + 1, sizeof *db->outputs);
-    if (db->outputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of views");
     return pq_circuit_create(db->alloc, &db->circuit, err);
 }
 
@@ -334,8 +329,9 @@ static pqdb_code open_all(pqdb_db *db, bool no_keeper, pqdb_error *err) {
     PQ_GO(load_schema(db, &root, err));
     PQ_GO(make_tables(db, err));
     PQ_GO(open_log(db, &root, err));
-    PQ_GO(pq_db_recover(db, &root, &arena, err));
-    if (!db->options.read_only && !no_keeper) PQ_GO(pq_db_keeper_start(db, err));
+    const bool keeper_follows = !db->options.read_only && !no_keeper;
+    PQ_GO(pq_db_recover(db, &root, keeper_follows, &arena, err));
+    if (keeper_follows) PQ_GO(pq_db_keeper_start(db, err));
 done:
     pq_arena_deinit(&arena);
     return code;
@@ -347,6 +343,7 @@ static void init_locks(pqdb_db *db) {
     pthread_mutex_init(&db->refusals, NULL);
     pthread_mutex_init(&db->published_lock, NULL);
     pthread_mutex_init(&db->refreshing, NULL);
+    pthread_mutex_init(&db->building, NULL);
     pthread_mutex_init(&db->keeper_lock, NULL);
     pthread_mutex_init(&db->run_lock, NULL);
     pthread_cond_init(&db->keeper_wake, NULL);
@@ -361,6 +358,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     for (size_t i = 0; tables != NULL && i < tables->count; i++) {
         struct pq_db_table *table = tables->at[i];
         pq_node_destroy(table->node);
+        pq_db_part_destroy(db, table->part);
         pq_iceberg_close(table->iceberg);
         pq_db_reader_destroy(table);
         pq_table_destroy(table->table);
@@ -428,6 +426,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
 
 pqdb_code pqdb_close(pqdb_db *db, pqdb_error *err) {
     if (db == NULL) return PQDB_OK;
+    db->closes = true;  // a build in the background ends; the next opening begins it again
     pq_db_keeper_stop(db);
     pqdb_code code = PQDB_OK;
     if (!db->options.read_only && !db->broken &&

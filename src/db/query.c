@@ -117,8 +117,11 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
         .filter = text_or_empty(o->filter), .sort = text_or_empty(o->sort),
         .select = text_or_empty(o->select), .limit = o->limit, .skip = o->skip,
         .system_columns = o->system_columns};
-    const pqdb_code code = pq_find_open(table->find, pq_db_snapshot_rows(answer->snapshot, table),
-                                        &request, db->alloc, &answer->find, err);
+    pqdb_code code = pq_db_readable(answer->snapshot, table, err);
+    if (code == PQDB_OK) {
+        code = pq_find_open(table->find, pq_db_snapshot_rows(answer->snapshot, table), &request,
+                            db->alloc, &answer->find, err);
+    }
     if (code != PQDB_OK) {
         pqdb_rows_close(made);
         return code;
@@ -171,9 +174,11 @@ pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const pqdb_code code =
-        pq_find_count(table->find, pq_db_snapshot_rows(snapshot, table), text_or_empty(filter),
-                      db->alloc, count, err);
+    pqdb_code code = pq_db_readable(snapshot, table, err);
+    if (code == PQDB_OK) {
+        code = pq_find_count(table->find, pq_db_snapshot_rows(snapshot, table),
+                             text_or_empty(filter), db->alloc, count, err);
+    }
     pq_db_snapshot_unref(snapshot);
     return code;
 }

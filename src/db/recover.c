@@ -11,7 +11,7 @@
 #include "db/view_internal.h"
 #include "table/data_file.h"
 
-enum { join_rows = 65536 };
+enum { join_rows = 65536, wait_for_rows = 200000 };
 
 // ---- the root ---------------------------------------------------------------------------------
 
@@ -140,41 +140,70 @@ static const struct pq_root_table *named_in(const struct pq_root *root, uint32_t
     return NULL;
 }
 
-/// The view's node with the state the root names; without one it is built from its source.
+static const pqdb_error not_built = {.code = PQDB_INVALID, .message = "it is not built yet"};
+
+static bool is_followed(const pqdb_db *db, const struct pq_db_table *source) {
+    return pq_circuit_find(db->circuit, source->id) == NULL ||
+           pq_circuit_failure(db->circuit, source->id) == NULL;
+}
+
+/// The view's node with the state the root names; without one it waits to be built.
 static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
                            pqdb_error *err) {
     struct pq_db_table *table = pq_db_by_id(db, view->table);
-    table->refill_source->table = pq_db_by_id(db, view->source);
-    table->refill = pq_db_rows_of(table->refill_source);
-    table->spec = view->spec;
-    table->spec.refill = &table->refill;
-    struct pq_node *node;
-    PQ_TRY(pq_node_create(&table->spec, db->alloc, &node, err));
-    if (view->mode != PQ_VIEW_STREAMING) {
-        table->node = node;
-    } else {
-        const pqdb_code added = pq_circuit_add(db->circuit, node, err);
-        if (added != PQDB_OK) {
-            pq_node_destroy(node);
-            return added;
-        }
-    }
+    PQ_TRY(pq_db_join_circuit(db, table, err));
+    struct pq_node *node =
+        table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
     struct pq_trace *state = pq_node_state(node);
     const struct pq_root_table *named = named_in(root, table->id);
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
     const bool lags = view->mode != PQ_VIEW_STREAMING;
-    if (lags && source->rebuilt) table->facts.reflects = 0;
-    if (lags && table->in_root && table->facts.failed) return PQDB_OK;  // until it is refreshed
-    if (table->in_root && !table->facts.failed && (lags || !source->rebuilt) &&
+    if (lags && source->facts.unbuilt) table->facts.reflects = 0;
+    if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
         (state == NULL || named->has_state)) {
         if (state == NULL) return PQDB_OK;
         const struct pq_run_io io = pq_db_run_io(db);
         return pq_trace_open(state, &io, named->runs, named->run_count, err);
     }
-    if (view->mode == PQ_VIEW_MANUAL) return PQDB_OK;  // empty and stale until its first refresh
-    table->rebuilt = true;
-    const pqdb_code code = pq_db_rebuild(db, table, db->version, db->replay_time_us, err);
-    return pq_db_is_views_own(code) ? PQDB_OK : code;
+    const bool is_new = named == NULL;
+    if (view->mode == PQ_VIEW_MANUAL && (is_new || table->in_root)) return PQDB_OK;
+    if (!table->facts.failed) table->facts.unbuilt = true;
+    if (!lags) pq_circuit_detach(db->circuit, table->id, &not_built);
+    return PQDB_OK;
+}
+
+/// What the view reads may wait to be built as well.
+static pqdb_code build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                            int64_t time_us, pqdb_error *err) {
+    for (;;) {
+        struct pq_db_table *lowest = table;
+        for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
+            struct pq_db_table *below = pq_db_by_id(db, up->table);
+            if (below->facts.unbuilt && pq_db_wants_build(below)) lowest = below;
+        }
+        const pqdb_code code = pq_db_build_here(db, lowest, version, time_us, err);
+        if (code != PQDB_OK && !pq_db_is_views_own(code)) return code;
+        if (lowest == table || code != PQDB_OK) return PQDB_OK;
+    }
+}
+
+/// Views that nothing readable exists of, or that failed. Over much data they are left to the
+/// background, which begins at once.
+static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err) {
+    for (size_t i = 0; i < db->views->count; i++) {
+        struct pq_db_table *table = pq_db_by_id(db, db->views->views[i].table);
+        const size_t rows = pq_db_by_id(db, table->view->source)->table->rows;
+        if (!pq_db_wants_build(table)) continue;
+        if (keeper_follows && rows > wait_for_rows) continue;
+        pqdb_code code;
+        if (db->options.read_only || db->version == 0) {
+            code = build_here(db, table, db->version, db->replay_time_us, err);
+        } else {
+            code = pq_db_build(db, table, err);
+        }
+        if (code != PQDB_OK && !pq_db_is_views_own(code)) return code;
+    }
+    return PQDB_OK;
 }
 
 // ---- the log ----------------------------------------------------------------------------------
@@ -268,9 +297,7 @@ static pqdb_code replay_refresh(struct pending *pending, const struct pq_log_rec
     }
     pq_json_destroy(document);
     if (table == NULL || table->view == NULL) return PQDB_OK;  // dropped since
-    const pqdb_code code =
-        pq_db_rebuild_with_dependents(db, table, record->version, record->time_us, err);
-    return pq_db_is_views_own(code) ? PQDB_OK : code;  // it failed then, and fails again
+    return build_here(db, table, record->version, record->time_us, err);
 }
 
 static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error *err) {
@@ -325,13 +352,14 @@ static pqdb_code remove_leftovers(pqdb_db *db, struct pq_arena *arena, pqdb_erro
     return PQDB_OK;
 }
 
-pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena *arena,
-                        pqdb_error *err) {
+pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_follows,
+                        struct pq_arena *arena, pqdb_error *err) {
     if (root->version > 0 || root->table_count > 0) PQ_TRY(load_root(db, root, err));
     db->replay_time_us = root->time_us;
     for (size_t i = 0; i < db->views->count; i++) {
         PQ_TRY(open_view(db, root, &db->views->views[i], err));
     }
+    if (!db->has_root) PQ_TRY(build_waiting(db, false, err));  // from nothing: the log has it all
     PQ_TRY(replay(db, err));
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; !db->options.read_only && i < tables->count; i++) {
@@ -339,5 +367,6 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, struct pq_arena
         if (table->view == NULL) PQ_TRY(pq_log_use_names(db->log, table->id, table->names, err));
     }
     if (!db->options.read_only) PQ_TRY(remove_leftovers(db, arena, err));
-    return pq_db_publish(db, db->version, db->replay_time_us, err);
+    PQ_TRY(pq_db_publish(db, db->version, db->replay_time_us, err));
+    return build_waiting(db, keeper_follows, err);
 }

@@ -4,12 +4,23 @@
 #include "db/view_internal.h"
 #include "table/scan.h"
 
+static struct pq_table_snapshot *stored(const struct pq_db_rows *source) {
+    if (source->held != NULL) return source->held->published;
+    return source->snapshot == NULL ? source->table->table->published
+                                    : pq_db_snapshot_rows(source->snapshot, source->table);
+}
+
+static pqdb_code note_progress(const struct pq_db_rows *source, size_t rows, pqdb_error *err) {
+    if (source->progress == NULL) return PQDB_OK;
+    atomic_fetch_add_explicit(&source->progress->built_rows, rows, memory_order_relaxed);
+    if (!source->db->closes && !source->progress->build_stops) return PQDB_OK;
+    return pq_fail(err, PQDB_CONFLICT, "the build was given up");
+}
+
 static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *columns,
                              size_t column_count, pq_db_take take, void *taker, pqdb_error *err) {
     pqdb_db *db = source->db;
-    struct pq_table_snapshot *snapshot =
-        source->snapshot == NULL ? source->table->table->published
-                                 : pq_db_snapshot_rows(source->snapshot, source->table);
+    struct pq_table_snapshot *snapshot = stored(source);
     struct pq_arena batch_arena;
     pq_arena_init(&batch_arena, db->alloc);
     bool *wanted = pq_resize(db->alloc, NULL, 0, snapshot->type->field_count, sizeof *wanted);
@@ -24,6 +35,7 @@ static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *co
     do {
         pq_arena_reset(&batch_arena);
         PQ_GO(pq_scan_next(&scan, &batch_arena, &batch, err));
+        PQ_GO(note_progress(source, batch.count, err));
         if (batch.count > 0) PQ_GO(take(taker, &batch, err));
     } while (batch.count > 0);
 done:
@@ -52,6 +64,9 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
 static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count, pq_db_take take,
                       void *taker, pqdb_error *err) {
     const struct pq_db_rows *source = ctx;
+    if (source->refuses) {
+        return pq_fail(err, PQDB_UNSUPPORTED, "the rows of that version are not kept");
+    }
     const struct pq_view *view = source->table->view;
     // What lags shows an older version, which only its stored rows still know.
     const bool compute = source->recompute && view != NULL && view->mode == PQ_VIEW_STREAMING;
@@ -61,4 +76,40 @@ static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count, p
 
 struct pq_rows pq_db_rows_of(struct pq_db_rows *source) {
     return (struct pq_rows){.scan = scan, .ctx = source};
+}
+
+pqdb_code pq_db_put_rows(pqdb_db *db, struct pq_table *table, const struct pq_batch *rows,
+                         struct pq_hold *hold, uint64_t version, pqdb_error *err) {
+    if (rows->count < PQ_ADOPT_ROWS && hold != NULL) {
+        return pq_table_apply(table, rows, hold, version, err);
+    }
+    struct pq_hold *own;
+    struct pq_batch copy;
+    PQ_TRY(pq_hold_copy(rows, db->alloc, &own, &copy, err));
+    const pqdb_code code = pq_table_apply(table, &copy, own, version, err);
+    pq_hold_unref(own);
+    return code;
+}
+
+// ---- nodes ------------------------------------------------------------------------------------
+
+pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db_part **part,
+                            pqdb_error *err) {
+    struct pq_db_part *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a view");
+    *made = (struct pq_db_part){.spec = table->view->spec,
+                                .source = {.db = db,
+                                           .table = pq_db_by_id(db, table->view->source)}};
+    made->refill = pq_db_rows_of(&made->source);
+    made->spec.refill = &made->refill;
+    const pqdb_code code = pq_node_create(&made->spec, db->alloc, &made->node, err);
+    if (code == PQDB_OK) *part = made;
+    if (code != PQDB_OK) pq_free(db->alloc, made, 1, sizeof *made);
+    return code;
+}
+
+void pq_db_part_destroy(pqdb_db *db, struct pq_db_part *part) {
+    if (part == NULL) return;
+    pq_node_destroy(part->node);
+    pq_free(db->alloc, part, 1, sizeof *part);
 }

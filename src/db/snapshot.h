@@ -17,6 +17,7 @@ struct pq_db_facts {
     uint64_t last_refresh_rows;
     int64_t last_refresh_took_us;
     bool failed;               // its last step or refresh went wrong: see `failure`
+    bool unbuilt;              // nothing readable exists yet: reads are refused
 };
 
 /// The tables there are. Immutable: when one comes or goes, another list takes its place and this

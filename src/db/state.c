@@ -69,6 +69,47 @@ static uint64_t version_of(const pqdb_db *db, const struct pq_db_snapshot *snaps
     return snapshot->version;
 }
 
+/// How far its build is, 0 to 100; -1: none runs.
+static int built_percent(const struct pq_db_table *table) {
+    const uint64_t all = table->build_rows, built = table->built_rows;
+    if (all == 0) return -1;
+    return built >= all ? 100 : (int)(built * 100 / all);
+}
+
+/// Nothing readable exists: why not.
+static void print_unbuilt(const struct pq_db_table *table, const struct pq_db_facts *facts,
+                          char *reason, size_t reason_bytes) {
+    const int percent = built_percent(table);
+    if (percent >= 0) {
+        snprintf(reason, reason_bytes, "being built, %d %%", percent);
+    } else if (facts->failed) {
+        snprintf(reason, reason_bytes, "its build failed");
+    } else if (table->view->mode == PQ_VIEW_MANUAL) {
+        snprintf(reason, reason_bytes, "its definition changed: refresh it");
+    } else {
+        snprintf(reason, reason_bytes, "being built, 0 %%");
+    }
+}
+
+static pqdb_code check_there(const struct pq_db_snapshot *snapshot,
+                             const struct pq_db_table *table, pqdb_error *err) {
+    if (pq_db_snapshot_rows(snapshot, table) != NULL) return PQDB_OK;
+    const struct pq_text name = table->entry->name;
+    pq_fail(err, PQDB_NOT_FOUND, "there is no view %.*s at this version", PQ_TEXT_ARG(name));
+    return pq_fail_subject(err, PQDB_NOT_FOUND, name);
+}
+
+pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
+                         pqdb_error *err) {
+    PQ_TRY(check_there(snapshot, table, err));
+    const struct pq_db_facts *facts = &snapshot->facts[table->position];
+    if (!facts->unbuilt) return PQDB_OK;
+    char reason[80];
+    print_unbuilt(table, facts, reason, sizeof reason);
+    pq_fail(err, PQDB_INVALID, "the view is invalid: %s", reason);
+    return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
+}
+
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state) {
     const struct pq_view *view = table->view;
@@ -88,7 +129,11 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
     const bool fresh = is_fresh(db, snapshot, table, state->reason, sizeof state->reason);
-    state->state = fresh ? "fresh" : "stale";
+    state->state = facts->unbuilt ? "invalid" : fresh ? "fresh" : "stale";
+    if (facts->unbuilt) print_unbuilt(table, facts, state->reason, sizeof state->reason);
+    state->build_percent = built_percent(table);
+    const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
+    if (facts->failed && due > now) state->next_try_us = (int64_t)((due - now) / 1000);
     state->version = version_of(db, snapshot, table);
     const uint64_t newest = pq_db_snapshot_rows(snapshot, table->root)->version;
     if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
@@ -133,10 +178,12 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    pq_db_view_state(db, snapshot, table, state);
+    pqdb_code code = check_there(snapshot, table, err);
+    if (code == PQDB_OK) pq_db_view_state(db, snapshot, table, state);
     pq_db_snapshot_unref(snapshot);
+    PQ_TRY(code);
     if (state->lag_versions == 0) return PQDB_OK;
-    const pqdb_code code = first_lacking(db, table, state, err);
+    code = first_lacking(db, table, state, err);
     return code == PQDB_NOT_FOUND ? PQDB_OK : code;  // the log has been trimmed meanwhile
 }
 
@@ -159,9 +206,14 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     const struct pq_view *view = table->view;
-    for (size_t i = 0; i < view->explain_count; i++) on_line(ctx, view->explain[i].data);
     char line[256];
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const pqdb_code there = check_there(snapshot, table, err);
+    if (there != PQDB_OK) {
+        pq_db_snapshot_unref(snapshot);
+        return there;
+    }
+    for (size_t i = 0; i < view->explain_count; i++) on_line(ctx, view->explain[i].data);
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     size_t files = 0;
     const uint64_t bytes = file_bytes(rows, &files);
@@ -209,13 +261,13 @@ pqdb_code pqdb_entry_at(pqdb_db *db, size_t index, pqdb_entry *entry, pqdb_error
     }
     const struct pq_db_table *table = tables->at[index];
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     *entry = (pqdb_entry){
         .name = table->entry->name.data, .kind = kinds[table->entry->kind],
         .ingest = table->entry->ingest.length == 0 ? "" : table->entry->ingest.data,
         .from = table->view == NULL ? ""
                                     : pq_db_by_id(db, table->view->source)->entry->name.data,
-        .rows = pq_db_snapshot_rows(snapshot, table)->rows,
-        .version = pq_db_snapshot_rows(snapshot, table)->version};
+        .rows = rows == NULL ? 0 : rows->rows, .version = rows == NULL ? 0 : rows->version};
     pq_db_snapshot_unref(snapshot);
     return PQDB_OK;
 }

@@ -9,6 +9,9 @@
 /// By the facts of the snapshot alone; `stale_since_us` stays 0, which the log would have to tell.
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state);
+/// Errors: PQDB_INVALID while a view is not built, PQDB_NOT_FOUND once the table was dropped.
+pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
+                         pqdb_error *err);
 /// Leader: why the view has failed, for those who ask.
 void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
 
@@ -21,6 +24,10 @@ struct pq_db_rows {
     pqdb_db *db;
     struct pq_db_snapshot *snapshot;  // borrowed; NULL: what the table holds now (leader)
     struct pq_db_table *table;
+    const struct pq_table *held;  // its rows stand here instead: of a view being built; or NULL
+    struct pq_db_table *progress;  // a view being built: rows are counted there, and it may be told
+                                   // to stop (PQDB_CONFLICT); or NULL
+    bool refuses;    // there is no telling (PQDB_UNSUPPORTED)
     bool recompute;  // of a view: from its definition, not from what is stored
 };
 /// A `pq_rows` over a table at a snapshot; `source` must outlive it.
@@ -30,15 +37,49 @@ typedef pqdb_code (*pq_db_take)(void *taker, const struct pq_batch *batch, pqdb_
 pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *taker,
                         pqdb_error *err);
 
-// refresh.c
-/// The view's node and rows from its source. After an error it has failed: the old rows stay.
-pqdb_code pq_db_rebuild(pqdb_db *db, struct pq_db_table *table, uint64_t version, int64_t time_us,
-                        pqdb_error *err);
+/// A batch into a table: what is large enough to be taken over is copied first, so that the memory
+/// it is a view into need not stay.
+pqdb_code pq_db_put_rows(pqdb_db *db, struct pq_table *table, const struct pq_batch *rows,
+                         struct pq_hold *hold, uint64_t version, pqdb_error *err);
+
+/// A view's place in a circuit, which the node borrows.
+struct pq_db_part {
+    struct pq_node_spec spec;
+    struct pq_db_rows source;
+    struct pq_rows refill;  // what its source holds before the running step
+    struct pq_node *node;   // owned until a circuit or the table takes it
+};
+pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db_part **part,
+                            pqdb_error *err);
+void pq_db_part_destroy(pqdb_db *db, struct pq_db_part *part);  // NULL is allowed
+
+// build.c
+/// Does `table` follow `source` through streaming views only?
+bool pq_db_follows(const struct pq_db_table *table, uint32_t source);
 /// Is it the view that is wrong (a sum that does not fit), so that the database goes on without it?
 bool pq_db_is_views_own(pqdb_code code);
+/// Leader: the view takes part in no step until it is built again; `why` is its last error.
+void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
+/// The view and the streaming views above it from their sources, beside the database, swapped in
+/// with one commit. `building` is held, no other lock. After an error the old rows are there still;
+/// where the error is the view's own it has failed.
+pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
+/// The same in recovery, where nobody else is: at `version`, without a commit.
+pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                           int64_t time_us, pqdb_error *err);
+/// Builds that are due in the background, one after the other: at once, after a failure later and
+/// later. And leader-free: is any due?
+void pq_db_build_due(pqdb_db *db);
+bool pq_db_build_is_due(pqdb_db *db);
+/// The view's node, in the circuit or outside; it is not built yet.
+pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
+/// Is nothing readable of it, or has it failed, and is it not manual?
+bool pq_db_wants_build(const struct pq_db_table *table);
 
-pqdb_code pq_db_rebuild_with_dependents(pqdb_db *db, struct pq_db_table *table, uint64_t version,
-                                        int64_t time_us, pqdb_error *err);
+// refresh.c
+/// A record that names the view: a refresh (REFRESH), new contents (SWAP).
+pqdb_code pq_db_log_refresh(pqdb_db *db, const struct pq_db_table *table, enum pq_log_kind kind,
+                            uint64_t *version, pqdb_error *err);
 /// Leader: the last commit that changed what the view reads.
 uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table);
 

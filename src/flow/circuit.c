@@ -74,10 +74,18 @@ pqdb_code pq_circuit_add(struct pq_circuit *circuit, struct pq_node *node, pqdb_
     return PQDB_OK;
 }
 
-void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table) {
+struct pq_node *pq_circuit_replace(struct pq_circuit *circuit, struct pq_node *node) {
+    struct member *member = get(circuit, pq_node_spec(node)->table);
+    struct pq_node *before = member->node;
+    member->node = node;
+    member->attached = true;
+    return before;
+}
+
+struct pq_node *pq_circuit_take(struct pq_circuit *circuit, uint32_t table) {
     const size_t gone = find(circuit, table);
-    if (gone == NO_MEMBER) return;
-    pq_node_destroy(circuit->members[gone].node);
+    pq_assert(gone != NO_MEMBER);
+    struct pq_node *node = circuit->members[gone].node;
     circuit->count--;
     memmove(circuit->members + gone, circuit->members + gone + 1,
             (circuit->count - gone) * sizeof *circuit->members);
@@ -86,6 +94,12 @@ void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table) {
         pq_assert(member->upstream != gone);
         if (member->upstream != NO_MEMBER && member->upstream > gone) member->upstream--;
     }
+    return node;
+}
+
+void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table) {
+    if (find(circuit, table) == NO_MEMBER) return;
+    pq_node_destroy(pq_circuit_take(circuit, table));
 }
 
 size_t pq_circuit_count(const struct pq_circuit *circuit) { return circuit->count; }

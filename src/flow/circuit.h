@@ -19,6 +19,13 @@ pqdb_code pq_circuit_add(struct pq_circuit *circuit, struct pq_node *node, pqdb_
 /// Take the node of a table out and destroy it; the nodes that read it must be gone.
 void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table);
 
+/// Another node in the place of a table's; gives the one that was there. What the two read and put
+/// out is the same. The new one is attached.
+struct pq_node *pq_circuit_replace(struct pq_circuit *circuit, struct pq_node *node);
+
+/// Take a table's node out without destroying it: it is the caller's again. Nothing may read it.
+struct pq_node *pq_circuit_take(struct pq_circuit *circuit, uint32_t table);
+
 size_t pq_circuit_count(const struct pq_circuit *circuit);
 struct pq_node *pq_circuit_find(const struct pq_circuit *circuit, uint32_t table);  // or NULL
 

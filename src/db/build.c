@@ -1,0 +1,284 @@
+/// db/build.c: views built from nothing while the database goes on: new ones, full refreshes,
+/// changed definitions, those that failed.
+///
+/// From a snapshot on the caller's thread, then through the log in rounds that each should halve
+/// what is left; where writers are too fast for that, in small steps between their commits. The
+/// leader is needed for the last few rows and the swap, which is one commit.
+#include <string.h>
+
+#include "base/fail.h"
+#include "db/replica.h"
+
+enum {
+    rounds_max = 8,
+    swap_rows = 4096,         // so few are left to the leader
+    assist_rows = 1024,       // of the log in a step between two commits,
+    assist_ns = 5000000,      // and for so long
+    wait_ns = 50000,
+    checkpoint_rows = 100000, // a result of so many rows is written soon
+};
+
+bool pq_db_is_views_own(pqdb_code code) {
+    return code == PQDB_LIMIT || code == PQDB_INVALID || code == PQDB_UNSUPPORTED;
+}
+
+bool pq_db_follows(const struct pq_db_table *table, uint32_t source) {
+    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
+        if (view->source == source) return true;
+        if (view->upstream != NULL && view->upstream->mode != PQ_VIEW_STREAMING) return false;
+    }
+    return false;
+}
+
+bool pq_db_wants_build(const struct pq_db_table *table) {
+    return table->view != NULL && table->view->mode != PQ_VIEW_MANUAL &&
+           (table->facts.unbuilt || table->facts.failed);
+}
+
+/// Its node is half built, or what it read is gone.
+void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
+    table->facts.failed = true;
+    pq_db_set_failure(db, table, why);
+    if (table->view->mode != PQ_VIEW_STREAMING) return;
+    table->facts.reflects = table->table->version;
+    pq_circuit_detach(db->circuit, table->id, why);
+}
+
+/// A healthy view stays as it is: only the attempt has failed.
+static void note_attempt(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
+                         const pqdb_error *why) {
+    const bool streams = table->view->mode == PQ_VIEW_STREAMING;
+    if (!pq_db_is_views_own(code)) return;
+    if (streams && !table->facts.failed && !table->facts.unbuilt) return;
+    pq_db_note_failed(db, table, why);
+}
+
+static size_t source_rows(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                          const struct pq_db_table *table) {
+    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, source);
+    return rows == NULL ? 0 : rows->rows;
+}
+
+// ---- catching up ------------------------------------------------------------------------------
+
+static pqdb_code assist(struct pq_db_replica *replica, bool *done, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    const uint64_t began = db->env->monotonic_ns(db->env->ctx);
+    pqdb_code code = PQDB_OK;
+    pthread_mutex_lock(&db->leader);
+    do {
+        code = pq_db_replica_assist(replica, assist_rows, done, err);
+    } while (code == PQDB_OK && !*done &&
+             db->env->monotonic_ns(db->env->ctx) - began < assist_ns);
+    pthread_mutex_unlock(&db->leader);
+    return code;
+}
+
+static uint64_t published_version(pqdb_db *db) {
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const uint64_t version = snapshot->version;
+    pq_db_snapshot_unref(snapshot);
+    return version;
+}
+
+/// One step between every two commits: each takes more out of what is left than a commit brings.
+static pqdb_code catch_up_beside(struct pq_db_replica *replica, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    bool done = false;
+    while (!done) {
+        const uint64_t version = published_version(db);
+        PQ_TRY(assist(replica, &done, err));
+        for (int i = 0; !done && i < 20 && published_version(db) == version; i++) {
+            db->env->sleep_ns(db->env->ctx, wait_ns);
+        }
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_replica_catch_up(struct pq_db_replica *replica, pqdb_error *err) {
+    uint64_t before = UINT64_MAX;
+    for (int round = 0; round < rounds_max; round++) {
+        const uint64_t rows_before = replica->steps_rows;
+        struct pq_db_snapshot *snapshot = pq_db_snapshot(replica->db);
+        const pqdb_code code = pq_db_replica_advance(replica, snapshot, err);
+        pq_db_snapshot_unref(snapshot);
+        PQ_TRY(code);
+        const uint64_t rows = replica->steps_rows - rows_before;
+        if (rows <= swap_rows) return PQDB_OK;
+        if (rows > before / 2) break;
+        before = rows;
+    }
+    return catch_up_beside(replica, err);
+}
+
+pqdb_code pq_db_replica_finish(struct pq_db_replica *replica, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    struct pq_db_snapshot *snapshot;
+    PQ_TRY(pq_db_check_open(db, err));
+    PQ_TRY(pq_db_collect(db, db->version, pq_log_time_us(db->log), &snapshot, err));
+    const pqdb_code code = pq_db_replica_advance(replica, snapshot, err);
+    pq_db_snapshot_unref(snapshot);
+    return code;
+}
+
+// ---- the swap ---------------------------------------------------------------------------------
+
+/// Leader and `refreshing`.
+static pqdb_code swap(struct pq_db_replica *replica, uint64_t began_ns, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = replica->top;
+    PQ_TRY(pq_db_replica_finish(replica, err));
+    uint64_t version;
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_LOG_SWAP, &version, err));
+    const int64_t time_us = pq_log_time_us(db->log);
+    pqdb_code code = pq_db_replica_install(replica, version, time_us, err);
+    table->facts.last_refresh_took_us =
+        (int64_t)((db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000);
+    if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
+    if (code != PQDB_OK) return pq_db_break(db, code, err);  // reopening repeats it from the log
+    return PQDB_OK;
+}
+
+static pqdb_code swap_locked(struct pq_db_replica *replica, uint64_t began_ns, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    pthread_mutex_lock(&db->refreshing);
+    pthread_mutex_lock(&db->leader);
+    const pqdb_code code = swap(replica, began_ns, err);
+    const bool is_large = code == PQDB_OK && replica->top->table->rows >= checkpoint_rows;
+    pthread_mutex_unlock(&db->leader);
+    pthread_mutex_unlock(&db->refreshing);
+    if (is_large) pq_db_keeper_want(db);  // recovery would compute it again until it is in a root
+    return code;
+}
+
+static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, struct pq_db_snapshot **snapshot,
+                       pqdb_error *err) {
+    pthread_mutex_lock(&db->leader);
+    const pqdb_code code = pq_db_check_open(db, err);
+    if (code == PQDB_OK) {
+        db->pinned = pq_log_position(db->log);
+        *snapshot = pq_db_snapshot(db);
+        table->built_rows = 0;
+        table->build_rows = source_rows(db, *snapshot, table);
+    }
+    pthread_mutex_unlock(&db->leader);
+    return code;
+}
+
+static void end(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pqdb_error *why) {
+    pthread_mutex_lock(&db->leader);
+    db->pinned = (struct pq_log_position){0};
+    table->build_rows = 0;
+    if (code != PQDB_OK) {
+        note_attempt(db, table, code, why);
+        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);  // the view's state
+    }
+    pthread_mutex_unlock(&db->leader);
+}
+
+pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    const uint64_t began = db->env->monotonic_ns(db->env->ctx);
+    const struct pq_db_replica_options options = {.table = table};
+    struct pq_db_replica *replica = NULL;
+    struct pq_db_snapshot *snapshot = NULL;
+    pqdb_error why = {0};
+    PQ_TRY(begin(db, table, &snapshot, err));
+    pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, &why);
+    pq_db_snapshot_unref(snapshot);
+    if (code == PQDB_OK) code = pq_db_replica_build(replica, &why);
+    if (code == PQDB_OK) code = pq_db_replica_catch_up(replica, &why);
+    if (code == PQDB_OK) code = swap_locked(replica, began, &why);
+    end(db, table, code, &why);
+    pq_db_replica_destroy(replica);
+    if (code != PQDB_OK && err != NULL) *err = why;
+    return code;
+}
+
+pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                           int64_t time_us, pqdb_error *err) {
+    const struct pq_db_replica_options options = {.table = table};
+    struct pq_db_replica *replica = NULL;
+    struct pq_db_snapshot *snapshot;
+    pqdb_error why = {0};
+    PQ_TRY(pq_db_collect(db, version, time_us, &snapshot, err));
+    pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, &why);
+    pq_db_snapshot_unref(snapshot);
+    if (code == PQDB_OK) code = pq_db_replica_build(replica, &why);
+    if (code == PQDB_OK) code = pq_db_replica_install(replica, version, time_us, &why);
+    pq_db_replica_destroy(replica);
+    if (code != PQDB_OK && pq_db_is_views_own(code)) pq_db_note_failed(db, table, &why);
+    if (code != PQDB_OK && err != NULL) *err = why;
+    return code;
+}
+
+// ---- in the background ------------------------------------------------------------------------
+
+enum { retry_first_s = 1, retry_last_s = 300 };
+
+static bool is_due(pqdb_db *db, struct pq_db_table *table) {
+    pthread_mutex_lock(&db->leader);
+    const bool wants = pq_db_wants_build(table);
+    pthread_mutex_unlock(&db->leader);
+    return wants && db->env->monotonic_ns(db->env->ctx) >= table->retry_ns;
+}
+
+bool pq_db_build_is_due(pqdb_db *db) {
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const struct pq_db_tables *tables = db->tables;
+    const uint64_t now = db->env->monotonic_ns(db->env->ctx);
+    bool due = false;
+    for (size_t i = 0; i < tables->count; i++) {
+        struct pq_db_table *table = tables->at[i];
+        if (table->view == NULL || table->view->mode == PQ_VIEW_MANUAL) continue;
+        if (pq_db_snapshot_rows(snapshot, table) == NULL) continue;
+        const struct pq_db_facts *facts = &snapshot->facts[table->position];
+        due = due || ((facts->unbuilt || facts->failed) && now >= table->retry_ns);
+    }
+    pq_db_snapshot_unref(snapshot);
+    return due;
+}
+
+/// `building` is held.
+static void try_build(pqdb_db *db, struct pq_db_table *table) {
+    if (!is_due(db, table)) return;
+    const uint64_t second = 1000 * 1000 * 1000;
+    if (pq_db_build(db, table, NULL) == PQDB_OK) {
+        table->retry_after_ns = 0;
+        return;
+    }
+    table->retry_after_ns = table->retry_after_ns == 0 ? retry_first_s * second
+                                                       : table->retry_after_ns * 2;
+    if (table->retry_after_ns > retry_last_s * second) {
+        table->retry_after_ns = retry_last_s * second;
+    }
+    table->retry_ns = db->env->monotonic_ns(db->env->ctx) + table->retry_after_ns;
+}
+
+void pq_db_build_due(pqdb_db *db) {
+    for (size_t i = 0; i < db->views->count && !db->closes; i++) {
+        pthread_mutex_lock(&db->building);
+        struct pq_db_table *table = pq_db_by_id(db, db->views->views[i].table);
+        if (table != NULL) try_build(db, table);
+        pthread_mutex_unlock(&db->building);
+    }
+}
+
+pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    const size_t count = pq_circuit_count(db->circuit);
+    if (count == db->outputs_room) {
+        const size_t room = count == 0 ? 16 : count * 2;
+        struct pq_output *outputs = pq_arena_calloc(&db->arena, room, sizeof *outputs);
+        if (outputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of views");
+        db->outputs = outputs;
+        db->outputs_room = room;
+    }
+    PQ_TRY(pq_db_part_create(db, table, &table->part, err));
+    if (table->view->mode == PQ_VIEW_STREAMING) {
+        PQ_TRY(pq_circuit_add(db->circuit, table->part->node, err));
+    } else {
+        table->node = table->part->node;
+    }
+    table->part->node = NULL;
+    return PQDB_OK;
+}

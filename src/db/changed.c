@@ -1,0 +1,241 @@
+/// db/changed.c: see changed.h.
+#include "db/changed.h"
+
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/hash.h"
+#include "batch/builder.h"
+
+/// One collection while the log is read: every row of its commits, in order.
+struct gathered {
+    struct gathered *next;
+    struct pq_db_table *table;
+    struct pq_builder *columns;
+    int8_t *signs;  // of the rows
+    size_t count, capacity;
+    bool takes_back;
+};
+
+struct gather {
+    pqdb_db *db;
+    const struct pq_db_changed_options *options;
+    struct pq_arena *arena;  // of the hold
+    struct gathered *first;
+    size_t rows;
+};
+
+static pqdb_code begin(struct gather *gather, struct pq_db_table *table, struct gathered **out,
+                       pqdb_error *err) {
+    for (struct gathered *at = gather->first; at != NULL; at = at->next) {
+        if (at->table == table) *out = at;
+        if (at->table == table) return PQDB_OK;
+    }
+    const struct pq_type *type = table->table->options.type;
+    struct gathered *made = pq_arena_calloc(gather->arena, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    made->table = table;
+    made->columns = pq_arena_calloc(gather->arena, type->field_count, sizeof *made->columns);
+    if (made->columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    for (size_t k = 0; k < type->field_count; k++) {
+        PQ_TRY(pq_builder_init(&made->columns[k], &type->fields[k].type, &gather->arena->alloc,
+                               err));
+    }
+    made->next = gather->first;
+    gather->first = made;
+    *out = made;
+    return PQDB_OK;
+}
+
+static pqdb_code add_signs(struct gather *gather, struct gathered *to,
+                           const struct pq_batch *batch, pqdb_error *err) {
+    if (to->count + batch->count > to->capacity) {
+        size_t capacity = to->capacity == 0 ? 1024 : to->capacity;
+        while (capacity < to->count + batch->count) capacity *= 2;
+        int8_t *grown = pq_arena_alloc(gather->arena, capacity);
+        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+        if (to->count > 0) memcpy(grown, to->signs, to->count);
+        to->signs = grown;
+        to->capacity = capacity;
+    }
+    for (size_t row = 0; row < batch->count; row++) {
+        const bool goes = batch->weights != NULL && batch->weights[row] < 0;
+        to->signs[to->count++] = goes ? -1 : 1;
+        to->takes_back = to->takes_back || goes;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, pqdb_error *err) {
+    struct pq_db_table *table = pq_db_by_id(gather->db, rows->collection);
+    if (table == NULL || rows->batch.type == NULL || rows->batch.count == 0) return PQDB_OK;
+    struct gathered *to;
+    PQ_TRY(begin(gather, table, &to, err));
+    for (size_t k = 0; k < rows->batch.type->field_count; k++) {
+        PQ_TRY(pq_builder_append_rows(&to->columns[k], &rows->batch.columns[k], 0,
+                                      rows->batch.count, err));
+    }
+    gather->rows += rows->batch.count;
+    return add_signs(gather, to, &rows->batch, err);
+}
+
+// ---- net --------------------------------------------------------------------------------------
+
+/// An id's rows: the one it had before the first change, and the one behind the last.
+struct image {
+    uint32_t row;  // any one with this id
+    uint32_t before, after;  // or NO_ROW
+};
+enum { NO_ROW = UINT32_MAX };
+
+struct images {
+    struct image *all;
+    uint32_t *slots;  // index + 1
+    size_t slot_count, count;
+};
+
+static struct image *image_of(struct images *images, const struct pq_column *ids, uint32_t row,
+                              bool *is_new) {
+    const struct pq_text id = pq_column_text(ids, row);
+    size_t at = (size_t)pq_hash(id.data, id.length) & (images->slot_count - 1);
+    for (; images->slots[at] != 0; at = (at + 1) & (images->slot_count - 1)) {
+        struct image *image = &images->all[images->slots[at] - 1];
+        if (!pq_text_equal(pq_column_text(ids, image->row), id)) continue;
+        *is_new = false;
+        return image;
+    }
+    *is_new = true;
+    struct image *image = &images->all[images->count++];
+    images->slots[at] = (uint32_t)images->count;
+    *image = (struct image){.row = row, .before = NO_ROW, .after = NO_ROW};
+    return image;
+}
+
+static pqdb_code find_images(const struct gathered *from, const struct pq_column *ids,
+                             struct pq_arena *scratch, struct images *images, pqdb_error *err) {
+    images->slot_count = 16;
+    while (images->slot_count < from->count * 2) images->slot_count *= 2;
+    images->all = pq_arena_alloc(scratch, from->count * sizeof *images->all);
+    images->slots = pq_arena_calloc(scratch, images->slot_count, sizeof *images->slots);
+    if (images->all == NULL || images->slots == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    }
+    for (uint32_t row = 0; row < from->count; row++) {
+        bool is_new;
+        struct image *image = image_of(images, ids, row, &is_new);
+        if (from->signs[row] > 0) image->after = row;
+        if (from->signs[row] > 0) continue;
+        if (is_new) image->before = row;
+        image->after = NO_ROW;
+    }
+    return PQDB_OK;
+}
+
+/// The first and the last image of each id, with weights; those of one commit as they are.
+static pqdb_code net(const struct gathered *from, const struct pq_batch *all,
+                     struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
+    if (!from->takes_back) {
+        *out = *all;
+        return PQDB_OK;
+    }
+    struct images images = {0};
+    struct pq_arena scratch;
+    pq_arena_init(&scratch, arena->source);
+    uint32_t *rows = NULL;
+    int64_t *weights = NULL;
+    size_t count = 0;
+    pqdb_code code;
+    PQ_GO(find_images(from, &all->columns[PQ_COLUMN_ID], &scratch, &images, err));
+    rows = pq_arena_alloc(arena, (images.count * 2 + 1) * sizeof *rows);
+    weights = pq_arena_alloc(arena, (images.count * 2 + 1) * sizeof *weights);
+    if (rows == NULL || weights == NULL) PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "changes"));
+    for (int after = 0; after < 2; after++) {
+        for (size_t i = 0; i < images.count; i++) {
+            const uint32_t row = after ? images.all[i].after : images.all[i].before;
+            if (row == NO_ROW) continue;
+            rows[count] = row;
+            weights[count++] = after ? 1 : -1;
+        }
+    }
+    PQ_GO(pq_batch_gather(all, rows, count, arena, out, err));
+    out->weights = weights;
+done:
+    pq_arena_deinit(&scratch);
+    return code;
+}
+
+static pqdb_code finish(struct gather *gather, struct pq_db_changed *changed, pqdb_error *err) {
+    size_t count = 0;
+    for (struct gathered *at = gather->first; at != NULL; at = at->next) count++;
+    changed->tables = pq_arena_calloc(gather->arena, count + 1, sizeof *changed->tables);
+    if (changed->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    for (struct gathered *at = gather->first; at != NULL; at = at->next) {
+        struct pq_db_changed_rows *to = &changed->tables[changed->count];
+        struct pq_batch all;
+        to->table = at->table;
+        PQ_TRY(pq_builder_finish_batch(at->columns, at->table->table->options.type,
+                                       gather->arena, &all, err));
+        PQ_TRY(net(at, &all, gather->arena, &to->rows, err));
+        if (to->rows.count > 0) changed->count++;
+    }
+    return PQDB_OK;
+}
+
+// ---- the log ----------------------------------------------------------------------------------
+
+static const struct pq_type *wanted_type(void *ctx, uint32_t collection, uint32_t schema_id) {
+    (void)schema_id;
+    const struct gather *gather = ctx;
+    const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
+    const struct pq_db_changed_options *options = gather->options;
+    if (table == NULL) return NULL;
+    if (options->wants != NULL && !options->wants(options->ctx, table)) return NULL;
+    return table->table->options.type;
+}
+
+static struct pq_variant_names *names(void *ctx, uint32_t collection) {
+    const struct gather *gather = ctx;
+    const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
+    return table == NULL ? NULL : table->names;
+}
+
+static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb_error *err) {
+    const struct pq_db_changed_options *options = gather->options;
+    const struct pq_log_schemas schemas = {.type = wanted_type, .names = names, .ctx = gather};
+    struct pq_log_reader *reader;
+    PQ_TRY(pq_log_reader_open(gather->db->log, options->from + 1, &schemas, &reader, err));
+    pqdb_code code = PQDB_OK;
+    while (options->rows_max == 0 || gather->rows < options->rows_max) {
+        const struct pq_log_record *record;
+        if (changed->to >= options->to) break;
+        PQ_GO(pq_log_reader_next(reader, &record, err));
+        if (record == NULL || record->version > options->to) {
+            changed->to = options->to;
+            break;
+        }
+        for (size_t i = 0; i < record->rows_count; i++) PQ_GO(add(gather, &record->rows[i], err));
+        changed->to = record->version;
+        changed->time_us = record->time_us;
+    }
+done:
+    pq_log_reader_close(reader);
+    return code;
+}
+
+pqdb_code pq_db_changed_read(pqdb_db *db, const struct pq_db_changed_options *options,
+                             struct pq_db_changed *changed, pqdb_error *err) {
+    struct pq_db_changed made = {.to = options->from};
+    PQ_TRY(pq_hold_create(db->alloc, &made.hold, err));
+    struct gather gather = {.db = db, .options = options, .arena = &made.hold->arena};
+    pqdb_code code = PQDB_OK;
+    if (options->to > options->from) code = read(&gather, &made, err);
+    if (code == PQDB_OK) code = finish(&gather, &made, err);
+    if (code == PQDB_OK) *changed = made;
+    if (code != PQDB_OK) pq_hold_unref(made.hold);
+    return code;
+}
+
+void pq_db_changed_deinit(struct pq_db_changed *changed) {
+    pq_hold_unref(changed->hold);
+    *changed = (struct pq_db_changed){0};
+}

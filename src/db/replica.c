@@ -1,0 +1,360 @@
+/// db/replica.c: see replica.h.
+#include "db/replica.h"
+
+#include "base/fail.h"
+#include "db/changed.h"
+#include "db/checkpoint_internal.h"
+
+enum { piece_rows = 1 << 20, below_max = 64 };
+
+// ---- made of ----------------------------------------------------------------------------------
+
+/// The streaming views below, lowest first.
+static pqdb_code find_below(const pqdb_db *db, const struct pq_db_table *table,
+                            struct pq_db_table *below[below_max], size_t *count,
+                            pqdb_error *err) {
+    *count = 0;
+    for (const struct pq_view *up = table->view->upstream;
+         up != NULL && up->mode == PQ_VIEW_STREAMING; up = up->upstream) {
+        if (*count == below_max) {
+            return pq_fail(err, PQDB_LIMIT, "the chain of views below is longer than %d",
+                           below_max);
+        }
+        below[(*count)++] = pq_db_by_id(db, up->table);
+    }
+    for (size_t i = 0; i < *count / 2; i++) {
+        struct pq_db_table *swapped = below[i];
+        below[i] = below[*count - 1 - i];
+        below[*count - 1 - i] = swapped;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *table,
+                            bool has_rows, pqdb_error *err) {
+    struct pq_db_member *member = &replica->members[replica->count];
+    *member = (struct pq_db_member){.table = table};
+    replica->count++;
+    PQ_TRY(pq_db_part_create(replica->db, table, &member->part, err));
+    if (has_rows) {
+        const struct pq_table_options options = {
+            .name = table->entry->name, .names = table->names, .alloc = replica->db->alloc,
+            .type = table->view->type};
+        PQ_TRY(pq_table_create(&options, &member->rows, err));
+    }
+    PQ_TRY(pq_circuit_add(replica->circuit, member->part->node, err));
+    member->part->node = NULL;
+    return PQDB_OK;
+}
+
+static pqdb_code add_members(struct pq_db_replica *replica,
+                             const struct pq_db_replica_options *options, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = options->table, *below[below_max];
+    size_t below_count;
+    PQ_TRY(find_below(db, table, below, &below_count, err));
+    const size_t most = below_count + 1 + db->views->count;
+    replica->members = pq_arena_calloc(&replica->arena, most, sizeof *replica->members);
+    replica->outputs = pq_arena_calloc(&replica->arena, most, sizeof *replica->outputs);
+    if (replica->members == NULL || replica->outputs == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "a build");
+    }
+    for (size_t i = 0; i < below_count; i++) {
+        const struct pq_db_facts *facts = &replica->snapshot->facts[below[i]->position];
+        if (facts->failed || facts->unbuilt) {
+            return pq_fail(err, PQDB_INVALID, "%.*s, which it reads, %s",
+                           PQ_TEXT_ARG(below[i]->entry->name),
+                           facts->failed ? "has failed" : "is not built yet");
+        }
+        PQ_TRY(add_member(replica, below[i], false, err));
+    }
+    if (options->borrow) {
+        replica->members[replica->count++] = (struct pq_db_member){.table = table};
+        return pq_circuit_add(replica->circuit, table->node, err);
+    }
+    PQ_TRY(add_member(replica, table, true, err));
+    for (size_t i = 0; i < db->views->count; i++) {
+        struct pq_db_table *above = pq_db_by_id(db, db->views->views[i].table);
+        const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
+        if (!streams || above == table || !pq_db_follows(above, table->id)) continue;
+        PQ_TRY(add_member(replica, above, true, err));
+    }
+    return PQDB_OK;
+}
+
+static struct pq_db_member *member_of(struct pq_db_replica *replica, uint32_t table) {
+    for (size_t i = 0; i < replica->count; i++) {
+        if (replica->members[i].table->id == table) return &replica->members[i];
+    }
+    return NULL;
+}
+
+/// What a step finds of its sources: as of the snapshot, or what a member has put out.
+static void show_sources(struct pq_db_replica *replica) {
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_db_part *part = replica->members[i].part;
+        if (part == NULL) part = replica->members[i].table->part;
+        const struct pq_db_member *source = member_of(replica, part->source.table->id);
+        part->source.snapshot = replica->snapshot;
+        part->source.held = source == NULL ? NULL : source->rows;
+        // What the source held when the view was last refreshed, nothing knows any more.
+        part->source.refuses = part != replica->members[i].part;
+    }
+}
+
+static void take_snapshot(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot) {
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+    pq_db_snapshot_unref(replica->snapshot);
+    replica->snapshot = snapshot;
+    show_sources(replica);
+}
+
+pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *options,
+                               struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
+                               pqdb_error *err) {
+    struct pq_db_replica *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
+    *made = (struct pq_db_replica){.db = db, .top = options->table,
+                                   .version = options->borrow ? options->table->facts.reflects
+                                                              : snapshot->version,
+                                   .on_rows = options->on_rows};
+    pq_arena_init(&made->arena, db->alloc);
+    take_snapshot(made, snapshot);
+    pqdb_code code = pq_circuit_create(db->alloc, &made->circuit, err);
+    if (code == PQDB_OK) code = add_members(made, options, err);
+    if (code == PQDB_OK) {
+        show_sources(made);
+        *replica = made;
+    } else {
+        pq_db_replica_destroy(made);
+    }
+    return code;
+}
+
+void pq_db_replica_destroy(struct pq_db_replica *replica) {
+    if (replica == NULL) return;
+    pqdb_db *db = replica->db;
+    for (size_t i = replica->count; i-- > 0;) {
+        struct pq_db_member *member = &replica->members[i];
+        const bool is_borrowed = member->part == NULL;
+        if (is_borrowed && pq_circuit_find(replica->circuit, member->table->id) != NULL) {
+            pq_circuit_take(replica->circuit, member->table->id);
+        }
+        if (is_borrowed) member->table->part->source.snapshot = NULL;
+        if (is_borrowed) member->table->part->source.held = NULL;
+        if (is_borrowed) member->table->part->source.refuses = false;
+        pq_table_destroy(member->rows);
+    }
+    if (replica->circuit != NULL) pq_circuit_destroy(replica->circuit);
+    for (size_t i = 0; i < replica->count; i++) pq_db_part_destroy(db, replica->members[i].part);
+    pq_db_snapshot_unref(replica->snapshot);
+    pq_arena_deinit(&replica->arena);
+    pq_free(db->alloc, replica, 1, sizeof *replica);
+}
+
+// ---- from nothing -----------------------------------------------------------------------------
+
+struct builder {
+    pqdb_db *db;
+    struct pq_table *table;
+    uint64_t version;
+};
+
+static pqdb_code put_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
+    const struct builder *builder = ctx;
+    return pq_db_put_rows(builder->db, builder->table, rows, NULL, builder->version, err);
+}
+
+static pqdb_code build_member(struct pq_db_replica *replica, struct pq_db_member *member,
+                              pqdb_error *err) {
+    struct pq_node *node = pq_circuit_find(replica->circuit, member->table->id);
+    if (member->rows == NULL && pq_node_state(node) == NULL) return PQDB_OK;
+    struct pq_db_rows source = member->part->source;
+    if (member->table == replica->top) source.progress = replica->top;
+    const struct pq_rows rows = pq_db_rows_of(&source);
+    struct builder builder = {.db = replica->db, .table = member->rows,
+                              .version = replica->version};
+    const struct pq_sink sink = {.put = put_rows, .ctx = &builder};
+    PQ_TRY(pq_node_full(node, &rows, member->rows == NULL ? NULL : &sink, err));
+    return member->rows == NULL ? PQDB_OK : pq_table_publish(member->rows, err);
+}
+
+/// What it reads has failed: it cannot be built.
+static bool fails_with_source(struct pq_db_replica *replica, const struct pq_db_member *member) {
+    const struct pq_db_member *source = member_of(replica, member->table->view->source);
+    const pqdb_error *why =
+        source == NULL ? NULL : pq_circuit_failure(replica->circuit, source->table->id);
+    if (why == NULL) return false;
+    pqdb_error error;
+    pq_fail(&error, why->code, "view '%.*s', which it reads, failed: %.160s",
+            PQ_TEXT_ARG(source->table->entry->name), why->message);
+    pq_circuit_detach(replica->circuit, member->table->id, &error);
+    return true;
+}
+
+pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err) {
+    bool is_above = false;
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_db_member *member = &replica->members[i];
+        if (is_above && fails_with_source(replica, member)) continue;
+        pqdb_error why = {0};
+        const pqdb_code code = build_member(replica, member, &why);
+        if (code != PQDB_OK && is_above && pq_db_is_views_own(code)) {
+            pq_circuit_detach(replica->circuit, member->table->id, &why);
+        } else if (code != PQDB_OK) {
+            if (err != NULL) *err = why;
+            return code;
+        }
+        is_above = is_above || member->table == replica->top;
+    }
+    return PQDB_OK;
+}
+
+// ---- through the log --------------------------------------------------------------------------
+
+static bool reads(void *ctx, const struct pq_db_table *table) {
+    const struct pq_db_replica *replica = ctx;
+    for (size_t i = 0; i < replica->count; i++) {
+        if (replica->members[i].table->view->source == table->id) return true;
+    }
+    return false;
+}
+
+static pqdb_code take_outputs(struct pq_db_replica *replica, struct pq_hold *hold,
+                              uint64_t version, pqdb_error *err) {
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_db_member *member = &replica->members[i];
+        const struct pq_output *output = &replica->outputs[i];
+        if (output->rows.count == 0) continue;
+        if (member->rows != NULL) {
+            PQ_TRY(pq_db_put_rows(replica->db, member->rows, &output->rows, hold, version, err));
+            PQ_TRY(pq_table_publish(member->rows, err));
+        } else if (member->table == replica->top) {
+            PQ_TRY(replica->on_rows->put(replica->on_rows->ctx, &output->rows, err));
+        }
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code step(struct pq_db_replica *replica, const struct pq_db_changed *changed,
+                      pqdb_error *err) {
+    struct pq_arena *arena = &changed->hold->arena;
+    struct pq_delta *inputs = pq_arena_alloc(arena, (changed->count + 1) * sizeof *inputs);
+    if (inputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
+    for (size_t i = 0; i < changed->count; i++) {
+        inputs[i] = (struct pq_delta){.table = changed->tables[i].table->id,
+                                      .rows = &changed->tables[i].rows};
+        replica->steps_rows += changed->tables[i].rows.count;
+    }
+    pq_circuit_step(replica->circuit, inputs, changed->count, arena, replica->outputs);
+    for (size_t i = 0; i < replica->count; i++) {
+        const struct pq_db_table *table = replica->members[i].table;
+        const pqdb_error *why = pq_circuit_failure(replica->circuit, table->id);
+        if (why != NULL) {
+            if (err != NULL) *err = *why;
+            return why->code;
+        }
+        if (table == replica->top) break;
+    }
+    return take_outputs(replica, changed->hold, changed->to, err);
+}
+
+/// A part of the log, no further than `to`.
+static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_max,
+                       pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    if (db->closes || replica->top->build_stops) {
+        return pq_fail(err, PQDB_CONFLICT, "the build was given up");
+    }
+    const struct pq_db_changed_options options = {
+        .from = replica->version, .to = to, .wants = reads, .ctx = replica,
+        .rows_max = rows_max};
+    struct pq_db_changed changed;
+    PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
+    pqdb_code code = PQDB_OK;
+    if (changed.count > 0) code = step(replica, &changed, err);
+    if (code == PQDB_OK) replica->version = changed.to;
+    pq_db_changed_deinit(&changed);
+    return code;
+}
+
+pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
+                                pqdb_error *err) {
+    while (replica->version < snapshot->version) {
+        PQ_TRY(piece(replica, snapshot->version, piece_rows, err));
+    }
+    take_snapshot(replica, snapshot);
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
+                               pqdb_error *err) {
+    for (int i = 0; i < 2 && replica->version < replica->db->version; i++) {
+        PQ_TRY(piece(replica, replica->db->version, rows_max, err));
+    }
+    *done = replica->version == replica->db->version;
+    return PQDB_OK;
+}
+
+// ---- in its place -----------------------------------------------------------------------------
+
+/// The old node goes, the new one is the circuit's or the view's.
+static void install_node(struct pq_db_replica *replica, struct pq_db_member *member) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = member->table;
+    struct pq_node *node = pq_circuit_take(replica->circuit, table->id);
+    struct pq_db_part *before = table->part;
+    table->part = member->part;
+    table->part->source.snapshot = NULL;
+    table->part->source.held = NULL;
+    if (table->view->mode == PQ_VIEW_STREAMING) {
+        before->node = pq_circuit_replace(db->circuit, node);
+    } else {
+        before->node = table->node;
+        table->node = node;
+    }
+    member->part = before;
+}
+
+static void retire_files(pqdb_db *db, const struct pq_table *table) {
+    const struct pq_catalog *catalog = table->published->catalog;
+    for (size_t i = 0; i < catalog->count; i++) {
+        if (catalog->segments[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, catalog->segments[i]);
+    }
+}
+
+static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_member *member,
+                                uint64_t version, int64_t time_us, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = member->table;
+    const pqdb_error *why = pq_circuit_failure(replica->circuit, table->id);
+    if (why != NULL) {
+        pq_db_note_failed(db, table, why);
+        pq_circuit_remove(replica->circuit, table->id);
+        return PQDB_OK;
+    }
+    member->rows->version = version;
+    PQ_TRY(pq_table_publish(member->rows, err));
+    retire_files(db, table->table);
+    struct pq_table *before = table->table;
+    table->table = member->rows;
+    member->rows = before;
+    install_node(replica, member);
+    table->facts.failed = table->facts.unbuilt = false;
+    table->facts.reflects = version;
+    table->reflects_position = pq_db_position(db);
+    table->facts.refreshed_us = time_us;
+    table->facts.last_refresh = "full";
+    table->facts.last_refresh_rows = table->table->rows;
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_replica_install(struct pq_db_replica *replica, uint64_t version, int64_t time_us,
+                                pqdb_error *err) {
+    for (size_t i = replica->count; i-- > 0;) {  // what is above comes out of the circuit first
+        struct pq_db_member *member = &replica->members[i];
+        if (member->rows == NULL) break;
+        PQ_TRY(install_member(replica, member, version, time_us, err));
+    }
+    return PQDB_OK;
+}

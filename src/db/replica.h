@@ -1,0 +1,69 @@
+/// db/replica.h: views computed beside the database: a private circuit over a snapshot, brought
+/// forward through the log, and in the end put in the place of what is there.
+///
+/// It holds a view, the streaming views below it (whose deltas the log does not have), and where
+/// wanted the streaming views above it. Nothing of it is visible to anybody; thrown away it leaves
+/// no trace. So a full refresh, a new view, a changed definition and another try are one thing.
+/// Thread: its owner, who holds `building`; beside the leader but where it says leader.
+#ifndef PQ_DB_REPLICA_H
+#define PQ_DB_REPLICA_H
+
+#include "db/view_internal.h"
+
+struct pq_db_member {
+    struct pq_db_table *table;
+    struct pq_db_part *part;  // owned; NULL: the node is the view's own, borrowed
+    struct pq_table *rows;    // owned: all it has put out; NULL: of no interest
+};
+
+struct pq_db_replica {
+    pqdb_db *db;
+    struct pq_circuit *circuit;     // owned
+    struct pq_db_member *members;   // topological
+    size_t count;
+    struct pq_output *outputs;      // count
+    struct pq_db_snapshot *snapshot;  // owned: sources as of the last pq_db_replica_advance
+    uint64_t version;               // where the circuit is: the snapshot's or later
+    struct pq_db_table *top;
+    const struct pq_sink *on_rows;  // of a borrowed node: what it puts out
+    uint64_t steps_rows;            // rows of the log that went in so far
+    struct pq_arena arena;
+};
+
+struct pq_db_replica_options {
+    struct pq_db_table *table;
+    bool borrow;                    // the view's own node goes on; else all is built from nothing
+    const struct pq_sink *on_rows;  // with `borrow`
+};
+
+/// At `snapshot`, of which a reference is taken. Nothing is computed yet.
+/// Errors: PQDB_NO_MEMORY; PQDB_INVALID when a view below has failed or is being built.
+pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *options,
+                               struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
+                               pqdb_error *err);
+/// A borrowed node is the view's again. NULL is allowed.
+void pq_db_replica_destroy(struct pq_db_replica *replica);
+
+/// Compute everything from the snapshot. A view above that fails is left behind (its failure is
+/// the circuit's); the failure of the others is returned.
+/// Cost: their sources, as pq_node_full. Errors: as pq_node_full; PQDB_CONFLICT: told to stop.
+pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err);
+
+/// Through the log to `snapshot`. Errors: those of the log and of pq_node_step.
+pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
+                                pqdb_error *err);
+/// Leader: about `rows_max` rows of the log, at least two commits. Is it at the last one?
+pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
+                               pqdb_error *err);
+
+/// build.c: through the log until little is left, beside the leader or, where writers are too fast,
+/// in small steps between their commits; and as leader, the rest of it.
+pqdb_code pq_db_replica_catch_up(struct pq_db_replica *replica, pqdb_error *err);
+pqdb_code pq_db_replica_finish(struct pq_db_replica *replica, pqdb_error *err);
+
+/// Leader, `refreshing`, at the last commit: every view that has rows here gets them, and its node.
+/// What was there before is in the replica afterwards.
+pqdb_code pq_db_replica_install(struct pq_db_replica *replica, uint64_t version, int64_t time_us,
+                                pqdb_error *err);
+
+#endif
