@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 
-enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV };
+enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV, CLI_PARQUET };
 
 /// Exit codes (SPEC 8).
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
@@ -20,6 +20,7 @@ struct cli_command;
 struct cli {
     const char *directory;
     enum cli_format format;  // never AUTO once a command runs
+    bool format_given;       // by --format
     bool quiet;
     bool colour;      // of stdout
     bool err_colour;  // of stderr
@@ -41,7 +42,8 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
-    cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status, cmd_parquet, cmd_version;
+    cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status, cmd_parquet, cmd_import,
+    cmd_export, cmd_version;
 
 // options.c: each takes the option out of cli->args when it is there.
 bool cli_flag(struct cli *cli, const char *name);

@@ -1,6 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <parquedb/exchange.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -137,6 +140,11 @@ struct input {
     struct cli_progress *progress;
 };
 
+static pqdb_code cancel(pqdb_error *err) {
+    *err = (pqdb_error){.code = PQDB_CANCELLED, .offset = -1, .message = "interrupted"};
+    return PQDB_CANCELLED;
+}
+
 static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *length,
                             pqdb_error *err) {
     struct input *input = ctx;
@@ -152,8 +160,7 @@ static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *lengt
                       input->bytes_all);
     if (interrupted) {
         *length = 0;
-        *err = (pqdb_error){.code = PQDB_CANCELLED, .offset = -1, .message = "interrupted"};
-        return PQDB_CANCELLED;
+        return cancel(err);
     }
     if (got >= 0) return PQDB_OK;
     *err = (pqdb_error){.code = PQDB_IO, .offset = input->bytes > 0 ? (int64_t)input->bytes : -1};
@@ -161,9 +168,19 @@ static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *lengt
     return PQDB_IO;
 }
 
-static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
+static pqdb_code tell_rows(void *ctx, uint64_t rows, uint64_t rows_all) {
+    struct input *input = ctx;
+    // Bytes are what a bar is made of; a row counts as one.
+    cli_progress_tell(input->progress, pqdb_ingest_rows(input->ingest), rows, rows_all);
+    return interrupted ? PQDB_CANCELLED : PQDB_OK;
+}
+
+static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path, pqdb_file_format format,
                              struct cli_progress *progress, pqdb_error *err) {
     struct input input = {.ingest = ingest, .progress = progress};
+    if (format == PQDB_FILE_PARQUET) {
+        return pqdb_ingest_parquet(ingest, path, tell_rows, &input, err);
+    }
     const bool is_stdin = strcmp(path, "-") == 0;
     input.file = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (input.file < 0) {
@@ -176,7 +193,9 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
     if (fstat(input.file, &facts) == 0 && S_ISREG(facts.st_mode)) {
         input.bytes_all = (uint64_t)facts.st_size;
     }
-    const pqdb_code code = pqdb_ingest_from(ingest, read_input, &input, err);
+    const pqdb_code code = format == PQDB_FILE_CSV
+                               ? pqdb_ingest_csv(ingest, read_input, &input, err)
+                               : pqdb_ingest_from(ingest, read_input, &input, err);
     if (code != PQDB_OK && err->subject[0] == '\0') {
         snprintf(err->subject, sizeof err->subject, "%s", is_stdin ? "stdin" : path);
     }
@@ -184,9 +203,16 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path,
     return code;
 }
 
+struct source {
+    const char *path;
+    pqdb_file_format format;  // UNKNOWN: JSON
+};
+
 /// Each file is a run of its own: its items are counted from 0, its token is its own.
-static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
-                            pqdb_write_options *options, pqdb_written *total, pqdb_error *err) {
+static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const struct source *source,
+                            const pqdb_write_options *options, pqdb_written *total,
+                            pqdb_error *err) {
+    const char *path = source->path;
     struct cli_progress progress;
     cli_progress_begin(&progress, cli, strcmp(path, "-") == 0 ? "stdin" : path);
     if (strcmp(path, "-") == 0) say_terminal(cli);
@@ -194,7 +220,7 @@ static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
     pqdb_code code = pqdb_ingest_open(db, cli->args[0], options, &ingest, err);
     if (code != PQDB_OK) return code;
     pqdb_written written = {0};
-    code = ingest_file(ingest, path, &progress, err);
+    code = ingest_file(ingest, path, source->format, &progress, err);
     if (code == PQDB_OK) code = pqdb_ingest_finish(ingest, &written, err);
     const uint64_t committed = pqdb_ingest_rows(ingest);
     pqdb_ingest_close(ingest);
@@ -213,26 +239,28 @@ static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const char *path,
     return code;
 }
 
-static int ingest_all(pqdb_db *db, struct cli *cli, const char *token) {
+/// One run for each source; "ingested", "imported" is what is said of the rows.
+static int ingest_all(pqdb_db *db, struct cli *cli, const struct source *sources, size_t count,
+                      pqdb_write_options *options) {
     struct refusals seen = {.cli = cli};
-    pqdb_write_options options = {.on_refusal = show_refusal, .ctx = &seen};
+    options->on_refusal = show_refusal;
+    options->ctx = &seen;
     pqdb_written total = {0};
     pqdb_error err;
     const double began = cli_seconds();
-    const int files = cli->arg_count > 1 ? cli->arg_count - 1 : 1;
+    const char *token = options->token;
     char own[300];
-    for (int i = 0; i < files; i++) {
-        const char *path = cli->arg_count > 1 ? cli->args[1 + i] : "-";
-        if (token != NULL) snprintf(own, sizeof own, files == 1 ? "%s" : "%s/%d", token, i);
-        options.token = token == NULL ? NULL : own;
-        if (ingest_one(db, cli, path, &options, &total, &err) != PQDB_OK) {
+    for (size_t i = 0; i < count; i++) {
+        if (token != NULL) snprintf(own, sizeof own, count == 1 ? "%s" : "%s/%zu", token, i);
+        options->token = token == NULL ? NULL : own;
+        if (ingest_one(db, cli, &sources[i], options, &total, &err) != PQDB_OK) {
             show_rest(&seen, db, cli->args[0]);
             return cli_fail(cli, &err);
         }
     }
     const double seconds = cli_seconds() - began;
     show_rest(&seen, db, cli->args[0]);
-    print_written(cli, "ingested", &total);
+    print_written(cli, options->set_aside ? "imported" : "ingested", &total);
     if (cli_is_for_people(cli) && seconds > 0.5) {
         char rate[32];
         cli_note(cli, "%.1f s, %s rows/s", seconds,
@@ -241,23 +269,113 @@ static int ingest_all(pqdb_db *db, struct cli *cli, const char *token) {
     return total.refused > 0 ? CLI_FAILED : CLI_DONE;
 }
 
-static int run_ingest(struct cli *cli) {
-    bool wrong = false;
-    const char *token = cli_value(cli, "--token", &wrong);
-    if (wrong || !cli_takes(cli, 1, 10000)) return CLI_USAGE;
+static int open_and_ingest(struct cli *cli, const struct source *sources, size_t count,
+                           pqdb_write_options *options) {
     pqdb_db *db = cli_open(cli, false);
     if (db == NULL) return CLI_FAILED;
     catch_interrupts();
-    return cli_close(cli, db, ingest_all(db, cli, token));
+    return cli_close(cli, db, ingest_all(db, cli, sources, count, options));
+}
+
+static struct source *sources_of(struct cli *cli, size_t count) {
+    struct source *sources = pq_arena_calloc(&cli->arena, count, sizeof *sources);
+    if (sources == NULL) abort();
+    return sources;
+}
+
+static int run_ingest(struct cli *cli) {
+    bool wrong = false;
+    pqdb_write_options options = {.token = cli_value(cli, "--token", &wrong)};
+    if (wrong || !cli_takes(cli, 1, 10000)) return CLI_USAGE;
+    const size_t count = cli->arg_count > 1 ? (size_t)cli->arg_count - 1 : 1;
+    struct source *sources = sources_of(cli, count);
+    for (size_t i = 0; i < count; i++) {
+        sources[i].path = cli->arg_count > 1 ? cli->args[1 + i] : "-";
+        sources[i].format = pqdb_file_format_of(sources[i].path);
+    }
+    return open_and_ingest(cli, sources, count, &options);
 }
 
 const struct cli_command cmd_ingest = {
     .name = "ingest",
     .usage = "SOURCE|COLLECTION [FILE…] [--token T]",
     .summary = "take in events: tail, ai-sdk, evalite, or any collection",
-    .help = "Files hold JSON objects, lists of them, or NDJSON; gzip and zstd are unpacked.\n"
-            "Without a file, or for -, stdin is read. A commit is made every 10,000 rows. Invalid\n"
+    .help = "Files hold JSON objects, lists of them, or NDJSON; or CSV or Parquet, by their\n"
+            "name. gzip and zstd are unpacked. Without a file, or for -, stdin is read. A commit\n"
+            "is made every 10,000 rows. Invalid\n"
             "items are set aside into rejected/<collection>.ndjson and make the exit code 1. With\n"
             "--token a run that is repeated skips what it had committed.\n",
     .run = run_ingest,
+};
+
+// ---- import -----------------------------------------------------------------------------------
+
+/// A pattern that the shell left alone, as the files it means; else the name itself.
+static bool expand(struct cli *cli, const char *pattern, struct source **sources, size_t *count) {
+    glob_t found = {0};
+    const bool is_pattern = strpbrk(pattern, "*?[") != NULL && access(pattern, F_OK) != 0;
+    if (is_pattern && glob(pattern, 0, NULL, &found) != 0) {
+        globfree(&found);
+        pqdb_error err = {.code = PQDB_NOT_FOUND, .offset = -1, .message = "no file is called so"};
+        snprintf(err.subject, sizeof err.subject, "%s", pattern);
+        cli_fail(cli, &err);
+        return false;
+    }
+    const size_t more = is_pattern ? found.gl_pathc : 1;
+    struct source *grown = sources_of(cli, *count + more);
+    if (*count > 0) memcpy(grown, *sources, *count * sizeof *grown);
+    for (size_t i = 0; i < more; i++) {
+        const char *name = is_pattern ? found.gl_pathv[i] : pattern;
+        grown[*count + i].path = pq_arena_copy(&cli->arena, pq_text_of(name)).data;
+    }
+    *sources = grown;
+    *count += more;
+    globfree(&found);
+    return true;
+}
+
+static pqdb_file_format format_of(const struct cli *cli, const char *path) {
+    if (cli->format_given) {
+        return cli->format == CLI_CSV       ? PQDB_FILE_CSV
+               : cli->format == CLI_PARQUET ? PQDB_FILE_PARQUET
+               : cli->format == CLI_TABLE   ? PQDB_FILE_UNKNOWN
+                                            : PQDB_FILE_NDJSON;
+    }
+    return strcmp(path, "-") == 0 ? PQDB_FILE_NDJSON : pqdb_file_format_of(path);
+}
+
+static int run_import(struct cli *cli) {
+    bool wrong = false;
+    pqdb_write_options options = {.token = cli_value(cli, "--token", &wrong), .set_aside = true};
+    if (wrong || !cli_takes(cli, 2, 10000)) return CLI_USAGE;
+    struct source *sources = NULL;
+    size_t count = 0;
+    for (int i = 1; i < cli->arg_count; i++) {
+        if (!expand(cli, cli->args[i], &sources, &count)) return CLI_FAILED;
+    }
+    for (size_t i = 0; i < count; i++) {
+        sources[i].format = format_of(cli, sources[i].path);
+        if (sources[i].format == PQDB_FILE_UNKNOWN) {
+            return cli_usage(cli, "cannot tell what %s holds: give --format ndjson, csv or parquet",
+                             sources[i].path);
+        }
+        if (sources[i].format == PQDB_FILE_PARQUET && strcmp(sources[i].path, "-") == 0) {
+            return cli_usage(cli, "takes Parquet from a file, not from stdin");
+        }
+    }
+    if (cli->format_given) cli->format = isatty(STDOUT_FILENO) ? CLI_TABLE : CLI_NDJSON;
+    return open_and_ingest(cli, sources, count, &options);
+}
+
+const struct cli_command cmd_import = {
+    .name = "import",
+    .usage = "COLLECTION FILE… [--format ndjson|csv|parquet] [--token T]",
+    .summary = "take rows from files: NDJSON, CSV, Parquet",
+    .help = "What a file holds is told by its name, or by --format; - is stdin. Patterns like\n"
+            "'data/*.csv' are expanded. gzip and zstd are unpacked. The first line of CSV names\n"
+            "the columns: those that are declared have their types, numbers and booleans of\n"
+            "others are found out. A commit is made every 10,000 rows. Invalid rows are set\n"
+            "aside into rejected/<collection>.ndjson and make the exit code 1. With --token a run\n"
+            "that is repeated skips what it had committed.\n",
+    .run = run_import,
 };

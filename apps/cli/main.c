@@ -11,15 +11,16 @@
 
 static const struct cli_command *const commands[] = {
     &cmd_init,  &cmd_schema, &cmd_create, &cmd_get, &cmd_find,       &cmd_count,
-    &cmd_ingest, &cmd_view,   &cmd_log,    &cmd_status, &cmd_checkpoint, &cmd_parquet,
-    &cmd_version,
+    &cmd_ingest, &cmd_view,   &cmd_log,    &cmd_status, &cmd_checkpoint, &cmd_import,
+    &cmd_export, &cmd_parquet, &cmd_version,
 };
 
 enum { command_count = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *out) {
     fputs("parquedb: materialized views over a change log, exact at every commit, as open files\n\n"
-          "usage: parquedb [--db DIR] [--format table|json|ndjson|csv] [--quiet] COMMAND …\n\n",
+          "usage: parquedb [--db DIR] [--format table|json|ndjson|csv|parquet] [--quiet] "
+          "COMMAND …\n\n",
           out);
     for (size_t i = 0; i < command_count; i++) {
         fprintf(out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
@@ -44,7 +45,7 @@ static bool read_format(struct cli *cli) {
         const char *name;
         enum cli_format format;
     } formats[] = {{"table", CLI_TABLE}, {"json", CLI_JSON}, {"ndjson", CLI_NDJSON},
-                   {"csv", CLI_CSV}};
+                   {"csv", CLI_CSV}, {"parquet", CLI_PARQUET}};
     bool wrong = false;
     const char *given = cli_value(cli, "--format", &wrong);
     if (wrong) return false;
@@ -55,8 +56,9 @@ static bool read_format(struct cli *cli) {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (strcmp(formats[i].name, given) == 0) cli->format = formats[i].format;
     }
+    cli->format_given = true;
     if (cli->format != CLI_AUTO) return true;
-    fprintf(stderr, "parquedb: --format is table, json, ndjson or csv, not '%s'\n", given);
+    fprintf(stderr, "parquedb: --format is table, json, ndjson, csv or parquet, not '%s'\n", given);
     return false;
 }
 
@@ -99,7 +101,12 @@ static int run(struct cli *cli) {
     if (cli->command == NULL) return unknown_command(cli->args[0]);
     cli->args++;
     cli->arg_count--;
-    return help ? show_help(cli) : cli->command->run(cli);
+    if (help) return show_help(cli);
+    const bool is_exchange = cli->command == &cmd_import || cli->command == &cmd_export;
+    if (cli->format == CLI_PARQUET && !is_exchange) {
+        return cli_usage(cli, "does not answer in Parquet: use export");
+    }
+    return cli->command->run(cli);
 }
 
 /// A closed descriptor would be given to the first file that is opened, and that file be read as

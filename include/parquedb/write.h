@@ -25,6 +25,7 @@ typedef struct pqdb_write_options {
     const char *token;  ///< idempotency token; a known one changes nothing
     pqdb_on_refusal on_refusal;
     void *ctx;
+    bool set_aside;  ///< ingest runs: a collection sets invalid items aside as streams do
 } pqdb_write_options;
 
 typedef struct pqdb_written {

@@ -11,10 +11,10 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "codec/inflate_stream.h"
+#include "db/ingest_internal.h"
 #include "db/view_internal.h"
 
-enum { jobs_max = 2, inflate_bytes = 256 << 10, path_max = 512 };
+enum { jobs_max = 2, path_max = 512 };
 
 static const char *code_name(pqdb_code code) {
     return code == PQDB_LIMIT ? "LIMIT" : code == PQDB_CONFLICT ? "CONFLICT" : "INVALID";
@@ -188,11 +188,15 @@ static pqdb_code find_target(pqdb_db *db, const char *target, struct pq_db_table
     return *table != NULL ? PQDB_OK : writable(db, target, table, err);
 }
 
-static pqdb_code make_reader(pqdb_db *db, const struct pq_db_table *table,
+static bool is_stream(const struct pq_db_table *table) {
+    return table->entry->kind == PQ_ENTRY_STREAM;
+}
+
+static pqdb_code make_reader(pqdb_db *db, const struct pq_db_table *table, bool set_aside,
                              struct pq_row_reader **reader, pqdb_error *err) {
     const struct pq_row_options options = {.entry = table->entry, .names = table->names,
                                            .env = db->env, .rows_max = PQDB_INGEST_ROWS,
-                                           .set_aside = table->entry->kind == PQ_ENTRY_STREAM};
+                                           .set_aside = set_aside};
     return pq_row_reader_create(&options, db->alloc, reader, err);
 }
 
@@ -214,7 +218,7 @@ pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *json, siz
     PQ_TRY(writable(db, collection, &table, err));
     // A reader keeps dictionaries and memory from one call to the next.
     struct pq_row_reader *reader = take_idle_reader(table);
-    if (reader == NULL) PQ_TRY(make_reader(db, table, &reader, err));
+    if (reader == NULL) PQ_TRY(make_reader(db, table, is_stream(table), &reader, err));
     struct job job = {0};
     pq_bytes_init(&job.part, db->alloc);
     pq_bytes_init(&job.token, db->alloc);
@@ -375,7 +379,8 @@ pqdb_code pqdb_ingest_open(pqdb_db *db, const char *target, const pqdb_write_opt
     pq_ulids_init(&made->ulids, db->env);
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
-    pqdb_code code = make_reader(db, table, &made->reader, err);
+    const bool set_aside = made->options.set_aside || is_stream(table);
+    pqdb_code code = make_reader(db, table, set_aside, &made->reader, err);
     if (code == PQDB_OK && made->options.token != NULL) {
         const size_t bytes = strlen(made->options.token) + 1;
         made->token = pq_resize(db->alloc, NULL, 0, bytes, 1);
@@ -390,41 +395,19 @@ pqdb_code pqdb_ingest_open(pqdb_db *db, const char *target, const pqdb_write_opt
     return PQDB_OK;
 }
 
+const struct pq_alloc *pq_ingest_alloc(const pqdb_ingest *ingest) { return ingest->db->alloc; }
+
+const struct pq_entry *pq_ingest_entry(const pqdb_ingest *ingest) { return ingest->table->entry; }
+
+pqdb_code pq_ingest_item(void *ctx, const struct pq_row_item *item, pqdb_error *err) {
+    pqdb_ingest *ingest = ctx;
+    PQ_TRY(pq_row_reader_add(ingest->reader, item, err));
+    return pq_row_reader_is_full(ingest->reader) ? submit(ingest, err) : PQDB_OK;
+}
+
 pqdb_code pqdb_ingest_feed(pqdb_ingest *ingest, const char *bytes, size_t length,
                            pqdb_error *err) {
     return push_text(ingest, (struct pq_text){bytes, length}, err);
-}
-
-/// The public callback behind the stream's.
-struct reading {
-    pqdb_read read;
-    void *ctx;
-};
-
-static pqdb_code read_through(void *ctx, uint8_t *out, size_t capacity, size_t *length,
-                              pqdb_error *err) {
-    const struct reading *reading = ctx;
-    return reading->read(reading->ctx, out, capacity, length, err);
-}
-
-pqdb_code pqdb_ingest_from(pqdb_ingest *ingest, pqdb_read read, void *ctx, pqdb_error *err) {
-    const struct pq_alloc *alloc = ingest->db->alloc;
-    struct reading reading = {.read = read, .ctx = ctx};
-    struct pq_inflate_stream *stream = NULL;
-    pqdb_code code;
-    uint8_t *room = pq_resize(alloc, NULL, 0, inflate_bytes, 1);
-    if (room == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an ingest run");
-    PQ_GO(pq_inflate_stream_open(read_through, &reading, alloc, &stream, err));
-    for (;;) {
-        size_t length;
-        PQ_GO(pq_inflate_stream_read(stream, room, inflate_bytes, &length, err));
-        if (length == 0) break;
-        PQ_GO(push_text(ingest, (struct pq_text){(const char *)room, length}, err));
-    }
-done:
-    pq_inflate_stream_close(stream);
-    pq_free(alloc, room, inflate_bytes, 1);
-    return code;
 }
 
 static void stop_worker(pqdb_ingest *ingest) {

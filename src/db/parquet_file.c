@@ -23,7 +23,8 @@ static pqdb_code open_bytes(pqdb_parquet *file, const char *path, pqdb_error *er
     PQ_TRY(pq_file_open(file->store, absolute, PQ_OPEN_READ, &file->bytes, err));
     PQ_TRY(pq_file_size(file->bytes, &file->file_bytes, err));
     const struct pq_parquet_source source = {.read = read_bytes, .ctx = file->bytes};
-    PQ_TRY(pq_parquet_open(&source, file->file_bytes, NULL, file->alloc, &file->file, err));
+    const struct pq_parquet_open_options options = {.json_as_variant = true};
+    PQ_TRY(pq_parquet_open(&source, file->file_bytes, &options, file->alloc, &file->file, err));
     file->created_by = pq_arena_copy(&file->arena, pq_parquet_created_by(file->file)).data;
     if (file->created_by == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a Parquet file");
     return pq_parquet_fields(file->file, &file->arena, &file->fields, &file->field_count, err);

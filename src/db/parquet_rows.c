@@ -99,9 +99,37 @@ static pqdb_code next_row(void *ctx, bool *has_row, pqdb_error *err) {
     return PQDB_OK;
 }
 
+/// In files of ours `_extra` holds the fields that were not declared: they show inline.
+static bool is_extra(const struct file_answer *answer, size_t column) {
+    const struct pq_field *field = field_of(answer, column);
+    return field->type.kind == PQ_VARIANT && pq_text_is(field->name, "_extra");
+}
+
+static pqdb_code print_extra(struct pq_bytes *out, const struct pq_column *column, size_t row,
+                             pqdb_error *err) {
+    if (pq_column_is_null(column, row)) return PQDB_OK;
+    const struct pq_value value = pq_column_value(column, row);
+    const struct pq_variant *extra = &value.as.variant;
+    if (pq_variant_shape(extra) != PQ_VARIANT_OBJECT) return PQDB_OK;
+    const size_t count = pq_variant_count(extra);
+    for (size_t k = 0; k < count; k++) {
+        struct pq_text name;
+        const struct pq_variant member = pq_variant_at(extra, k, &name);
+        PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        PQ_TRY(pq_json_write_text(out, name, err));
+        PQ_TRY(pq_bytes_append_byte(out, ':', err));
+        PQ_TRY(pq_variant_write_json(&member, out, err));
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code print_row(void *ctx, struct pq_bytes *out, pqdb_error *err) {
     struct file_answer *answer = ctx;
     for (size_t k = 0; k < answer->member_count; k++) {
+        if (k > 0 && is_extra(answer, k)) {
+            PQ_TRY(print_extra(out, &answer->batch.columns[k], answer->row, err));
+            continue;
+        }
         PQ_TRY(pq_bytes_append_byte(out, k == 0 ? '{' : ',', err));
         PQ_TRY(pq_json_write_text(out, field_of(answer, k)->name, err));
         PQ_TRY(pq_bytes_append_byte(out, ':', err));

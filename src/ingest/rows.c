@@ -286,7 +286,7 @@ static pqdb_code refuse(struct pq_row_reader *reader, const struct pq_item *item
         if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a refused item");
         reader->refusals = grown;
     }
-    struct pq_text text = item->text;
+    struct pq_text text = item->original.data != NULL ? item->original : item->text;
     const bool is_cut = item->is_too_long || text.length > PQ_REFUSAL_TEXT_MAX;
     if (text.length > PQ_REFUSAL_TEXT_MAX) text.length = PQ_REFUSAL_TEXT_MAX;
     struct pq_arena *arena = &reader->hold->arena;
@@ -374,6 +374,18 @@ pqdb_code pq_row_reader_push(struct pq_row_reader *reader, struct pq_text chunk,
     }
     if (code != PQDB_OK) drop_batch(reader);
     *used = chunk.length - input.length;
+    return code;
+}
+
+pqdb_code pq_row_reader_add(struct pq_row_reader *reader, const struct pq_row_item *item,
+                            pqdb_error *err) {
+    const struct pq_item read = {.text = item->fault == NULL ? item->json : item->original,
+                                 .line = item->line,
+                                 .fault = item->fault,
+                                 .original = item->original};
+    reader->object.received_us = now_us(reader);
+    const pqdb_code code = read_item(reader, &read, err);
+    if (code != PQDB_OK) drop_batch(reader);
     return code;
 }
 

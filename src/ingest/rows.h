@@ -78,6 +78,18 @@ void pq_row_reader_destroy(struct pq_row_reader *reader);
 pqdb_code pq_row_reader_push(struct pq_row_reader *reader, struct pq_text chunk, size_t *used,
                              pqdb_error *err);
 
+/// An item that was taken apart elsewhere (CSV).
+struct pq_row_item {
+    struct pq_text json;      // one object; not looked at when there is a fault
+    struct pq_text original;  // what is kept when it is refused
+    uint64_t line;            // where it begins, from 1
+    const char *fault;        // why it is no row, or NULL
+};
+
+/// The same as push, for one item; the batch must not be full.
+pqdb_code pq_row_reader_add(struct pq_row_reader *reader, const struct pq_row_item *item,
+                            pqdb_error *err);
+
 /// The input is over: what is left is the last item, or cut. The batch may exceed rows_max by one.
 pqdb_code pq_row_reader_end(struct pq_row_reader *reader, pqdb_error *err);
 

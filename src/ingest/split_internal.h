@@ -22,6 +22,7 @@ struct pq_item {
     uint64_t line;        // from 1
     const char *fault;    // why this is no item at all, or NULL
     bool is_too_long;     // that is the fault, and `text` is only the beginning
+    struct pq_text original;  // what is kept instead of `text`, if any
 };
 
 struct pq_splitter {
