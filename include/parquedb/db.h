@@ -41,7 +41,8 @@ PQDB_API pqdb_code pqdb_init(const char *directory, const char *schema, size_t l
 /// Zero is a default everywhere.
 typedef struct pqdb_options {
     bool read_only;              ///< take no lock, write nothing; shows what is durable at open
-    size_t memory_bytes;         ///< of memtables before they are written as files; 0: 256 MiB
+    size_t memory_bytes;         ///< of memtables before they are written as files; 0: 256 MiB.
+                                 ///< Half as much again holds decoded pages of files
     uint64_t checkpoint_log_bytes;  ///< checkpoint when the log has grown so much; 0: 256 MiB
     int64_t checkpoint_ms;       ///< and at least so often while there is news; 0: 60 s; -1: never
 } pqdb_options;

@@ -243,7 +243,8 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
     if (piece->rewritten.rows == 0) return PQDB_OK;
     const struct pq_data_file_options options = {
         .store = db->store, .path = pq_text_of(piece->path), .bytes = piece->rewritten.bytes,
-        .rows = piece->rewritten.rows, .type = piece->snapshot->type, .alloc = db->alloc};
+        .rows = piece->rewritten.rows, .type = piece->snapshot->type, .pages = db->pages,
+        .alloc = db->alloc};
     struct pq_data_file *file;
     PQ_TRY(pq_data_file_create(&options, &file, err));
     const struct pq_segment_file given = {.file = file, .rows = piece->rewritten.rows,

@@ -20,6 +20,7 @@
 #include "flow/circuit.h"
 #include "store/pace.h"
 #include "table/iceberg/iceberg.h"
+#include "table/page_cache.h"
 #include "table/table.h"
 #include "type/schema.h"
 #include "view/view.h"
@@ -77,6 +78,7 @@ struct pq_db_write {
 struct pqdb_db {
     const struct pq_alloc *alloc;  // `blocks`
     struct pq_block_cache blocks;
+    struct pq_page_cache *pages;   // decoded, of all tables' files
     const struct pq_env *env;
     struct pqdb_options options;
     struct pq_store *store;

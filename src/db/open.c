@@ -14,7 +14,11 @@
 
 #define SCHEMA_FILE "schema.json5"
 
-enum { schema_bytes_max = PQ_SCHEMA_BYTES_MAX, close_log_bytes = 4 << 20 };
+enum {
+    schema_bytes_max = PQ_SCHEMA_BYTES_MAX,
+    close_log_bytes = 4 << 20,
+    pages_share = 2,  // the part of the budget of memory that decoded pages may take besides
+};
 
 const char *pqdb_version(void) { return "0.1.0"; }
 
@@ -375,6 +379,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     pq_store_unlock(db->lock);
     if (!db->store_is_borrowed) pq_store_destroy(db->store);
     pq_arena_deinit(&db->arena);
+    pq_page_cache_destroy(db->pages);
     pq_block_cache_deinit(&db->blocks);
     pq_free(alloc, db, 1, sizeof *db);
     return code;
@@ -393,6 +398,12 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     pq_arena_init(&made->arena, made->alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, made->alloc);
     init_locks(made);
+    const pqdb_code code = pq_page_cache_create(made->options.memory_bytes / pages_share,
+                                                made->alloc, &made->pages, err);
+    if (code != PQDB_OK) {
+        free_all(made, NULL);
+        return code;
+    }
     *db = made;
     return PQDB_OK;
 }

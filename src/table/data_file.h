@@ -1,7 +1,7 @@
 /// table/data_file.h: one Parquet file of a table, sorted by `$id`, opened when first needed.
 ///
 /// Invariant: immutable, so any number of threads read it. The page index of `$id` is the id index:
-/// a look-up reads one page; the last pages looked at stay decoded (PQ_ID_PAGES_KEPT).
+/// a look-up reads one page. Pages that look-ups and reads of few rows decode stay in a cache.
 #ifndef PQ_TABLE_DATA_FILE_H
 #define PQ_TABLE_DATA_FILE_H
 
@@ -11,9 +11,10 @@
 #include "batch/column.h"
 #include "store/store.h"
 
-enum { PQ_ID_PAGES_KEPT = 64 };
+enum { PQ_PAGES_OWN_BYTES = 8 << 20 };
 
 struct pq_data_file;
+struct pq_page_cache;
 struct pq_parquet_file;
 struct pq_variant_encoder;
 
@@ -24,6 +25,7 @@ struct pq_data_file_options {
     uint64_t bytes;        // its size
     uint64_t rows;
     const struct pq_type *type;
+    struct pq_page_cache *pages;  // outlives the file; NULL: one of its own, PQ_PAGES_OWN_BYTES
     const struct pq_alloc *alloc;
 };
 pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
@@ -53,13 +55,13 @@ struct pq_file_read {
 pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read *read,
                             struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err);
 
-/// Rows by their position, in the same form.
+/// Rows by their position, in the same form, through the cache of pages.
+/// Cost    a page not in the cache is read and decoded whole, once
 struct pq_file_fetch {
     const bool *columns;   // as above
     const uint32_t *rows;  // ascending; they may repeat
     size_t count;          // at least 1
-    struct pq_variant_encoder *encoder;
-    const struct pq_variant_names *names;
+    const struct pq_variant_names *names;  // of the table
 };
 pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fetch *fetch,
                              struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err);

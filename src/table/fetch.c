@@ -5,7 +5,6 @@
 #include "base/fail.h"
 #include "batch/builder.h"
 #include "table/data_file.h"
-#include "variant/variant.h"
 
 /// What is wanted, in storage order.
 struct wanted_row {
@@ -19,8 +18,7 @@ struct fetching {
     const struct pq_fetch *fetch;
     struct pq_arena *arena;
     struct wanted_row *rows;
-    struct pq_builder *columns;            // of the table; made when a second piece comes
-    struct pq_variant_encoder *encoder;    // owned; made when a file is met
+    struct pq_builder *columns;  // of the table; made when a second piece comes
 };
 
 static int compare_wanted(const void *left, const void *right) {
@@ -80,35 +78,62 @@ static pqdb_code read_piece(struct fetching *fetching, struct pq_segment *segmen
             segment == snapshot->open ? &snapshot->open_rows : &segment->batch;
         return gather_chunk(fetching, from, rows, count, batch, err);
     }
-    if (fetching->encoder == NULL) {
-        // Reading back adds no name that the list does not have, but for those that never fit it.
-        struct pq_variant_names *names = (struct pq_variant_names *)(uintptr_t)snapshot->names;
-        PQ_TRY(pq_variant_encoder_create(names, fetch->alloc, &fetching->encoder, err));
-    }
     const struct pq_file_fetch read = {.columns = fetch->columns, .rows = rows, .count = count,
-                                       .encoder = fetching->encoder, .names = snapshot->names};
+                                       .names = snapshot->names};
     return pq_data_file_fetch(segment->file, &read, fetching->arena, batch, err);
 }
 
-static pqdb_code add_piece(struct fetching *fetching, const struct pq_batch *piece,
-                           size_t null_rows, pqdb_error *err) {
+static pqdb_code need_builders(struct fetching *fetching, pqdb_error *err) {
     const struct pq_type *type = fetching->fetch->snapshot->type;
     struct pq_arena *arena = fetching->arena;
-    if (fetching->columns == NULL) {
-        fetching->columns = pq_arena_calloc(arena, type->field_count, sizeof *fetching->columns);
-        if (fetching->columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows to fetch");
-        for (size_t k = 0; k < type->field_count; k++) {
-            PQ_TRY(pq_builder_init(&fetching->columns[k], &type->fields[k].type, &arena->alloc,
-                                   err));
+    if (fetching->columns != NULL) return PQDB_OK;
+    fetching->columns = pq_arena_calloc(arena, type->field_count, sizeof *fetching->columns);
+    if (fetching->columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows to fetch");
+    for (size_t k = 0; k < type->field_count; k++) {
+        PQ_TRY(pq_builder_init(&fetching->columns[k], &type->fields[k].type, &arena->alloc, err));
+    }
+    return PQDB_OK;
+}
+
+/// Rows that follow one another in storage order, in the same segment.
+struct run {
+    struct pq_segment *segment;  // NULL: rows of nulls
+    const uint32_t *rows;
+    size_t count;
+};
+
+static pqdb_code add_column(struct fetching *fetching, const struct run *run, size_t column,
+                            const struct pq_batch *from, pqdb_error *err) {
+    const bool *wanted = fetching->fetch->columns;
+    struct pq_builder *builder = &fetching->columns[column];
+    const bool gives = from != NULL && (wanted == NULL || wanted[column]);
+    for (size_t i = 0; i < run->count; i++) {
+        if (gives) {
+            PQ_TRY(pq_builder_append_rows(builder, &from->columns[column], run->rows[i], 1, err));
+        } else {
+            PQ_TRY(pq_builder_append_null(builder, err));
         }
     }
-    for (size_t k = 0; k < type->field_count; k++) {
-        for (size_t i = 0; i < null_rows; i++) {
-            PQ_TRY(pq_builder_append_null(&fetching->columns[k], err));
+    return PQDB_OK;
+}
+
+static pqdb_code add_run(struct fetching *fetching, const struct run *run, pqdb_error *err) {
+    const struct pq_table_snapshot *snapshot = fetching->fetch->snapshot;
+    PQ_TRY(need_builders(fetching, err));
+    if (run->segment != NULL && run->segment->kind == PQ_SEGMENT_FILE) {
+        struct pq_batch piece;
+        PQ_TRY(read_piece(fetching, run->segment, run->rows, run->count, &piece, err));
+        for (size_t k = 0; k < snapshot->type->field_count; k++) {
+            PQ_TRY(pq_builder_append_rows(&fetching->columns[k], &piece.columns[k], 0, run->count,
+                                          err));
         }
-        if (piece == NULL) continue;
-        PQ_TRY(pq_builder_append_rows(&fetching->columns[k], &piece->columns[k], 0, piece->count,
-                                      err));
+        return PQDB_OK;
+    }
+    const struct pq_batch *from = run->segment == NULL             ? NULL
+                                  : run->segment == snapshot->open ? &snapshot->open_rows
+                                                                   : &run->segment->batch;
+    for (size_t k = 0; k < snapshot->type->field_count; k++) {
+        PQ_TRY(add_column(fetching, run, k, from, err));
     }
     return PQDB_OK;
 }
@@ -125,13 +150,11 @@ static pqdb_code read_pieces(struct fetching *fetching, struct pq_batch *batch, 
             rows[count] = fetching->rows[i + count].row;
             count++;
         }
-        if (segment == NULL) {
-            PQ_TRY(add_piece(fetching, NULL, count, err));
-        } else {
-            PQ_TRY(read_piece(fetching, segment, rows, count, batch, err));
-            if (count == fetch->count) return PQDB_OK;
-            PQ_TRY(add_piece(fetching, batch, 0, err));
+        if (count == fetch->count && segment != NULL) {
+            return read_piece(fetching, segment, rows, count, batch, err);
         }
+        const struct run run = {segment, rows, count};
+        PQ_TRY(add_run(fetching, &run, err));
         i += count;
     }
     return pq_builder_finish_batch(fetching->columns, fetch->snapshot->type, fetching->arena,
@@ -153,17 +176,14 @@ pqdb_code pq_table_fetch(const struct pq_fetch *fetch, struct pq_arena *arena,
                          struct pq_batch *out, pqdb_error *err) {
     struct fetching fetching = {.fetch = fetch, .arena = arena};
     struct pq_batch batch = {.type = fetch->snapshot->type};
-    pqdb_code code = PQDB_OK;
     bool in_order = true;
     if (fetch->count > 0) {
-        PQ_GO(sort_places(&fetching, &in_order, err));
-        PQ_GO(read_pieces(&fetching, &batch, err));
-        if (!in_order) PQ_GO(restore_order(&fetching, &batch, err));
+        PQ_TRY(sort_places(&fetching, &in_order, err));
+        PQ_TRY(read_pieces(&fetching, &batch, err));
+        if (!in_order) PQ_TRY(restore_order(&fetching, &batch, err));
     }
     *out = batch;
-done:
-    pq_variant_encoder_destroy(fetching.encoder);
-    return code;
+    return PQDB_OK;
 }
 
 pqdb_code pq_table_get(struct pq_table_snapshot *snapshot, struct pq_text id,

@@ -14,6 +14,10 @@ enum {
     short_run = 64,       // shorter ones are copied together before they are encoded
     copy_rows = 4096,
     codec_level = 1,      // of zstd: the file is read more often than the disk is full
+    // Whoever wants one row decodes a page of each column, and its dictionary.
+    page_rows = 2048,
+    page_bytes = 64 << 10,
+    dictionary_bytes = 128 << 10,
     sink_bytes = PQ_PACE_STEP_BYTES,
 };
 
@@ -158,6 +162,7 @@ static pqdb_code open_writer(struct job *job, pqdb_error *err) {
     PQ_TRY(pq_file_truncate(job->file, 0, err));
     const struct pq_parquet_writer_options options = {
         .type = rewrite->snapshot->type, .codec = &pq_codec_zstd, .level = codec_level,
+        .page_rows = page_rows, .page_bytes = page_bytes, .dictionary_bytes = dictionary_bytes,
         .is_sorted = true, .sort_field = 0, .variant_form = PQ_VARIANT_AS_JSON};
     const struct pq_parquet_sink sink = {.append = sink_append, .ctx = job};
     return pq_parquet_writer_create(&options, sink, rewrite->alloc, &job->writer, err);

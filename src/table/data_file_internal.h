@@ -1,0 +1,27 @@
+/// table/data_file_internal.h: what an open data file is made of.
+#ifndef PQ_TABLE_DATA_FILE_INTERNAL_H
+#define PQ_TABLE_DATA_FILE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "table/data_file.h"
+#include "table/page_cache.h"
+
+enum { PQ_NO_FIELD = UINT32_MAX };
+
+struct pq_data_file {
+    struct pq_data_file_options options;
+    uint64_t id;  // unique in the process: names its pages in the cache
+    char *path;  // owned, NUL-terminated
+    size_t path_bytes;
+    pthread_mutex_t lock;             // guards opening
+    struct pq_file *file;             // open once the reader is
+    struct pq_parquet_file *reader;   // set once, under the lock
+    uint32_t *fields;                 // owned: the file's member for each table column, or none
+    struct pq_page_cache *own_pages;  // owned; when the options give none
+};
+
+/// Errors of the reader get the file's name.
+pqdb_code pq_data_file_named(const struct pq_data_file *file, pqdb_code code, pqdb_error *err);
+
+#endif

@@ -1,0 +1,287 @@
+/// table/data_file_pages.c: few rows of a data file, by `$id` and by position, from pages that stay
+/// decoded in the cache.
+#include "base/check.h"
+#include "base/fail.h"
+#include "batch/builder.h"
+#include "parquet/reader.h"
+#include "table/data_file_internal.h"
+#include "variant/variant.h"
+
+/// Where a page's rows are.
+struct page_place {
+    size_t group;
+    uint64_t first_row;  // in the group
+    uint64_t row_count;
+    uint64_t before;     // rows of the groups before it
+};
+
+/// What decoding needs besides.
+struct page_reader {
+    struct pq_data_file *file;
+    const struct pq_variant_names *names;  // of the table
+};
+
+// ---- pages --------------------------------------------------------------------------------------
+
+static bool has_variants(const struct pq_type *type) {
+    if (type->kind == PQ_VARIANT) return true;
+    for (uint32_t k = 0; k < type->field_count; k++) {
+        if (has_variants(&type->fields[k].type)) return true;
+    }
+    return false;
+}
+
+/// A copy without the room that decoding needed.
+static pqdb_code copy_rows(const struct pq_column *decoded, const struct pq_type *type,
+                           struct pq_hold *hold, struct pq_column *copy, pqdb_error *err) {
+    struct pq_builder builder;
+    struct pq_column typed = *decoded;
+    typed.type = type;
+    PQ_TRY(pq_builder_init(&builder, type, &hold->arena.alloc, err));
+    PQ_TRY(pq_builder_reserve(&builder, decoded->count, 0, err));
+    PQ_TRY(pq_builder_append_rows(&builder, &typed, 0, decoded->count, err));
+    *copy = pq_builder_finish(&builder);
+    if (copy->names == NULL) copy->names = decoded->names;
+    return PQDB_OK;
+}
+
+static pqdb_code decode_page(const struct page_reader *reader, uint32_t column,
+                             const struct page_place *place, struct pq_page **out,
+                             pqdb_error *err) {
+    struct pq_data_file *file = reader->file;
+    const struct pq_type *type = &file->options.type->fields[column].type;
+    struct pq_arena decode_arena;
+    struct pq_hold *hold = NULL;
+    struct pq_variant_encoder *encoder = NULL;
+    pq_arena_init(&decode_arena, file->options.alloc);
+    pqdb_code code;
+    if (has_variants(type)) {
+        // Reading back adds no name that the list does not have, but for those that never fit it.
+        struct pq_variant_names *names = (struct pq_variant_names *)(uintptr_t)reader->names;
+        PQ_GO(pq_variant_encoder_create(names, file->options.alloc, &encoder, err));
+    }
+    PQ_GO(pq_hold_create(file->options.alloc, &hold, err));
+    const struct pq_parquet_request request = {
+        .fields = &file->fields[column], .field_count = 1, .group = place->group,
+        .first_row = place->first_row, .row_count = place->row_count,
+        .encoder = encoder, .names = reader->names};
+    struct pq_batch batch;
+    PQ_GO(pq_parquet_read(file->reader, &request, &decode_arena, &batch, err));
+    struct pq_column rows;
+    PQ_GO(copy_rows(&batch.columns[0], type, hold, &rows, err));
+    const uint64_t first = place->before + place->first_row;
+    const struct pq_page_key key = {file->id, column, (uint32_t)first};
+    PQ_GO(pq_page_create(&key, &rows, hold, out, err));
+    hold = NULL;
+    (*out)->first_row = first;
+done:
+    pq_variant_encoder_destroy(encoder);
+    pq_hold_unref(hold);
+    pq_arena_deinit(&decode_arena);
+    return code;
+}
+
+/// A reference to the page, from the cache or decoded.
+static pqdb_code get_page(const struct page_reader *reader, uint32_t column,
+                          const struct page_place *place, struct pq_page **out, pqdb_error *err) {
+    struct pq_page_cache *cache = reader->file->options.pages;
+    const struct pq_page_key key = {reader->file->id, column,
+                                    (uint32_t)(place->before + place->first_row)};
+    *out = pq_page_cache_find(cache, &key);
+    if (*out != NULL) return PQDB_OK;
+    PQ_TRY(decode_page(reader, column, place, out, err));
+    pq_page_cache_add(cache, *out);
+    return PQDB_OK;
+}
+
+// ---- by id --------------------------------------------------------------------------------------
+
+/// Position of `id` in an ascending column, or -1.
+static int64_t search(const struct pq_column *ids, struct pq_text id) {
+    size_t low = 0, high = ids->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (pq_text_compare(pq_column_text(ids, middle), id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == ids->count || !pq_text_equal(pq_column_text(ids, low), id)) return -1;
+    return (int64_t)low;
+}
+
+static bool may_hold(const struct pq_parquet_bounds *bounds, struct pq_text id) {
+    if (bounds->has_min && pq_text_compare(id, bounds->min.as.text) < 0) return false;
+    return !bounds->has_max || pq_text_compare(id, bounds->max.as.text) <= 0;
+}
+
+/// The first page whose upper bound is not below `id`.
+static size_t first_page(const struct pq_data_file *file, size_t group, size_t leaf,
+                         const struct pq_parquet_pages *pages, struct pq_text id) {
+    size_t low = 0, high = pages->count;
+    while (pages->has_bounds && low < high) {
+        const size_t middle = low + (high - low) / 2;
+        struct pq_parquet_bounds bounds;
+        pq_parquet_page_bounds(file->reader, group, leaf, middle, &bounds);
+        if (bounds.has_max && pq_text_compare(bounds.max.as.text, id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static pqdb_code find_in_group(struct pq_data_file *file, size_t group, struct pq_text id,
+                               int64_t *row, pqdb_error *err) {
+    const int leaf = pq_parquet_leaf(file->reader, file->fields[0]);
+    if (leaf < 0) return pq_fail(err, PQDB_CORRUPT, "$id is not a plain column");
+    struct pq_parquet_bounds bounds;
+    pq_parquet_group_bounds(file->reader, group, (size_t)leaf, &bounds);
+    if (!may_hold(&bounds, id)) return PQDB_OK;
+    struct pq_parquet_pages pages;
+    PQ_TRY(pq_parquet_pages(file->reader, group, (size_t)leaf, &pages, err));
+    if (pages.count == 0) return pq_fail(err, PQDB_CORRUPT, "the page index of $id is missing");
+    const struct page_reader reader = {.file = file};
+    for (size_t i = first_page(file, group, (size_t)leaf, &pages, id); i < pages.count; i++) {
+        if (pages.has_bounds) {
+            pq_parquet_page_bounds(file->reader, group, (size_t)leaf, i, &bounds);
+            if (!may_hold(&bounds, id)) return PQDB_OK;
+        }
+        const struct page_place place = {
+            .group = group, .first_row = pages.pages[i].first_row,
+            .row_count = pages.pages[i].row_count,
+            .before = pq_parquet_group_first_row(file->reader, group)};
+        struct pq_page *page;
+        PQ_TRY(get_page(&reader, 0, &place, &page, err));
+        const int64_t at = search(&page->rows, id);
+        const uint64_t first = page->first_row;
+        pq_page_unref(page);
+        if (at < 0) continue;
+        *row = (int64_t)first + at;
+        return PQDB_OK;
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_t *row,
+                            pqdb_error *err) {
+    const struct pq_parquet_file *reader;
+    PQ_TRY(pq_data_file_reader(file, &reader, err));
+    *row = -1;
+    if (file->fields[0] == PQ_NO_FIELD) {
+        return pq_data_file_named(file, pq_fail(err, PQDB_CORRUPT, "the file has no $id"), err);
+    }
+    pqdb_code code = PQDB_OK;
+    const size_t groups = pq_parquet_group_count(reader);
+    for (size_t group = 0; code == PQDB_OK && *row < 0 && group < groups; group++) {
+        code = find_in_group(file, group, id, row, err);
+    }
+    return pq_data_file_named(file, code, err);
+}
+
+// ---- by position --------------------------------------------------------------------------------
+
+/// The page of a column that holds a row. A nested column is read by the pages of `$id`.
+static pqdb_code place_of(const struct pq_data_file *file, uint32_t column, uint64_t row,
+                          struct page_place *place, pqdb_error *err) {
+    uint64_t in_group;
+    place->group = pq_parquet_find_group(file->reader, row, &in_group);
+    place->before = row - in_group;
+    place->first_row = 0;
+    place->row_count = pq_parquet_group_rows(file->reader, place->group);
+    int leaf = pq_parquet_leaf(file->reader, file->fields[column]);
+    if (leaf < 0 && file->fields[0] != PQ_NO_FIELD) {
+        leaf = pq_parquet_leaf(file->reader, file->fields[0]);
+    }
+    if (leaf < 0) return PQDB_OK;
+    struct pq_parquet_pages pages;
+    PQ_TRY(pq_parquet_pages(file->reader, place->group, (size_t)leaf, &pages, err));
+    if (pages.count == 0) return PQDB_OK;
+    size_t low = 0, high = pages.count;
+    while (low + 1 < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (pages.pages[middle].first_row <= in_group) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    place->first_row = pages.pages[low].first_row;
+    place->row_count = pages.pages[low].row_count;
+    return PQDB_OK;
+}
+
+/// How many of the rows from `at` on are in this page.
+static size_t rows_within(const struct pq_file_fetch *fetch, size_t at,
+                          const struct page_place *place) {
+    const uint64_t end = place->before + place->first_row + place->row_count;
+    size_t count = 0;
+    while (at + count < fetch->count && fetch->rows[at + count] < end) count++;
+    return count;
+}
+
+/// All wanted rows are in one page.
+static pqdb_code gather_page(const struct pq_page *page, const struct pq_file_fetch *fetch,
+                             struct pq_arena *arena, struct pq_column *out, pqdb_error *err) {
+    uint32_t *rows = pq_arena_alloc(arena, fetch->count * sizeof *rows);
+    if (rows == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of a page");
+    for (size_t i = 0; i < fetch->count; i++) {
+        rows[i] = fetch->rows[i] - (uint32_t)page->first_row;
+    }
+    return pq_column_gather(&page->rows, rows, fetch->count, arena, out, err);
+}
+
+static pqdb_code fetch_column(const struct page_reader *reader, const struct pq_file_fetch *fetch,
+                              uint32_t column, struct pq_arena *arena, struct pq_column *out,
+                              pqdb_error *err) {
+    const struct pq_type *type = &reader->file->options.type->fields[column].type;
+    struct pq_builder builder;
+    for (size_t at = 0; at < fetch->count;) {
+        struct page_place place;
+        struct pq_page *page;
+        PQ_TRY(place_of(reader->file, column, fetch->rows[at], &place, err));
+        PQ_TRY(get_page(reader, column, &place, &page, err));
+        const size_t count = rows_within(fetch, at, &place);
+        pqdb_code code = PQDB_OK;
+        if (count == fetch->count) {
+            code = gather_page(page, fetch, arena, out, err);
+        } else {
+            if (at == 0) code = pq_builder_init(&builder, type, &arena->alloc, err);
+            for (size_t i = 0; code == PQDB_OK && i < count; i++) {
+                const size_t row = fetch->rows[at + i] - (uint32_t)page->first_row;
+                code = pq_builder_append_rows(&builder, &page->rows, row, 1, err);
+            }
+        }
+        pq_page_unref(page);
+        if (code != PQDB_OK || count == fetch->count) return code;
+        at += count;
+    }
+    *out = pq_builder_finish(&builder);
+    if (out->names == NULL) out->names = fetch->names;
+    return PQDB_OK;
+}
+
+pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fetch *fetch,
+                             struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err) {
+    const struct pq_parquet_file *opened;
+    PQ_TRY(pq_data_file_reader(file, &opened, err));
+    pq_assert(fetch->count > 0 && fetch->rows[fetch->count - 1] < file->options.rows);
+    const struct page_reader reader = {.file = file, .names = fetch->names};
+    const struct pq_type *type = file->options.type;
+    struct pq_column *columns = pq_arena_alloc(arena, type->field_count * sizeof *columns);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of a file");
+    for (uint32_t k = 0; k < type->field_count; k++) {
+        const bool wanted = fetch->columns == NULL || fetch->columns[k];
+        if (wanted && file->fields[k] != PQ_NO_FIELD) {
+            const pqdb_code code = fetch_column(&reader, fetch, k, arena, &columns[k], err);
+            PQ_TRY(pq_data_file_named(file, code, err));
+            continue;
+        }
+        PQ_TRY(pq_column_of_nulls(&type->fields[k].type, fetch->count, arena, &columns[k], err));
+        columns[k].names = fetch->names;
+    }
+    *batch = (struct pq_batch){.type = type, .count = fetch->count, .columns = columns};
+    return PQDB_OK;
+}
