@@ -42,8 +42,8 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
-    cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status, cmd_parquet, cmd_import,
-    cmd_export, cmd_version;
+    cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status,
+    cmd_parquet, cmd_import, cmd_export, cmd_version;
 
 // options.c: each takes the option out of cli->args when it is there.
 bool cli_flag(struct cli *cli, const char *name);

@@ -83,7 +83,13 @@ static int run_create(struct cli *cli) {
     bool wrong = false;
     pqdb_write_options options = {.on_refusal = show_refusal, .ctx = &seen};
     options.token = cli_value(cli, "--token", &wrong);
+    options.on_conflict = cli_value(cli, "--on-conflict", &wrong);
     if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
+    if (options.on_conflict != NULL && strcmp(options.on_conflict, "ignore") != 0 &&
+        strcmp(options.on_conflict, "replace") != 0) {
+        return cli_usage(cli, "takes --on-conflict ignore or replace, not '%s'",
+                         options.on_conflict);
+    }
     const char *given = cli->arg_count == 2 ? cli->args[1] : "-";
     size_t length = strlen(given);
     const bool is_stdin = strcmp(given, "-") == 0;
@@ -109,10 +115,11 @@ static int run_create(struct cli *cli) {
 
 const struct cli_command cmd_create = {
     .name = "create",
-    .usage = "COLLECTION [JSON|-] [--token T]",
+    .usage = "COLLECTION [JSON|-] [--on-conflict ignore|replace] [--token T]",
     .summary = "create rows: one object, a list, or NDJSON on stdin",
     .help = "All of them are one commit: all or nothing, except that a stream collection sets\n"
-            "invalid items aside. A row whose $id is there already is refused.\n",
+            "invalid items aside. A row whose $id is there already is refused, unless\n"
+            "--on-conflict says what happens: ignore it, or replace the row that is there.\n",
     .run = run_create,
 };
 

@@ -10,9 +10,9 @@
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cmd_init,  &cmd_schema, &cmd_create, &cmd_get, &cmd_find,       &cmd_count,
-    &cmd_ingest, &cmd_view,   &cmd_log,    &cmd_status, &cmd_checkpoint, &cmd_import,
-    &cmd_export, &cmd_parquet, &cmd_version,
+    &cmd_init,   &cmd_schema, &cmd_create, &cmd_update, &cmd_upsert, &cmd_delete,
+    &cmd_get,    &cmd_find,   &cmd_count,  &cmd_ingest, &cmd_view,   &cmd_log,
+    &cmd_status, &cmd_checkpoint, &cmd_import, &cmd_export, &cmd_parquet, &cmd_version,
 };
 
 enum { command_count = sizeof commands / sizeof *commands };

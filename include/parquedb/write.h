@@ -20,31 +20,76 @@ typedef struct pqdb_refusal {
 } pqdb_refusal;
 typedef void (*pqdb_on_refusal)(void *ctx, const pqdb_refusal *refusal);
 
-/// Zero is a default everywhere.
+/// Zero is a default everywhere; what is reserved must be zero, so that options can be added.
 typedef struct pqdb_write_options {
     const char *token;  ///< idempotency token; a known one changes nothing
     pqdb_on_refusal on_refusal;
     void *ctx;
     bool set_aside;  ///< ingest runs: a collection sets invalid items aside as streams do
+    const char *on_conflict;    ///< create: NULL refuses a live id, or "ignore", "replace"
+    uint64_t expected_version;  ///< update, upsert, delete: of the rows that match; 0: any
+    uint64_t reserved[4];
 } pqdb_write_options;
 
 typedef struct pqdb_written {
     uint64_t version;   ///< of the commit; with a known token of the first one
-    uint64_t accepted;  ///< rows now there because of this call
+    uint64_t accepted;  ///< rows now there as they are because of this call
     uint64_t refused;   ///< items set aside (streams)
     bool repeated;      ///< the token was known: nothing was done
+    uint64_t matched;   ///< update, upsert, delete: rows the filter found
+    uint64_t created;   ///< rows that were not there before
+    uint64_t changed;   ///< rows that were, and differ now
+    uint64_t removed;   ///< rows that are gone
+    uint64_t reserved[4];
 } pqdb_written;
 
 /// One row (a JSON object), a list of rows, or NDJSON, as one commit into a collection or stream.
 ///
-/// Errors  PQDB_INVALID: not JSON, a field of the wrong kind … (err->subject is the field; for a
-///         collection nothing is written, a stream sets the item aside into
-///         rejected/<collection>.ndjson); PQDB_NOT_FOUND: no such collection; PQDB_CONFLICT: a live
-///         id, or the token with other content; PQDB_IO: not written, or after a failed sync
-///         unknown: reopen. `written` may be NULL.
+/// A live `$id` is refused, unless options->on_conflict says "ignore" (the row that is there stays;
+/// within a batch the first one) or "replace" (it is replaced, keeps createdAt and has the next
+/// version; within a batch the last one stays).
+///
+/// Errors  PQDB_INVALID: not JSON, a field of the wrong kind, a link that leads nowhere …
+///         (err->subject is the field; for a collection nothing is written, a stream sets the item
+///         aside into rejected/<collection>.ndjson); PQDB_NOT_FOUND: no such collection;
+///         PQDB_CONFLICT: a live id, a unique value that is taken, or the token with other content;
+///         PQDB_IO: not written, or after a failed sync unknown: reopen. `written` may be NULL.
 PQDB_API pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *json,
                                size_t length, const pqdb_write_options *options,
                                pqdb_written *written, pqdb_error *err);
+
+/// Which rows change, and how.
+typedef struct pqdb_edit {
+    /// A filter like "{ status: 'open' }" (JSON5; "{}" is every row), or an id.
+    const char *where;
+    /// "{ $set: { status: 'paid' }, $inc: { visits: 1 } }" (JSON5), with $set $unset $inc $mul $min
+    /// $max $push $pull $addToSet $pop $rename $currentDate $setOnInsert: see docs/writing.md.
+    const char *operators;
+} pqdb_edit;
+
+/// Change rows, all in one commit or none. A row that would not differ is left alone; when none
+/// differs there is no commit.
+///
+/// Errors  PQDB_INVALID: a filter, operator or path that is wrong, or a row that would break a rule
+///         of the schema (err->subject is the path, the message names the row); PQDB_CONFLICT: a
+///         row has another version than options->expected_version, a unique value is taken, or the
+///         token was used for something else; others as pqdb_create. Matching nothing is none.
+PQDB_API pqdb_code pqdb_update(pqdb_db *db, const char *collection, const pqdb_edit *edit,
+                               const pqdb_write_options *options, pqdb_written *written,
+                               pqdb_error *err);
+
+/// Change the first row that matches, by `$id`, or create one: out of the fields that the filter
+/// sets equal to something (or the id), the operators, and the defaults. Errors: as pqdb_update and
+/// pqdb_create.
+PQDB_API pqdb_code pqdb_upsert(pqdb_db *db, const char *collection, const pqdb_edit *edit,
+                               const pqdb_write_options *options, pqdb_written *written,
+                               pqdb_error *err);
+
+/// Remove the rows that `where` (as in pqdb_edit) names; links to them dangle. Errors: as
+/// pqdb_update.
+PQDB_API pqdb_code pqdb_delete(pqdb_db *db, const char *collection, const char *where,
+                               const pqdb_write_options *options, pqdb_written *written,
+                               pqdb_error *err);
 
 /// Many events from a byte stream: JSON objects, lists of them, or NDJSON, committed every
 /// PQDB_INGEST_ROWS rows while the caller goes on feeding. A worker thread commits one batch while

@@ -2,7 +2,6 @@
 /// waits, writes one frame, steps the circuit once, publishes once.
 #include <string.h>
 
-#include "base/check.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "batch/builder.h"
@@ -123,25 +122,40 @@ static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, p
     return PQDB_OK;
 }
 
-/// Rows that several writers brought for one table in one frame, as one batch.
+/// Rows that several writers brought for one table in one frame, as one batch. Their ids do not
+/// meet, so the weighted rows are those of one delta.
 static pqdb_code join_rows(struct pq_arena *arena, const struct pq_db_delta *deltas, size_t count,
                            struct pq_batch *rows, pqdb_error *err) {
     const struct pq_db_table *table = deltas[0].table;
     const struct pq_type *type = table->table->options.type;
     struct pq_builder *columns = pq_arena_calloc(arena, type->field_count, sizeof *columns);
-    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step");
+    size_t total = 0, at = 0;
+    bool is_weighted = false;
+    for (size_t i = 0; i < count; i++) {
+        if (deltas[i].table != table) continue;
+        total += deltas[i].rows.count;
+        is_weighted = is_weighted || deltas[i].rows.weights != NULL;
+    }
+    int64_t *weights = is_weighted ? pq_arena_alloc(arena, total * sizeof *weights) : NULL;
+    if (columns == NULL || (is_weighted && weights == NULL)) {
+        return pq_fail(err, PQDB_NO_MEMORY, "a step");
+    }
     for (size_t k = 0; k < type->field_count; k++) {
         PQ_TRY(pq_builder_init(&columns[k], &type->fields[k].type, &arena->alloc, err));
     }
     for (size_t i = 0; i < count; i++) {
         const struct pq_batch *from = &deltas[i].rows;
         if (deltas[i].table != table) continue;
-        pq_assert(from->weights == NULL);
         for (size_t k = 0; k < type->field_count; k++) {
             PQ_TRY(pq_builder_append_rows(&columns[k], &from->columns[k], 0, from->count, err));
         }
+        for (size_t row = 0; is_weighted && row < from->count; row++) {
+            weights[at++] = from->weights == NULL ? 1 : from->weights[row];
+        }
     }
-    return pq_builder_finish_batch(columns, type, arena, rows, err);
+    PQ_TRY(pq_builder_finish_batch(columns, type, arena, rows, err));
+    rows->weights = weights;
+    return PQDB_OK;
 }
 
 /// The circuit takes one delta of each table, and looks no further than the first.
@@ -190,78 +204,144 @@ static void finish(struct pq_db_write *write, pqdb_code code, const pqdb_error *
     write->done = true;
 }
 
-/// $seq counts up from `first`; the column was made by the reader, in memory that is ours.
-static void number_rows(struct pq_batch *batch, uint64_t first) {
-    int64_t *seq = (int64_t *)(uintptr_t)batch->columns[PQ_COLUMN_SEQ].values;
-    for (size_t row = 0; row < batch->count; row++) seq[row] = (int64_t)(first + row);
+/// The writes of one frame, and what they change: no other of them may change or rely on it, for
+/// all of them are formed against the state before the frame.
+struct frame {
+    struct pq_db_write *writes[frame_writes_max];
+    size_t count;
+    size_t bytes;
+    size_t noted;     // so many writes are in `slots`
+    uint64_t *slots;  // hashes of what changes, 0 is free; in the step's memory
+    size_t slot_count, slots_used;
+};
+
+static pqdb_code grow_slots(struct frame *frame, struct pq_arena *arena, size_t more,
+                            pqdb_error *err) {
+    if ((frame->slots_used + more) * 2 <= frame->slot_count) return PQDB_OK;
+    size_t slot_count = 256;
+    while (slot_count < (frame->slots_used + more) * 2) slot_count *= 2;
+    uint64_t *slots = pq_arena_calloc(arena, slot_count, sizeof *slots);
+    if (slots == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a frame of %zu rows", more);
+    for (size_t i = 0; i < frame->slot_count; i++) {
+        if (frame->slots[i] == 0) continue;
+        size_t at = (size_t)frame->slots[i] & (slot_count - 1);
+        while (slots[at] != 0) at = (at + 1) & (slot_count - 1);
+        slots[at] = frame->slots[i];
+    }
+    frame->slots = slots;
+    frame->slot_count = slot_count;
+    return PQDB_OK;
 }
 
-/// Is an id of this batch live already, or twice in the batch?
-static pqdb_code check_ids(const struct pq_db_write *write, struct pq_arena *arena,
-                           pqdb_error *err) {
-    const struct pq_column *ids = &write->batch.columns[PQ_COLUMN_ID];
-    size_t slot_count = 16;
-    while (slot_count < ids->count * 2) slot_count *= 2;
-    uint32_t *slots = pq_arena_calloc(arena, slot_count, sizeof *slots);
-    if (slots == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an index of %zu ids", ids->count);
-    for (size_t row = 0; row < ids->count; row++) {
-        const struct pq_text id = pq_column_text(ids, row);
-        size_t at = (size_t)pq_hash(id.data, id.length) & (slot_count - 1);
-        for (; slots[at] != 0; at = (at + 1) & (slot_count - 1)) {
-            if (!pq_text_equal(pq_column_text(ids, slots[at] - 1), id)) continue;
-            return pq_fail(err, PQDB_CONFLICT, "$id '%.*s' is in the batch twice",
-                           PQ_TEXT_ARG(id));
+/// Note what the writes so far change, once another one wants to join them.
+static pqdb_code note_changes(struct frame *frame, struct pq_arena *arena, pqdb_error *err) {
+    for (; frame->noted < frame->count; frame->noted++) {
+        const struct pq_db_write *write = frame->writes[frame->noted];
+        PQ_TRY(grow_slots(frame, arena, write->changes.count, err));
+        for (size_t i = 0; i < write->changes.count; i++) {
+            const uint64_t hash = write->changes.hashes[i];
+            size_t at = (size_t)hash & (frame->slot_count - 1);
+            while (frame->slots[at] != 0) at = (at + 1) & (frame->slot_count - 1);
+            frame->slots[at] = hash;
+            frame->slots_used++;
         }
-        slots[at] = (uint32_t)row + 1;
-        bool has;
-        PQ_TRY(pq_table_has(write->table->table, id, &has, err));
-        if (!has) continue;
-        return pq_fail(err, PQDB_CONFLICT,
-                       "a row with $id '%.*s' is there already: update it, or give another id",
-                       PQ_TEXT_ARG(id));
     }
     return PQDB_OK;
 }
 
-/// May the write be committed? If not, it is finished.
-static bool admit(pqdb_db *db, struct pq_db_write *write) {
+static bool has_any(const struct frame *frame, const struct pq_db_hashes *hashes) {
+    for (size_t i = 0; frame->slots_used > 0 && i < hashes->count; i++) {
+        const uint64_t hash = hashes->hashes[i];
+        for (size_t at = (size_t)hash & (frame->slot_count - 1); frame->slots[at] != 0;
+             at = (at + 1) & (frame->slot_count - 1)) {
+            if (frame->slots[at] == hash) return true;
+        }
+    }
+    return false;
+}
+
+static bool has_token(const struct frame *frame, struct pq_text token) {
+    for (size_t i = 0; token.length > 0 && i < frame->count; i++) {
+        struct pq_text name, other;
+        uint64_t content;
+        if (frame->writes[i]->token.length == 0) continue;
+        split_token(token, &name, &content);
+        split_token(frame->writes[i]->token, &other, &content);
+        if (pq_text_equal(name, other)) return true;
+    }
+    return false;
+}
+
+/// May the write be committed? If not, it is finished. *waits: it must come first in a frame.
+static bool admit(pqdb_db *db, struct frame *frame, struct pq_db_write *write, bool *waits) {
     pqdb_error err = {0};
-    pqdb_code code;
     uint64_t version;
+    pqdb_code code;
     if (pq_db_token_known(db, write->token, &version, &code, &err)) {
         write->repeated = code == PQDB_OK;
         write->version = version;
         finish(write, code, &err);
         return false;
     }
-    if (code == PQDB_OK && !write->ids_are_new) {
-        code = check_ids(write, &db->step_hold->arena, &err);
+    const bool is_first = frame->count == 0;
+    write->first_seq = write->table->next_seq;
+    if (code == PQDB_OK && !is_first) code = note_changes(frame, &db->step_hold->arena, &err);
+    if (code == PQDB_OK && !is_first && has_any(frame, &write->changes)) *waits = true;
+    if (code == PQDB_OK && !*waits && write->form != NULL) code = write->form(write, &err);
+    if (code == PQDB_OK && !is_first && write->form != NULL) {
+        *waits = *waits || has_any(frame, &write->changes) || has_any(frame, &write->relies);
+    }
+    if (code == PQDB_OK && !*waits && write->changes_nothing) {
+        write->version = db->version;
+        finish(write, code, &err);
+        return false;
     }
     if (code == PQDB_OK) return true;
     finish(write, code, &err);
     return false;
 }
 
+/// $seq counts up from `first`; the column was made by the reader, in memory that is ours.
+static void number_rows(const struct pq_db_write *write) {
+    int64_t *seq = (int64_t *)(uintptr_t)write->batch.columns[PQ_COLUMN_SEQ].values;
+    for (size_t row = 0; row < write->batch.count; row++) {
+        seq[row] = (int64_t)(write->first_seq + row);
+    }
+}
+
+static void join_frame(struct frame *frame, struct pq_db_write *write) {
+    if (write->batch.weights == NULL && write->batch.count > 0) {
+        number_rows(write);
+        write->new_rows = write->batch.count;
+    }
+    write->table->next_seq += write->new_rows;
+    frame->bytes += write->part.length;
+    frame->writes[frame->count++] = write;
+}
+
 /// The commits of one frame: durable, applied, published.
-static pqdb_code commit_frame(pqdb_db *db, struct pq_db_write **writes, size_t count,
-                              pqdb_error *err) {
+static pqdb_code commit_frame(pqdb_db *db, const struct frame *frame, pqdb_error *err) {
     struct pq_log_part parts[frame_writes_max];
     struct pq_log_commit commits[frame_writes_max];
     struct pq_db_delta deltas[frame_writes_max];
+    struct pq_db_write *const *writes = frame->writes;
+    const size_t count = frame->count;
+    size_t delta_count = 0;
     for (size_t i = 0; i < count; i++) {
-        struct pq_db_table *table = writes[i]->table;
-        number_rows(&writes[i]->batch, table->next_seq);
-        parts[i] = (struct pq_log_part){.bytes = writes[i]->part, .first_seq = table->next_seq};
+        const bool is_empty = writes[i]->batch.count == 0;  // only its token is kept
+        const bool is_numbered = writes[i]->batch.weights == NULL;
+        parts[i] = (struct pq_log_part){.bytes = writes[i]->part,
+                                        .first_seq = is_numbered ? writes[i]->first_seq : 0};
         commits[i] = (struct pq_log_commit){.kind = PQ_LOG_COMMIT, .token = writes[i]->token,
-                                            .parts = &parts[i], .part_count = 1};
-        deltas[i] = (struct pq_db_delta){.table = table, .rows = writes[i]->batch,
-                                         .hold = writes[i]->hold};
-        table->next_seq += writes[i]->batch.count;
+                                            .parts = &parts[i], .part_count = !is_empty};
+        if (is_empty) continue;
+        deltas[delta_count++] = (struct pq_db_delta){
+            .table = writes[i]->table, .rows = writes[i]->batch, .hold = writes[i]->hold};
     }
     const uint64_t first = pq_log_position(db->log).version;
     const pqdb_code logged = pq_log_append(db->log, commits, count, err);
     if (logged != PQDB_OK) {
-        for (size_t i = 0; i < count; i++) writes[i]->table->next_seq -= writes[i]->batch.count;
+        for (size_t i = 0; i < count; i++) writes[i]->table->next_seq -= writes[i]->new_rows;
         return logged;
     }
     pqdb_error why;
@@ -272,7 +352,12 @@ static pqdb_code commit_frame(pqdb_db *db, struct pq_db_write **writes, size_t c
         if (code == PQDB_OK) code = pq_db_token_add(db, writes[i]->token, first + i, &why);
     }
     if (code == PQDB_OK) {
-        code = pq_db_step(db, deltas, count, last, pq_log_time_us(db->log), &why);
+        code = pq_db_step(db, deltas, delta_count, last, pq_log_time_us(db->log), &why);
+    }
+    for (size_t i = 0; code == PQDB_OK && i < count; i++) {
+        struct pq_unique *unique = &writes[i]->table->unique;
+        if (unique->entry == NULL || writes[i]->batch.count == 0) continue;
+        pq_unique_note(unique, &writes[i]->batch);
     }
     if (code == PQDB_OK) code = pq_db_publish(db, last, pq_log_time_us(db->log), &why);
     db->version = last;
@@ -283,50 +368,57 @@ static pqdb_code commit_frame(pqdb_db *db, struct pq_db_write **writes, size_t c
                    why.message);
 }
 
-/// Ids and tokens are checked against what is applied, so such a write is the last of its frame.
-static bool ends_frame(const struct pq_db_write *write) {
-    return !write->ids_are_new || write->token.length > 0;
-}
-
-/// Take what waits, up to a frame's worth. Leader.
-static struct pq_db_write *take_queue(pqdb_db *db, size_t *count) {
+/// The next write, if it may be looked at for this frame: a token is checked against what is
+/// applied, and what reads any number of rows comes first in its frame.
+static struct pq_db_write *take_write(pqdb_db *db, const struct frame *frame) {
     pthread_mutex_lock(&db->queue_lock);
-    struct pq_db_write *first = db->queue, *last = NULL;
-    size_t bytes = 0;
-    *count = 0;
-    for (struct pq_db_write *w = first; w != NULL && *count < frame_writes_max; w = w->next) {
-        bytes += w->part.length;
-        if (*count > 0 && (bytes > frame_bytes_max || ends_frame(w))) break;
-        last = w;
-        ++*count;
-        if (ends_frame(w)) break;
+    struct pq_db_write *write = db->queue;
+    const bool is_full = frame->count == frame_writes_max || frame->bytes > frame_bytes_max;
+    if (write != NULL && frame->count > 0 &&
+        (is_full || write->reads_all || has_token(frame, write->token) ||
+         frame->bytes + write->part.length > frame_bytes_max)) {
+        write = NULL;
     }
-    if (last != NULL) {
-        db->queue = last->next;
+    if (write != NULL) {
+        db->queue = write->next;
         if (db->queue == NULL) db->queue_end = &db->queue;
-        last->next = NULL;
+        write->next = NULL;
     }
     pthread_mutex_unlock(&db->queue_lock);
-    return first;
+    return write;
+}
+
+static void put_back(pqdb_db *db, struct pq_db_write *write) {
+    pthread_mutex_lock(&db->queue_lock);
+    write->next = db->queue;
+    if (db->queue == NULL) db->queue_end = &write->next;
+    db->queue = write;
+    pthread_mutex_unlock(&db->queue_lock);
 }
 
 static void lead(pqdb_db *db) {
-    size_t count;
-    struct pq_db_write *write = take_queue(db, &count), *writes[frame_writes_max];
-    size_t admitted = 0;
+    struct frame frame;
+    frame.count = frame.bytes = frame.noted = frame.slot_count = frame.slots_used = 0;
     pqdb_error err = {0};
-    const pqdb_code open = pq_db_check_open(db, &err);
-    const pqdb_code memory = open != PQDB_OK ? open : fresh_step_hold(db, &err);
-    for (; write != NULL; write = write->next) {
-        if (memory != PQDB_OK) {
-            finish(write, memory, &err);
-        } else if (admit(db, write)) {
-            writes[admitted++] = write;
+    pqdb_code code = pq_db_check_open(db, &err);
+    if (code == PQDB_OK) code = fresh_step_hold(db, &err);
+    struct pq_db_write *write;
+    while ((write = take_write(db, &frame)) != NULL) {
+        bool waits = false;
+        if (code != PQDB_OK) {
+            finish(write, code, &err);
+        } else if (admit(db, &frame, write, &waits)) {
+            if (!waits) {
+                join_frame(&frame, write);
+                continue;
+            }
+            put_back(db, write);
+            break;
         }
     }
-    if (admitted == 0) return;
-    const pqdb_code code = commit_frame(db, writes, admitted, &err);
-    for (size_t i = 0; i < admitted; i++) finish(writes[i], code, &err);
+    if (frame.count == 0) return;
+    code = commit_frame(db, &frame, &err);
+    for (size_t i = 0; i < frame.count; i++) finish(frame.writes[i], code, &err);
     pq_db_keeper_look(db);
 }
 

@@ -15,6 +15,7 @@
 #include "base/block_cache.h"
 #include "base/env.h"
 #include "changelog/log.h"
+#include "collection/unique.h"
 #include "db/root.h"
 #include "db/snapshot.h"
 #include "flow/circuit.h"
@@ -40,6 +41,7 @@ struct pq_db_table {
     struct pq_db_table *root;         // the collection at the bottom of a view; itself otherwise
     struct pq_find_table *find;       // what paths in filters mean
     uint64_t next_seq;                // leader; collections
+    struct pq_unique unique;          // leader; without `entry` where no field is
     struct pq_row_reader *idle_reader;  // atomic; of short writes, or NULL
     bool in_root;                     // at open: contents from the root
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
@@ -58,15 +60,31 @@ struct pq_db_table {
     pqdb_error failure;  // under published_lock
 };
 
+/// Hashes of what a write touches (see pq_db_row_hash); in its hold, or the caller's.
+struct pq_db_hashes {
+    const uint64_t *hashes;
+    size_t count;
+};
+
 /// One commit on its way. Lives on its caller's stack.
 struct pq_db_write {
     struct pq_db_write *next;
     struct pq_db_table *table;
-    struct pq_batch batch;      // complete but for $seq, which the leader fills in place
+    struct pq_batch batch;      // the delta; without `form` complete but for $seq
     struct pq_hold *hold;       // its memory, the caller's reference
     struct pq_text part;        // encoded
-    bool ids_are_new;           // generated: no look-up
     struct pq_text token;       // "" or token, NUL, eight bytes of content hash
+    /// Leader: batch, part, changes, relies and new_rows against the published state, the new rows
+    /// numbered from `first_seq`; or changes_nothing. An error is the write's own. Perhaps called
+    /// again, when the write has to wait for the next frame. NULL: they are final, all rows new.
+    pqdb_code (*form)(struct pq_db_write *write, pqdb_error *err);
+    void *ctx;                  // of `form`
+    bool reads_all;             // relies on rows that cannot be named: first in its frame
+    bool changes_nothing;
+    struct pq_db_hashes changes;  // rows and unique values; those known before form as well
+    struct pq_db_hashes relies;   // rows that must be there, or not
+    uint64_t first_seq;         // leader
+    uint64_t new_rows;          // that take a $seq
     // Result.
     bool done;
     bool repeated;

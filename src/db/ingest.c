@@ -1,167 +1,61 @@
 /// db/ingest.c: JSON text in, commits out. A long run is a pipeline: the caller's thread parses one
 /// batch while a worker encodes and commits the one before.
-#include "ingest/rows.h"
-
-#include <inttypes.h>
 #include <parquedb/write.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/fail.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "db/ingest_internal.h"
 #include "db/view_internal.h"
+#include "db/write_internal.h"
 
-enum { jobs_max = 2, path_max = 512 };
-
-static const char *code_name(pqdb_code code) {
-    return code == PQDB_LIMIT ? "LIMIT" : code == PQDB_CONFLICT ? "CONFLICT" : "INVALID";
-}
-
-// ---- what is set aside ------------------------------------------------------------------------
-
-static pqdb_code print_refusal(const struct pq_refusal *refusal, struct pq_bytes *out,
-                               pqdb_error *err) {
-    PQ_TRY(pq_bytes_printf(out, err, "{\"index\":%" PRIu64 ",\"line\":%" PRIu64 ",\"code\":\"%s\"",
-                           refusal->index, refusal->line, code_name(refusal->code)));
-    PQ_TRY(pq_bytes_printf(out, err, ",\"field\":"));
-    PQ_TRY(pq_json_write_text(out, refusal->field, err));
-    PQ_TRY(pq_bytes_printf(out, err, ",\"message\":"));
-    PQ_TRY(pq_json_write_text(out, refusal->message, err));
-    if (refusal->is_cut) PQ_TRY(pq_bytes_printf(out, err, ",\"cut\":true"));
-    // What is no UTF-8 could not be written as a JSON text.
-    const bool is_text = pq_text_is_utf8(refusal->text);
-    PQ_TRY(pq_bytes_printf(out, err, is_text ? ",\"item\":" : ",\"itemBase64\":"));
-    if (is_text) {
-        PQ_TRY(pq_json_write_text(out, refusal->text, err));
-    } else {
-        PQ_TRY(pq_bytes_append_byte(out, '"', err));
-        PQ_TRY(pq_base64_write(out, refusal->text, err));
-        PQ_TRY(pq_bytes_append_byte(out, '"', err));
-    }
-    return pq_bytes_append_text(out, PQ_TEXT("}\n"), err);
-}
-
-static pqdb_code append_refusals(pqdb_db *db, const char *path, struct pq_text lines,
-                                 pqdb_error *err) {
-    struct pq_file *file = NULL;
-    uint64_t end;
-    pqdb_code code;
-    PQ_GO(pq_store_make_directory(db->store, "rejected", err));
-    PQ_GO(pq_file_open(db->store, path, PQ_OPEN_WRITE, &file, err));
-    PQ_GO(pq_file_size(file, &end, err));
-    PQ_GO(pq_file_write(file, end, &lines, 1, err));
-    PQ_GO(pq_file_sync(file, err));
-    PQ_GO(pq_store_sync_directory(db->store, "rejected", err));
-done:
-    pq_file_close(file);
-    return code;
-}
-
-/// Append them to rejected/<collection>.ndjson, durably, before the batch is acknowledged.
-static pqdb_code keep_refusals(pqdb_db *db, const struct pq_db_table *table,
-                               const struct pq_row_batch *rows, pqdb_error *err) {
-    if (rows->refusal_count == 0) return PQDB_OK;
-    char path[path_max];
-    snprintf(path, sizeof path, "rejected/%.*s.ndjson", PQ_TEXT_ARG(table->entry->name));
-    struct pq_bytes lines;
-    pq_bytes_init(&lines, db->alloc);
-    pqdb_code code = PQDB_OK;
-    for (size_t i = 0; code == PQDB_OK && i < rows->refusal_count; i++) {
-        code = print_refusal(&rows->refusals[i], &lines, err);
-    }
-    if (code == PQDB_OK) {
-        pthread_mutex_lock(&db->refusals);
-        code = append_refusals(db, path, pq_bytes_text(&lines), err);
-        pthread_mutex_unlock(&db->refusals);
-    }
-    pq_bytes_deinit(&lines);
-    return code;
-}
-
-static void tell_refusals(const struct pqdb_write_options *options,
-                          const struct pq_row_batch *rows) {
-    if (options == NULL || options->on_refusal == NULL) return;
-    for (size_t i = 0; i < rows->refusal_count; i++) {
-        const struct pq_refusal *refusal = &rows->refusals[i];
-        char field[256], message[512];
-        snprintf(field, sizeof field, "%.*s", PQ_TEXT_ARG(refusal->field));
-        snprintf(message, sizeof message, "%.*s", PQ_TEXT_ARG(refusal->message));
-        const pqdb_refusal told = {.index = refusal->index, .line = refusal->line, .field = field,
-                                   .code = code_name(refusal->code), .message = message};
-        options->on_refusal(options->ctx, &told);
-    }
-}
+enum { jobs_max = 2 };
 
 // ---- one batch --------------------------------------------------------------------------------
 
-/// `out`: the token, NUL, eight bytes that stand for the content.
-static pqdb_code make_token(const char *token, uint64_t number, uint64_t content,
-                            struct pq_bytes *out, pqdb_error *err) {
-    out->length = 0;
-    if (token == NULL || token[0] == '\0') return PQDB_OK;
-    PQ_TRY(pq_bytes_append_text(out, pq_text_of(token), err));
-    if (number != UINT64_MAX) PQ_TRY(pq_bytes_printf(out, err, "#%" PRIu64, number));
-    if (out->length + 9 > PQ_LOG_TOKEN_BYTES_MAX) {
-        return pq_fail(err, PQDB_INVALID, "a token has at most %d bytes",
-                       PQ_LOG_TOKEN_BYTES_MAX - 30);
-    }
-    uint8_t tail[9] = {0};
-    pq_store_u64(tail + 1, content);
-    return pq_bytes_append(out, tail, sizeof tail, err);
-}
-
 struct job {
     struct pq_row_batch rows;
-    struct pq_bytes part;
     struct pq_bytes token;
     bool ids_are_new;
     uint64_t number;
+    size_t told;  // refusals that the caller knows
 };
 
 static pqdb_code finish_rows(pqdb_db *db, const struct pq_db_table *table,
                              struct pq_ulids *ulids, struct job *job, pqdb_error *err) {
     job->ids_are_new = job->rows.missing_ids == job->rows.batch.count;
+    job->told = job->rows.refusal_count;
     if (job->rows.missing_ids > 0) PQ_TRY(pq_rows_fill_ids(&job->rows, ulids, err));
     pq_rows_stamp(&job->rows, table->entry, 0, db->env->now_us(db->env->ctx));
     return PQDB_OK;
 }
 
-static pqdb_code commit_job(pqdb_db *db, struct pq_db_table *table, struct job *job,
-                            struct pq_db_write *write, pqdb_error *err) {
-    *write = (struct pq_db_write){.table = table, .batch = job->rows.batch, .hold = job->rows.hold,
-                                  .ids_are_new = job->ids_are_new,
-                                  .token = pq_bytes_text(&job->token)};
-    PQ_TRY(keep_refusals(db, table, &job->rows, err));
-    if (job->rows.batch.count == 0 && job->token.length == 0) {
-        struct pq_db_snapshot *now = pq_db_snapshot(db);
-        write->version = now->version;
-        pq_db_snapshot_unref(now);
-        return PQDB_OK;
+/// Commit the batch; what a stream cannot take of it is set aside, and the rest tried again.
+static pqdb_code commit_job(struct pq_db_change *change, struct job *job, pqdb_error *err) {
+    pqdb_db *db = change->db;
+    struct pq_db_table *table = change->write.table;
+    size_t kept = 0;
+    change->rows = &job->rows;
+    change->ids_are_new = job->ids_are_new;
+    change->write.token = pq_bytes_text(&job->token);
+    for (;;) {
+        PQ_TRY(pq_db_keep_refusals(db, table, job->rows.refusals + kept,
+                                   job->rows.refusal_count - kept, err));
+        kept = job->rows.refusal_count;
+        const pqdb_code code = pq_db_create_rows(change, err);
+        if (change->set_aside_count == 0) return code;
+        PQ_TRY(pq_db_set_aside(change, err));
     }
-    job->part.length = 0;
-    const struct pq_log_rows rows = {.collection = table->id,
-                                     .rows_plus = (uint32_t)job->rows.batch.count,
-                                     .batch = job->rows.batch};
-    PQ_TRY(pq_log_encode_rows(&rows, &job->part, err));
-    write->part = pq_bytes_text(&job->part);
-    pq_db_wait_for_memory(db);
-    const pqdb_code code = pq_db_commit(db, write);
-    if (code != PQDB_OK && err != NULL) *err = write->error;
-    return code;
 }
 
 static void job_deinit(struct job *job) {
     pq_rows_deinit(&job->rows);
-    pq_bytes_deinit(&job->part);
     pq_bytes_deinit(&job->token);
 }
 
 // ---- the target -------------------------------------------------------------------------------
 
-static pqdb_code writable(pqdb_db *db, const char *name, struct pq_db_table **table,
+pqdb_code pq_db_find_writable(pqdb_db *db, const char *name, struct pq_db_table **table,
                           pqdb_error *err) {
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), table, err));
     if ((*table)->view == NULL) return PQDB_OK;
@@ -173,7 +67,9 @@ static pqdb_code writable(pqdb_db *db, const char *name, struct pq_db_table **ta
 /// A collection by name, or the one that a source feeds ("tail").
 static pqdb_code find_target(pqdb_db *db, const char *target, struct pq_db_table **table,
                              pqdb_error *err) {
-    if (pq_db_find(db, pq_text_of(target)) != NULL) return writable(db, target, table, err);
+    if (pq_db_find(db, pq_text_of(target)) != NULL) {
+        return pq_db_find_writable(db, target, table, err);
+    }
     *table = NULL;
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; i < tables->count; i++) {
@@ -185,15 +81,15 @@ static pqdb_code find_target(pqdb_db *db, const char *target, struct pq_db_table
         }
         *table = tables->at[i];
     }
-    return *table != NULL ? PQDB_OK : writable(db, target, table, err);
+    return *table != NULL ? PQDB_OK : pq_db_find_writable(db, target, table, err);
 }
 
 static bool is_stream(const struct pq_db_table *table) {
     return table->entry->kind == PQ_ENTRY_STREAM;
 }
 
-static pqdb_code make_reader(pqdb_db *db, const struct pq_db_table *table, bool set_aside,
-                             struct pq_row_reader **reader, pqdb_error *err) {
+pqdb_code pq_db_make_reader(pqdb_db *db, const struct pq_db_table *table, bool set_aside,
+                            struct pq_row_reader **reader, pqdb_error *err) {
     const struct pq_row_options options = {.entry = table->entry, .names = table->names,
                                            .env = db->env, .rows_max = PQDB_INGEST_ROWS,
                                            .set_aside = set_aside};
@@ -212,33 +108,49 @@ void pq_db_reader_destroy(struct pq_db_table *table) {
     pq_row_reader_destroy(take_idle_reader(table));
 }
 
+static pqdb_code on_conflict_of(const struct pq_db_table *table, const char *given,
+                                enum pq_on_conflict *on_conflict, pqdb_error *err) {
+    const bool sets_aside = table->entry->kind == PQ_ENTRY_STREAM;
+    *on_conflict = sets_aside ? PQ_CONFLICT_SET_ASIDE : PQ_CONFLICT_REFUSE;
+    if (given == NULL) return PQDB_OK;
+    if (strcmp(given, "ignore") == 0) *on_conflict = PQ_CONFLICT_IGNORE;
+    if (strcmp(given, "replace") == 0) *on_conflict = PQ_CONFLICT_REPLACE;
+    if (*on_conflict == PQ_CONFLICT_IGNORE || *on_conflict == PQ_CONFLICT_REPLACE) return PQDB_OK;
+    return pq_fail(err, PQDB_INVALID, "on conflict is 'ignore' or 'replace', not '%.40s'", given);
+}
+
 pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *json, size_t length,
                       const pqdb_write_options *options, pqdb_written *written, pqdb_error *err) {
+    static const pqdb_write_options defaults;
+    if (options == NULL) options = &defaults;
     struct pq_db_table *table;
-    PQ_TRY(writable(db, collection, &table, err));
+    struct pq_db_change change;
+    enum pq_on_conflict on_conflict;
+    PQ_TRY(pq_db_find_writable(db, collection, &table, err));
+    PQ_TRY(on_conflict_of(table, options->on_conflict, &on_conflict, err));
     // A reader keeps dictionaries and memory from one call to the next.
     struct pq_row_reader *reader = take_idle_reader(table);
-    if (reader == NULL) PQ_TRY(make_reader(db, table, is_stream(table), &reader, err));
+    if (reader == NULL) PQ_TRY(pq_db_make_reader(db, table, is_stream(table), &reader, err));
     struct job job = {0};
-    pq_bytes_init(&job.part, db->alloc);
     pq_bytes_init(&job.token, db->alloc);
+    pq_db_change_init(&change, db, table);
+    change.on_conflict = on_conflict;
     struct pq_ulids ulids;
     pq_ulids_init(&ulids, db->env);
-    struct pq_db_write write = {0};
     pqdb_code code;
-    PQ_GO(make_token(options == NULL ? NULL : options->token, UINT64_MAX, pq_hash(json, length),
-                     &job.token, err));
+    // What happens on conflict belongs to what a token stands for.
+    const uint64_t content = pq_hash_word(pq_hash(json, length) + (uint64_t)on_conflict % 3);
+    PQ_GO(pq_db_make_token(options->token, UINT64_MAX, content, &job.token, err));
     PQ_GO(pq_row_reader_read(reader, (struct pq_text){json, length}, &job.rows, err));
     PQ_GO(finish_rows(db, table, &ulids, &job, err));
-    PQ_GO(commit_job(db, table, &job, &write, err));
-    tell_refusals(options, &job.rows);
-    if (written != NULL) {
-        *written = (pqdb_written){.version = write.version, .repeated = write.repeated,
-                                  .accepted = write.repeated ? 0 : job.rows.batch.count,
-                                  .refused = job.rows.refusal_count};
-    }
+    PQ_GO(commit_job(&change, &job, err));
+    pq_db_sort_refusals(&job.rows);
+    pq_db_tell_refusals(options, job.rows.refusals, job.rows.refusal_count);
+    pq_db_written(&change, written);
+    if (written != NULL) written->refused = job.rows.refusal_count;
 done:
     give_idle_reader(table, reader);
+    pq_db_change_deinit(&change);
     job_deinit(&job);
     return code;
 }
@@ -265,12 +177,53 @@ struct pqdb_ingest {
     bool stops;
     pqdb_code code;  // of the first failed commit
     pqdb_error error;
+    struct late_refusals *late, **late_end;
 };
 
+/// Items that a commit set aside; in their own hold.
+struct late_refusals {
+    struct late_refusals *next;
+    struct pq_hold *hold;
+    const struct pq_refusal *refusals;
+    size_t count;
+};
+
+/// What the caller is still to be told, from its own thread.
+static void tell_later(pqdb_ingest *ingest, const struct job *job) {
+    if (job->rows.refusal_count == job->told || ingest->options.on_refusal == NULL) return;
+    struct late_refusals *late = pq_arena_alloc(&job->rows.hold->arena, sizeof *late);
+    if (late == NULL) return;  // they are kept and counted
+    *late = (struct late_refusals){.hold = pq_hold_ref(job->rows.hold),
+                                   .refusals = job->rows.refusals + job->told,
+                                   .count = job->rows.refusal_count - job->told};
+    *ingest->late_end = late;
+    ingest->late_end = &late->next;
+}
+
+static void tell_late(pqdb_ingest *ingest, bool is_told) {
+    pthread_mutex_lock(&ingest->lock);
+    struct late_refusals *late = ingest->late;
+    ingest->late = NULL;
+    ingest->late_end = &ingest->late;
+    pthread_mutex_unlock(&ingest->lock);
+    while (late != NULL) {
+        struct late_refusals *next = late->next;
+        if (is_told) pq_db_tell_refusals(&ingest->options, late->refusals, late->count);
+        pq_hold_unref(late->hold);
+        late = next;
+    }
+}
+
 static void run_job(pqdb_ingest *ingest, struct job *job) {
-    struct pq_db_write write;
+    struct pq_db_change change;
     pqdb_error err = {0};
-    pqdb_code code = commit_job(ingest->db, ingest->table, job, &write, &err);
+    pq_db_change_init(&change, ingest->db, ingest->table);
+    if (ingest->options.set_aside || is_stream(ingest->table)) {
+        change.on_conflict = PQ_CONFLICT_SET_ASIDE;
+    }
+    const pqdb_code code = commit_job(&change, job, &err);
+    const struct pq_db_write write = change.write;
+    pq_db_change_deinit(&change);
     pthread_mutex_lock(&ingest->lock);
     if (code != PQDB_OK && ingest->code == PQDB_OK) {
         ingest->code = code;
@@ -280,6 +233,7 @@ static void run_job(pqdb_ingest *ingest, struct job *job) {
         ingest->written.version = write.version;
         if (!write.repeated) ingest->written.accepted += job->rows.batch.count;
         ingest->written.refused += job->rows.refusal_count;
+        tell_later(ingest, job);
         ingest->written.repeated = write.repeated;
         atomic_fetch_add(&ingest->rows_committed, job->rows.batch.count);
     }
@@ -331,14 +285,15 @@ static pqdb_code submit(pqdb_ingest *ingest, pqdb_error *err) {
     PQ_TRY(pq_row_reader_take(ingest->reader, &job->rows, err));
     job->number = ingest->batches++;
     const uint64_t content[] = {job->rows.text_hash, job->rows.text_bytes};
-    pqdb_code code = make_token(ingest->token, job->number, pq_hash(content, sizeof content),
+    pqdb_code code = pq_db_make_token(ingest->token, job->number, pq_hash(content, sizeof content),
                                 &job->token, err);
     if (code == PQDB_OK) code = finish_rows(ingest->db, ingest->table, &ingest->ulids, job, err);
     if (code != PQDB_OK) {
         pq_rows_deinit(&job->rows);
         return code;
     }
-    tell_refusals(&ingest->options, &job->rows);
+    pq_db_tell_refusals(&ingest->options, job->rows.refusals, job->rows.refusal_count);
+    tell_late(ingest, true);
     if (!ingest->worker_runs) {
         if (pthread_create(&ingest->worker, NULL, work, ingest) != 0) {
             pq_rows_deinit(&job->rows);
@@ -371,16 +326,16 @@ pqdb_code pqdb_ingest_open(pqdb_db *db, const char *target, const pqdb_write_opt
     pqdb_ingest *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an ingest run");
     *made = (pqdb_ingest){.db = db, .table = table};
+    made->late_end = &made->late;
     if (options != NULL) made->options = *options;
     for (size_t i = 0; i < jobs_max; i++) {
-        pq_bytes_init(&made->jobs[i].part, db->alloc);
         pq_bytes_init(&made->jobs[i].token, db->alloc);
     }
     pq_ulids_init(&made->ulids, db->env);
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
     const bool set_aside = made->options.set_aside || is_stream(table);
-    pqdb_code code = make_reader(db, table, set_aside, &made->reader, err);
+    pqdb_code code = pq_db_make_reader(db, table, set_aside, &made->reader, err);
     if (code == PQDB_OK && made->options.token != NULL) {
         const size_t bytes = strlen(made->options.token) + 1;
         made->token = pq_resize(db->alloc, NULL, 0, bytes, 1);
@@ -424,6 +379,7 @@ pqdb_code pqdb_ingest_finish(pqdb_ingest *ingest, pqdb_written *written, pqdb_er
     PQ_TRY(pq_row_reader_end(ingest->reader, err));
     if (pq_row_reader_count(ingest->reader) > 0) PQ_TRY(submit(ingest, err));
     stop_worker(ingest);
+    tell_late(ingest, true);
     if (ingest->code != PQDB_OK) {
         if (err != NULL) *err = ingest->error;
         return ingest->code;
@@ -439,6 +395,7 @@ uint64_t pqdb_ingest_rows(const pqdb_ingest *ingest) {
 void pqdb_ingest_close(pqdb_ingest *ingest) {
     if (ingest == NULL) return;
     stop_worker(ingest);  // batches already handed over are still committed
+    tell_late(ingest, false);
     const struct pq_alloc *alloc = ingest->db->alloc;
     for (size_t i = 0; i < jobs_max; i++) job_deinit(&ingest->jobs[i]);
     pq_row_reader_destroy(ingest->reader);

@@ -259,6 +259,9 @@ static pqdb_code make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *
     PQ_TRY(name_directory(db, table, err));
     if (table->view == NULL) {
         table->root = table;
+        if (pq_entry_has_unique(table->entry)) {
+            pq_unique_init(&table->unique, table->entry, db->alloc);
+        }
         PQ_TRY(pq_variant_names_create(db->alloc, &table->names, err));
     } else {
         const struct pq_view *lowest = table->view;
@@ -365,6 +368,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
         pq_db_part_destroy(db, table->part);
         pq_iceberg_close(table->iceberg);
         pq_db_reader_destroy(table);
+        pq_unique_deinit(&table->unique);
         pq_table_destroy(table->table);
         pq_variant_names_unref(table->names);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "batch/builder.h"
 #include "db/checkpoint_internal.h"
@@ -208,84 +209,228 @@ static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err
 
 // ---- the log ----------------------------------------------------------------------------------
 
-/// Rows of one collection from several commits, stepped together.
+/// Rows of one collection from several commits, stepped together. What comes and goes again within
+/// them is dropped: of each id at most one old and one new row are left.
 struct pending {
-    pqdb_db *db;
-    struct pq_db_table *table;  // NULL: nothing waits
-    struct pq_hold *hold;
+    struct pq_db_table *table;
+    struct pq_hold *hold;  // NULL: nothing waits
     struct pq_builder *columns;
     size_t rows;
-    uint64_t version;  // of the last commit in it
+    int8_t *weights;       // of each row; 0: dropped. In the hold, as what follows
+    size_t weight_capacity;
+    uint32_t *slots;       // by id: the row that came last, + 1; NULL before a row goes
+    size_t slot_count, slots_used;
+    uint64_t version;      // of the last commit in it
     int64_t time_us;
 };
 
-static pqdb_code step_batch(pqdb_db *db, struct pq_db_table *table, const struct pq_batch *rows,
-                            struct pq_hold *hold, const struct pending *at, pqdb_error *err) {
-    const struct pq_db_delta delta = {.table = table, .rows = *rows, .hold = hold};
-    return pq_db_step(db, &delta, 1, at->version, at->time_us, err);
+struct replay {
+    pqdb_db *db;
+    struct pending *pending;  // one per table, by its position
+    size_t count;
+    size_t rows;
+};
+
+static pqdb_code no_room(pqdb_error *err) {
+    return pq_fail(err, PQDB_NO_MEMORY, "replayed rows");
 }
 
-static pqdb_code flush(struct pending *pending, pqdb_error *err) {
-    if (pending->table == NULL) return PQDB_OK;
-    struct pq_batch rows;
-    pqdb_code code;
-    PQ_GO(pq_builder_finish_batch(pending->columns, pending->table->table->options.type,
-                                  &pending->hold->arena, &rows, err));
-    PQ_GO(step_batch(pending->db, pending->table, &rows, pending->hold, pending, err));
-done:
-    pq_hold_unref(pending->hold);
-    pending->hold = NULL;
-    pending->table = NULL;
-    return code;
-}
-
-static pqdb_code begin(struct pending *pending, struct pq_db_table *table, pqdb_error *err) {
+static pqdb_code begin(pqdb_db *db, struct pending *pending, struct pq_db_table *table,
+                       pqdb_error *err) {
     const struct pq_type *type = table->table->options.type;
-    PQ_TRY(pq_hold_create(pending->db->alloc, &pending->hold, err));
-    pending->table = table;
-    pending->rows = 0;
+    *pending = (struct pending){.table = table};
+    PQ_TRY(pq_hold_create(db->alloc, &pending->hold, err));
     struct pq_arena *arena = &pending->hold->arena;
     pending->columns = pq_arena_calloc(arena, type->field_count, sizeof *pending->columns);
-    if (pending->columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "replayed rows");
+    if (pending->columns == NULL) return no_room(err);
     for (size_t k = 0; k < type->field_count; k++) {
         PQ_TRY(pq_builder_init(&pending->columns[k], &type->fields[k].type, &arena->alloc, err));
     }
     return PQDB_OK;
 }
 
-static pqdb_code replay_rows(struct pending *pending, const struct pq_log_record *record,
+/// The one of a table, begun.
+static pqdb_code pending_of(struct replay *replay, struct pq_db_table *table,
+                            struct pending **pending, pqdb_error *err) {
+    if (table->position >= replay->count) {
+        const size_t count = table->position + 8;
+        struct pending *grown = pq_resize(replay->db->alloc, replay->pending, replay->count, count,
+                                          sizeof *grown);
+        if (grown == NULL) return no_room(err);
+        memset(grown + replay->count, 0, (count - replay->count) * sizeof *grown);
+        replay->pending = grown;
+        replay->count = count;
+    }
+    *pending = &replay->pending[table->position];
+    return (*pending)->hold != NULL ? PQDB_OK : begin(replay->db, *pending, table, err);
+}
+
+/// What is left of the rows, as one delta.
+static pqdb_code finish_rows(struct pending *pending, struct pq_batch *rows, pqdb_error *err) {
+    struct pq_arena *arena = &pending->hold->arena;
+    PQ_TRY(pq_builder_finish_batch(pending->columns, pending->table->table->options.type, arena,
+                                   rows, err));
+    if (pending->slots == NULL) return PQDB_OK;
+    uint32_t *kept = pq_arena_alloc(arena, pending->rows * sizeof *kept);
+    int64_t *weights = pq_arena_alloc(arena, pending->rows * sizeof *weights);
+    if (kept == NULL || weights == NULL) return no_room(err);
+    size_t count = 0;
+    for (int8_t weight = -1; weight <= 1; weight += 2) {
+        for (size_t row = 0; row < pending->rows; row++) {
+            if (pending->weights[row] != weight) continue;
+            weights[count] = weight;
+            kept[count++] = (uint32_t)row;
+        }
+    }
+    const struct pq_batch all = *rows;
+    PQ_TRY(pq_batch_gather(&all, kept, count, arena, rows, err));
+    rows->weights = weights;
+    return PQDB_OK;
+}
+
+static pqdb_code flush_one(struct replay *replay, struct pending *pending, pqdb_error *err) {
+    struct pq_db_delta delta = {.table = pending->table, .hold = pending->hold};
+    pqdb_code code;
+    PQ_GO(finish_rows(pending, &delta.rows, err));
+    if (delta.rows.count > 0) {
+        PQ_GO(pq_db_step(replay->db, &delta, 1, pending->version, pending->time_us, err));
+    } else {  // what came went again, but its commits changed the table
+        pending->table->table->version = pending->version;
+        PQ_GO(pq_table_publish(pending->table->table, err));
+    }
+done:
+    replay->rows -= pending->rows;
+    pq_hold_unref(pending->hold);
+    pending->hold = NULL;
+    return code;
+}
+
+/// Step what waits, tables in the order of their last commits, so that versions rise everywhere.
+static pqdb_code flush(struct replay *replay, pqdb_error *err) {
+    for (;;) {
+        struct pending *next = NULL;
+        for (size_t i = 0; i < replay->count; i++) {
+            struct pending *pending = &replay->pending[i];
+            if (pending->hold == NULL) continue;
+            if (next == NULL || pending->version < next->version) next = pending;
+        }
+        if (next == NULL) return PQDB_OK;
+        PQ_TRY(flush_one(replay, next, err));
+    }
+}
+
+static void drop_pending(struct replay *replay) {
+    for (size_t i = 0; i < replay->count; i++) pq_hold_unref(replay->pending[i].hold);
+    pq_free(replay->db->alloc, replay->pending, replay->count, sizeof *replay->pending);
+}
+
+static struct pq_text pending_id(const struct pending *pending, size_t row) {
+    const struct pq_column ids = pq_builder_finish(&pending->columns[PQ_COLUMN_ID]);
+    return pq_column_text(&ids, row);
+}
+
+/// The slot of the row that came last with this id, or the free one for it.
+static uint32_t *find_slot(const struct pending *pending, struct pq_text id) {
+    size_t at = (size_t)pq_hash(id.data, id.length) & (pending->slot_count - 1);
+    for (; pending->slots[at] != 0; at = (at + 1) & (pending->slot_count - 1)) {
+        if (pq_text_equal(pending_id(pending, pending->slots[at] - 1), id)) break;
+    }
+    return &pending->slots[at];
+}
+
+static pqdb_code grow_slots(struct pending *pending, size_t more, pqdb_error *err) {
+    if (pending->slots != NULL && (pending->slots_used + more) * 2 <= pending->slot_count) {
+        return PQDB_OK;
+    }
+    size_t slot_count = 1024;
+    while (slot_count < (pending->slots_used + more) * 2) slot_count *= 2;
+    pending->slots = pq_arena_calloc(&pending->hold->arena, slot_count, sizeof(uint32_t));
+    if (pending->slots == NULL) return no_room(err);
+    pending->slot_count = slot_count;
+    pending->slots_used = 0;
+    for (size_t row = 0; row < pending->rows; row++) {
+        if (pending->weights[row] <= 0) continue;
+        *find_slot(pending, pending_id(pending, row)) = (uint32_t)row + 1;
+        pending->slots_used++;
+    }
+    return PQDB_OK;
+}
+
+/// The rows from `first` on have been appended: cancel those that go with those that came.
+static pqdb_code cancel(struct pending *pending, size_t first, size_t minus, pqdb_error *err) {
+    const size_t count = pending->columns[PQ_COLUMN_ID].count;
+    PQ_TRY(grow_slots(pending, count - first, err));
+    pending->rows = count;
+    for (size_t row = first; row < count; row++) {
+        uint32_t *slot = find_slot(pending, pending_id(pending, row));
+        if (row >= first + minus) {
+            pending->slots_used += *slot == 0;
+            *slot = (uint32_t)row + 1;
+        } else if (*slot != 0 && pending->weights[*slot - 1] > 0) {
+            pending->weights[*slot - 1] = pending->weights[row] = 0;
+        }
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code weigh(struct pending *pending, size_t first, const struct pq_log_rows *rows,
+                       pqdb_error *err) {
+    const size_t count = first + rows->batch.count;
+    if (count > pending->weight_capacity) {
+        const size_t capacity = count < 1024 ? 2048 : count * 2;
+        int8_t *grown = pq_resize(&pending->hold->arena.alloc, pending->weights,
+                                  pending->weight_capacity, capacity, 1);
+        if (grown == NULL) return no_room(err);
+        pending->weights = grown;
+        pending->weight_capacity = capacity;
+    }
+    for (size_t i = 0; i < rows->batch.count; i++) {
+        pending->weights[first + i] = i < rows->rows_minus ? -1 : 1;
+    }
+    // An index is not needed as long as rows only come.
+    if (pending->slots == NULL && rows->rows_minus == 0) {
+        pending->rows = count;
+        return PQDB_OK;
+    }
+    return cancel(pending, first, rows->rows_minus, err);
+}
+
+/// Creation numbers go on behind the highest one.
+static void follow_seq(struct pq_db_table *table, const struct pq_log_rows *rows) {
+    const int64_t *seq = rows->batch.columns[PQ_COLUMN_SEQ].values;
+    for (size_t row = rows->rows_minus; row < rows->batch.count; row++) {
+        if ((uint64_t)seq[row] >= table->next_seq) table->next_seq = (uint64_t)seq[row] + 1;
+    }
+}
+
+static pqdb_code replay_rows(struct replay *replay, const struct pq_log_record *record,
                              const struct pq_log_rows *rows, pqdb_error *err) {
-    struct pq_db_table *table = pq_db_by_id(pending->db, rows->collection);
+    struct pq_db_table *table = pq_db_by_id(replay->db, rows->collection);
     if (table == NULL || rows->batch.type == NULL) return PQDB_OK;  // dropped since
-    if (rows->rows_minus == 0) table->next_seq = rows->first_seq + rows->rows_plus;
-    if (pending->table != table || rows->rows_minus > 0) PQ_TRY(flush(pending, err));
-    if (pending->table == NULL) PQ_TRY(begin(pending, table, err));
-    pending->version = record->version;
-    pending->time_us = record->time_us;
+    if (rows->rows_minus == 0) {
+        table->next_seq = rows->first_seq + rows->rows_plus;
+    } else {
+        follow_seq(table, rows);
+    }
+    struct pending *pending;
+    PQ_TRY(pending_of(replay, table, &pending, err));
+    const size_t first = pending->columns[PQ_COLUMN_ID].count;
     for (size_t k = 0; k < rows->batch.type->field_count; k++) {
         PQ_TRY(pq_builder_append_rows(&pending->columns[k], &rows->batch.columns[k], 0,
                                       rows->batch.count, err));
     }
-    pending->rows += rows->batch.count;
-    if (rows->rows_minus > 0) {
-        struct pq_batch copy;
-        PQ_TRY(pq_builder_finish_batch(pending->columns, table->table->options.type,
-                                       &pending->hold->arena, &copy, err));
-        copy.weights = rows->batch.weights;
-        const pqdb_code code = step_batch(pending->db, table, &copy, pending->hold, pending, err);
-        pq_hold_unref(pending->hold);
-        pending->hold = NULL;
-        pending->table = NULL;
-        return code;
-    }
-    return pending->rows >= join_rows ? flush(pending, err) : PQDB_OK;
+    pending->version = record->version;
+    pending->time_us = record->time_us;
+    PQ_TRY(weigh(pending, first, rows, err));
+    replay->rows += rows->batch.count;
+    return replay->rows >= join_rows ? flush(replay, err) : PQDB_OK;
 }
 
 /// A refresh is repeated as a full one: all its sources are exactly where they were.
-static pqdb_code replay_refresh(struct pending *pending, const struct pq_log_record *record,
+static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_record *record,
                                 pqdb_error *err) {
-    pqdb_db *db = pending->db;
-    PQ_TRY(flush(pending, err));
+    pqdb_db *db = replay->db;
+    PQ_TRY(flush(replay, err));
     struct pq_json_document *document;
     PQ_TRY(pq_json_parse(record->payload, PQ_JSON_STRICT, db->alloc, &document, err));
     const struct pq_json *name = pq_json_kind(pq_json_root(document)) == PQ_JSON_OBJECT
@@ -301,29 +446,29 @@ static pqdb_code replay_refresh(struct pending *pending, const struct pq_log_rec
 }
 
 static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error *err) {
-    struct pending *pending = ctx;
-    pqdb_db *db = pending->db;
+    struct replay *replay = ctx;
+    pqdb_db *db = replay->db;
     db->replayed = record->next;
     db->replay_time_us = record->time_us;
     PQ_TRY(pq_db_token_add(db, record->token, record->version, err));
     for (size_t i = 0; i < record->rows_count; i++) {
-        PQ_TRY(replay_rows(pending, record, &record->rows[i], err));
+        PQ_TRY(replay_rows(replay, record, &record->rows[i], err));
     }
     if (record->kind == PQ_LOG_REFRESH || record->kind == PQ_LOG_SWAP) {
-        PQ_TRY(replay_refresh(pending, record, err));
+        PQ_TRY(replay_refresh(replay, record, err));
     }
     db->version = record->version;
     return PQDB_OK;
 }
 
-static pqdb_code replay(pqdb_db *db, pqdb_error *err) {
-    struct pending pending = {.db = db};
+static pqdb_code replay_log(pqdb_db *db, pqdb_error *err) {
+    struct replay replay = {.db = db};
     const struct pq_log_visitor visitor = {.schemas = pq_db_log_schemas(db), .visit = visit,
-                                           .ctx = &pending};
+                                           .ctx = &replay};
     db->is_replaying = true;
     pqdb_code code = pq_log_replay(db->log, &visitor, err);
-    if (code == PQDB_OK) code = flush(&pending, err);
-    pq_hold_unref(pending.hold);
+    if (code == PQDB_OK) code = flush(&replay, err);
+    drop_pending(&replay);
     db->is_replaying = false;
     return code;
 }
@@ -360,7 +505,7 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
         PQ_TRY(open_view(db, root, &db->views->views[i], err));
     }
     if (!db->has_root) PQ_TRY(build_waiting(db, false, err));  // from nothing: the log has it all
-    PQ_TRY(replay(db, err));
+    PQ_TRY(replay_log(db, err));
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; !db->options.read_only && i < tables->count; i++) {
         const struct pq_db_table *table = tables->at[i];

@@ -355,18 +355,18 @@ static pqdb_code read_missing(struct pq_object_reader *reader, struct pq_member_
     return pq_builder_append_null(builder, err);
 }
 
-static pqdb_code read_member(struct pq_object_reader *reader, struct pq_member_plan *member,
-                             const struct pq_json *value, struct pq_builder *builders,
-                             pqdb_error *err) {
+pqdb_code pq_object_read_member(struct pq_object_reader *reader, struct pq_member_plan *member,
+                                const struct pq_json *value, struct pq_builder *builder,
+                                pqdb_error *err) {
     pqdb_code code;
     if (member->is_computed) {
         code = pq_fail(err, PQDB_INVALID, "is computed from %.*s.%.*s and cannot be given",
                        PQ_TEXT_ARG(member->declared->relation->target),
                        PQ_TEXT_ARG(member->declared->relation->field));
-    } else if (pq_json_kind(value) == PQ_JSON_NULL) {
-        code = read_missing(reader, member, &builders[member->column], err);
+    } else if (value == NULL || pq_json_kind(value) == PQ_JSON_NULL) {
+        code = read_missing(reader, member, builder, err);
     } else {
-        code = read_value(reader, member, value, &builders[member->column], err);
+        code = read_value(reader, member, value, builder, err);
     }
     if (code != PQDB_OK) pq_fail_in_member(err, member->declared->field.name);
     return code;
@@ -477,7 +477,8 @@ pqdb_code pq_object_read(struct pq_object_reader *reader, struct pq_object_plan 
         const struct pq_json *value = pq_json_next(key);
         const uint32_t slot = end->slots[i];
         if (slot < plan->member_count) {
-            PQ_TRY(read_member(reader, &plan->members[slot], value, builders, err));
+            struct pq_member_plan *member = &plan->members[slot];
+            PQ_TRY(pq_object_read_member(reader, member, value, &builders[member->column], err));
         } else if (slot != SLOT_EXTRA) {
             const pqdb_code code = read_system(plan, slot, value, builders, err);
             if (code != PQDB_OK) pq_fail_in_member(err, pq_json_text(key));
@@ -489,9 +490,7 @@ pqdb_code pq_object_read(struct pq_object_reader *reader, struct pq_object_plan 
     }
     for (size_t i = 0; i < end->missing_count; i++) {
         struct pq_member_plan *member = &plan->members[end->missing[i]];
-        const pqdb_code code = read_missing(reader, member, &builders[member->column], err);
-        if (code != PQDB_OK) pq_fail_in_member(err, member->declared->field.name);
-        PQ_TRY(code);
+        PQ_TRY(pq_object_read_member(reader, member, NULL, &builders[member->column], err));
     }
     if (plan->entry == NULL) return PQDB_OK;
     PQ_TRY(finish_row(plan, end, builders, err));

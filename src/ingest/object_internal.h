@@ -53,4 +53,10 @@ pqdb_code pq_object_read(struct pq_object_reader *reader, struct pq_object_plan 
                          const struct pq_json *object, struct pq_builder *builders,
                          pqdb_error *err);
 
+/// Append the value of one member, `value` NULL when it is missing: then its fill or default stands
+/// in, or it is null, or refused when it is required. Errors: as above.
+pqdb_code pq_object_read_member(struct pq_object_reader *reader, struct pq_member_plan *member,
+                                const struct pq_json *value, struct pq_builder *builder,
+                                pqdb_error *err);
+
 #endif

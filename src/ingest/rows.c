@@ -49,6 +49,7 @@ struct pq_row_reader {
     struct pq_hold *hold;  // NULL before its first item
     uint64_t first_item;
     uint32_t *items;  // in the hold
+    uint64_t *lines;  // likewise
     size_t item_capacity;
     struct pq_refusal *refusals;  // in the hold
     size_t refusal_count, refusal_capacity;
@@ -229,6 +230,7 @@ static pqdb_code begin_batch(struct pq_row_reader *reader, pqdb_error *err) {
     reader->hold = hold;
     reader->first_item = reader->next_item;
     reader->items = NULL;
+    reader->lines = NULL;
     reader->refusals = NULL;
     reader->item_capacity = reader->refusal_capacity = reader->refusal_count = 0;
     reader->text_bytes = 0;
@@ -261,14 +263,20 @@ static void *grow(struct pq_row_reader *reader, void *array, size_t *capacity, s
     return moved;
 }
 
-static pqdb_code append_item(struct pq_row_reader *reader, uint64_t index, pqdb_error *err) {
+static pqdb_code append_item(struct pq_row_reader *reader, uint64_t index, uint64_t line,
+                             pqdb_error *err) {
     const size_t row = row_count(reader) - 1;
     if (row == reader->item_capacity) {
-        void *grown = grow(reader, reader->items, &reader->item_capacity, sizeof *reader->items);
-        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a batch of %zu rows", row);
-        reader->items = grown;
+        size_t line_capacity = reader->item_capacity;
+        void *lines = grow(reader, reader->lines, &line_capacity, sizeof *reader->lines);
+        if (lines != NULL) reader->lines = lines;
+        void *items = lines == NULL ? NULL : grow(reader, reader->items, &reader->item_capacity,
+                                                  sizeof *reader->items);
+        if (items == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a batch of %zu rows", row);
+        reader->items = items;
     }
     reader->items[row] = (uint32_t)(index - reader->first_item);
+    reader->lines[row] = line;
     return PQDB_OK;
 }
 
@@ -339,7 +347,7 @@ static pqdb_code read_item(struct pq_row_reader *reader, const struct pq_item *i
     reader->text_hash =
         pq_hash_word(reader->text_hash ^ pq_hash(item->text.data, item->text.length));
     const pqdb_code code = read_row(reader, item, &fault);
-    if (code == PQDB_OK) return append_item(reader, index, err);
+    if (code == PQDB_OK) return append_item(reader, index, item->line, err);
     truncate_rows(reader, rows);
     if (code == PQDB_NO_MEMORY) return pq_fail(err, code, "%s", fault.message);
     return refuse(reader, item, index, &fault, err);
@@ -464,6 +472,7 @@ pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_row_batch *
         .batch = batch,
         .first_item = reader->first_item,
         .items = reader->items,
+        .lines = reader->lines,
         .refusals = reader->refusals,
         .refusal_count = reader->refusal_count,
         .missing_ids = reader->builders[PQ_COLUMN_ID].null_count,

@@ -46,6 +46,7 @@ struct pq_row_batch {
     struct pq_batch batch;  // rows in the order of their items
     uint64_t first_item;    // index of the batch's first item in the input, refused or not
     const uint32_t *items;  // row r was item first_item + items[r]
+    const uint64_t *lines;  // and began in this line of the input, from 1
     const struct pq_refusal *refusals;
     size_t refusal_count;
     size_t missing_ids;  // rows whose $id is null

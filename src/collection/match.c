@@ -1,0 +1,220 @@
+#include "collection/match.h"
+
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/json.h"
+#include "table/scan.h"
+
+// ---- compiling --------------------------------------------------------------------------------
+
+static int compare_ids(const void *a, const void *b) {
+    return pq_text_compare(*(const struct pq_text *)a, *(const struct pq_text *)b);
+}
+
+/// The ids that the filter demands, each once, so that rows are looked up and not searched.
+static pqdb_code take_ids(struct pq_match *match, pqdb_error *err) {
+    size_t count;
+    const struct pq_bound *bounds = pq_program_bounds(match->filter, &count);
+    for (size_t i = 0; i < count && !match->by_id; i++) {
+        if (bounds[i].column != 0 || bounds[i].op != PQ_BOUND_IN) continue;
+        struct pq_text *ids =
+            pq_resize(match->alloc, NULL, 0, bounds[i].value_count + 1, sizeof *ids);
+        if (ids == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a filter");
+        for (size_t k = 0; k < bounds[i].value_count; k++) ids[k] = bounds[i].values[k].as.text;
+        match->ids = ids;
+        match->id_capacity = bounds[i].value_count + 1;
+        qsort(ids, bounds[i].value_count, sizeof *ids, compare_ids);
+        for (size_t k = 0; k < bounds[i].value_count; k++) {
+            if (k > 0 && pq_text_equal(ids[k], ids[match->id_count - 1])) continue;
+            ids[match->id_count++] = ids[k];
+        }
+        match->by_id = true;
+    }
+    return PQDB_OK;
+}
+
+/// "customer/ann" is "ann", if the rows are customers.
+static struct pq_text plain_id(struct pq_text id, struct pq_text type_name) {
+    if (id.length <= type_name.length || id.data[type_name.length] != '/') return id;
+    const struct pq_text prefix = {id.data, type_name.length};
+    if (!pq_text_equal_any_case(prefix, type_name)) return id;
+    return (struct pq_text){id.data + prefix.length + 1, id.length - prefix.length - 1};
+}
+
+static pqdb_code compile(struct pq_match *match, struct pq_text where,
+                         const struct pq_scope *scope, pqdb_error *err) {
+    const pqdb_code parsed = pq_json_parse(where, PQ_JSON_5 | PQ_JSON_RAW_NUMBERS, match->alloc,
+                                           &match->document, err);
+    if (parsed != PQDB_OK) return pq_fail_subject(err, parsed, PQ_TEXT("filter"));
+    struct pq_arena arena;
+    pq_arena_init(&arena, match->alloc);
+    struct pq_problems problems;
+    pq_problems_init(&problems, &arena);
+    struct pq_scope with_problems = *scope;
+    with_problems.problems = &problems;
+    const struct pq_source source = {.json = pq_json_root(match->document),
+                                     .path = PQ_TEXT("filter"), .code = "INVALID_FILTER"};
+    pqdb_code code = pq_filter_compile(&source, &with_problems, match->alloc, &match->filter, err);
+    if (code == PQDB_INVALID) code = pq_problems_code(&problems, err);
+    pq_arena_deinit(&arena);
+    return code == PQDB_OK ? take_ids(match, err) : code;
+}
+
+pqdb_code pq_match_init(struct pq_match *match, struct pq_text where, const struct pq_scope *scope,
+                        struct pq_text type_name, const struct pq_alloc *alloc, pqdb_error *err) {
+    *match = (struct pq_match){.alloc = alloc};
+    while (where.length > 0 && (where.data[0] == ' ' || where.data[0] == '\n')) {
+        where.data++;
+        where.length--;
+    }
+    if (where.length == 0) {
+        return pq_fail(err, PQDB_INVALID, "no filter is given: an id, { field: value }, or {} for "
+                                          "every row");
+    }
+    if (where.data[0] == '{') return compile(match, where, scope, err);
+    match->id = plain_id(where, type_name);
+    match->by_id = true;
+    match->ids = &match->id;
+    match->id_count = 1;
+    return PQDB_OK;
+}
+
+void pq_match_deinit(struct pq_match *match) {
+    if (match->ids != NULL && match->ids != &match->id) {
+        pq_free(match->alloc, (void *)(uintptr_t)match->ids, match->id_capacity,
+                sizeof *match->ids);
+    }
+    pq_program_destroy(match->filter);
+    pq_json_destroy(match->document);
+    *match = (struct pq_match){0};
+}
+
+// ---- finding ----------------------------------------------------------------------------------
+
+/// Ids of matching rows, in an array that grows.
+struct id_list {
+    struct pq_arena *arena;
+    struct pq_text *ids;
+    size_t count, capacity;
+};
+
+static pqdb_code fetch(struct pq_table_snapshot *snapshot, const struct id_list *list,
+                       const struct pq_alloc *alloc, struct pq_batch *rows, pqdb_error *err) {
+    struct pq_arena *arena = list->arena;
+    const size_t count = list->count;
+    struct pq_row_place *places = pq_arena_alloc(arena, count * sizeof *places);
+    if (places == NULL) return pq_fail(err, PQDB_NO_MEMORY, "the places of %zu rows", count);
+    PQ_TRY(pq_table_locate(snapshot, list->ids, count, places, err));
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (places[i].segment != NULL) places[found++] = places[i];
+    }
+    const struct pq_fetch asked = {
+        .snapshot = snapshot, .places = places, .count = found, .alloc = alloc};
+    return pq_table_fetch(&asked, arena, rows, err);
+}
+
+/// Keep those for which the filter is true.
+static pqdb_code keep_selected(const struct pq_match *match, struct pq_arena *arena,
+                               struct pq_batch *rows, pqdb_error *err) {
+    struct pq_selection selected;
+    PQ_TRY(pq_program_select(match->filter, rows, arena, &selected, err));
+    if (selected.rows == NULL || selected.count == rows->count) return PQDB_OK;
+    struct pq_batch kept;
+    PQ_TRY(pq_batch_gather(rows, selected.rows, selected.count, arena, &kept, err));
+    *rows = kept;
+    return PQDB_OK;
+}
+
+static pqdb_code add_id(struct id_list *list, struct pq_text id, pqdb_error *err) {
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        struct pq_text *grown = pq_resize(&list->arena->alloc, list->ids, list->capacity, capacity,
+                                          sizeof *grown);
+        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu ids", capacity);
+        list->ids = grown;
+        list->capacity = capacity;
+    }
+    const struct pq_text copy = pq_arena_copy(list->arena, id);
+    if (copy.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu ids", list->count);
+    list->ids[list->count++] = copy;
+    return PQDB_OK;
+}
+
+static pqdb_code add_selected(const struct pq_match *match, const struct pq_batch *batch,
+                              bool first, struct pq_arena *batch_arena, struct id_list *list,
+                              pqdb_error *err) {
+    struct pq_selection selected;
+    PQ_TRY(pq_program_select(match->filter, batch, batch_arena, &selected, err));
+    for (size_t i = 0; i < selected.count; i++) {
+        const size_t row = selected.rows == NULL ? i : selected.rows[i];
+        const struct pq_text id = pq_column_text(&batch->columns[0], row);
+        if (first && list->count > 0) {
+            if (pq_text_compare(id, list->ids[0]) >= 0) continue;
+            list->count = 0;
+        }
+        PQ_TRY(add_id(list, id, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code search(const struct pq_match *match, struct pq_table_snapshot *snapshot,
+                        bool first, struct id_list *list, pqdb_error *err) {
+    const size_t width = snapshot->type->field_count;
+    bool *wanted = pq_arena_calloc(list->arena, width, sizeof *wanted);
+    if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    size_t read_count;
+    const uint32_t *read = pq_program_columns(match->filter, &read_count);
+    for (size_t i = 0; i < read_count; i++) wanted[read[i]] = true;
+    wanted[0] = true;
+    const struct pq_scan_options options = {.columns = wanted};
+    struct pq_arena batch_arena;
+    struct pq_scan scan;
+    struct pq_batch batch;
+    pqdb_code code;
+    pq_arena_init(&batch_arena, match->alloc);
+    pq_scan_open(&scan, snapshot, &options, match->alloc);
+    do {
+        pq_arena_reset(&batch_arena);
+        PQ_GO(pq_scan_next(&scan, &batch_arena, &batch, err));
+        if (batch.count > 0) PQ_GO(add_selected(match, &batch, first, &batch_arena, list, err));
+    } while (batch.count > 0);
+done:
+    pq_scan_close(&scan);
+    pq_arena_deinit(&batch_arena);
+    return code;
+}
+
+/// The row with the lowest id.
+static pqdb_code keep_first(struct pq_arena *arena, struct pq_batch *rows, pqdb_error *err) {
+    uint32_t lowest = 0;
+    for (size_t row = 1; row < rows->count; row++) {
+        const struct pq_text id = pq_column_text(&rows->columns[0], row);
+        if (pq_text_compare(id, pq_column_text(&rows->columns[0], lowest)) < 0) {
+            lowest = (uint32_t)row;
+        }
+    }
+    if (rows->count <= 1) return PQDB_OK;
+    struct pq_batch kept;
+    PQ_TRY(pq_batch_gather(rows, &lowest, 1, arena, &kept, err));
+    *rows = kept;
+    return PQDB_OK;
+}
+
+pqdb_code pq_match_find(const struct pq_match *match, struct pq_table_snapshot *snapshot,
+                        bool first, struct pq_arena *arena, struct pq_batch *rows,
+                        pqdb_error *err) {
+    struct id_list list = {.arena = arena};
+    if (match->by_id) {
+        list.ids = (struct pq_text *)(uintptr_t)match->ids;
+        list.count = match->id_count;
+        PQ_TRY(fetch(snapshot, &list, match->alloc, rows, err));
+        if (match->filter != NULL && rows->count > 0) {
+            PQ_TRY(keep_selected(match, arena, rows, err));
+        }
+        return first ? keep_first(arena, rows, err) : PQDB_OK;
+    }
+    PQ_TRY(search(match, snapshot, first, &list, err));
+    return fetch(snapshot, &list, match->alloc, rows, err);
+}
