@@ -16,16 +16,25 @@ static void add_pair(struct pq_db_pairs *out, const char *key, struct pq_text va
 static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table,
                                const struct pq_root_table *cut, struct pq_bytes *out,
                                pqdb_error *err) {
-    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    const struct pq_view *view = table->view;
+    const struct pq_db_table *source = pq_db_by_id(db, view->source);
     const uint64_t version = table->node != NULL ? cut->reflects : cut->version;
     const struct pq_value refreshed = {.kind = PQ_TIMESTAMP,
                                        .as = {.integer = cut->refreshed_us}};
     PQ_TRY(pq_bytes_printf(out, err, "{\"sourceSnapshots\":{"));
     PQ_TRY(pq_json_write_text(out, source->entry->name, err));
+    PQ_TRY(pq_bytes_printf(out, err, ":\"seq-%" PRIu64 "\"", version));
+    for (size_t i = 0; i < view->linked_count; i++) {
+        const struct pq_db_table *linked = pq_db_by_id(db, view->linked[i]);
+        if (linked == source) continue;
+        PQ_TRY(pq_bytes_append_byte(out, ',', err));
+        PQ_TRY(pq_json_write_text(out, linked->entry->name, err));
+        PQ_TRY(pq_bytes_printf(out, err, ":\"seq-%" PRIu64 "\"", version));
+    }
     PQ_TRY(pq_bytes_printf(out, err,
-                           ":\"seq-%" PRIu64 "\"},\"refreshVersionId\":\"%016" PRIx64
+                           "},\"refreshVersionId\":\"%016" PRIx64
                            "\",\"lastRefreshTime\":",
-                           version, table->view->refresh_version));
+                           view->refresh_version));
     PQ_TRY(pq_print_json(out, &refreshed, err));
     return pq_bytes_append_byte(out, '}', err);
 }

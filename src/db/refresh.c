@@ -30,7 +30,13 @@ done:
 }
 
 uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table) {
-    return pq_db_by_id(db, table->view->source)->table->version;
+    const struct pq_view *view = table->view;
+    uint64_t version = pq_db_by_id(db, view->source)->table->version;
+    for (size_t i = 0; i < view->linked_count; i++) {
+        const uint64_t linked = pq_db_by_id(db, view->linked[i])->table->version;
+        if (linked > version) version = linked;
+    }
+    return version;
 }
 
 // ---- by the log -------------------------------------------------------------------------------

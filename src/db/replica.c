@@ -89,17 +89,42 @@ static struct pq_db_member *member_of(struct pq_db_replica *replica, uint32_t ta
     return NULL;
 }
 
+static struct pq_db_part *part_of(const struct pq_db_member *member) {
+    return member->part == NULL ? member->table->part : member->part;
+}
+
+/// What a step finds behind links: the tables as they are after it (NULL: now, for the leader).
+static void show_linked(struct pq_db_replica *replica, const struct pq_db_snapshot *snapshot) {
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_db_part *part = part_of(&replica->members[i]);
+        part->linked.snapshot = snapshot;
+        part->lookup.is_after = true;
+    }
+}
+
+/// The view's own again, for steps of the database's circuit.
+static void let_go(struct pq_db_part *part) {
+    part->source.snapshot = NULL;
+    part->source.held = NULL;
+    part->source.refuses = false;
+    part->linked.snapshot = NULL;
+    part->linked.held = NULL;
+    part->lookup.is_after = false;
+}
+
 /// What a step finds of its sources: as of the snapshot, or what a member has put out.
 static void show_sources(struct pq_db_replica *replica) {
     for (size_t i = 0; i < replica->count; i++) {
-        struct pq_db_part *part = replica->members[i].part;
-        if (part == NULL) part = replica->members[i].table->part;
+        struct pq_db_part *part = part_of(&replica->members[i]);
         const struct pq_db_member *source = member_of(replica, part->source.table->id);
         part->source.snapshot = replica->snapshot;
         part->source.held = source == NULL ? NULL : source->rows;
         // What the source held when the view was last refreshed, nothing knows any more.
         part->source.refuses = part != replica->members[i].part;
+        part->linked.held = part->source.held;
+        part->linked.held_id = part->source.table->id;
     }
+    show_linked(replica, replica->snapshot);
 }
 
 static void take_snapshot(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot) {
@@ -140,9 +165,7 @@ void pq_db_replica_destroy(struct pq_db_replica *replica) {
         if (is_borrowed && pq_circuit_find(replica->circuit, member->table->id) != NULL) {
             pq_circuit_take(replica->circuit, member->table->id);
         }
-        if (is_borrowed) member->table->part->source.snapshot = NULL;
-        if (is_borrowed) member->table->part->source.held = NULL;
-        if (is_borrowed) member->table->part->source.refuses = false;
+        if (is_borrowed) let_go(member->table->part);
         pq_table_destroy(member->rows);
     }
     if (replica->circuit != NULL) pq_circuit_destroy(replica->circuit);
@@ -215,9 +238,21 @@ pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err) {
 static bool reads(void *ctx, const struct pq_db_table *table) {
     const struct pq_db_replica *replica = ctx;
     for (size_t i = 0; i < replica->count; i++) {
-        if (replica->members[i].table->view->source == table->id) return true;
+        const struct pq_view *view = replica->members[i].table->view;
+        if (view->source == table->id) return true;
+        for (size_t k = 0; k < view->linked_count; k++) {
+            if (view->linked[k] == table->id) return true;
+        }
     }
     return false;
+}
+
+/// Where links are followed all of the log is one step: look-ups show only what is after it.
+static size_t rows_at_once(const struct pq_db_replica *replica, size_t rows_max) {
+    for (size_t i = 0; i < replica->count; i++) {
+        if (replica->members[i].table->view->linked_count > 0) return 0;
+    }
+    return rows_max;
 }
 
 static pqdb_code take_outputs(struct pq_db_replica *replica, struct pq_hold *hold,
@@ -280,8 +315,9 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
 
 pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
                                 pqdb_error *err) {
+    show_linked(replica, snapshot);
     while (replica->version < snapshot->version) {
-        PQ_TRY(piece(replica, snapshot->version, piece_rows, err));
+        PQ_TRY(piece(replica, snapshot->version, rows_at_once(replica, piece_rows), err));
     }
     take_snapshot(replica, snapshot);
     return PQDB_OK;
@@ -289,8 +325,9 @@ pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snap
 
 pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
                                pqdb_error *err) {
+    show_linked(replica, NULL);
     for (int i = 0; i < 2 && replica->version < replica->db->version; i++) {
-        PQ_TRY(piece(replica, replica->db->version, rows_max, err));
+        PQ_TRY(piece(replica, replica->db->version, rows_at_once(replica, rows_max), err));
     }
     *done = replica->version == replica->db->version;
     return PQDB_OK;
@@ -305,8 +342,7 @@ static void install_node(struct pq_db_replica *replica, struct pq_db_member *mem
     struct pq_node *node = pq_circuit_take(replica->circuit, table->id);
     struct pq_db_part *before = table->part;
     table->part = member->part;
-    table->part->source.snapshot = NULL;
-    table->part->source.held = NULL;
+    let_go(table->part);
     if (table->view->mode == PQ_VIEW_STREAMING) {
         before->node = pq_circuit_replace(db->circuit, node);
     } else {

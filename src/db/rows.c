@@ -52,7 +52,10 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
     below.table = pq_db_by_id(db, source->table->view->source);
     const struct pq_rows rows = pq_db_rows_of(&below);
     struct pq_node_spec spec = source->table->view->spec;
+    struct pq_db_lookup linked = {.db = db, .snapshot = source->snapshot};
+    const struct pq_lookup lookup = pq_db_lookup_of(&linked, source->table, true);
     spec.refill = &rows;
+    spec.lookup = &lookup;
     struct pq_node *node;
     PQ_TRY(pq_node_create(&spec, db->alloc, &node, err));
     const struct pq_sink sink = {.put = take, .ctx = taker};
@@ -102,6 +105,9 @@ pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db
                                            .table = pq_db_by_id(db, table->view->source)}};
     made->refill = pq_db_rows_of(&made->source);
     made->spec.refill = &made->refill;
+    made->linked.db = db;
+    made->lookup = pq_db_lookup_of(&made->linked, table, false);
+    made->spec.lookup = &made->lookup;
     const pqdb_code code = pq_node_create(&made->spec, db->alloc, &made->node, err);
     if (code == PQDB_OK) *part = made;
     if (code != PQDB_OK) pq_free(db->alloc, made, 1, sizeof *made);

@@ -24,12 +24,23 @@ static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *cou
 
 // ---- views ------------------------------------------------------------------------------------
 
-/// Is the view at the version of its source, and so on down? The first that is not is named.
+/// A table that the view reads and that has moved on since `version`, or NULL.
+static const struct pq_db_table *moved_on(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                                          const struct pq_view *view, uint64_t version) {
+    const struct pq_db_table *table = pq_db_by_id(db, view->source);
+    if (pq_db_snapshot_rows(snapshot, table)->version > version) return table;
+    for (size_t i = 0; i < view->linked_count; i++) {
+        table = pq_db_by_id(db, view->linked[i]);
+        if (pq_db_snapshot_rows(snapshot, table)->version > version) return table;
+    }
+    return NULL;
+}
+
+/// Is the view at the version of its sources, and so on down? The first that is not is named.
 static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
                      const struct pq_db_table *table, char *reason, size_t reason_bytes) {
     const struct pq_db_facts *facts = &snapshot->facts[table->position];
     const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
-    const uint64_t source_version = pq_db_snapshot_rows(snapshot, source)->version;
     if (facts->failed) {
         snprintf(reason, reason_bytes, "its last step failed");
         return false;
@@ -39,15 +50,19 @@ static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
             snprintf(reason, reason_bytes, "never refreshed");
             return false;
         }
-        if (facts->reflects == 0 && source_version > 0) {
-            snprintf(reason, reason_bytes, "%.*s is at seq-%" PRIu64 ", this view never refreshed",
-                     PQ_TEXT_ARG(source->entry->name), source_version);
-            return false;
-        }
-        if (source_version > facts->reflects) {
-            snprintf(reason, reason_bytes,
-                     "%.*s is at seq-%" PRIu64 ", this view reflects seq-%" PRIu64,
-                     PQ_TEXT_ARG(source->entry->name), source_version, facts->reflects);
+        const struct pq_db_table *moved = moved_on(db, snapshot, table->view, facts->reflects);
+        if (moved != NULL) {
+            const uint64_t version = pq_db_snapshot_rows(snapshot, moved)->version;
+            const int used =
+                snprintf(reason, reason_bytes, "%.*s is at seq-%" PRIu64 ", this view ",
+                         PQ_TEXT_ARG(moved->entry->name), version);
+            if (used < 0 || (size_t)used >= reason_bytes) return false;
+            if (facts->reflects == 0) {
+                snprintf(reason + used, reason_bytes - (size_t)used, "never refreshed");
+            } else {
+                snprintf(reason + used, reason_bytes - (size_t)used, "reflects seq-%" PRIu64,
+                         facts->reflects);
+            }
             return false;
         }
     }
@@ -110,6 +125,31 @@ pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_
     return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
 }
 
+/// The last commit that changed what the view, or one below it, reads.
+static uint64_t newest_below(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                             const struct pq_db_table *table) {
+    uint64_t newest = pq_db_snapshot_rows(snapshot, table->root)->version;
+    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
+        for (size_t i = 0; i < view->linked_count; i++) {
+            const struct pq_db_table *linked = pq_db_by_id(db, view->linked[i]);
+            const uint64_t version = pq_db_snapshot_rows(snapshot, linked)->version;
+            if (version > newest) newest = version;
+        }
+    }
+    return newest;
+}
+
+/// Does the view, or one below it, read the table?
+static bool reads_table(const struct pq_db_table *table, uint32_t id) {
+    if (table->root->id == id) return true;
+    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
+        for (size_t i = 0; i < view->linked_count; i++) {
+            if (view->linked[i] == id) return true;
+        }
+    }
+    return false;
+}
+
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state) {
     const struct pq_view *view = table->view;
@@ -135,7 +175,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
     if (facts->failed && due > now) state->next_try_us = (int64_t)((due - now) / 1000);
     state->version = version_of(db, snapshot, table);
-    const uint64_t newest = pq_db_snapshot_rows(snapshot, table->root)->version;
+    const uint64_t newest = newest_below(db, snapshot, table);
     if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
     if (!facts->failed) return;
     pthread_mutex_lock(&db->published_lock);
@@ -164,7 +204,7 @@ static pqdb_code first_lacking(pqdb_db *db, const struct pq_db_table *table,
         code = pq_log_reader_next(reader, &record, err);
         if (code != PQDB_OK || record == NULL) break;
         for (size_t i = 0; i < record->rows_count; i++) {
-            if (record->rows[i].collection == table->root->id) {
+            if (reads_table(table, record->rows[i].collection)) {
                 state->stale_since_us = record->time_us;
             }
         }

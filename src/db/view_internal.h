@@ -3,7 +3,7 @@
 #ifndef PQ_DB_VIEW_INTERNAL_H
 #define PQ_DB_VIEW_INTERNAL_H
 
-#include "db/db_internal.h"
+#include "db/lookup.h"
 
 // state.c
 /// By the facts of the snapshot alone; `stale_since_us` stays 0, which the log would have to tell.
@@ -47,6 +47,8 @@ struct pq_db_part {
     struct pq_node_spec spec;
     struct pq_db_rows source;
     struct pq_rows refill;  // what its source holds before the running step
+    struct pq_db_lookup linked;
+    struct pq_lookup lookup;  // rows that its links lead to
     struct pq_node *node;   // owned until a circuit or the table takes it
 };
 pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db_part **part,

@@ -66,11 +66,24 @@ static bool is_declared_as(struct pq_text declared, struct pq_text prefix,
     return at == wanted.count;
 }
 
+static const struct pq_relation *declared_link(const struct pq_scope *scope,
+                                               struct pq_text prefix,
+                                               const struct segments *segments) {
+    for (size_t i = 0; i < scope->path_count; i++) {
+        const struct pq_typed_path *path = &scope->paths[i];
+        if (path->relation != NULL && is_declared_as(path->path, prefix, segments)) {
+            return path->relation;
+        }
+    }
+    return NULL;
+}
+
 static const struct pq_typed_path *declared_path(const struct pq_scope *scope,
                                                  struct pq_text prefix,
                                                  const struct segments *segments) {
     for (size_t i = 0; i < scope->path_count; i++) {
-        if (is_declared_as(scope->paths[i].path, prefix, segments)) return &scope->paths[i];
+        const struct pq_typed_path *path = &scope->paths[i];
+        if (path->relation == NULL && is_declared_as(path->path, prefix, segments)) return path;
     }
     return NULL;
 }
@@ -261,7 +274,11 @@ static struct pq_node *dead_end(struct pq_compiler *compiler, const struct pq_js
 
 static struct pq_node *finish_path(struct pq_compiler *compiler, struct pq_node *node,
                                    struct pq_text prefix, const struct segments *segments) {
-    if (node == NULL || node->path.inner_count == 0) return node;
+    if (node == NULL) return node;
+    if (node->path.relation == NULL) {
+        node->path.relation = declared_link(compiler->scope, prefix, segments);
+    }
+    if (node->path.inner_count == 0) return node;
     const struct pq_typed_path *typed = declared_path(compiler->scope, prefix, segments);
     if (typed == NULL) return node;
     node->path.declared = true;

@@ -21,6 +21,7 @@
 struct pq_typed_path {
     struct pq_text path;  // "event.request.url"
     struct pq_type type;
+    const struct pq_relation *relation;  // it holds such links: literals lose the "type/"
 };
 
 /// What the paths of an expression may mean. Borrowed while compiling, save that `type` and the

@@ -89,7 +89,9 @@ done:
 }
 
 /// Every variant of the column brings its own names: its collection's list is not the view's.
-static pqdb_code bring_names(struct pq_column *column, struct pq_arena *arena, pqdb_error *err) {
+static pqdb_code bring_names(const struct expand_run *run, struct pq_column *column,
+                             pqdb_error *err) {
+    struct pq_arena *arena = run->arena;
     if (names_count(column->type) == 0 || column->count == 0) return PQDB_OK;
     if (column->type->kind == PQ_VARIANT) {
         struct pq_variant_names *names;
@@ -100,6 +102,7 @@ static pqdb_code bring_names(struct pq_column *column, struct pq_arena *arena, p
         pq_variant_names_unref(names);
         PQ_TRY(code);
         *column = pq_builder_finish(&builder);
+        column->names = run->lookup->names;
         return PQDB_OK;
     }
     const uint32_t count = column->type->field_count;
@@ -107,7 +110,7 @@ static pqdb_code bring_names(struct pq_column *column, struct pq_arena *arena, p
     if (children == NULL) return no_memory(column->count, err);
     for (uint32_t k = 0; k < count; k++) {
         children[k] = column->children[k];
-        PQ_TRY(bring_names(&children[k], arena, err));
+        PQ_TRY(bring_names(run, &children[k], err));
     }
     column->children = children;
     return PQDB_OK;
@@ -211,7 +214,7 @@ pqdb_code expand_fetch(const struct expand_run *run, const struct pq_expand_part
                                    err));
             *column = pq_builder_finish(&none);
         }
-        if (part->other_names) PQ_TRY(bring_names(column, run->arena, err));
+        if (part->other_names) PQ_TRY(bring_names(run, column, err));
     }
     return PQDB_OK;
 }

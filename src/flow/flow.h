@@ -34,10 +34,10 @@ struct pq_operand {
 
 /// What becomes of a list: one row per element.
 ///
-/// `$unnest` Rows: `type` is OBJECT { $id, $seq, $index, <element>, (n,) carried columns… }. `$id`
+/// `$unnest` Rows: `type` is OBJECT { $id, $seq, $index, <element>, (n,) beside…, carried… }. `$id`
 /// is `<id>#<n>` (`<id>#` for keepEmpty), `$index` is n; below an unnested source it is
 /// parent index << 24 | n (PQDB_LIMIT where that leaves int64).
-/// Per-row compute: `type` is OBJECT { <element>, carried columns… }.
+/// Per-row compute: `type` is OBJECT { <element>, beside…, carried… }.
 ///
 /// `list` may be a LIST (elements of its type) or a VARIANT (its arrays; elements are variants);
 /// everything else has no elements.
@@ -46,6 +46,8 @@ struct pq_unnest_spec {
     bool keep_empty;         // a row without elements gives one row with a null element
     bool has_position;       // an int64 behind the element: n, null for keepEmpty
     uint32_t parent_index;   // `$index` of the input, or PQ_NO_COLUMN
+    const struct pq_operand *beside;  // LISTs as long as `list`: their elements go with its own
+    size_t beside_count;
     const uint32_t *carry;   // input columns that go along
     size_t carry_count;
     const struct pq_type *type;  // of the rows that come out

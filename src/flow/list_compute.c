@@ -42,12 +42,14 @@ static pqdb_code pieces_init(struct pieces *pieces, const struct layout *layout,
 static pqdb_code element_batch(const struct pq_unnest_spec *spec, const struct pq_batch *batch,
                                const struct elements *elements, struct pq_arena *arena,
                                struct pq_batch *out, pqdb_error *err) {
-    struct pq_column *columns = pq_arena_calloc(arena, 1 + spec->carry_count, sizeof *columns);
+    struct pq_column *columns = pq_arena_calloc(arena, spec->type->field_count, sizeof *columns);
     if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu elements", elements->count);
     columns[0] = elements->column;
+    PQ_TRY(elements_beside(spec, batch, elements, arena, &columns[1], err));
     for (size_t k = 0; k < spec->carry_count; k++) {
         PQ_TRY(pq_column_gather(&batch->columns[spec->carry[k]], elements->parents,
-                                elements->count, arena, &columns[1 + k], err));
+                                elements->count, arena, &columns[1 + spec->beside_count + k],
+                                err));
     }
     *out = (struct pq_batch){.type = spec->type, .count = elements->count, .columns = columns};
     return PQDB_OK;

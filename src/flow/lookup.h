@@ -37,6 +37,7 @@ struct pq_lookup {
     pqdb_code (*rows_at)(void *ctx, const struct pq_lookup_want *want, struct pq_arena *arena,
                          struct pq_batch *rows, pqdb_error *err);
     void *ctx;
+    const struct pq_variant_names *names;  // of the view's variants
     bool is_after;  // it shows the tables after the step, else before
 };
 

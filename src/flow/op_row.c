@@ -39,6 +39,9 @@ void column_set_add_operand(struct column_set *set, const struct pq_operand *ope
 
 static void add_unnest(struct column_set *set, const struct pq_unnest_spec *unnest) {
     column_set_add_operand(set, &unnest->list);
+    for (size_t k = 0; k < unnest->beside_count; k++) {
+        column_set_add_operand(set, &unnest->beside[k]);
+    }
     for (size_t k = 0; k < unnest->carry_count; k++) add_column(set, unnest->carry[k]);
 }
 

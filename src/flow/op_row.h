@@ -48,6 +48,10 @@ struct elements {
 pqdb_code elements_of(const struct pq_unnest_spec *spec, const struct pq_type *element,
                       const struct pq_batch *batch, struct pq_arena *arena, struct elements *out,
                       pqdb_error *err);
+/// The elements of the lists beside it, spec->beside_count columns.
+pqdb_code elements_beside(const struct pq_unnest_spec *spec, const struct pq_batch *batch,
+                          const struct elements *elements, struct pq_arena *arena,
+                          struct pq_column *columns, pqdb_error *err);
 pqdb_code unnest_rows(const struct pq_unnest_spec *spec, const struct pq_batch *batch,
                       struct pq_arena *arena, struct pq_batch *out, pqdb_error *err);
 

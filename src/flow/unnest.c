@@ -145,6 +145,30 @@ pqdb_code elements_of(const struct pq_unnest_spec *spec, const struct pq_type *e
     return no_elements(element, out, arena, err);
 }
 
+pqdb_code elements_beside(const struct pq_unnest_spec *spec, const struct pq_batch *batch,
+                          const struct elements *elements, struct pq_arena *arena,
+                          struct pq_column *columns, pqdb_error *err) {
+    if (spec->beside_count == 0) return PQDB_OK;
+    uint32_t *rows = pq_arena_alloc(arena, elements->count * sizeof *rows);
+    if (rows == NULL) return no_memory(elements->count, err);
+    for (size_t k = 0; k < spec->beside_count; k++) {
+        struct pq_column list;
+        PQ_TRY(operand_run(&spec->beside[k], batch, arena, &list, err));
+        pq_assert(list.layout == PQ_ROWS);
+        for (size_t i = 0; i < elements->count; i++) {
+            const uint32_t parent = elements->parents[i];
+            const uint32_t count = list.offsets[parent + 1] - list.offsets[parent];
+            const bool is_there = (elements->empty == NULL || !elements->empty[i]) &&
+                                  elements->indices[i] < count;
+            rows[i] = is_there ? list.offsets[parent] + (uint32_t)elements->indices[i]
+                               : UINT32_MAX;
+        }
+        PQ_TRY(pq_column_gather(&list.children[0], rows, elements->count, arena, &columns[k],
+                                err));
+    }
+    return PQDB_OK;
+}
+
 /// `<id>#<n>`, `<id>#` for keepEmpty.
 static pqdb_code id_column(const struct elements *elements, const struct pq_column *ids,
                            struct pq_arena *arena, struct pq_column *column, pqdb_error *err) {
@@ -235,7 +259,9 @@ pqdb_code unnest_rows(const struct pq_unnest_spec *spec, const struct pq_batch *
     PQ_TRY(index_column(spec, &elements, batch, arena, &columns[2], err));
     columns[3] = elements.column;
     if (spec->has_position) PQ_TRY(position_column(&elements, arena, &columns[4], err));
-    struct pq_column *carried = &columns[spec->has_position ? 5 : 4];
+    struct pq_column *beside = &columns[spec->has_position ? 5 : 4];
+    PQ_TRY(elements_beside(spec, batch, &elements, arena, beside, err));
+    struct pq_column *carried = beside + spec->beside_count;
     for (size_t k = 0; k < spec->carry_count; k++) {
         PQ_TRY(pq_column_gather(&batch->columns[spec->carry[k]], elements.parents, count, arena,
                                 &carried[k], err));

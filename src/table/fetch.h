@@ -45,7 +45,9 @@ pqdb_code pq_table_get(struct pq_table_snapshot *snapshot, struct pq_text id,
 /// Which rows point to one of these?
 struct pq_linked {
     struct pq_table_snapshot *snapshot;
-    uint32_t column;  // TEXT, or LIST of TEXT: ids of rows of another table
+    uint32_t column;  // TEXT, or LIST of TEXT: ids of rows of another table; or inline objects,
+    const uint32_t *path;  // which hold them in these members, in lists or not
+    size_t path_length;
     const struct pq_text *targets;
     size_t count;
     const struct pq_alloc *alloc;

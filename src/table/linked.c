@@ -1,7 +1,6 @@
 /// table/linked.c: the rows that point to given rows of another table.
 #include <stdlib.h>
 
-#include "base/check.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "table/data_file.h"
@@ -41,13 +40,17 @@ static bool is_target(const struct search *search, struct pq_text id) {
     return false;
 }
 
-static bool holds_target(const struct search *search, const struct pq_column *links, size_t row) {
+/// `depth` members of the path are behind `links`.
+static bool holds_target(const struct search *search, const struct pq_column *links, size_t row,
+                         size_t depth) {
     if (pq_column_is_null(links, row)) return false;
+    if (links->layout == PQ_MEMBERS) {
+        const uint32_t member = search->asked->path[depth];
+        return holds_target(search, &links->children[member], row, depth + 1);
+    }
     if (links->layout != PQ_ROWS) return is_target(search, pq_column_text(links, row));
-    const struct pq_column *elements = &links->children[0];
     for (uint32_t i = links->offsets[row]; i < links->offsets[row + 1]; i++) {
-        if (pq_column_is_null(elements, i)) continue;
-        if (is_target(search, pq_column_text(elements, i))) return true;
+        if (holds_target(search, &links->children[0], i, depth)) return true;
     }
     return false;
 }
@@ -71,7 +74,7 @@ static pqdb_code search_rows(struct search *search, struct pq_segment *segment, 
                              const struct pq_column *links, pqdb_error *err) {
     const uint64_t version = search->asked->snapshot->version;
     for (size_t i = 0; i < links->count; i++) {
-        if (!holds_target(search, links, i)) continue;
+        if (!holds_target(search, links, i, 0)) continue;
         if (pq_segment_is_dead(segment, first + i, version)) continue;
         PQ_TRY(add_place(search, segment, first + i, err));
     }
@@ -136,13 +139,15 @@ static pqdb_code search_index(struct search *search, const struct pq_row_view *v
 static pqdb_code search_memory(struct search *search, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
     struct pq_table_snapshot *snapshot = asked->snapshot;
-    const struct pq_index_view *index = pq_index_of(snapshot, asked->column);
+    const bool is_nested = asked->path_length > 0;
+    const struct pq_index_view *index =
+        is_nested ? NULL : pq_index_of(snapshot, asked->column);
     if (index != NULL) {
         const struct pq_row_view view = pq_row_view_of(snapshot, index);
         for (size_t i = 0; i < asked->count; i++) PQ_TRY(search_index(search, &view, i, err));
         return PQDB_OK;
     }
-    pq_link_wishes_make(snapshot->wishes, asked->column);
+    if (!is_nested) pq_link_wishes_make(snapshot->wishes, asked->column);
     for (size_t i = snapshot->catalog->file_count; i < snapshot->catalog->count; i++) {
         struct pq_segment *segment = snapshot->catalog->segments[i];
         PQ_TRY(search_rows(search, segment, 0, &segment->batch.columns[asked->column], err));
@@ -180,9 +185,6 @@ static void drop_repeats(struct search *search) {
 pqdb_code pq_table_linked(const struct pq_linked *asked, struct pq_arena *arena,
                           struct pq_row_place **places, size_t *place_count, pqdb_error *err) {
     struct pq_table_snapshot *snapshot = asked->snapshot;
-    const struct pq_type *type = &snapshot->type->fields[asked->column].type;
-    pq_assert(type->kind == PQ_TEXT ||
-              (type->kind == PQ_LIST && type->fields[0].type.kind == PQ_TEXT));
     struct search search = {.asked = asked, .arena = arena};
     PQ_TRY(index_targets(&search, err));
     for (size_t i = 0; i < snapshot->catalog->file_count; i++) {

@@ -109,6 +109,7 @@ static pqdb_code compile_argument(struct pq_view_plan *plan, const struct pq_sta
         .field = argument->path,
         .path = argument->place.path,
         .code = argument->place.code,
+        .related = argument->related,
     };
     if (argument->rewrite != NULL && !argument->is_path) {
         PQ_TRY(rewrite_expr(alloc, argument, &document, err));
@@ -152,7 +153,7 @@ pqdb_code pq_plan_value(struct pq_view_plan *plan, const struct pq_stage *stage,
         .operand = {NULL, PQ_NO_COLUMN}, .type = pq_type_null, .path = PQ_TEXT("")};
     PQ_TRY(path_of(plan, argument, &moved.path, err));
     if (!argument->is_bucket && moved.path.length > 0) {
-        if (is_plain_column(stage, moved.path, &column)) {
+        if (!argument->related && is_plain_column(stage, moved.path, &column)) {
             *out = pq_stage_column(stage, (uint32_t)column);
             return PQDB_OK;
         }

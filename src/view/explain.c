@@ -44,16 +44,26 @@ static pqdb_code add_json(struct lines *lines, const char *label, const struct p
     return end_line(lines);
 }
 
+static pqdb_code add_part(struct lines *lines, const struct pq_view_plan *plan, size_t part,
+                          const char *note) {
+    if (plan->filters[part].length == 0) return PQDB_OK;
+    PQ_TRY(pq_bytes_printf(&lines->line, lines->err, "filter   %.*s%s",
+                           PQ_TEXT_ARG(plan->filters[part]), note));
+    return end_line(lines);
+}
+
 static pqdb_code add_filter(struct lines *lines, const struct pq_view_plan *plan) {
     const struct pq_definition *definition = plan->definition;
     if (definition->filter == NULL) return PQDB_OK;
-    if (plan->filters[0].length == 0) return add_json(lines, "filter", definition->filter, "");
-    PQ_TRY(pq_bytes_printf(&lines->line, lines->err, "filter   %.*s before $unnest",
-                           PQ_TEXT_ARG(plan->filters[0])));
-    PQ_TRY(end_line(lines));
-    if (plan->filters[1].length == 0) return PQDB_OK;
-    PQ_TRY(pq_bytes_printf(&lines->line, lines->err, "filter   %.*s",
-                           PQ_TEXT_ARG(plan->filters[1])));
+    const size_t first = plan->filters[0].length + plan->filters[1].length;
+    if (first == 0) return add_json(lines, "filter", definition->filter, "");
+    PQ_TRY(add_part(lines, plan, 1, " before $unnest"));
+    return add_part(lines, plan, 2, "");
+}
+
+static pqdb_code put_link(void *ctx, struct pq_text line, pqdb_error *err) {
+    struct lines *lines = ctx;
+    PQ_TRY(pq_bytes_printf(&lines->line, err, "expand   %.*s", PQ_TEXT_ARG(line)));
     return end_line(lines);
 }
 
@@ -93,6 +103,9 @@ static pqdb_code add_operators(struct lines *lines, const struct pq_view_plan *p
                            PQ_TEXT_ARG(definition->source), mode_names[view->mode],
                            backend_names[view->backend]));
     PQ_TRY(end_line(lines));
+    PQ_TRY(add_part(lines, plan, 0, " before links are followed"));
+    PQ_TRY(pq_plan_each_link(plan->links, PQ_TEXT(""), plan->arena,
+                             &(struct pq_line_sink){put_link, lines}, lines->err));
     if (definition->unnest != NULL) {
         const bool keeps = definition->keep_empty;
         PQ_TRY(pq_bytes_printf(&lines->line, lines->err, "unnest   %.*s: a row per element%s",
@@ -148,6 +161,10 @@ static pqdb_code add_field(struct pq_bytes *out, const struct pq_field *field,
                            PQ_TEXT_ARG(type), field->required ? "!" : "");
 }
 
+static pqdb_code hash_link(void *ctx, struct pq_text line, pqdb_error *err) {
+    return pq_bytes_printf(ctx, err, "link %.*s\n", PQ_TEXT_ARG(line));
+}
+
 /// The columns that are read, the links among them, and the types declared below them.
 static pqdb_code add_source(struct pq_bytes *out, const struct pq_view_plan *plan,
                             pqdb_error *err) {
@@ -166,6 +183,8 @@ static pqdb_code add_source(struct pq_bytes *out, const struct pq_view_plan *pla
         if (scope->relations[k] == NULL) continue;
         PQ_TRY(pq_bytes_printf(out, err, "-> %.*s\n", PQ_TEXT_ARG(scope->relations[k]->target)));
     }
+    PQ_TRY(pq_plan_each_link(plan->links, PQ_TEXT(""), plan->arena,
+                             &(struct pq_line_sink){hash_link, out}, err));
     for (size_t k = 0; k < scope->path_count; k++) {
         const int column = pq_stage_begin(plan->source, scope->paths[k].path);
         if (column < 0 || !is_read[column]) continue;
@@ -182,6 +201,7 @@ static pqdb_code add_resolved(struct pq_bytes *out, const struct pq_view_plan *p
         const char *name;
         const struct pq_json *json;
     } directives[] = {
+        {"expand", definition->expand},     {"flatten", definition->flatten},
         {"unnest", definition->unnest},     {"filter", definition->filter},
         {"group", definition->group_by},    {"compute", definition->compute},
         {"having", definition->having},     {"select", definition->select},

@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "base/fail.h"
 
+enum { path_bytes_max = 4096 };
+
 static void visit(const struct pq_mention_visitor *visitor, struct pq_text path,
                   const struct pq_json *json, bool whole) {
     const struct pq_mention mention = {path, json, whole};
@@ -81,6 +83,65 @@ void pq_mentions_of_filter(const struct pq_json *filter,
             item = pq_json_next(item);
         } else {
             pq_mentions_of_filter(item, visitor);
+        }
+        item = pq_json_next(item);
+    }
+}
+
+/// Paths of elements, with the list's in front.
+struct in_list {
+    const struct pq_mention_visitor *outer;
+    struct pq_text list;
+};
+
+static void visit_in_list(void *ctx, const struct pq_mention *mention) {
+    const struct in_list *in = ctx;
+    char path[path_bytes_max];
+    if (in->list.length + mention->path.length + 1 > sizeof path) return;  // no path is so long
+    memcpy(path, in->list.data, in->list.length);
+    path[in->list.length] = '.';
+    memcpy(path + in->list.length + 1, mention->path.data, mention->path.length);
+    visit(in->outer, (struct pq_text){path, in->list.length + 1 + mention->path.length},
+          mention->json, false);
+}
+
+/// `$elemMatch` anywhere in the conditions on one field.
+static void visit_elements(struct pq_text list, const struct pq_json *condition,
+                           const struct pq_mention_visitor *visitor) {
+    const enum pq_json_kind kind = pq_json_kind(condition);
+    if (kind != PQ_JSON_OBJECT && kind != PQ_JSON_LIST) return;
+    const struct pq_json *item = pq_json_first(condition);
+    for (size_t k = pq_json_count(condition); k > 0; k--) {
+        const bool is_match =
+            kind == PQ_JSON_OBJECT && pq_text_is(pq_json_text(item), "$elemMatch");
+        if (kind == PQ_JSON_OBJECT) item = pq_json_next(item);
+        if (is_match) {
+            struct in_list in = {visitor, list};
+            const struct pq_mention_visitor inner = {visit_in_list, &in};
+            pq_mentions_of_filter(item, &inner);
+            pq_mentions_in_elements(item, &inner);
+        } else {
+            visit_elements(list, item, visitor);
+        }
+        item = pq_json_next(item);
+    }
+}
+
+void pq_mentions_in_elements(const struct pq_json *filter,
+                             const struct pq_mention_visitor *visitor) {
+    const enum pq_json_kind kind = pq_json_kind(filter);
+    if (kind != PQ_JSON_OBJECT && kind != PQ_JSON_LIST) return;
+    const struct pq_json *item = pq_json_first(filter);
+    for (size_t k = pq_json_count(filter); k > 0; k--) {
+        struct pq_text name = PQ_TEXT("");
+        if (kind == PQ_JSON_OBJECT) {
+            name = pq_json_text(item);
+            item = pq_json_next(item);
+        }
+        if (name.length == 0 || name.data[0] == '$') {
+            pq_mentions_in_elements(item, visitor);
+        } else {
+            visit_elements(name, item, visitor);
         }
         item = pq_json_next(item);
     }

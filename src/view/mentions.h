@@ -24,6 +24,10 @@ struct pq_mention_visitor {
 void pq_mentions_of_filter(const struct pq_json *filter, const struct pq_mention_visitor *visitor);
 /// Of one key of a filter and its value.
 void pq_mentions_of_condition(const struct pq_json *key, const struct pq_mention_visitor *visitor);
+/// What `$elemMatch` asks of elements: the list's path with the element's behind it. The paths live
+/// as long as the call.
+void pq_mentions_in_elements(const struct pq_json *filter,
+                             const struct pq_mention_visitor *visitor);
 void pq_mentions_of_expr(const struct pq_json *expr, const struct pq_mention_visitor *visitor);
 
 /// Paths that are `from` or begin with it and a dot begin with `to` instead.

@@ -1,4 +1,5 @@
 /// All views of a schema: read, put in order, and planned one after the other.
+#include "flow/expand.h"
 #include "view/plan_internal.h"
 
 static struct pq_problem_at position(const void *ctx, const struct pq_json *value,
@@ -29,9 +30,8 @@ static void check_beside_compute(struct pq_view_plan *plan) {
 static pqdb_code plan_operators(struct pq_view_plan *plan, pqdb_error *err) {
     struct pq_definition *definition = plan->definition;
     const size_t mistakes = definition->mistakes;
-    pq_plan_check_expand(plan);
+    PQ_TRY(pq_plan_expand(plan, err));
     if (definition->mistakes == mistakes) PQ_TRY(pq_plan_unnest(plan, err));
-    if (definition->mistakes == mistakes) pq_plan_check_relations(plan);
     if (definition->mistakes != mistakes) return PQDB_OK;
 
     struct pq_aggregate_plans aggregates;
@@ -80,6 +80,7 @@ static pqdb_code stage_of(struct pq_planner *planner, uint32_t index,
     struct pq_stage *made = pq_arena_alloc(planner->arena, sizeof *made);
     if (made == NULL) return pq_plan_no_memory(err);
     PQ_TRY(pq_stage_of_entry(entry, planner->arena, made, err));
+    made->schema = planner->schema;
     made->scope.problems = planner->problems;
     made->scope.position = position;
     made->scope.position_ctx = planner->schema;
@@ -100,7 +101,7 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     };
     PQ_TRY(stage_of(planner, source_index, &plan.source, err));
     if (plan.source == NULL || definition->is_unclear) return PQDB_OK;  // reported already
-    plan.stage = plan.source;
+    plan.origin = plan.stage = plan.source;
     struct pq_view *view = plan.view;
     *view = (struct pq_view){
         .entry = definition->entry,
@@ -118,6 +119,12 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     if (definition->no_memory) return pq_plan_no_memory(err);
     if (definition->mistakes > 0 || definition->entry->broken) return PQDB_OK;
     view->spec.rows = plan.rows;
+    if (plan.expand != NULL) {
+        view->spec.source_type = plan.origin->scope.type;
+        view->spec.expand = plan.expand;
+        view->linked = plan.expand->tables;
+        view->linked_count = plan.expand->table_count;
+    }
     PQ_TRY(pq_plan_describe(&plan, err));
     planner->stages[index] = plan.stage;
     planner->planned[index] = view;

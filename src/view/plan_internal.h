@@ -9,15 +9,7 @@
 #include "base/fail.h"
 #include "view/definition.h"
 #include "view/mentions.h"
-
-/// Rows between two operators: their type and what else is known of the columns.
-struct pq_stage {
-    struct pq_scope scope;  // ready to compile against
-    const struct pq_declared_field **declared;  // per column: where it comes from, or NULL
-    const struct pq_entry *entry;  // they are this collection's rows as they are, or NULL
-    uint32_t index;                // column of `$index`, or PQ_NO_COLUMN
-    bool by_id;                    // ordered by `$id`: rows of a grouped view below
-};
+#include "view/stage.h"
 
 struct pq_planner {
     const struct pq_schema *schema;
@@ -36,53 +28,16 @@ struct pq_view_plan {
     struct pq_arena *arena;
     struct pq_definition *definition;
     struct pq_view *view;
-    const struct pq_stage *source;
+    const struct pq_stage *origin;  // the rows of `$from`
+    const struct pq_stage *source;  // the same with what is read through links
     const struct pq_stage *stage;  // what the operators so far put out
+    struct pq_expand_spec *expand;  // NULL: no link is followed
+    const struct pq_expand_link *links;  // that it follows (view/expand_tree.h)
     struct pq_row_spec *rows;      // NULL until an operator needs it
-    struct pq_text filters[2];     // JSON of `$filter` before and after `$unnest`, or empty
+    struct pq_text filters[3];  // JSON of `$filter` before the links, before `$unnest`, behind it
 };
 
 struct pq_aggregate_plans;
-
-// stage.c
-pqdb_code pq_stage_of_entry(const struct pq_entry *entry, struct pq_arena *arena,
-                            struct pq_stage *stage, pqdb_error *err);
-
-/// Columns being put together.
-struct pq_columns {
-    struct pq_arena *arena;
-    struct pq_field *fields;
-    const struct pq_declared_field **declared;
-    struct pq_operand *operands;
-    struct pq_text *paths;  // where a column is a path as it is: that path, else empty
-    size_t count, capacity;
-};
-pqdb_code pq_columns_init(struct pq_columns *columns, size_t capacity, struct pq_arena *arena,
-                          pqdb_error *err);
-
-/// A value that became a column.
-struct pq_column_plan {
-    struct pq_operand operand;
-    struct pq_type type;
-    bool required;
-    const struct pq_declared_field *declared;
-    struct pq_text path;
-};
-void pq_columns_add(struct pq_columns *columns, struct pq_text name,
-                    const struct pq_column_plan *column);
-/// DUPLICATE_COLUMN when a column of that name, ignoring case, is there.
-bool pq_columns_check_new(const struct pq_columns *columns, struct pq_definition *definition,
-                          const struct pq_place *place, struct pq_text name);
-/// Column `column` of a stage as it is.
-struct pq_column_plan pq_stage_column(const struct pq_stage *stage, uint32_t column);
-/// An OBJECT of the columns. Errors: PQDB_NO_MEMORY.
-pqdb_code pq_columns_type(const struct pq_columns *columns, const struct pq_type **type,
-                          pqdb_error *err);
-/// The stage of rows with these columns of `from`: declared paths and relations follow them.
-pqdb_code pq_stage_of_columns(const struct pq_columns *columns, const struct pq_type *type,
-                              const struct pq_stage *from, struct pq_stage *stage,
-                              pqdb_error *err);
-bool pq_names_clash(struct pq_text a, struct pq_text b);  // ignoring case
 
 // compile.c
 /// What to compile: a path where `is_path`, else the expression at place.json.
@@ -93,6 +48,7 @@ struct pq_argument {
     enum pq_bucket bucket;
     const struct pq_zone *zone;
     struct pq_text path;
+    bool related;                      // a path: what stands beside its end (see pq_scope)
     const struct pq_rewrite *rewrite;  // of its paths, or NULL
 };
 /// After a mistake: PQDB_OK, and *out null. A path that is a column of the
@@ -108,18 +64,15 @@ pqdb_code pq_plan_filter(struct pq_view_plan *plan, const struct pq_stage *stage
 pqdb_code pq_plan_filter_text(struct pq_view_plan *plan, const struct pq_stage *stage,
                               struct pq_text json, const struct pq_program **program,
                               pqdb_error *err);
-pqdb_code pq_plan_no_memory(pqdb_error *err);
 
-// relations.c
-/// Does the path lead through a link to another row? Then there is no such view yet.
-bool pq_stage_crosses_relation(const struct pq_stage *stage, struct pq_text path);
-/// The declaration that a path ends at, or NULL.
-const struct pq_declared_field *pq_stage_declared(const struct pq_stage *stage,
-                                                  struct pq_text path);
-/// Report UNSUPPORTED for `$expand` (INVALID_EXPAND where it names no relation) and for `$unnest`.
-void pq_plan_check_expand(struct pq_view_plan *plan);
-/// The same for every other path, read at the current stage.
-void pq_plan_check_relations(struct pq_view_plan *plan);
+// plan_expand.c
+/// `$expand`, and what paths read through relations: plan->source has it afterwards.
+pqdb_code pq_plan_expand(struct pq_view_plan *plan, pqdb_error *err);
+
+// mentions_all.c
+/// Every path of the definition but those of `$expand`.
+void pq_each_mention(const struct pq_definition *definition,
+                     const struct pq_mention_visitor *visitor);
 /// Paths without `$`: keys of `$groupBy`, arguments in `$compute`.
 void pq_each_bare_key(const struct pq_definition *definition,
                       const struct pq_mention_visitor *visitor);
@@ -128,12 +81,21 @@ void pq_each_bare_argument(const struct pq_definition *definition,
 
 // plan_unnest.c
 pqdb_code pq_plan_unnest(struct pq_view_plan *plan, pqdb_error *err);
-pqdb_code pq_plan_row_filter(struct pq_view_plan *plan, pqdb_error *err);
 /// Mark the columns of the source that the definition reads; `columns` has one flag for each.
 void pq_plan_mark_read(const struct pq_view_plan *plan, bool *columns);
-/// Column of a stage that a path begins in (where it is none by name: of the undeclared fields), or
-/// -1.
-int pq_stage_begin(const struct pq_stage *stage, struct pq_text path);
+/// What the element of `$unnest` is called.
+struct pq_text pq_plan_element_name(const struct pq_definition *definition);
+/// For elements of a list of plan->stage that get a name: a column "name>" and its operand, where
+/// related rows, or objects with such, stand beside the list.
+struct pq_beside {
+    struct pq_text list, name;
+};
+pqdb_code pq_plan_beside(struct pq_view_plan *plan, const struct pq_beside *elements,
+                         struct pq_columns *columns, struct pq_operand *operand, bool *any,
+                         pqdb_error *err);
+
+// plan_filter.c
+pqdb_code pq_plan_row_filter(struct pq_view_plan *plan, pqdb_error *err);
 
 // plan_rows.c
 /// plan->rows is there afterwards.
@@ -187,6 +149,16 @@ struct pq_order {
     size_t count;
 };
 pqdb_code pq_plan_order(struct pq_planner *planner, struct pq_order *order, pqdb_error *err);
+
+// explain_links.c
+/// "customer -> Customer (name): …", a line for each link, level by level below `way`.
+struct pq_line_sink {
+    pqdb_code (*put)(void *ctx, struct pq_text line, pqdb_error *err);
+    void *ctx;
+};
+pqdb_code pq_plan_each_link(const struct pq_expand_link *links, struct pq_text way,
+                            struct pq_arena *arena, const struct pq_line_sink *sink,
+                            pqdb_error *err);
 
 // explain.c
 pqdb_code pq_plan_describe(struct pq_view_plan *plan, pqdb_error *err);

@@ -19,8 +19,7 @@ static void want(void *ctx, const struct pq_mention *mention) {
     const struct pq_text path = mention->path;
     const bool is_element = pq_text_starts_with(path, list) &&
                             (path.length == list.length || path.data[list.length] == '.');
-    const int column = is_element ? -1 : pq_stage_begin(wanted->stage, path);
-    if (column >= 0) wanted->columns[column] = true;
+    if (!is_element) pq_stage_mark(wanted->stage, path, wanted->columns);
 }
 
 static void want_argument(struct wanted *wanted, const struct pq_argument *argument) {
@@ -61,7 +60,7 @@ static pqdb_code plan_elements(struct pq_view_plan *plan, const struct wanted *w
     struct pq_columns columns;
     struct pq_column_plan list;
     if (carry == NULL) return pq_plan_no_memory(err);
-    PQ_TRY(pq_columns_init(&columns, input_count + 1, plan->arena, err));
+    PQ_TRY(pq_columns_init(&columns, input_count + 2, plan->arena, err));
     PQ_TRY(pq_plan_value(plan, input, &list_path, &list, err));
     pq_assert(list.type.kind == PQ_LIST);  // or it would not have been found
     const struct pq_column_plan element = {
@@ -70,6 +69,15 @@ static pqdb_code plan_elements(struct pq_view_plan *plan, const struct wanted *w
         .path = wanted->list,
     };
     pq_columns_add(&columns, name, &element);
+    if (plan->expand != NULL) {
+        struct pq_operand *beside = pq_arena_calloc(plan->arena, 1, sizeof *beside);
+        if (beside == NULL) return pq_plan_no_memory(err);
+        bool has_related;
+        PQ_TRY(pq_plan_beside(plan, &(struct pq_beside){wanted->list, name}, &columns, beside,
+                              &has_related, err));
+        spec->beside = beside;
+        spec->beside_count = has_related;
+    }
     for (uint32_t k = 0; k < input_count; k++) {
         if (!wanted->columns[k]) continue;
         const struct pq_column_plan column = pq_stage_column(input, k);

@@ -18,8 +18,7 @@ struct grouped_by {
 
 static void mark_grouped_by(void *ctx, const struct pq_mention *mention) {
     const struct grouped_by *marks = ctx;
-    const int column = pq_stage_begin(marks->stage, mention->path);
-    if (column >= 0) marks->columns[column] = true;
+    pq_stage_mark(marks->stage, mention->path, marks->columns);
 }
 
 pqdb_code pq_plan_project(struct pq_view_plan *plan, pqdb_error *err) {
@@ -145,7 +144,7 @@ static void pass_columns(struct pq_view_plan *plan, const struct pq_aggregate_pl
         if (k == plan->source->index || (int)k == plan->source->scope.extra_column) continue;
         if (k == replaced) {
             pass_element(plan, columns);
-        } else {
+        } else if (plan->source->hidden == NULL || !plan->source->hidden[k]) {
             pass_column(plan, columns, source->fields[k].name);
         }
     }

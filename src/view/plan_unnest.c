@@ -1,5 +1,4 @@
-/// `$unnest` and `$filter`: which columns go along with the elements, and which conditions can be
-/// asked before there are elements.
+/// `$unnest`: which columns go along with the elements.
 #include "view/plan_internal.h"
 
 enum { unnested_index = 2, unnested_element = 3, unnested_position = 4, unnested_columns = 5 };
@@ -20,6 +19,25 @@ int pq_stage_begin(const struct pq_stage *stage, struct pq_text path) {
     return column >= 0 ? column : stage->scope.extra_column;
 }
 
+int pq_stage_related(const struct pq_stage *stage, struct pq_text path) {
+    const struct pq_text first = first_segment(path);
+    const struct pq_type *type = stage->scope.type;
+    for (uint32_t k = 0; k < type->field_count; k++) {
+        const struct pq_text name = type->fields[k].name;
+        if (name.length == first.length + 1 && name.data[first.length] == '>' &&
+            pq_text_starts_with(name, first)) {
+            return (int)k;
+        }
+    }
+    return -1;
+}
+
+void pq_stage_mark(const struct pq_stage *stage, struct pq_text path, bool *columns) {
+    const int column = pq_stage_begin(stage, path), beside = pq_stage_related(stage, path);
+    if (column >= 0) columns[column] = true;
+    if (beside >= 0) columns[beside] = true;
+}
+
 // ---- what goes along -------------------------------------------------------------------------
 
 struct wanted {
@@ -28,14 +46,16 @@ struct wanted {
     bool *columns;
 };
 
-static struct pq_text element_name(const struct pq_definition *definition) {
+struct pq_text pq_plan_element_name(const struct pq_definition *definition) {
     if (definition->unnest_as.length > 0) return definition->unnest_as;
     return last_segment(definition->unnest_path);
 }
 
 /// Is it a name that the definition makes itself: of the element, its index, a computed column?
 static bool is_made(const struct pq_definition *definition, struct pq_text name) {
-    if (definition->unnest != NULL && pq_text_equal(name, element_name(definition))) return true;
+    if (definition->unnest != NULL && pq_text_equal(name, pq_plan_element_name(definition))) {
+        return true;
+    }
     if (pq_text_equal(name, definition->unnest_index)) return true;
     if (definition->compute == NULL) return false;
     const struct pq_json *alias = pq_json_first(definition->compute);
@@ -53,8 +73,7 @@ static void want(void *ctx, const struct pq_mention *mention) {
         is_made(wanted->definition, first)) {
         return;
     }
-    const int column = pq_stage_begin(wanted->stage, mention->path);
-    if (column >= 0) wanted->columns[column] = true;
+    pq_stage_mark(wanted->stage, mention->path, wanted->columns);
 }
 
 void pq_plan_mark_read(const struct pq_view_plan *plan, bool *columns) {
@@ -76,8 +95,7 @@ void pq_plan_mark_read(const struct pq_view_plan *plan, bool *columns) {
     pq_each_bare_key(definition, &visitor);
     pq_each_bare_argument(definition, &visitor);
     if (definition->unnest == NULL) return;
-    const int list = pq_stage_begin(plan->source, definition->unnest_path);
-    if (list >= 0) columns[list] = true;
+    pq_stage_mark(plan->source, definition->unnest_path, columns);
 }
 
 // ---- the list --------------------------------------------------------------------------------
@@ -119,6 +137,62 @@ static bool check_list(struct pq_view_plan *plan, const struct pq_place *place) 
     return false;
 }
 
+pqdb_code pq_plan_beside(struct pq_view_plan *plan, const struct pq_beside *elements,
+                         struct pq_columns *columns, struct pq_operand *operand, bool *any,
+                         pqdb_error *err) {
+    struct pq_argument argument = {
+        .place = pq_definition_place(plan->definition, "INVALID_UNNEST", "$unnest",
+                                     plan->definition->unnest),
+        .is_path = true, .path = elements->list};
+    struct pq_column_plan list, beside;
+    struct pq_text name;
+    PQ_TRY(pq_plan_value(plan, plan->stage, &argument, &list, err));
+    argument.related = true;
+    PQ_TRY(pq_plan_value(plan, plan->stage, &argument, &beside, err));
+    *any = beside.type.kind == PQ_LIST && !pq_type_equal(&beside.type, &list.type);
+    if (!*any) return PQDB_OK;
+    *operand = beside.operand;
+    PQ_TRY(pq_related_name(plan->arena, elements->name, &name, err));
+    pq_columns_add(columns, name,
+                   &(struct pq_column_plan){.type = beside.type.fields[0].type,
+                                            .path = PQ_TEXT("")});
+    return PQDB_OK;
+}
+
+/// Is the column as long as the list that is unnested, element by element?
+static bool is_along(const struct pq_stage *stage, uint32_t column, struct pq_text list) {
+    return stage->along != NULL && pq_text_equal(stage->along[column].list, list);
+}
+
+/// What goes element by element with the list: the rows that links in it lead to, and columns that
+/// `$expand` made through it.
+static pqdb_code add_beside(struct pq_view_plan *plan, const struct pq_column_plan *list,
+                            const bool *wanted, struct pq_unnest_spec *spec,
+                            struct pq_columns *columns, pqdb_error *err) {
+    const struct pq_definition *definition = plan->definition;
+    const struct pq_stage *input = plan->stage;
+    const uint32_t count = input->scope.type->field_count;
+    if (plan->expand == NULL || list->type.kind != PQ_LIST) return PQDB_OK;
+    struct pq_operand *beside = pq_arena_calloc(plan->arena, count + 1, sizeof *beside);
+    bool has_related;
+    if (beside == NULL) return pq_plan_no_memory(err);
+    PQ_TRY(pq_plan_beside(plan, &(struct pq_beside){definition->unnest_path,
+                                                    pq_plan_element_name(definition)},
+                          columns, &beside[0], &has_related, err));
+    spec->beside_count = has_related;
+    for (uint32_t k = 0; k < count; k++) {
+        if (!is_along(input, k, definition->unnest_path) || !wanted[k]) continue;
+        const struct pq_field *field = &input->scope.type->fields[k];
+        beside[spec->beside_count++] = (struct pq_operand){NULL, k};
+        pq_columns_add(columns, field->name,
+                       &(struct pq_column_plan){.type = field->type.fields[0].type,
+                                                .declared = input->along[k].declared,
+                                                .path = field->name});
+    }
+    spec->beside = beside;
+    return PQDB_OK;
+}
+
 /// The unnested rows' columns; the carried ones are listed in `carry`.
 static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_plan *list,
                               struct pq_unnest_spec *spec, struct pq_columns *columns,
@@ -130,7 +204,7 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
     bool *wanted = pq_arena_calloc(plan->arena, input_count, sizeof *wanted);
     if (carry == NULL || wanted == NULL) return pq_plan_no_memory(err);
     pq_plan_mark_read(plan, wanted);
-    PQ_TRY(pq_columns_init(columns, input_count + unnested_columns, plan->arena, err));
+    PQ_TRY(pq_columns_init(columns, input_count + unnested_columns + 1, plan->arena, err));
     const struct pq_column_plan id = pq_stage_column(input, PQ_ID_COLUMN);
     const struct pq_column_plan seq = pq_stage_column(input, PQ_SEQ_COLUMN);
     pq_columns_add(columns, PQ_TEXT("$id"), &id);
@@ -138,7 +212,7 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
     pq_columns_add(columns, PQ_TEXT("$index"),
                    &(struct pq_column_plan){
                        .type = pq_type_int64, .required = true, .path = PQ_TEXT("")});
-    pq_columns_add(columns, element_name(definition),
+    pq_columns_add(columns, pq_plan_element_name(definition),
                    &(struct pq_column_plan){
                        .type = list->type.kind == PQ_LIST ? list->type.fields[0].type
                                                           : pq_type_variant,
@@ -152,8 +226,13 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
                                                 .required = !definition->keep_empty,
                                                 .path = PQ_TEXT("")});
     }
+    PQ_TRY(add_beside(plan, list, wanted, spec, columns, err));
+    const int related = memchr(definition->unnest_path.data, '.', definition->unnest_path.length)
+                            ? -1
+                            : pq_stage_related(input, definition->unnest_path);
     for (uint32_t k = PQ_SEQ_COLUMN + 1; k < input_count; k++) {
         if (k == list->operand.column || k == input->index || !wanted[k]) continue;
+        if ((int)k == related || is_along(input, k, definition->unnest_path)) continue;
         const struct pq_column_plan column = pq_stage_column(input, k);
         carry[spec->carry_count++] = k;
         pq_columns_add(columns, input->scope.type->fields[k].name, &column);
@@ -201,7 +280,7 @@ pqdb_code pq_plan_unnest(struct pq_view_plan *plan, pqdb_error *err) {
         .place = place, .is_path = true, .path = definition->unnest_path};
     struct pq_column_plan list;
     PQ_TRY(pq_plan_value(plan, input, &argument, &list, err));
-    check_names(plan, &place, element_name(definition), list.operand.column);
+    check_names(plan, &place, pq_plan_element_name(definition), list.operand.column);
     if (definition->mistakes != mistakes) return PQDB_OK;
     PQ_TRY(pq_plan_need_rows(plan, err));
 
@@ -219,96 +298,4 @@ pqdb_code pq_plan_unnest(struct pq_view_plan *plan, pqdb_error *err) {
     plan->rows->unnest = spec;
     plan->stage = stage;
     return PQDB_OK;
-}
-
-// ---- the filter ------------------------------------------------------------------------------
-
-/// A filter in two: [0] what needs no element, [1] the rest, each as the members of an `$and`.
-struct split {
-    const struct pq_stage *stage;  // unnested rows
-    struct pq_bytes parts[2];
-    size_t counts[2];
-    bool has_position;
-    bool needs_element;
-};
-
-static void look_for_element(void *ctx, const struct pq_mention *mention) {
-    struct split *split = ctx;
-    const int column = pq_stage_begin(split->stage, mention->path);
-    const bool is_position = split->has_position && column == unnested_position;
-    if (column == PQ_ID_COLUMN || column == unnested_element || is_position) {
-        split->needs_element = true;
-    }
-}
-
-static pqdb_code split_condition(struct split *split, const struct pq_json *key, pqdb_error *err) {
-    const struct pq_mention_visitor visitor = {look_for_element, split};
-    split->needs_element = false;
-    pq_mentions_of_condition(key, &visitor);
-    struct pq_bytes *part = &split->parts[split->needs_element];
-    const bool is_first = split->counts[split->needs_element]++ == 0;
-    PQ_TRY(pq_bytes_append_text(part, is_first ? PQ_TEXT("{\"$and\":[{") : PQ_TEXT(",{"), err));
-    PQ_TRY(pq_json_write_text(part, pq_json_text(key), err));
-    PQ_TRY(pq_bytes_append_byte(part, ':', err));
-    PQ_TRY(pq_json_copy(part, pq_json_next(key), NULL, err));
-    return pq_bytes_append_byte(part, '}', err);
-}
-
-static pqdb_code split_filter(struct split *split, const struct pq_json *filter,
-                              pqdb_error *err) {
-    const struct pq_json *key = pq_json_first(filter);
-    for (size_t k = pq_json_count(filter); k > 0; k--) {
-        const struct pq_json *value = pq_json_next(key);
-        if (pq_text_is(pq_json_text(key), "$and")) {
-            const struct pq_json *item = pq_json_first(value);
-            for (size_t n = pq_json_count(value); n > 0; n--) {
-                PQ_TRY(split_filter(split, item, err));
-                item = pq_json_next(item);
-            }
-        } else {
-            PQ_TRY(split_condition(split, key, err));
-        }
-        key = pq_json_next(value);
-    }
-    return PQDB_OK;
-}
-
-/// Conditions that need no element are asked once a row, before there are elements.
-static pqdb_code push_down(struct pq_view_plan *plan, pqdb_error *err) {
-    const struct pq_alloc *alloc = plan->planner->views->alloc;
-    struct split split = {
-        .stage = plan->stage, .has_position = plan->rows->unnest->has_position};
-    pq_bytes_init(&split.parts[0], alloc);
-    pq_bytes_init(&split.parts[1], alloc);
-    pqdb_code code;
-    PQ_GO(split_filter(&split, plan->definition->filter, err));
-    if (split.counts[0] == 0) goto done;
-    for (size_t k = 0; k < 2; k++) {
-        if (split.counts[k] > 0) PQ_GO(pq_bytes_append_text(&split.parts[k], PQ_TEXT("]}"), err));
-    }
-    PQ_GO(pq_plan_filter_text(plan, plan->source, pq_bytes_text(&split.parts[0]),
-                              &plan->rows->filter_first, err));
-    plan->rows->filter = NULL;
-    for (size_t k = 0; k < 2; k++) {
-        plan->filters[k] = pq_arena_copy(plan->arena, pq_bytes_text(&split.parts[k]));
-    }
-    if (split.counts[1] == 0) goto done;
-    PQ_GO(pq_plan_filter_text(plan, plan->stage, pq_bytes_text(&split.parts[1]),
-                              &plan->rows->filter, err));
-done:
-    pq_bytes_deinit(&split.parts[0]);
-    pq_bytes_deinit(&split.parts[1]);
-    return code;
-}
-
-pqdb_code pq_plan_row_filter(struct pq_view_plan *plan, pqdb_error *err) {
-    struct pq_definition *definition = plan->definition;
-    if (definition->filter == NULL) return PQDB_OK;
-    PQ_TRY(pq_plan_need_rows(plan, err));
-    const size_t mistakes = definition->mistakes;
-    const struct pq_place place =
-        pq_definition_place(definition, "INVALID_FILTER", "$filter", definition->filter);
-    PQ_TRY(pq_plan_filter(plan, plan->stage, &place, &plan->rows->filter, err));
-    if (definition->mistakes != mistakes || plan->rows->unnest == NULL) return PQDB_OK;
-    return push_down(plan, err);
 }

@@ -81,7 +81,8 @@ struct pq_column_plan pq_stage_column(const struct pq_stage *stage, uint32_t col
 
 // ---- stages ----------------------------------------------------------------------------------
 
-static pqdb_code set_relations(struct pq_stage *stage, struct pq_arena *arena, pqdb_error *err) {
+pqdb_code pq_stage_set_relations(struct pq_stage *stage, struct pq_arena *arena,
+                                 pqdb_error *err) {
     const size_t count = stage->scope.type->field_count;
     const struct pq_relation **relations = pq_arena_calloc(arena, count, sizeof *relations);
     if (relations == NULL) return pq_plan_no_memory(err);
@@ -92,17 +93,65 @@ static pqdb_code set_relations(struct pq_stage *stage, struct pq_arena *arena, p
     return PQDB_OK;
 }
 
+struct pq_text pq_path_join(struct pq_arena *arena, struct pq_text before, struct pq_text after) {
+    if (before.length == 0) return after;
+    char *data = pq_arena_alloc(arena, before.length + after.length + 2);
+    if (data == NULL) return (struct pq_text){NULL, 0};
+    memcpy(data, before.data, before.length);
+    data[before.length] = '.';
+    memcpy(data + before.length + 1, after.data, after.length);
+    data[before.length + after.length + 1] = '\0';
+    return (struct pq_text){data, before.length + after.length + 1};
+}
+
+pqdb_code pq_typed_paths_links(struct pq_typed_paths *paths,
+                               const struct pq_declared_field *fields, size_t count,
+                               struct pq_text way) {
+    for (size_t k = 0; k < count; k++) {
+        const struct pq_declared_field *field = &fields[k];
+        const bool is_link = field->relation != NULL && !field->relation->inverse;
+        if (!is_link && field->member_count == 0) continue;
+        const struct pq_text path = pq_path_join(paths->arena, way, field->field.name);
+        if (path.data == NULL) return pq_plan_no_memory(paths->err);
+        if (is_link) {
+            if (paths->all != NULL) {
+                paths->all[paths->count] =
+                    (struct pq_typed_path){path, field->field.type, field->relation};
+            }
+            paths->count++;
+        }
+        PQ_TRY(pq_typed_paths_links(paths, field->members, field->member_count, path));
+    }
+    return PQDB_OK;
+}
+
+/// Of inline objects: what columns link to, scope.relations says.
+static pqdb_code links_inside(struct pq_typed_paths *paths, const struct pq_entry *entry) {
+    for (size_t k = 0; k < entry->field_count; k++) {
+        const struct pq_declared_field *field = &entry->fields[k];
+        PQ_TRY(pq_typed_paths_links(paths, field->members, field->member_count,
+                                    field->field.name));
+    }
+    return PQDB_OK;
+}
+
 pqdb_code pq_stage_of_entry(const struct pq_entry *entry, struct pq_arena *arena,
                             struct pq_stage *stage, pqdb_error *err) {
     const struct pq_type *type = pq_entry_row_type(entry);
-    struct pq_typed_path *paths = pq_arena_calloc(arena, entry->path_count, sizeof *paths);
-    *stage = (struct pq_stage){.entry = entry, .index = PQ_NO_COLUMN};
+    struct pq_typed_paths links = {.arena = arena, .err = err};
+    PQ_TRY(links_inside(&links, entry));
+    const size_t room = entry->path_count + links.count;
+    struct pq_typed_path *paths = pq_arena_calloc(arena, room + 1, sizeof *paths);
+    *stage = (struct pq_stage){.entry = entry, .root = entry, .index = PQ_NO_COLUMN};
     stage->declared = pq_arena_calloc(arena, type->field_count, sizeof *stage->declared);
     if (paths == NULL || stage->declared == NULL) return pq_plan_no_memory(err);
     for (size_t k = 0; k < entry->path_count; k++) {
         paths[k] = (struct pq_typed_path){entry->paths[k].path,
-                                          entry->paths[k].declared.field.type};
+                                          entry->paths[k].declared.field.type, NULL};
     }
+    links.all = paths;
+    links.count = entry->path_count;
+    PQ_TRY(links_inside(&links, entry));
     for (size_t k = 0; k < entry->field_count; k++) {
         const struct pq_declared_field *field = &entry->fields[k];
         if (field->column >= 0) stage->declared[field->column] = field;
@@ -110,13 +159,13 @@ pqdb_code pq_stage_of_entry(const struct pq_entry *entry, struct pq_arena *arena
     stage->scope = (struct pq_scope){
         .type = type,
         .paths = paths,
-        .path_count = entry->path_count,
+        .path_count = links.count,
         .extra_column = pq_type_find(type, PQ_TEXT("_extra")),
         .closed = entry->kind == PQ_ENTRY_EXTERNAL,
         .strict = entry->strict,
         .owner_name = entry->name.data,
     };
-    return set_relations(stage, arena, err);
+    return pq_stage_set_relations(stage, arena, err);
 }
 
 pqdb_code pq_entry_scope(const struct pq_entry *entry, struct pq_arena *arena,
@@ -178,7 +227,7 @@ static pqdb_code follow_paths(const struct pq_columns *columns, const struct pq_
         for (size_t p = 0; p < scope->path_count; p++) {
             if (!is_below(scope->paths[p].path, prefix)) continue;
             if (out != NULL) {
-                out[count].type = scope->paths[p].type;
+                out[count] = scope->paths[p];
                 pq_rewrite_path(&rewrite, scope->paths[p].path, columns->arena,
                                 &out[count].path);
                 if (out[count].path.data == NULL) return pq_plan_no_memory(err);
@@ -200,6 +249,8 @@ pqdb_code pq_stage_of_columns(const struct pq_columns *columns, const struct pq_
                               pqdb_error *err) {
     *stage = (struct pq_stage){
         .scope = from->scope,
+        .schema = from->schema,
+        .root = from->root,
         .declared = columns->declared,
         .index = PQ_NO_COLUMN,
         .by_id = from->by_id,
@@ -212,5 +263,5 @@ pqdb_code pq_stage_of_columns(const struct pq_columns *columns, const struct pq_
     if (paths == NULL) return pq_plan_no_memory(err);
     PQ_TRY(follow_paths(columns, from, stage, paths, err));
     stage->scope.paths = paths;
-    return set_relations(stage, columns->arena, err);
+    return pq_stage_set_relations(stage, columns->arena, err);
 }

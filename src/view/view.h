@@ -22,6 +22,8 @@ struct pq_view {
     uint32_t source;       // what it reads: the table of `$from`
     uint32_t source_entry;  // in the schema
     const struct pq_view *upstream;  // the view `$from` names, or NULL for a collection
+    const uint32_t *linked;  // tables of collections that it reads through links, each once
+    size_t linked_count;
 
     enum pq_view_mode mode;
     struct pq_text schedule;  // as written, when scheduled
@@ -36,7 +38,7 @@ struct pq_view {
     /// What paths mean over these rows, for filters of queries. Without problems: copy it to set
     /// them. Open (not `closed`) where the view passes on the undeclared fields of its source.
     struct pq_scope scope;
-    struct pq_node_spec spec;     // refill is the caller's to set
+    struct pq_node_spec spec;     // refill and lookup are the caller's to set
     uint64_t refresh_version;     // hash of the resolved definition
     struct pq_text definition;    // canonical JSON of the definition as written
 

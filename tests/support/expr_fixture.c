@@ -62,12 +62,13 @@ static const struct pq_type row_type = {
     .kind = PQ_OBJECT, .field_count = COLUMNS, .fields = columns};
 
 static const struct pq_typed_path typed_paths[] = {
-    {{"inner.n", 7}, {.kind = PQ_INT64}},
-    {{"inner.t", 7}, {.kind = PQ_TEXT}},
-    {{"inner.at", 8}, {.kind = PQ_TIMESTAMP}},
-    {{"inner.x", 7}, {.kind = PQ_DECIMAL, .precision = 6, .scale = 2}},
-    {{"inner.tags", 10}, {.kind = PQ_LIST, .field_count = 1, .fields = text_element}},
-    {{"logs.level", 10}, {.kind = PQ_TEXT}},
+    {.path = {"inner.n", 7}, .type = {.kind = PQ_INT64}},
+    {.path = {"inner.t", 7}, .type = {.kind = PQ_TEXT}},
+    {.path = {"inner.at", 8}, .type = {.kind = PQ_TIMESTAMP}},
+    {.path = {"inner.x", 7}, .type = {.kind = PQ_DECIMAL, .precision = 6, .scale = 2}},
+    {.path = {"inner.tags", 10},
+     .type = {.kind = PQ_LIST, .field_count = 1, .fields = text_element}},
+    {.path = {"logs.level", 10}, .type = {.kind = PQ_TEXT}},
 };
 
 static const struct pq_relation friendship = {.target = {"Person", 6}};

@@ -102,6 +102,7 @@ static void check_plan(const struct test_case *test) { check_case(test, true); }
 static void check_errors(const struct test_case *test) { check_case(test, false); }
 
 static void plans_match_the_table(void) { cases_run("view/plan.cases", check_plan); }
+static void links_match_the_table(void) { cases_run("view/expand.cases", check_plan); }
 static void the_seeds_examples_are_planned(void) { cases_run("view/seed.cases", check_plan); }
 static void mistakes_match_the_table(void) { cases_run("view/errors.cases", check_errors); }
 
@@ -266,7 +267,11 @@ static const char *const sweep_text =
     "  G: { $from: 'A', $unnest: 'l', $groupBy: ['v.y', { d: { day: '$createdAt',"
     "       timezone: 'Europe/Berlin' } }], $compute: { n: { $count: '*' }, m: { $max: 'l.x' } },"
     "       $having: { n: { $gt: 1 } }, $refresh: { mode: 'scheduled', schedule: '@daily' } },\n"
-    "  X: { $from: 'A', $expand: ['c'] }, Y: { $from: 'Z' }, Z: { $from: 'Y' },\n"
+    "  X: { $from: 'A', $expand: ['c', 'c.c'], $flatten: { c: 'd' },"
+    "       $filter: { a: 1, 'c.a': 2 } },\n"
+    "  L: { $from: 'B', $expand: ['as.c'], $unnest: 'l', $groupBy: ['l.b.v.y'], $compute:"
+    "       { n: { $count: 'as_c_a' } } }, B: { as: '<- C.b[]', l: [{ b: '-> A' }] },"
+    "  C: { b: '-> B', c: '-> A' }, Y: { $from: 'Z' }, Z: { $from: 'Y' },\n"
     "  W: { $from: 'G', $filter: { nn: 1, n: { $bad: 2 } } } }";
 
 static void planning_survives_every_failing_allocation(void) {
@@ -296,6 +301,7 @@ int main(void) {
     RUN(scopes_say_what_queries_may_name);
     RUN(planning_survives_every_failing_allocation);
     RUN(plans_match_the_table);
+    RUN(links_match_the_table);
     RUN(the_seeds_examples_are_planned);
     RUN(mistakes_match_the_table);
     return test_done();

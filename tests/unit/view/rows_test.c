@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "batch/builder.h"
 #include "expr/print.h"
 #include "flow/circuit.h"
 #include "ingest/rows.h"
@@ -29,6 +30,7 @@ struct world {
     struct pq_variant_names *names;
     struct pq_circuit *circuit;
     struct history tables[tables_max];  // by entry, which is the table's id as well
+    struct pq_lookup lookup;
     struct pq_row_batch batches[deltas_max];
     size_t batch_count;
 };
@@ -103,6 +105,53 @@ static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
     return PQDB_OK;
 }
 
+// ---- the rows that links lead to ---------------------------------------------------------------
+
+static bool holds_key(const struct pq_column *column, size_t row, size_t depth,
+                      const struct pq_lookup_want *want) {
+    if (pq_column_is_null(column, row)) return false;
+    if (column->layout == PQ_MEMBERS) {
+        return holds_key(&column->children[want->link->path[depth]], row, depth + 1, want);
+    }
+    if (column->layout == PQ_ROWS) {
+        for (uint32_t i = column->offsets[row]; i < column->offsets[row + 1]; i++) {
+            if (holds_key(&column->children[0], i, depth, want)) return true;
+        }
+        return false;
+    }
+    for (size_t k = 0; k < want->key_count; k++) {
+        if (pq_text_equal(want->keys[k], pq_column_text(column, row))) return true;
+    }
+    return false;
+}
+
+/// What the tables hold: a step looks before its rows are kept.
+static pqdb_code rows_at(void *ctx, const struct pq_lookup_want *want, struct pq_arena *arena,
+                         struct pq_batch *rows, pqdb_error *err) {
+    const struct history *history = (const struct history *)ctx + want->table;
+    const uint32_t column = want->link == NULL ? PQ_ID_COLUMN : want->link->path[0];
+    struct live_row live[rows_max];
+    const size_t count = find_live(history, live);
+    struct pq_builder *columns = NULL;
+    *rows = (struct pq_batch){.count = 0};
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_batch *batch = &history->deltas[live[i].delta];
+        const struct pq_type *type = batch->type;
+        if (!holds_key(&batch->columns[column], live[i].row, 1, want)) continue;
+        const bool is_first = columns == NULL;
+        if (is_first) columns = pq_arena_calloc(arena, type->field_count, sizeof *columns);
+        for (uint32_t k = 0; k < type->field_count; k++) {
+            struct pq_builder *builder = &columns[k];
+            if (is_first) {
+                PQ_TRY(pq_builder_init(builder, &type->fields[k].type, &arena->alloc, err));
+            }
+            PQ_TRY(pq_builder_append_rows(builder, &batch->columns[k], live[i].row, 1, err));
+        }
+        PQ_TRY(pq_builder_finish_batch(columns, type, arena, rows, err));
+    }
+    return PQDB_OK;
+}
+
 static void add_rows(struct text_set *set, const struct history *history, struct pq_arena *arena) {
     for (size_t k = 0; k < history->count; k++) {
         const struct pq_batch *batch = &history->deltas[k];
@@ -147,6 +196,7 @@ static pqdb_code set_up(struct world *world, struct pq_text text, pqdb_error *er
     PQ_TRY(pq_problems_code(&world->problems, err));
     PQ_TRY(pq_variant_names_create(&pq_alloc_libc, &world->names, err));
     PQ_TRY(pq_circuit_create(&pq_alloc_libc, &world->circuit, err));
+    world->lookup = (struct pq_lookup){rows_at, world->tables, world->names, false};
     for (size_t k = 0; k < world->views->count; k++) {
         const struct pq_view *view = &world->views->views[k];
         struct pq_rows *rows = pq_arena_alloc(&world->arena, sizeof *rows);
@@ -155,6 +205,7 @@ static pqdb_code set_up(struct world *world, struct pq_text text, pqdb_error *er
         *rows = (struct pq_rows){scan, &world->tables[view->source]};
         *spec = view->spec;
         spec->refill = rows;
+        spec->lookup = &world->lookup;
         PQ_TRY(pq_node_create(spec, &pq_alloc_libc, &node, err));
         PQ_TRY(pq_circuit_add(world->circuit, node, err));
         struct collector collector = {&world->arena, &world->tables[view->table]};
@@ -249,6 +300,7 @@ static pqdb_code print_view(struct world *world, const struct pq_view *view, str
     struct pq_node_spec spec = view->spec;
     struct pq_node *node;
     spec.refill = &rows;
+    spec.lookup = &world->lookup;
     PQ_TRY(pq_node_create(&spec, &pq_alloc_libc, &node, err));
     const pqdb_code code = pq_node_full(node, &rows, &sink, err);
     pq_node_destroy(node);
@@ -287,8 +339,10 @@ static void check_case(const struct test_case *test) {
 }
 
 static void views_match_the_table(void) { cases_run("view/rows.cases", check_case); }
+static void links_match_the_table(void) { cases_run("view/expand_rows.cases", check_case); }
 
 int main(void) {
     RUN(views_match_the_table);
+    RUN(links_match_the_table);
     return test_done();
 }
