@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 export PQ_JOBS = $(JOBS)
 
 .DEFAULT_GOAL := release
-.PHONY: release demo test bench install fuzz tsan clean help
+.PHONY: release demo test test-long bench install fuzz tsan clean help
 
 release:                ## the command, optimised: build/parquedb
 	@tools/setup.sh build
@@ -20,6 +20,11 @@ demo: release           ## events to views to Parquet, on sample data
 test:                   ## every test, ends with "N passed, N failed"
 	@tools/setup.sh test
 	@tools/test.sh $(if $(filter true,$(CI)),--fuzz)
+
+test-long:              ## every test, the law of views and the fuzzers for minutes each
+	@tools/setup.sh test
+	@PQ_LAW_SECONDS=$${PQ_LAW_SECONDS:-900} PQ_FUZZ_SECONDS=$${PQ_FUZZ_SECONDS:-60} \
+	    tools/test.sh --fuzz
 
 bench: release          ## figures beside other databases
 	@tools/setup.sh bench
@@ -43,4 +48,4 @@ clean:                  ## removes build/; .deps stays
 	@rm -rf build
 
 help:                   ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18

@@ -102,4 +102,5 @@ if(NOT PQ_FUZZ)
     endforeach()
     get_property(all_tests DIRECTORY PROPERTY TESTS)
     set_property(TEST ${all_tests} PROPERTY TIMEOUT 300)
+    set_property(TEST law/views PROPERTY TIMEOUT 36000)  # PQ_LAW_SECONDS bounds it
 endif()
