@@ -238,6 +238,8 @@ static void operate(const struct law_scope *scope, const struct naive_table *tab
         type = naive_type_plain(NAIVE_INT);
     }
     const char *op = operator_for(scope->dice, type);
+    const char *to = type->kind == NAIVE_LIST ? type->element->link : type->link;
+    if (to != NULL && naive_db_find(scope->db, to)->row_count == 0) op = "$unset";
     law_say(out, " %s: { '%s': ", op, path);
     if (strcmp(op, "$unset") == 0) {
         law_say(out, "true");

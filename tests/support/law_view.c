@@ -25,7 +25,7 @@ static const char *relation(const struct law_scope *scope, const struct naive_ta
         const struct naive_type *type = element_of(column->type);
         const int passed = column->type->kind == NAIVE_LIST;
         if (passed + *lists > 1) continue;
-        if (type->kind == NAIVE_OBJECT) {
+        if (type->kind == NAIVE_OBJECT && table->is_collection) {
             int at = 0;
             while (at < type->member_count && type->members[at].type->link == NULL) at++;
             if (at == type->member_count) continue;
@@ -58,8 +58,9 @@ static void say_expand(const struct law_scope *scope, const struct naive_table *
     for (int i = 0; i < count; i++) law_say(out, "%s'%s'", i > 0 ? ", " : "", paths[i]);
     law_say(out, "],");
     // Names of its own for the first, so that two expansions never clash.
-    law_say(out, " $flatten: { '%s': 'x%d'", paths[0], (int)roll(scope, 3));
-    if (count > 1) law_say(out, ", '%s': 'y'", paths[1]);
+    const int number = scope->db->table_count * 1000 + (int)roll(scope, 1000);
+    law_say(out, " $flatten: { '%s': 'x%d'", paths[0], number);
+    if (count > 1) law_say(out, ", '%s': 'y%d'", paths[1], number);
     law_say(out, " },");
 }
 

@@ -55,6 +55,7 @@ static void set(const struct naive_table *table, struct naive_row *row, const ch
     }
     struct naive made = *value;
     if (path[length] == '.') {
+        if (value->kind == NAIVE_NULL && row->cells[at].kind != NAIVE_OBJECT) return;
         made = with_member(&row->cells[at], path + length + 1, value, true);
     }
     row->cells[at] = naive_convert(table->columns[at].type, &made);
