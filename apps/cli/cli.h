@@ -124,6 +124,10 @@ double cli_seconds(void);
 /// The whole of a file, or of stdin for "-", in the arena; NULL after an error has been shown.
 const char *cli_read_all(struct cli *cli, const char *path, size_t *length);
 
+// cmd_view_change.c: of `view`, arguments counted
+int cli_view_create(struct cli *cli);
+int cli_view_drop(struct cli *cli, bool cascade);
+
 /// Open cli->directory; NULL after an error has been shown.
 pqdb_db *cli_open(const struct cli *cli, bool read_only);
 /// Close, and say when that fails: `code` or CLI_FAILED.

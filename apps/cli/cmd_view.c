@@ -330,18 +330,26 @@ static int run_on(struct cli *cli, pqdb_db *db, bool full) {
 }
 
 /// Is it a verb, with a name where it needs one and none where it takes none?
-static bool is_right(struct cli *cli, bool full) {
-    static const char *const verbs[] = {"list", "state", "show", "explain", "verify", "refresh"};
+static bool is_right(struct cli *cli, bool full, bool cascade) {
+    static const char *const verbs[] = {"list",   "state",   "show",   "explain",
+                                        "verify", "refresh", "create", "drop"};
     enum { verb_count = sizeof verbs / sizeof *verbs };
     const char *verb = cli->args[0];
     bool known = false;
     for (size_t i = 0; i < verb_count; i++) known = known || strcmp(verbs[i], verb) == 0;
     const bool is_list = strcmp(verb, "list") == 0;
-    const bool named = strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0;
+    const bool creates = strcmp(verb, "create") == 0, drops = strcmp(verb, "drop") == 0;
+    const bool named = strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0 || drops;
     if (!known) {
         const char *nearest = pq_text_nearest(pq_text_of(verb), verbs, verb_count);
         cli_usage(cli, "has no '%s'%s%s%s", verb, nearest == NULL ? "" : "; did you mean '",
                   nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+    } else if (creates && cli->arg_count != 3) {
+        cli_usage(cli, "create needs a name and a definition: '{ $from: … }', a file, or -");
+    } else if (!creates && cli->arg_count > 2) {
+        cli_usage(cli, "%s takes no '%s'", verb, cli->args[2]);
+    } else if (cascade && !drops) {
+        cli_usage(cli, "%s has no option --cascade", verb);
     } else if (named && cli->arg_count < 2) {
         cli_usage(cli, "%s needs the name of a view", verb);
     } else if (is_list && cli->arg_count > 1) {
@@ -355,8 +363,10 @@ static bool is_right(struct cli *cli, bool full) {
 }
 
 static int run_view(struct cli *cli) {
-    const bool full = cli_flag(cli, "--full");
-    if (!cli_takes(cli, 1, 2) || !is_right(cli, full)) return CLI_USAGE;
+    const bool full = cli_flag(cli, "--full"), cascade = cli_flag(cli, "--cascade");
+    if (!cli_takes(cli, 1, 3) || !is_right(cli, full, cascade)) return CLI_USAGE;
+    if (strcmp(cli->args[0], "create") == 0) return cli_view_create(cli);
+    if (strcmp(cli->args[0], "drop") == 0) return cli_view_drop(cli, cascade);
     pqdb_db *db = cli_open(cli, strcmp(cli->args[0], "refresh") != 0);
     if (db == NULL) return CLI_FAILED;
     return cli_close(cli, db, run_on(cli, db, full));
@@ -364,14 +374,17 @@ static int run_view(struct cli *cli) {
 
 const struct cli_command cmd_view = {
     .name = "view",
-    .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full]",
-    .summary = "look at materialized views, verify and refresh them",
+    .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full] |\n"
+             "       create V DEF | drop V [--cascade]",
+    .summary = "look at materialized views; verify, refresh, create and drop them",
     .help = "list     every view with its state\n"
             "state    version, lag, lineage, last refresh and error\n"
             "show     definition and columns\n"
             "explain  operators, column types, where state is kept; for people in every format\n"
             "verify   recompute and compare row by row; exit code 1 on a difference,\n"
             "         the first of which are shown on stderr\n"
-            "refresh  bring scheduled and manual views up to date; --full recomputes\n",
+            "refresh  bring scheduled and manual views up to date; --full recomputes\n"
+            "create   DEF is '{ $from: ... }', a file, or - for stdin; built while writers go on\n"
+            "drop     rows and files go; --cascade: the views that read it too\n",
     .run = run_view,
 };

@@ -42,6 +42,21 @@ PQDB_API pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_
 PQDB_API pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const char **json,
                                         pqdb_error *err);
 
+/// Make a view while writers go on: `definition` is a JSON5 object as a schema has it. It becomes a
+/// part of the schema on disk; mistakes are told as pqdb_init does, lines from the definition's
+/// first. A streaming or scheduled view is built before this returns, from a snapshot and then the
+/// log, so that not a row is missed or taken twice; meanwhile reads of it fail (PQDB_INVALID) and
+/// its state tells how far it is. A manual view stays empty until its first refresh.
+/// Errors: PQDB_INVALID (a mistake), PQDB_CONFLICT (the name is taken, or the view was dropped
+/// while it was built), PQDB_IO: there is no such view. PQDB_LIMIT and the like from the build: it
+/// is there, with this as its last error, and is tried again.
+PQDB_API pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *definition,
+                                    pqdb_on_problem on_problem, void *ctx, pqdb_error *err);
+
+/// Drop a view, its rows and files; a build of it ends. With `cascade` the views that read it go
+/// too. Errors: PQDB_NOT_FOUND; PQDB_CONFLICT: others read it (the first is named); PQDB_IO.
+PQDB_API pqdb_code pqdb_view_drop(pqdb_db *db, const char *name, bool cascade, pqdb_error *err);
+
 typedef struct pqdb_refreshed {
     const char *kind;    ///< "none" (it was fresh), "incremental" or "full"
     const char *reason;  ///< why full, or ""

@@ -256,9 +256,10 @@ static void try_build(pqdb_db *db, struct pq_db_table *table) {
 }
 
 void pq_db_build_due(pqdb_db *db) {
-    for (size_t i = 0; i < db->views->count && !db->closes; i++) {
+    const struct pq_views *views = db->views;
+    for (size_t i = 0; i < views->count && !db->closes; i++) {
         pthread_mutex_lock(&db->building);
-        struct pq_db_table *table = pq_db_by_id(db, db->views->views[i].table);
+        struct pq_db_table *table = pq_db_by_id(db, views->views[i].table);
         if (table != NULL) try_build(db, table);
         pthread_mutex_unlock(&db->building);
     }

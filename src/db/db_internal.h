@@ -26,6 +26,8 @@
 #include "type/schema.h"
 #include "view/view.h"
 
+#define PQ_DB_SCHEMA_FILE "schema.json5"
+
 struct pq_row_reader;  // ingest/rows.h
 struct pq_find_table;  // query/find.h
 
@@ -52,9 +54,8 @@ struct pq_db_table {
     struct pq_db_part *part;   // of the node, which borrows it
     struct pq_log_position reflects_position;
     atomic_uint_fast64_t built_rows, build_rows;  // so far, of so many; 0 of 0: no build runs
-    atomic_bool build_stops;   // the view is being dropped
-    // `building`.
-    uint64_t retry_after_ns;   // delay before the last try,
+    atomic_bool build_stops;        // the view is being dropped
+    uint64_t retry_after_ns;        // `building`: delay before the last try,
     atomic_uint_fast64_t retry_ns;  // and when the next one is due
     struct pq_db_facts facts;
     pqdb_error failure;  // under published_lock
@@ -107,13 +108,15 @@ struct pqdb_db {
     struct pq_arena arena;  // what lives as long as the database
     char *location;         // absolute, "file:///srv/db"
 
-    struct pq_schema *schema;
-    struct pq_views *views;
+    _Atomic(struct pq_schema *) schema;  // of the newest plan; older ones stay until close
+    _Atomic(struct pq_views *) views;
+    struct pq_db_plan *plans;  // `building`; newest first
+    uint32_t next_id;          // `building`; of a table to come
     _Atomic(const struct pq_db_tables *) tables;  // in db->arena; the leader stores, all may load
     pthread_mutex_t leader;
     struct pq_log *log;
     struct pq_circuit *circuit;
-    struct pq_output *outputs;       // in `arena`; room for every node of the circuit
+    struct pq_output *outputs;       // in `arena`; of every node of the circuit
     size_t outputs_room;
     struct pq_hold *step_hold;       // memory of the running step
     struct pq_trace tokens;
@@ -138,9 +141,8 @@ struct pqdb_db {
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
     atomic_bool closes;              // builds end
     pthread_t keeper, builder;
-    bool keeper_runs;
-    bool builder_runs;               // keeper: `builder` is to be joined,
-    atomic_bool builder_ends;        // and has nothing more to do
+    bool keeper_runs, builder_runs;  // the latter: joined by the keeper once it ends
+    atomic_bool builder_ends;
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake;
     pthread_cond_t keeper_done;      // writers that wait for memory

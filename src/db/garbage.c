@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
+#include "db/schema_change.h"
 #include "table/data_file.h"
 
 enum { roots_kept = 2, name_digits = 20 };
@@ -63,6 +64,67 @@ static void bury_retired(pqdb_db *db) {
         *link = retired->next;
         pq_free(db->alloc, retired, 1, sizeof *retired);
     }
+}
+
+static bool is_below(struct pq_text path, const char *directory) {
+    const size_t length = strlen(directory);
+    return path.length > length && memcmp(path.data, directory, length) == 0 &&
+           path.data[length] == '/';
+}
+
+static bool is_retired(const pqdb_db *db, const char *path) {
+    for (const struct pq_db_retired *r = db->retired; r != NULL; r = r->next) {
+        if (pq_text_is(pq_data_file_path(r->segment->file), path)) return true;
+    }
+    return false;
+}
+
+static void bury_all(pqdb_db *db, const char *directory, struct pq_arena *arena) {
+    struct pq_store_list list;
+    if (pq_store_list(db->store, directory, arena, &list, NULL) != PQDB_OK) return;
+    for (size_t i = 0; i < list.count; i++) {
+        struct pq_bytes path;
+        pq_bytes_init(&path, &arena->alloc);
+        if (list.entries[i].is_directory) continue;
+        if (pq_bytes_printf(&path, NULL, "%s/%.*s", directory,
+                            PQ_TEXT_ARG(list.entries[i].name)) != PQDB_OK) {
+            continue;  // the next opening finds it
+        }
+        const char *text = (const char *)path.data;
+        if (!is_retired(db, text)) pq_pace_bury(db->pace, text, NULL);
+    }
+}
+
+void pq_db_remove_files(pqdb_db *db, const char *directory) {
+    struct pq_arena arena;
+    pq_arena_init(&arena, db->alloc);
+    for (struct pq_db_retired *r = db->retired; r != NULL; r = r->next) {
+        if (is_below(pq_data_file_path(r->segment->file), directory)) r->released = true;
+    }
+    const char *const parts[] = {"metadata", "data"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char path[PQ_STORE_PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", directory, parts[i]);
+        bury_all(db, path, &arena);
+    }
+    bury_retired(db);
+    pq_arena_deinit(&arena);
+}
+
+pqdb_code pq_db_remove_dropped(pqdb_db *db, struct pq_arena *arena, pqdb_error *err) {
+    struct pq_store_list list;
+    const pqdb_code code = pq_store_list(db->store, "_views", arena, &list, err);
+    if (code == PQDB_NOT_FOUND) return PQDB_OK;
+    PQ_TRY(code);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct pq_text name = list.entries[i].name;
+        const struct pq_db_table *table = pq_db_find(db, name);
+        if (!list.entries[i].is_directory || (table != NULL && table->view != NULL)) continue;
+        char path[PQ_STORE_PATH_MAX];
+        snprintf(path, sizeof path, "_views/%.*s", PQ_TEXT_ARG(name));
+        pq_db_remove_files(db, path);
+    }
+    return PQDB_OK;
 }
 
 void pq_db_retired_close(pqdb_db *db) {

@@ -11,8 +11,7 @@
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "db/open_with.h"
-
-#define SCHEMA_FILE "schema.json5"
+#include "db/schema_change.h"
 
 enum {
     schema_bytes_max = PQ_SCHEMA_BYTES_MAX,
@@ -158,7 +157,7 @@ pqdb_code pqdb_schema_check(const char *schema_text, size_t length, pqdb_on_prob
 }
 
 static pqdb_code write_schema(struct pq_store *store, struct pq_text schema, pqdb_error *err) {
-    const pqdb_code code = pq_store_create_file(store, SCHEMA_FILE, schema, err);
+    const pqdb_code code = pq_store_create_file(store, PQ_DB_SCHEMA_FILE, schema, err);
     if (code != PQDB_CONFLICT) return code;
     return pq_fail(err, code, "there is a database here already; choose another directory");
 }
@@ -222,6 +221,7 @@ static pqdb_code list_tables(pqdb_db *db, const uint32_t *ids, pqdb_error *err) 
                                       .entry = &db->schema->entries[i], .id = ids[i],
                                       .facts = {.last_refresh = "none"}};
         tables->at[tables->count++] = table;
+        if (ids[i] >= db->next_id) db->next_id = ids[i] + 1;
     }
     db->tables = tables;
     return PQDB_OK;
@@ -230,13 +230,19 @@ static pqdb_code list_tables(pqdb_db *db, const uint32_t *ids, pqdb_error *err) 
 static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     struct pq_bytes text;
     pq_bytes_init(&text, &db->arena.alloc);
-    PQ_TRY(pq_store_read_file(db->store, SCHEMA_FILE, schema_bytes_max, &text, err));
+    PQ_TRY(pq_store_read_file(db->store, PQ_DB_SCHEMA_FILE, schema_bytes_max, &text, err));
     struct pq_problems problems;
     pq_problems_init(&problems, &db->arena);
-    PQ_TRY(pq_schema_parse(pq_bytes_text(&text), db->alloc, &db->schema, &problems, err));
+    struct pq_db_plan *plan = pq_resize(db->alloc, NULL, 0, 1, sizeof *plan);
+    if (plan == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
+    *plan = (struct pq_db_plan){0};
+    pq_db_use_plan(db, plan);
+    PQ_TRY(pq_schema_parse(pq_bytes_text(&text), db->alloc, &plan->schema, &problems, err));
+    db->schema = plan->schema;
     uint32_t *ids;
     PQ_TRY(choose_ids(db, root, &ids, err));
-    PQ_TRY(pq_views_plan(db->schema, ids, db->alloc, &db->views, &problems, err));
+    PQ_TRY(pq_views_plan(db->schema, ids, db->alloc, &plan->views, &problems, err));
+    db->views = plan->views;
     PQ_TRY(pq_problems_code(&problems, err));
     return list_tables(db, ids, err);
 }
@@ -252,7 +258,7 @@ static pqdb_code name_directory(pqdb_db *db, struct pq_db_table *table, pqdb_err
     return PQDB_OK;
 }
 
-static pqdb_code make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     for (size_t i = 0; i < db->views->count; i++) {
         if (db->views->views[i].table == table->id) table->view = &db->views->views[i];
     }
@@ -282,7 +288,7 @@ static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
     for (int views = 0; views < 2; views++) {
         for (size_t i = 0; i < tables->count; i++) {
             const bool is_view = tables->at[i]->entry->kind == PQ_ENTRY_VIEW;
-            if (is_view == (views == 1)) PQ_TRY(make_table(db, tables->at[i], err));
+            if (is_view == (views == 1)) PQ_TRY(pq_db_make_table(db, tables->at[i], err));
         }
     }
     return pq_circuit_create(db->alloc, &db->circuit, err);
@@ -291,12 +297,12 @@ static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
 // ---- open -------------------------------------------------------------------------------------
 
 static pqdb_code find_directory(pqdb_db *db, const char *directory, pqdb_error *err) {
-    char path[PATH_MAX], schema[PATH_MAX + sizeof SCHEMA_FILE];
+    char path[PATH_MAX], schema[PATH_MAX + sizeof PQ_DB_SCHEMA_FILE];
     const char *found = realpath(directory, path);
     if (found != NULL) {
         PQ_TRY(pq_store_open_fs(path, false, db->alloc, &db->store, err));
         struct pq_file *file;
-        const pqdb_code code = pq_file_open(db->store, SCHEMA_FILE, PQ_OPEN_READ, &file, err);
+        const pqdb_code code = pq_file_open(db->store, PQ_DB_SCHEMA_FILE, PQ_OPEN_READ, &file, err);
         if (code == PQDB_OK) pq_file_close(file);
         if (code != PQDB_OK && code != PQDB_NOT_FOUND) return code;
         if (code == PQDB_NOT_FOUND) found = NULL;
@@ -378,8 +384,11 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     pq_db_runs_close(db);
     const pqdb_code code = pq_log_close(db->log, err);
     pq_pace_destroy(db->pace);
-    if (db->views != NULL) pq_views_destroy(db->views);
-    if (db->schema != NULL) pq_schema_unref(db->schema);
+    while (db->plans != NULL) {
+        struct pq_db_plan *plan = db->plans;
+        db->plans = plan->older;
+        pq_db_plan_destroy(db, plan);
+    }
     pq_store_unlock(db->lock);
     if (!db->store_is_borrowed) pq_store_destroy(db->store);
     pq_arena_deinit(&db->arena);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "batch/builder.h"
 #include "db/checkpoint_internal.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
 
@@ -191,8 +192,9 @@ static pqdb_code build_here(pqdb_db *db, struct pq_db_table *table, uint64_t ver
 /// Views that nothing readable exists of, or that failed. Over much data they are left to the
 /// background, which begins at once.
 static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err) {
-    for (size_t i = 0; i < db->views->count; i++) {
-        struct pq_db_table *table = pq_db_by_id(db, db->views->views[i].table);
+    const struct pq_views *views = db->views;
+    for (size_t i = 0; i < views->count; i++) {
+        struct pq_db_table *table = pq_db_by_id(db, views->views[i].table);
         const size_t rows = pq_db_by_id(db, table->view->source)->table->rows;
         if (!pq_db_wants_build(table)) continue;
         if (keeper_follows && rows > wait_for_rows) continue;
@@ -501,8 +503,9 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
                         struct pq_arena *arena, pqdb_error *err) {
     if (root->version > 0 || root->table_count > 0) PQ_TRY(load_root(db, root, err));
     db->replay_time_us = root->time_us;
-    for (size_t i = 0; i < db->views->count; i++) {
-        PQ_TRY(open_view(db, root, &db->views->views[i], err));
+    const struct pq_views *views = db->views;
+    for (size_t i = 0; i < views->count; i++) {
+        PQ_TRY(open_view(db, root, &views->views[i], err));
     }
     if (!db->has_root) PQ_TRY(build_waiting(db, false, err));  // from nothing: the log has it all
     PQ_TRY(replay_log(db, err));
@@ -511,7 +514,10 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
         const struct pq_db_table *table = tables->at[i];
         if (table->view == NULL) PQ_TRY(pq_log_use_names(db->log, table->id, table->names, err));
     }
-    if (!db->options.read_only) PQ_TRY(remove_leftovers(db, arena, err));
+    if (!db->options.read_only) {
+        PQ_TRY(remove_leftovers(db, arena, err));
+        PQ_TRY(pq_db_remove_dropped(db, arena, err));
+    }
     PQ_TRY(pq_db_publish(db, db->version, db->replay_time_us, err));
     return build_waiting(db, keeper_follows, err);
 }

@@ -53,7 +53,8 @@ static pqdb_code add_members(struct pq_db_replica *replica,
     struct pq_db_table *table = options->table, *below[below_max];
     size_t below_count;
     PQ_TRY(find_below(db, table, below, &below_count, err));
-    const size_t most = below_count + 1 + db->views->count;
+    const struct pq_views *views = db->views;
+    const size_t most = below_count + 1 + views->count;
     replica->members = pq_arena_calloc(&replica->arena, most, sizeof *replica->members);
     replica->outputs = pq_arena_calloc(&replica->arena, most, sizeof *replica->outputs);
     if (replica->members == NULL || replica->outputs == NULL) {
@@ -73,8 +74,8 @@ static pqdb_code add_members(struct pq_db_replica *replica,
         return pq_circuit_add(replica->circuit, table->node, err);
     }
     PQ_TRY(add_member(replica, table, true, err));
-    for (size_t i = 0; i < db->views->count; i++) {
-        struct pq_db_table *above = pq_db_by_id(db, db->views->views[i].table);
+    for (size_t i = 0; i < views->count; i++) {
+        struct pq_db_table *above = pq_db_by_id(db, views->views[i].table);
         const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
         if (!streams || above == table || !pq_db_follows(above, table->id)) continue;
         PQ_TRY(add_member(replica, above, true, err));

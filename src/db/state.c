@@ -227,10 +227,14 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     return code == PQDB_NOT_FOUND ? PQDB_OK : code;  // the log has been trimmed meanwhile
 }
 
-size_t pqdb_view_count(const pqdb_db *db) { return db->views->count; }
+size_t pqdb_view_count(const pqdb_db *db) {
+    const struct pq_views *views = db->views;
+    return views->count;
+}
 
 const char *pqdb_view_name(const pqdb_db *db, size_t index) {
-    return db->views->views[index].name.data;
+    const struct pq_views *views = db->views;
+    return index < views->count ? views->views[index].name.data : "";
 }
 
 pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const char **json,
@@ -284,8 +288,9 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
 // ---- the database -----------------------------------------------------------------------------
 
 const char *pqdb_schema_text(const pqdb_db *db, size_t *length) {
-    if (length != NULL) *length = db->schema->source.length;
-    return db->schema->source.data;
+    const struct pq_schema *schema = db->schema;
+    if (length != NULL) *length = schema->source.length;
+    return schema->source.data;
 }
 
 size_t pqdb_entry_count(const pqdb_db *db) {
@@ -342,8 +347,11 @@ pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
 pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {
     (void)err;
     const struct pq_db_tables *tables = db->tables;
-    *status = (pqdb_status){.views = db->views->count,
-                            .collections = tables->count - db->views->count};
+    *status = (pqdb_status){0};
+    for (size_t i = 0; i < tables->count; i++) {
+        if (tables->at[i]->view != NULL) status->views++;
+    }
+    status->collections = tables->count - status->views;
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     status->version = snapshot->version;
     status->time_us = snapshot->time_us;

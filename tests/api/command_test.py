@@ -133,6 +133,21 @@ USES = [
     (["--db", "elsewhere", "status"], 1, None, r"elsewhere: there is no database here; make one with init"),
     (["--db", "file", "status"], 1, None, r"file, not a directory"),
     (["status", "more"], 2, None, r"usage: parquedb status$"),
+    (["view", "create", "Mine"], 2, None, r"view create needs a name and a definition"),
+    (["view", "create", "Mine", "{ $from: 'WorkerErors' }"], 1, None,
+     r"^1:10: UNKNOWN_SOURCE at Mine.\$from.*\n.*did you mean WorkerErrors"),
+    (["view", "create", "WorkerErrors", "{ $from: 'TailEvents' }"], 1, None, r"there is a WorkerErrors already"),
+    (["view", "create", "Mine", "{ $from: 'WorkerErrors', $compute: { n: { $count: '*' } } }"], 0, None,
+     r"made Mine: 1 row in "),
+    (["find", "Mine"], 0, r'^\{"\$id":"\[\]","n":\d+\}$', None),
+    (["view", "create", "Late", "{ $from: 'Mine', $refresh: { mode: 'manual' } }"], 0, None,
+     r"made Late: empty until 'view refresh Late'"),
+    (["view", "drop"], 2, None, r"view drop needs the name of a view"),
+    (["view", "show", "Mine", "--cascade"], 2, None, r"show has no option --cascade"),
+    (["view", "drop", "Mine"], 1, None, r"Mine: Late reads it; .*--cascade"),
+    (["view", "drop", "Mine", "--cascade"], 0, None, r"dropped Mine"),
+    (["view", "state", "Late"], 1, None, r"no collection or view Late"),
+    (["schema", "show"], 0, r"WorkerErrors", None),
 ]
 
 
@@ -183,7 +198,7 @@ def test_formats(folder):
         check(all((cells[name] == "") if row[name] is None else (cells[name] == str(row[name]))
                   for name in cells), f"CSV {cells} is not {row}")
     expect(["find", "WorkerErrors", "--format", "table", "--limit", "1"], folder, 0,
-           r'boom ☃ "quoted"\\nsecond line  http', r"^1 row at version seq-2$")
+           r'boom ☃ "quoted"\\nsecond line  http', r"^1 row at version seq-6$")
     for args in (["status"], ["log"], ["view", "list"], ["view", "state"], ["view", "show", "Hot"],
                  ["view", "state", "WorkerErrors"], ["view", "verify"], ["view", "refresh"]):
         args = ["WorkerErrors" if word == "Hot" else word for word in args]
@@ -203,7 +218,7 @@ def test_metrics(folder):
     check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", state["lineage"]["lastRefreshTime"]),
           f"{state}")
     expect(["view", "verify"], folder, 0, '"EndpointMetrics","result":"exact"', None)
-    expect(["checkpoint"], folder, 0, '"version":"seq-2","files":5', None)
+    expect(["checkpoint"], folder, 0, '"version":"seq-6","files":5', None)
 
 
 def on_terminal(args, folder, columns=80, stdin=subprocess.DEVNULL, **env):

@@ -19,6 +19,7 @@ static long stride = stride_default;
 struct promise {
     bool made;  // pqdb_init returned
     unsigned acknowledged, attempted;
+    enum { MAY_BE, IS, IS_NOT } view;  // "Made", by the last call that returned
 };
 
 static pqdb_code commit(pqdb_db *db, struct promise *promise) {
@@ -34,15 +35,43 @@ static pqdb_code commits(pqdb_db *db, struct promise *promise, int count) {
     return code;
 }
 
+static pqdb_code make_view(pqdb_db *db, struct promise *promise) {
+    promise->view = MAY_BE;
+    const pqdb_code code = pqdb_view_create(
+        db, "Made", "{ $from: 'ByKind', $groupBy: ['rows'], $compute: { n: { $sum: 'sum' } } }",
+        NULL, NULL, &err);
+    if (code == PQDB_OK) promise->view = IS;
+    return code;
+}
+
+static pqdb_code drop_view(pqdb_db *db, struct promise *promise) {
+    promise->view = MAY_BE;
+    const pqdb_code code = pqdb_view_drop(db, "Made", true, &err);
+    if (code == PQDB_OK) promise->view = IS_NOT;
+    return code;
+}
+
+static void check_view(pqdb_db *db, const struct promise *promise, const char *what, long k) {
+    uint64_t rows;
+    const pqdb_code code = pqdb_count(db, "Made", NULL, &rows, &err);
+    CHECK(code == PQDB_OK ? promise->view != IS_NOT
+                          : code == PQDB_NOT_FOUND && promise->view != IS,
+          "%s %ld: the view is %s", what, k, code == PQDB_OK ? "there" : err.message);
+}
+
 /// Everything a database does, in two lives.
 static pqdb_code live(pqdb_db *db, struct promise *promise, bool first) {
     pqdb_code code = commits(db, promise, 4);
     if (code == PQDB_OK) code = pqdb_view_refresh(db, "Later", false, NULL, &err);
+    if (code == PQDB_OK && !first) code = drop_view(db, promise);
     if (code == PQDB_OK) code = pqdb_checkpoint(db, &err);
     if (code == PQDB_OK) code = commits(db, promise, first ? 3 : 1);
+    if (code == PQDB_OK) code = make_view(db, promise);
     if (code == PQDB_OK) code = pqdb_view_refresh(db, "ByKind", true, NULL, &err);
     if (code == PQDB_OK) code = commits(db, promise, 1);
     if (code == PQDB_OK) code = pqdb_checkpoint(db, &err);
+    if (code == PQDB_OK && first) code = drop_view(db, promise);
+    if (code == PQDB_OK && first) code = make_view(db, promise);
     if (code == PQDB_OK) code = pqdb_view_refresh(db, "Later", false, NULL, &err);
     if (code == PQDB_OK) code = commits(db, promise, 1);
     return code;
@@ -50,7 +79,7 @@ static pqdb_code live(pqdb_db *db, struct promise *promise, bool first) {
 
 static pqdb_code work(struct pq_store *store, const struct pq_alloc *alloc,
                       struct promise *promise) {
-    *promise = (struct promise){0};
+    *promise = (struct promise){.view = IS_NOT};
     pqdb_code code = db_world_init(store, alloc, &err);
     if (code != PQDB_OK) return code;
     promise->made = true;
@@ -79,6 +108,7 @@ static void check_disk(struct pq_store *store, struct promise promise, const cha
     }
     CHECK(code == PQDB_OK, "%s %ld: %s: %s", what, k, err.subject, err.message);
     if (code != PQDB_OK) return;
+    check_view(db, &promise, what, k);
     promise.acknowledged = db_world_check(db, promise.acknowledged, promise.attempted, what, k);
     if (promise.acknowledged < promise.attempted) {
         CHECK(commit(db, &promise) == PQDB_OK, "%s %ld: %s", what, k, err.message);
@@ -89,6 +119,7 @@ static void check_disk(struct pq_store *store, struct promise promise, const cha
     code = db_world_open(store, &pq_alloc_libc, &db, &err);
     CHECK(code == PQDB_OK, "%s %ld again: %s: %s", what, k, err.subject, err.message);
     if (code != PQDB_OK) return;
+    check_view(db, &promise, what, k);
     db_world_check(db, promise.acknowledged, promise.attempted, what, k);
     pqdb_close(db, NULL);
 }
@@ -155,7 +186,7 @@ static void a_disk_that_was_full_is_written_to_again(void) {
     long broken = 0;
     for (long k = 0; k < calls; k += 2 * stride) {
         struct fault_store *disk = fault_store_create();
-        struct promise promise = {0};
+        struct promise promise = {.view = IS_NOT};
         pqdb_db *db;
         if (db_world_init(&disk->base, &pq_alloc_libc, &err) != PQDB_OK ||
             db_world_open(&disk->base, &pq_alloc_libc, &db, &err) != PQDB_OK) {
