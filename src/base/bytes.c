@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/block_cache.h"
 #include "base/fail.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored integers are little-endian");
@@ -23,6 +24,9 @@ pqdb_code pq_bytes_reserve(struct pq_bytes *bytes, size_t extra, pqdb_error *err
     }
     size_t capacity = bytes->capacity < 64 ? 64 : bytes->capacity * 2;
     if (capacity < bytes->length + extra) capacity = bytes->length + extra;
+    // A block cache keeps whole units, so that the next large buffer finds one.
+    const size_t unit = PQ_CACHE_UNIT_BYTES;
+    if (capacity > unit / 2) capacity = (capacity + unit - 1) / unit * unit;
     void *grown = pq_resize(bytes->alloc, bytes->data, bytes->capacity, capacity, 1);
     if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "buffer of %zu bytes", capacity);
     bytes->data = grown;

@@ -37,6 +37,17 @@ static size_t count_slots(const struct pq_leaf_values *leaf, const struct frame 
     return count;
 }
 
+/// Is every level at least `def`?
+static bool is_all(const uint8_t *levels, size_t count, uint8_t def) {
+    size_t i = 0;
+    uint8_t below = 0;
+    for (; i + 256 <= count && below == 0; i += 256) {  // inner loops without a way out vectorise
+        for (size_t k = 0; k < 256; k++) below |= levels[i + k] < def;
+    }
+    for (; i < count; i++) below |= levels[i] < def;
+    return below == 0;
+}
+
 /// valid[] of the slots by their level; NULL when none is null.
 static pqdb_code mark_slots(const struct pq_assembly *assembly, const struct pq_leaf_values *leaf,
                             const struct frame *frame, uint8_t def, struct pq_column *column,
@@ -44,11 +55,17 @@ static pqdb_code mark_slots(const struct pq_assembly *assembly, const struct pq_
     column->count = count_slots(leaf, frame);
     column->valid = NULL;
     if (leaf->def == NULL) return PQDB_OK;
+    if (leaf->rep == NULL && is_all(leaf->def, column->count, def)) return PQDB_OK;
     uint8_t *valid = pq_arena_alloc(assembly->arena, column->count + 1);
     if (valid == NULL) return no_memory(err);
+    if (leaf->rep == NULL) {
+        for (size_t i = 0; i < column->count; i++) valid[i] = leaf->def[i] >= def;
+        column->valid = valid;
+        return PQDB_OK;
+    }
     size_t slot = 0, values = 0;
     for (size_t i = 0; i < leaf->level_count; i++) {
-        if (leaf->rep != NULL && !begins_slot(leaf, i, frame)) continue;
+        if (!begins_slot(leaf, i, frame)) continue;
         valid[slot] = leaf->def[i] >= def;
         values += valid[slot++];
     }
@@ -56,25 +73,36 @@ static pqdb_code mark_slots(const struct pq_assembly *assembly, const struct pq_
     return PQDB_OK;
 }
 
-/// Values without gaps to one per slot, from the end on; null slots get zeros.
+/// One value per slot without a branch on what is null: the slot takes the next value, or zero.
+#define SPREAD(type)                                                  \
+    {                                                                 \
+        const type *from = values;                                    \
+        type *to = (type *)(void *)spread;                            \
+        for (; slot < count && next < value_count; slot++) {          \
+            to[slot] = valid[slot] ? from[next] : 0;                  \
+            next += valid[slot];                                      \
+        }                                                             \
+        if (slot < count) memset(to + slot, 0, (count - slot) * width); \
+    }
+
+/// Values without gaps to one per slot; null slots get zeros.
 static pqdb_code spread_fixed(struct pq_assembly const *assembly, const void *values,
                               size_t value_count, size_t width, struct pq_column *column,
                               pqdb_error *err) {
     column->values = values;
     if (column->valid == NULL) return PQDB_OK;
-    uint8_t *spread = pq_arena_calloc(assembly->arena, column->count + 1, width);
+    uint8_t *spread = pq_arena_alloc(assembly->arena, (column->count + 1) * width);
     if (spread == NULL) return no_memory(err);
-    const uint8_t *next = values;
-    for (size_t i = 0; i < column->count; i++) {
-        if (column->valid[i] == PQ_ROW_NULL) continue;
-        if (width == 8) {
-            pq_store_u64(spread + i * 8, pq_load_u64(next));
-        } else {
-            memcpy(spread + i * width, next, width);
-        }
-        next += width;
+    const uint8_t *valid = column->valid;
+    const size_t count = column->count;
+    size_t next = 0, slot = 0;
+    switch (width) {
+        case 1: SPREAD(uint8_t) break;
+        case 4: SPREAD(uint32_t) break;
+        case 8: SPREAD(uint64_t) break;
+        default: pq_assert(width == sizeof(pq_u128)); SPREAD(pq_u128) break;
     }
-    pq_assert((size_t)(next - (const uint8_t *)values) == value_count * width);
+    pq_assert(next == value_count);
     column->values = spread;
     return PQDB_OK;
 }

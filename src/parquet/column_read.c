@@ -21,6 +21,8 @@ struct chunk_reader {
     struct pq_bytes head;       // stored, of the dictionary page alone
     struct pq_bytes def, rep;   // levels of the page
     struct pq_bytes remap;      // of uint32_t: entry of the page to code of the dictionary
+    struct pq_bytes converted;  // the dictionary's entries of a fixed width, as values
+    bool has_converted;
     uint64_t rows_seen;         // begun so far, from the row group's first
     uint64_t levels_seen;
     uint64_t rows_taken;
@@ -198,6 +200,29 @@ static pqdb_code begin_codes(struct chunk_reader *reader, pqdb_error *err) {
     return PQDB_OK;
 }
 
+/// Codes of values of a fixed width: the dictionary is converted once, then values are fetched.
+static pqdb_code append_fixed_codes(struct chunk_reader *reader,
+                                    const struct pq_stored_values *values, pqdb_error *err) {
+    struct pq_leaf_values *out = reader->out;
+    if (!reader->has_converted) {
+        const struct pq_value_decoder *decoder = &reader->decoder;
+        const struct pq_stored_values entries = {.count = decoder->entry_count,
+                                                 .fixed = decoder->entries.data,
+                                                 .width = decoder->width};
+        PQ_TRY(pq_bytes_reserve(&reader->converted, entries.count * out->width + 1, err));
+        PQ_TRY(pq_leaf_convert(out->leaf, &entries, reader->converted.data, err));
+        reader->has_converted = true;
+    }
+    pq_leaf_values_gather(out, reader->converted.data, values->codes, values->count);
+    return PQDB_OK;
+}
+
+static bool is_fixed(const struct pq_leaf *leaf) {
+    return leaf->physical != PQ_PHYSICAL_BYTE_ARRAY && leaf->conversion != PQ_CONVERT_UUID &&
+           leaf->conversion != PQ_CONVERT_FIXED && leaf->conversion != PQ_CONVERT_NULL &&
+           pq_kind_width(leaf->kind) > 0;
+}
+
 static pqdb_code append_values(struct chunk_reader *reader, struct pq_stored_values *values,
                                size_t expected, pqdb_error *err) {
     struct pq_leaf_values *out = reader->out;
@@ -208,6 +233,7 @@ static pqdb_code append_values(struct chunk_reader *reader, struct pq_stored_val
     }
     PQ_TRY(pq_leaf_values_reserve(out, values->count, expected, err));
     if (values->codes == NULL) return pq_leaf_values_append(out, values, err);
+    if (!out->is_coded && is_fixed(out->leaf)) return append_fixed_codes(reader, values, err);
     if (!out->is_coded) {
         PQ_TRY(pq_value_decoder_look_up(&reader->decoder, values, err));
         return pq_leaf_values_append(out, values, err);
@@ -415,12 +441,12 @@ pqdb_code pq_chunk_read(const struct pq_parquet_source *source, const struct pq_
     struct chunk_reader reader = {
         .source = source, .chunk = chunk, .request = request, .out = out};
     struct pq_bytes *const buffers[] = {&reader.bytes, &reader.head, &reader.def, &reader.rep,
-                                        &reader.remap};
-    for (size_t i = 0; i < 5; i++) pq_bytes_init(buffers[i], request->alloc);
+                                        &reader.remap, &reader.converted};
+    for (size_t i = 0; i < 6; i++) pq_bytes_init(buffers[i], request->alloc);
     pq_page_reader_init(&reader.pages, chunk->codec, request->alloc);
     pq_value_decoder_init(&reader.decoder, chunk->leaf, request->alloc);
     const pqdb_code code = read_chunk(&reader, err);
-    for (size_t i = 0; i < 5; i++) pq_bytes_deinit(buffers[i]);
+    for (size_t i = 0; i < 6; i++) pq_bytes_deinit(buffers[i]);
     pq_page_reader_deinit(&reader.pages);
     pq_value_decoder_deinit(&reader.decoder);
     return code == PQDB_OK ? code : pq_parquet_at(code, err, (int64_t)chunk->offset, chunk->leaf);

@@ -223,19 +223,67 @@ static pqdb_code out_of_range(pqdb_error *err) {
     return pq_fail(err, PQDB_CORRUPT, "a stored value is out of its type's range");
 }
 
-static pqdb_code append_fixed(struct pq_leaf_values *leaf, const struct pq_stored_values *values,
-                              pqdb_error *err) {
-    uint8_t *out = leaf->values + leaf->count * leaf->width;
-    if (leaf->leaf->conversion == PQ_CONVERT_NONE) {
-        pq_assert(leaf->width == values->width);
-        memcpy(out, values->fixed, values->count * leaf->width);
+/// The same for `count` values; the common conversions are loops of their own.
+static bool convert_block(const struct pq_leaf *leaf, const uint8_t *stored, size_t width,
+                          size_t count, uint8_t *out) {
+    const bool is_decimal = leaf->conversion == PQ_CONVERT_DECIMAL;
+    if (leaf->conversion == PQ_CONVERT_INT32) {
+        for (size_t i = 0; i < count; i++) {
+            pq_store_u64(out + i * 8, (uint64_t)(int64_t)(int32_t)pq_load_u32(stored + i * 4));
+        }
+    } else if (is_decimal && leaf->physical == PQ_PHYSICAL_INT64) {
+        for (size_t i = 0; i < count; i++) {
+            const pq_i128 decimal = (int64_t)pq_load_u64(stored + i * 8);
+            memcpy(out + i * sizeof decimal, &decimal, sizeof decimal);
+        }
+    } else if (is_decimal && leaf->physical == PQ_PHYSICAL_INT32) {
+        for (size_t i = 0; i < count; i++) {
+            const pq_i128 decimal = (int32_t)pq_load_u32(stored + i * 4);
+            memcpy(out + i * sizeof decimal, &decimal, sizeof decimal);
+        }
     } else {
-        for (size_t i = 0; i < values->count; i++, out += leaf->width) {
-            if (!convert_fixed(leaf->leaf, values->fixed + i * values->width, out)) {
-                return out_of_range(err);
-            }
+        const size_t out_width = pq_kind_width(leaf->kind);
+        for (size_t i = 0; i < count; i++) {
+            if (!convert_fixed(leaf, stored + i * width, out + i * out_width)) return false;
         }
     }
+    return true;
+}
+
+pqdb_code pq_leaf_convert(const struct pq_leaf *leaf, const struct pq_stored_values *values,
+                          uint8_t *out, pqdb_error *err) {
+    if (leaf->conversion == PQ_CONVERT_NONE) {
+        const size_t bytes = values->count * values->width;
+        if (bytes > 0) memcpy(out, values->fixed, bytes);
+        return PQDB_OK;
+    }
+    return convert_block(leaf, values->fixed, values->width, values->count, out)
+               ? PQDB_OK
+               : out_of_range(err);
+}
+
+#define GATHER(type)                                                       \
+    {                                                                      \
+        const type *from = (const void *)entries;                         \
+        type *to = (type *)(void *)leaf->values + leaf->count;             \
+        for (size_t i = 0; i < count; i++) to[i] = from[codes[i]];         \
+    }
+
+void pq_leaf_values_gather(struct pq_leaf_values *leaf, const uint8_t *entries,
+                           const uint32_t *codes, size_t count) {
+    switch (leaf->width) {
+        case 1: GATHER(uint8_t) break;
+        case 4: GATHER(uint32_t) break;
+        case 8: GATHER(uint64_t) break;
+        default: pq_assert(leaf->width == 16); GATHER(pq_u128) break;
+    }
+    leaf->count += count;
+}
+
+static pqdb_code append_fixed(struct pq_leaf_values *leaf, const struct pq_stored_values *values,
+                              pqdb_error *err) {
+    pq_assert(leaf->leaf->conversion != PQ_CONVERT_NONE || leaf->width == values->width);
+    PQ_TRY(pq_leaf_convert(leaf->leaf, values, leaf->values + leaf->count * leaf->width, err));
     leaf->count += values->count;
     return PQDB_OK;
 }

@@ -49,6 +49,15 @@ pqdb_code pq_leaf_values_reserve(struct pq_leaf_values *leaf, size_t extra, size
 pqdb_code pq_leaf_values_append(struct pq_leaf_values *leaf, const struct pq_stored_values *values,
                                 pqdb_error *err);
 
+/// Stored values of a fixed width, in any leaf whose kind has one, converted to `out`.
+/// Errors: PQDB_CORRUPT.
+pqdb_code pq_leaf_convert(const struct pq_leaf *leaf, const struct pq_stored_values *values,
+                          uint8_t *out, pqdb_error *err);
+/// Append values that were converted already: entries[codes[i]], `leaf->width` bytes each. There is
+/// room for them, and every code has its entry.
+void pq_leaf_values_gather(struct pq_leaf_values *leaf, const uint8_t *entries,
+                           const uint32_t *codes, size_t count);
+
 /// Turn codes taken so far into the texts they stand for.
 pqdb_code pq_leaf_values_drop_codes(struct pq_leaf_values *leaf, pqdb_error *err);
 

@@ -43,6 +43,26 @@ static uint64_t unpack_at_tail(const struct pq_bit_packed *packed, uint64_t bit)
     return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
 }
 
+/// Whole groups of eight values that begin at `data`, while loads of 8 bytes stay within `length`:
+/// one or two loads a group. Gives how many values were unpacked.
+static size_t unpack_groups(const uint8_t *data, size_t length, unsigned width, uint32_t *out,
+                            size_t count) {
+    const uint32_t mask = (UINT32_C(1) << width) - 1;
+    const unsigned half = width * 4;  // bits of four values
+    const size_t second = width <= 8 ? 0 : half >> 3, need = second + 8;
+    size_t i = 0, at = 0;
+    for (; i + 8 <= count && at + need <= length; i += 8, at += width) {
+        const uint64_t low = pq_load_u64(data + at);
+        const uint64_t high =
+            width <= 8 ? low >> half : pq_load_u64(data + at + second) >> (half & 7);
+        for (unsigned k = 0; k < 4; k++) {
+            out[i + k] = (uint32_t)(low >> (k * width)) & mask;
+            out[i + 4 + k] = (uint32_t)(high >> (k * width)) & mask;
+        }
+    }
+    return i;
+}
+
 void pq_bit_unpack_u32(const struct pq_bit_packed *packed, uint64_t first, uint32_t *out,
                        size_t count) {
     const uint8_t *data = packed->data;
@@ -52,6 +72,10 @@ void pq_bit_unpack_u32(const struct pq_bit_packed *packed, uint64_t first, uint3
     const uint32_t mask = width == 32 ? UINT32_MAX : (UINT32_C(1) << width) - 1;
     uint64_t bit = first * width;
     size_t i = 0;
+    if (width > 0 && width <= 15 && (bit & 7) == 0 && bit >> 3 <= length) {
+        i = unpack_groups(data + (bit >> 3), length - (size_t)(bit >> 3), width, out, count);
+        bit += i * width;
+    }
     // A load of 8 bytes is safe while it ends within the data.
     const uint64_t safe_bits = length < 8 ? 0 : (uint64_t)(length - 8 + 1) * 8;
     for (; i < count && bit < safe_bits; i++, bit += width) {
