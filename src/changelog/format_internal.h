@@ -64,7 +64,8 @@ enum pq_chunk_encoding {
     PQ_CHUNK_FIXED = 2,       ///< values, zeros up to a multiple of 8, marks
     PQ_CHUNK_BYTES = 3,       ///< u32 offsets[rows + 1] from 0, data, marks
     PQ_CHUNK_DICTIONARY = 4,  ///< u32 entries, u32 offsets[entries + 1], codes, data, marks
-    PQ_CHUNK_SAME = 5,        ///< reserved: as the minus row, with patches
+    PQ_CHUNK_SAME = 5,        ///< u32 places of plus rows that differ from their minus rows;
+                              ///< then a chunk of the minus rows and one of those and the rest
     PQ_CHUNK_COUNTING = 6,    ///< i64 first: each row one more than the row before
     PQ_CHUNK_SEQ = 7,         ///< nothing: counts up from the part's first seq
     PQ_CHUNK_ROWS = 8,        ///< u32 offsets[rows + 1] from 0, marks; then the elements' chunk

@@ -39,6 +39,9 @@ struct pq_log_schemas {
 
 /// Append rows->batch (its weights are not looked at: rows_minus + rows_plus is its count).
 ///
+/// Where as many rows come as go, the first ones count as the same rows again: an update. A column
+/// in which at most half of them differ is then written once, and only what differs beside it.
+///
 /// Shape   rows without minus whose $seq column counts up from any number are written without it:
 ///         first_seq stands for it, which pq_log_append replaces (so callers encode from 0)
 /// Owns    `out` must hold a multiple of 8 bytes and does so afterwards

@@ -2,6 +2,7 @@
 /// another hand. The format is in changelog/format_internal.h and docs/format.md.
 #include "base/check.h"
 #include "base/fail.h"
+#include "batch/builder.h"
 #include "batch/dictionary.h"
 #include "changelog/format_internal.h"
 #include "changelog/part.h"
@@ -15,6 +16,7 @@ struct decoder {
     struct pq_arena *arena;
     const struct pq_variant_names *names;
     uint64_t first_seq;
+    size_t pairs;     // rows that go and come again in their order; 0 below the top level
     uint64_t budget;  // bytes that may still be made
     pqdb_error *err;
 };
@@ -390,6 +392,57 @@ static pqdb_code decode_object(struct decoder *decoder, struct chunk *chunk,
     return PQDB_OK;
 }
 
+/// A run of rows that are as they went, or that differ, at a time.
+static pqdb_code join_pairs(struct decoder *decoder, const uint32_t *patches, size_t patch_count,
+                            const struct pq_column sources[2], struct pq_column *column) {
+    const size_t pairs = sources[0].count;
+    struct pq_builder builder;
+    PQ_TRY(pq_builder_init(&builder, column->type, &decoder->arena->alloc, decoder->err));
+    PQ_TRY(pq_builder_append_rows(&builder, &sources[0], 0, pairs, decoder->err));
+    size_t row = 0;
+    for (size_t i = 0; i <= patch_count; i++) {
+        const size_t end = i < patch_count ? patches[i] : pairs;
+        PQ_TRY(pq_builder_append_rows(&builder, &sources[0], row, end - row, decoder->err));
+        if (i == patch_count) break;
+        PQ_TRY(pq_builder_append_rows(&builder, &sources[1], i, 1, decoder->err));
+        row = end + 1;
+    }
+    PQ_TRY(pq_builder_append_rows(&builder, &sources[1], patch_count,
+                                  sources[1].count - patch_count, decoder->err));
+    *column = pq_builder_finish(&builder);
+    return PQDB_OK;
+}
+
+/// Rows that come again: what went, and what of it differs.
+static pqdb_code decode_same(struct decoder *decoder, uint16_t place, const struct chunk *chunk,
+                             struct pq_column *column) {
+    const size_t pairs = decoder->pairs, patch_count = chunk->length / 4;
+    const uint32_t *patches = (const uint32_t *)(const void *)chunk->data;
+    if (pairs == 0 || chunk->length % 4 != 0 || patch_count > pairs) {
+        return damaged(decoder, "rows that come again where none went");
+    }
+    for (size_t i = 0; i < patch_count; i++) {
+        if (patches[i] >= pairs || (i > 0 && patches[i] <= patches[i - 1])) {
+            return damaged(decoder, "places of changed rows that do not rise");
+        }
+    }
+    struct pq_column sources[2];
+    for (size_t i = 0; i < 2; i++) {
+        sources[i] = pq_log_column_of(column->type, decoder->names);
+        sources[i].count = i == 0 ? pairs : patch_count + column->count - 2 * pairs;
+        decoder->pairs = 0;
+        PQ_TRY(decode_column(decoder, place, &sources[i]));
+        decoder->pairs = pairs;
+    }
+    const struct pq_field field = {.type = *column->type};
+    const struct pq_type row = {.kind = PQ_OBJECT, .field_count = 1, .fields = &field};
+    const struct pq_batch gone = {.type = &row, .count = pairs, .columns = &sources[0]};
+    const size_t bytes = 16 * column->count + 2 * pq_batch_bytes(&gone);
+    if (bytes > decoder->budget) return damaged(decoder, "it claims more than a part may have");
+    decoder->budget -= bytes;
+    return join_pairs(decoder, patches, patch_count, sources, column);
+}
+
 /// `column` has type, count and the layout of its kind.
 static pqdb_code decode_column(struct decoder *decoder, uint16_t place, struct pq_column *column) {
     struct chunk chunk;
@@ -423,7 +476,7 @@ static pqdb_code decode_column(struct decoder *decoder, uint16_t place, struct p
         case PQ_CHUNK_MEMBERS:
             return decode_object(decoder, &chunk, column);
         case PQ_CHUNK_SAME:
-            break;
+            return decode_same(decoder, place, &chunk, column);
     }
     return damaged(decoder, "an encoding that does not fit its column");
 }
@@ -436,6 +489,7 @@ static pqdb_code decode_batch(struct decoder *decoder, const struct pq_type *typ
     for (uint32_t k = 0; k < type->field_count; k++) {
         columns[k] = pq_log_column_of(&type->fields[k].type, decoder->names);
         columns[k].count = batch->count;
+        decoder->pairs = rows->rows_plus >= rows->rows_minus ? rows->rows_minus : 0;
         PQ_TRY(decode_column(decoder, (uint16_t)k, &columns[k]));
     }
     if (pq_cursor_left(&decoder->cursor) > 0) return damaged(decoder, "bytes behind its columns");

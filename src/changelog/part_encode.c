@@ -11,6 +11,7 @@ struct encoder {
     pqdb_error *err;
     bool has_variant;
     bool is_seq_free;  // $seq may be left out
+    size_t pairs;      // rows that go, each of which comes again in its place behind them
     bool has_seq;      // it was: `first_seq` stands for it
     int64_t first_seq;
 };
@@ -352,6 +353,103 @@ static pqdb_code encode_range(struct encoder *encoder, const struct range *range
     return PQDB_UNSUPPORTED;
 }
 
+// ---- rows that come again ---------------------------------------------------------------------
+
+/// Do two rows of a column have the same bytes?
+static bool rows_equal(const struct pq_column *column, size_t a, size_t b) {
+    const uint8_t *valid = column->valid;
+    if (valid != NULL && valid[a] != valid[b]) return false;
+    if (column->type->kind == PQ_NULL || (valid != NULL && valid[a] == PQ_ROW_NULL)) return true;
+    const size_t width = column->layout == PQ_DICTIONARY ? 4 : pq_kind_width(column->type->kind);
+    const uint32_t *offsets = column->offsets;
+    switch (column->layout) {
+    case PQ_FIXED:
+    case PQ_DICTIONARY: {
+        const uint8_t *values = column->values;
+        return memcmp(values + a * width, values + b * width, width) == 0;
+    }
+    case PQ_BYTES: {
+        const size_t length = offsets[a + 1] - offsets[a];
+        return length == offsets[b + 1] - offsets[b] &&
+               (length == 0 ||
+                memcmp(column->data + offsets[a], column->data + offsets[b], length) == 0);
+    }
+    case PQ_ROWS: {
+        const size_t length = offsets[a + 1] - offsets[a];
+        if (length != offsets[b + 1] - offsets[b]) return false;
+        for (size_t i = 0; i < length; i++) {
+            if (!rows_equal(&column->children[0], offsets[a] + i, offsets[b] + i)) return false;
+        }
+        return true;
+    }
+    case PQ_MEMBERS:
+        for (uint32_t k = 0; k < column->type->field_count; k++) {
+            if (!rows_equal(&column->children[k], a, b)) return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool is_uniform(const struct pq_column *column) {
+    for (size_t row = 1; row < column->count; row++) {
+        if (!rows_equal(column, 0, row)) return false;
+    }
+    return true;
+}
+
+/// The positions, from 0 among the rows that come, of those that are not as they went, and of
+/// those that were not there; NULL where too many differ for that to be worth it.
+static uint32_t *find_patches(const struct encoder *encoder, const struct pq_column *column,
+                              struct pq_arena *arena, size_t *count, pqdb_code *code) {
+    const size_t pairs = encoder->pairs, come = column->count - pairs;
+    uint32_t *rows = pq_arena_alloc(arena, come * sizeof *rows);
+    *code = rows == NULL ? pq_fail(encoder->err, PQDB_NO_MEMORY, "an update") : PQDB_OK;
+    *count = 0;
+    for (size_t row = 0; rows != NULL && row < come; row++) {
+        if (row < pairs && rows_equal(column, row, pairs + row)) continue;
+        rows[(*count)++] = (uint32_t)(pairs + row);
+        if (row < pairs && *count * 2 > pairs) return NULL;
+    }
+    return rows;
+}
+
+static pqdb_code put_same(struct encoder *encoder, const struct range *range,
+                          const uint32_t *patches, size_t count, struct pq_arena *arena) {
+    size_t differing = 0;
+    while (differing < count && patches[differing] < 2 * encoder->pairs) differing++;
+    pqdb_code code;
+    uint8_t *at = begin_chunk(encoder, 4 * differing, &code);
+    PQ_TRY(code);
+    for (size_t i = 0; i < differing; i++) {
+        pq_store_u32(at + 4 * i, patches[i] - (uint32_t)encoder->pairs);
+    }
+    PQ_TRY(end_chunk(encoder, range, PQ_CHUNK_SAME, PQ_MARKS_VALID, 4 * differing));
+    const struct range gone = {
+        .column = range->column, .count = encoder->pairs, .place = range->place};
+    PQ_TRY(encode_range(encoder, &gone));
+    struct pq_column column;
+    PQ_TRY(pq_column_gather(range->column, patches, count, arena, &column, encoder->err));
+    const struct range fresh = {.column = &column, .count = count, .place = range->place};
+    return encode_range(encoder, &fresh);
+}
+
+/// A top-level column of rows that come again: what differs, where little does.
+static pqdb_code encode_pairs(struct encoder *encoder, const struct range *range) {
+    if (encoder->pairs == 0 || is_uniform(range->column)) return encode_range(encoder, range);
+    struct pq_arena arena;
+    size_t count;
+    pqdb_code code;
+    pq_arena_init(&arena, encoder->out->alloc);
+    const uint32_t *patches = find_patches(encoder, range->column, &arena, &count, &code);
+    if (code == PQDB_OK) {
+        code = patches == NULL ? encode_range(encoder, range)
+                               : put_same(encoder, range, patches, count, &arena);
+    }
+    pq_arena_deinit(&arena);
+    return code;
+}
+
 static pqdb_code encode_columns(struct encoder *encoder, const struct pq_batch *batch) {
     const size_t start = encoder->out->length;
     for (uint32_t k = 0; k < batch->type->field_count; k++) {
@@ -359,7 +457,7 @@ static pqdb_code encode_columns(struct encoder *encoder, const struct pq_batch *
                                     .count = batch->count,
                                     .place = (uint16_t)k,
                                     .is_top = true};
-        PQ_TRY(encode_range(encoder, &range));
+        PQ_TRY(encode_pairs(encoder, &range));
         if (encoder->out->length - start > PQ_LOG_PART_BYTES_MAX) return too_large(encoder->err);
     }
     return PQDB_OK;
@@ -383,7 +481,9 @@ pqdb_code pq_log_encode_rows(const struct pq_log_rows *rows, struct pq_bytes *ou
     if (batch->count > PQ_LOG_ROWS_MAX || batch->type->field_count > UINT16_MAX) {
         return too_large(err);
     }
-    struct encoder encoder = {.out = out, .err = err, .is_seq_free = rows->rows_minus == 0};
+    const bool has_pairs = rows->rows_plus >= rows->rows_minus;
+    struct encoder encoder = {.out = out, .err = err, .is_seq_free = rows->rows_minus == 0,
+                              .pairs = has_pairs ? rows->rows_minus : 0};
     pqdb_code code;
     PQ_GO(begin_part(out, err));
     PQ_GO(encode_columns(&encoder, batch));

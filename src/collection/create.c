@@ -128,11 +128,31 @@ static void take_over(const struct forming *forming, const uint32_t *comes,
     }
 }
 
+/// Rows that replace others first, as a log part wants them; each kind in the order of the batch.
+static pqdb_code put_replacing_first(const struct forming *forming, uint32_t *comes, size_t count,
+                                     pqdb_error *err) {
+    uint32_t *fresh = pq_arena_alloc(forming->arena, count * sizeof *fresh);
+    if (fresh == NULL) return no_memory(forming, err);
+    size_t replacing = 0, left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (forming->places[comes[i]].segment == NULL) {
+            fresh[left++] = comes[i];
+        } else {
+            comes[replacing++] = comes[i];
+        }
+    }
+    if (left > 0) memcpy(comes + replacing, fresh, left * sizeof *fresh);
+    return PQDB_OK;
+}
+
 static pqdb_code form_delta(const struct forming *forming, struct pq_created *created,
                             pqdb_error *err) {
     size_t count;
-    const uint32_t *comes = rows_of(forming, ROW_COMES, &count);
+    uint32_t *comes = rows_of(forming, ROW_COMES, &count);
     if (comes == NULL) return no_memory(forming, err);
+    if (forming->create->on_conflict == PQ_CONFLICT_REPLACE) {
+        PQ_TRY(put_replacing_first(forming, comes, count, err));
+    }
     struct pq_batch old, rows = *forming->create->rows;
     PQ_TRY(fetch_replaced(forming, comes, count, &old, err));
     if (count < forming->count || old.count > 0) {

@@ -126,6 +126,62 @@ static void decoding_gives_back_what_was_encoded(void) {
     pq_bytes_deinit(&bytes);
 }
 
+/// Rows of `whole` that go, and come again with one in `rarity` exchanged for another; then more.
+static struct pq_log_rows updates(const struct pq_batch *whole, uint32_t minus, uint32_t more,
+                                  uint64_t rarity, struct pq_arena *arena) {
+    uint32_t *rows = pq_arena_alloc(arena, (2 * minus + more) * sizeof *rows);
+    for (uint32_t i = 0; i < 2 * minus + more; i++) {
+        const bool same = i < minus || (i < 2 * minus && random_below(&source, rarity) > 0);
+        rows[i] = same ? i % minus : (uint32_t)random_below(&source, whole->count);
+    }
+    struct pq_log_rows updated = {.collection = 7, .schema_id = 3, .rows_minus = minus,
+                                  .rows_plus = minus + more};
+    CHECK(pq_batch_gather(whole, rows, 2 * minus + more, arena, &updated.batch, &err) == PQDB_OK,
+          "%s", err.message);
+    return updated;
+}
+
+static void rows_that_come_again_are_given_back(void) {
+    struct pq_bytes bytes;
+    pq_bytes_init(&bytes, &pq_alloc_libc);
+    for (int round = 0; round < rounds; round++) {
+        struct pq_arena arena;
+        pq_arena_init(&arena, &pq_alloc_libc);
+        const struct pq_type type = random_type(&source, 5, &arena);
+        the_type = &type;
+        const size_t count = 1 + random_below(&source, round % 10 == 0 ? 300 : 12);
+        const struct pq_batch whole = random_batch(&source, &type, count, &arena);
+        const struct pq_log_rows rows =
+            updates(&whole, (uint32_t)(1 + random_below(&source, count)),
+                    (uint32_t)random_below(&source, 3), 1 + random_below(&source, 9), &arena);
+        check_round_trip(&rows, &bytes, &arena);
+        check_damage(&bytes, &pq_alloc_libc);
+        pq_arena_deinit(&arena);
+    }
+    pq_bytes_deinit(&bytes);
+}
+
+static void an_update_is_written_as_what_differs(void) {
+    struct pq_arena arena;
+    struct pq_bytes bytes;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    pq_bytes_init(&bytes, &pq_alloc_libc);
+    struct random_source seeded = {.state = 4};
+    const struct pq_type type = random_type(&seeded, 9, &arena);
+    the_type = &type;
+    const struct pq_batch whole = random_batch(&seeded, &type, 1000, &arena);
+    const struct pq_log_rows once = {.collection = 7, .schema_id = 3, .rows_plus = 1000,
+                                     .batch = whole};
+    check_round_trip(&once, &bytes, &arena);
+    const size_t one_image = bytes.length;
+    const struct pq_log_rows rows = updates(&whole, 1000, 0, 100, &arena);
+    check_round_trip(&rows, &bytes, &arena);
+    CHECK(bytes.length < one_image + one_image / 8, "%zu bytes, one image has %zu", bytes.length,
+          one_image);
+    pq_bytes_deinit(&bytes);
+    pq_arena_deinit(&arena);
+}
+
 /// $id, $seq, $type and a time, as every create has them.
 static struct pq_batch creates(size_t rows, struct pq_type *type, struct pq_arena *arena) {
     struct random_source seeded = {.state = 5};
@@ -219,6 +275,8 @@ static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
 
 int main(void) {
     RUN(decoding_gives_back_what_was_encoded);
+    RUN(rows_that_come_again_are_given_back);
+    RUN(an_update_is_written_as_what_differs);
     RUN(a_counting_seq_is_left_to_the_leader);
     RUN(an_unknown_schema_gives_counts_only);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
