@@ -283,6 +283,14 @@ static pqdb_code assemble(const struct run *run, struct pq_batch *rows, pqdb_err
     return stamp(update, run->count, run->arena, columns, err);
 }
 
+/// Variants at any depth are written with the collection's names.
+static void use_names(struct pq_builder *builder, const struct pq_variant_names *names) {
+    if (builder->type->kind == PQ_VARIANT) builder->names = names;
+    for (uint32_t k = 0; k < builder->type->field_count; k++) {
+        use_names(&builder->children[k], names);
+    }
+}
+
 static pqdb_code begin_run(struct run *run, pqdb_error *err) {
     const struct pq_update *update = run->update;
     const size_t width = update->column_count;
@@ -294,7 +302,7 @@ static pqdb_code begin_run(struct run *run, pqdb_error *err) {
     for (size_t k = 0; k < width; k++) {
         const struct pq_type *type = &run->old->type->fields[update->columns[k]].type;
         PQ_TRY(pq_builder_init(&run->builders[k], type, &run->arena->alloc, err));
-        if (type->kind == PQ_VARIANT) run->builders[k].names = update->options.names;
+        use_names(&run->builders[k], update->options.names);
     }
     return PQDB_OK;
 }
