@@ -1,5 +1,5 @@
-/// Any JSON5 as an update: it is refused with a reason, or what it makes of a few rows are rows that
-/// could have been created as they are: printed as JSON they are read back, equal in every field.
+/// Any JSON5 as an update: it is refused with a reason, or what it makes of a few rows are rows
+/// that could have been created: printed as JSON they are read back, equal in every field.
 #include <stdlib.h>
 #include <string.h>
 
