@@ -1,6 +1,6 @@
 /// What a commit costs: one event of about 1.2 KB, written by the log and, in turn with it, by bare
-/// pwrite + fdatasync into a preallocated file; what encoding costs alone and by the thousand; how
-/// fast the log is read back.
+/// pwrite + fdatasync into files filled with zeros, preallocated, and growing; what encoding costs
+/// alone and by the thousand; how fast the log is read back.
 ///
 ///     log_bench [DIRECTORY] [COMMITS]
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "batch/builder.h"
 #include "changelog/log.h"
 
-enum { event_bytes = 1175, batch_rows = 1000, batches = 200 };
+enum { event_bytes = 1175, batch_rows = 1000, batches = 200, bare_bytes = 16 << 20 };
 
 static const struct pq_field fields[] = {
     {.name = {"$id", 3}, .type = {.kind = PQ_TEXT}, .required = true},
@@ -139,19 +139,55 @@ static void append(struct pq_log *log, const struct pq_bytes *bytes, uint64_t fi
     must(pq_log_append(log, &commit, 1, &err), &err);
 }
 
-/// One event a commit, in turn with a bare write of as many bytes.
-static void bench_commits(struct pq_log *log, const char *directory, size_t commits) {
+enum bare_kind { BARE_FILLED, BARE_PREALLOCATED, BARE_GROWING, BARE_KINDS };
+
+/// A file to write to without a database.
+struct bare {
+    int fd;
+    uint64_t offset;
+    uint64_t *times;
+};
+
+static struct bare open_bare(const char *directory, enum bare_kind kind, size_t commits) {
+    static const char zeros[1 << 20];
     char path[600];
-    uint64_t *ours = calloc(commits, sizeof *ours), *bare = calloc(commits, sizeof *bare);
-    uint64_t encode_ns = 0, offset = 0;
-    struct pq_arena arena;
-    struct pq_bytes bytes;
-    snprintf(path, sizeof path, "%s/bare", directory);
-    const int fd = open(path, O_RDWR | O_CREAT, 0644);
-    if (fd < 0 || fallocate(fd, 0, 0, 64 << 20) != 0 || fsync(fd) != 0) {
+    struct bare bare = {.times = calloc(commits, sizeof *bare.times)};
+    snprintf(path, sizeof path, "%s/bare-%d", directory, (int)kind);
+    bare.fd = open(path, O_RDWR | O_CREAT, 0644);
+    bool is_made = bare.fd >= 0 && bare.times != NULL;
+    if (kind == BARE_PREALLOCATED) is_made = is_made && fallocate(bare.fd, 0, 0, bare_bytes) == 0;
+    for (off_t at = 0; kind == BARE_FILLED && is_made && at < bare_bytes; at += 1 << 20) {
+        is_made = pwrite(bare.fd, zeros, sizeof zeros, at) == (ssize_t)sizeof zeros;
+    }
+    if (!is_made || fsync(bare.fd) != 0) {
         perror(path);
         exit(EXIT_FAILURE);
     }
+    unlink(path);
+    return bare;
+}
+
+static void write_bare(struct bare *bare, size_t commit, const struct pq_bytes *bytes) {
+    const uint64_t start = now_ns();
+    if (pwrite(bare->fd, bytes->data, bytes->length, (off_t)bare->offset) < 0 ||
+        fdatasync(bare->fd) != 0) {
+        abort();
+    }
+    bare->times[commit] = now_ns() - start;
+    bare->offset += bytes->length;
+}
+
+/// One event a commit, in turn with bare writes of as many bytes.
+static void bench_commits(struct pq_log *log, const char *directory, size_t commits) {
+    static const char *const names[BARE_KINDS] = {"bare pwrite + fdatasync, filled with zeros",
+                                                  "bare, preallocated", "bare, growing"};
+    uint64_t *ours = calloc(commits, sizeof *ours);
+    uint64_t encode_ns = 0;
+    struct pq_arena arena;
+    struct pq_bytes bytes;
+    struct bare bare[BARE_KINDS];
+    if (commits > bare_bytes / 2048) commits = bare_bytes / 2048;
+    for (int k = 0; k < BARE_KINDS; k++) bare[k] = open_bare(directory, (enum bare_kind)k, commits);
     pq_arena_init(&arena, &pq_alloc_libc);
     pq_bytes_init(&bytes, &pq_alloc_libc);
     for (size_t i = 0; i < commits; i++) {
@@ -164,22 +200,22 @@ static void bench_commits(struct pq_log *log, const char *directory, size_t comm
         const uint64_t encoded = now_ns();
         append(log, &bytes, i + 1);
         const uint64_t done = now_ns();
-        const size_t length = bytes.length + 80;
-        if (pwrite(fd, bytes.data, bytes.length, (off_t)offset) < 0 || fdatasync(fd) != 0) abort();
-        bare[i] = now_ns() - done;
         ours[i] = done - start;
         encode_ns += encoded - start;
-        offset = (offset + length) % (60u << 20);
+        while (pq_log_is_short(log)) must(pq_log_prepare(log, NULL), NULL);
+        for (int k = 0; k < BARE_KINDS; k++) write_bare(&bare[k], i, &bytes);
     }
     printf("one event: %zu bytes of part, encoded in %.2f us\n", bytes.length,
            (double)encode_ns / 1e3 / (double)commits);
     print_times("encode + pq_log_append", ours, commits);
-    print_times("bare pwrite + fdatasync", bare, commits);
-    close(fd);
+    for (int k = 0; k < BARE_KINDS; k++) {
+        print_times(names[k], bare[k].times, commits);
+        close(bare[k].fd);
+        free(bare[k].times);
+    }
     pq_bytes_deinit(&bytes);
     pq_arena_deinit(&arena);
     free(ours);
-    free(bare);
 }
 
 static void bench_batches(struct pq_log *log) {
@@ -236,7 +272,6 @@ int main(int argc, char **argv) {
         snprintf(path, sizeof path, "log/%012d.log", number);
         pq_store_unlink(store, path, NULL);
     }
-    pq_store_unlink(store, "bare", NULL);
     pq_store_destroy(store);
     char path[600];
     snprintf(path, sizeof path, "%s/log", directory);

@@ -26,9 +26,17 @@ static pqdb_code fail(struct pq_log *log, pqdb_code code) {
     return code;
 }
 
+static bool has_spare(struct pq_log *log) {
+    pthread_mutex_lock(&log->mutex);
+    const bool has = log->spare_count > 0;
+    pthread_mutex_unlock(&log->mutex);
+    return has;
+}
+
 /// A segment about to be begun with the frame at hand.
 struct opening {
     struct pq_file *file;
+    uint64_t room;
     struct pq_log_segment segment;
 };
 
@@ -36,19 +44,21 @@ struct opening {
 static pqdb_code open_spare(struct pq_log *log, struct opening *opening, pqdb_error *err) {
     char path[PQ_LOG_PATH_BYTES];
     pqdb_code code = PQDB_OK;
-    pthread_mutex_lock(&log->keeper_mutex);
-    pthread_mutex_lock(&log->mutex);
-    const bool has_spare = log->spare_count > 0;
-    pthread_mutex_unlock(&log->mutex);
-    if (!has_spare) code = pq_log_make_spare(log, err);
-    pthread_mutex_unlock(&log->keeper_mutex);
-    PQ_TRY(code);
+    if (!has_spare(log)) {
+        pthread_mutex_lock(&log->keeper_mutex);
+        code = pq_log_offer_spare(log, err);
+        pthread_mutex_unlock(&log->keeper_mutex);
+        PQ_TRY(code);
+    }
     pthread_mutex_lock(&log->mutex);
     code = pq_log_reserve_segment(log, err);
     pthread_mutex_unlock(&log->mutex);
     PQ_TRY(code);
     pq_log_path(log, log->last_number + 1, path);
-    return pq_file_open(log->options.store, path, PQ_OPEN_WRITE, &opening->file, err);
+    PQ_TRY(pq_file_open(log->options.store, path, PQ_OPEN_WRITE, &opening->file, err));
+    code = pq_file_size(opening->file, &opening->room, err);
+    if (code != PQDB_OK) pq_file_close(opening->file);
+    return code;
 }
 
 /// Fill the frame's header, except for what depends on its place.
@@ -114,8 +124,8 @@ static pqdb_code write_first(struct pq_log *log, uint64_t *check, pqdb_error *er
     pq_file_close(log->file);
     log->file = opening.file;
     log->nonce = opening.segment.nonce;
-    log->is_allocated = true;
     pthread_mutex_lock(&log->mutex);
+    log->room = opening.room;
     if (log->segment_count > 0) log->segments[log->segment_count - 1].end = log->end.offset;
     log->segments[log->segment_count++] = opening.segment;
     log->last_number = opening.segment.number;
@@ -130,10 +140,6 @@ static pqdb_code write_first(struct pq_log *log, uint64_t *check, pqdb_error *er
 static pqdb_code write_next(struct pq_log *log, uint64_t *check, pqdb_error *err) {
     const struct pq_text piece = {(const char *)log->frame.data + frame_at,
                                   log->frame.length - frame_at};
-    if (!log->is_allocated) {
-        PQ_TRY(pq_file_allocate(log->file, log->options.segment_bytes, err));
-        log->is_allocated = true;
-    }
     *check = seal(log, log->nonce);
     PQ_TRY(pq_file_write(log->file, log->end.offset, &piece, 1, err));
     if (sync_frame(log, log->file, err) != PQDB_OK) return fail(log, PQDB_IO);
@@ -143,15 +149,28 @@ static pqdb_code write_next(struct pq_log *log, uint64_t *check, pqdb_error *err
     return PQDB_OK;
 }
 
+/// Where there is no room, a spare is taken if there is one. Without one the segment grows; a full
+/// one too as long as the keeper is busy, because it may be at the next file.
+static bool begins_segment(struct pq_log *log, size_t length) {
+    if (log->file == NULL) return true;
+    const uint64_t end = log->end.offset + length;
+    if (end <= log->room) return false;
+    if (has_spare(log)) return true;
+    if (end <= log->options.segment_bytes) return false;
+    if (pthread_mutex_trylock(&log->keeper_mutex) != 0) return false;
+    pthread_mutex_unlock(&log->keeper_mutex);
+    return true;
+}
+
 pqdb_code pq_log_flush(struct pq_log *log, uint8_t flags, uint32_t commits, uint64_t versions,
                        pqdb_error *err) {
     const size_t length = log->frame.length - frame_at;
     uint64_t check = 0;
     fill_header(log, flags, commits);
-    const bool fits =
-        log->file != NULL && log->end.offset + length <= log->options.segment_bytes;
-    PQ_TRY(fits ? write_next(log, &check, err) : write_first(log, &check, err));
+    PQ_TRY(begins_segment(log, length) ? write_first(log, &check, err)
+                                       : write_next(log, &check, err));
     pthread_mutex_lock(&log->mutex);
+    log->frame_average = log->frame_average - log->frame_average / 8 + length / 8;
     log->end.check = check;
     log->end.frame++;
     log->end.version += versions;

@@ -10,6 +10,7 @@
 static void destroy(struct pq_log *log) {
     const struct pq_alloc *alloc = log->options.alloc;
     pq_file_close(log->file);
+    pq_file_close(log->filling);
     for (size_t i = 0; i < log->name_count; i++) pq_variant_names_unref(log->names[i].names);
     pq_free(alloc, log->names, log->name_capacity, sizeof *log->names);
     pq_free(alloc, log->pieces, log->piece_capacity, sizeof *log->pieces);
@@ -33,6 +34,7 @@ pqdb_code pq_log_open(const struct pq_log_options *options, struct pq_log **log,
     pq_bytes_init(&made->frame, options->alloc);
     pq_bytes_init(&made->scratch, options->alloc);
     if (options->segment_bytes == 0) made->options.segment_bytes = PQ_LOG_SEGMENT_BYTES;
+    made->frame_average = 2 * PQ_LOG_SMALL_FRAME_BYTES;
     pqdb_code code = PQDB_OK;
     made->directory = pq_resize(options->alloc, NULL, 0, bytes, 1);
     if (made->directory == NULL) {
@@ -210,7 +212,10 @@ void pq_log_reader_close(struct pq_log_reader *reader) {
 /// Give back what holds no frames: the unused rest of the segment, and the spares.
 static void release_room(struct pq_log *log) {
     char path[PQ_LOG_PATH_BYTES];
-    if (log->file != NULL && log->is_allocated) pq_file_truncate(log->file, log->end.offset, NULL);
+    if (log->file != NULL && log->room > log->end.offset) {
+        pq_file_truncate(log->file, log->end.offset, NULL);
+    }
+    pq_log_drop_filling(log);
     for (; log->spare_count > 0; log->spare_count--) {
         pq_log_path(log, log->last_number + log->spare_count, path);
         pq_store_unlink(log->options.store, path, NULL);

@@ -125,8 +125,9 @@ struct pq_log_position pq_log_position(const struct pq_log *log);
 /// The time of the last commit, never going back.
 int64_t pq_log_time_us(const struct pq_log *log);
 
-/// Should the next segment be made ready? Then prepare it in the background; append does it
-/// itself, slowly, when nobody did.
+/// Should a segment be made ready? Then call prepare in the background until it no longer should:
+/// a call writes a paced step of zeros. Without that the log works as well, but a sync of a small
+/// frame costs more: it writes what the file system knows of the file, too.
 bool pq_log_is_short(struct pq_log *log);
 pqdb_code pq_log_prepare(struct pq_log *log, pqdb_error *err);
 

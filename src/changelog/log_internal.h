@@ -1,8 +1,12 @@
 /// changelog/log_internal.h: what the files of the log share.
 ///
 /// A log is a row of segments with rising numbers, "<directory>/<number>.log". Behind the last one
-/// in use stand up to PQ_LOG_SPARES_MAX spares: files of full size whose header names no or another
-/// number. Invariant: a spare's name is durable before a frame is written into it.
+/// in use stand up to PQ_LOG_SPARES_MAX spares: files whose header names no or another number.
+/// Invariant: a spare's name is durable before a frame is written into it.
+///
+/// Room is what a file has already been written: a sync of a small frame within it writes that
+/// frame and nothing of the file system. Zeros are written ahead for it, in the background, into
+/// the next spare; never into the segment in use. A frame beyond the room makes the file grow.
 #ifndef PQ_CHANGELOG_LOG_INTERNAL_H
 #define PQ_CHANGELOG_LOG_INTERNAL_H
 
@@ -11,7 +15,12 @@
 #include "changelog/format_internal.h"
 #include "changelog/log.h"
 
-enum { PQ_LOG_SPARES_MAX = 2, PQ_LOG_COLLECTIONS_MAX = 4096 };
+enum {
+    PQ_LOG_SPARES_MAX = 2,
+    PQ_LOG_COLLECTIONS_MAX = 4096,
+    PQ_LOG_FILL_BYTES_MIN = 1 << 20,     // the first spare of a log; the next are twice as large
+    PQ_LOG_SMALL_FRAME_BYTES = 64 << 10, // up to here a frame gains from room
+};
 
 /// A segment in use, as its header says.
 struct pq_log_segment {
@@ -56,6 +65,8 @@ struct pq_log {
     char *directory;  // owned
 
     pthread_mutex_t keeper_mutex;  // held during prepare and trim, which take their time
+    struct pq_file *filling;       // the next spare while zeros are written; NULL: none
+    uint64_t filled;               // bytes of it that are durable zeros
     pthread_mutex_t mutex;         // what follows; never held during a write or sync
     struct pq_log_segment *segments;  // owned; numbers are consecutive
     size_t segment_count;
@@ -63,12 +74,13 @@ struct pq_log {
     uint64_t last_number;  // of the last segment in use; spares come behind it
     size_t spare_count;
     struct pq_log_position end;  // behind the last durable frame
+    uint64_t room;               // of the last segment
+    uint64_t frame_average;      // bytes of the last frames; large until there were some
 
     // The leader's own.
     enum pq_log_state state;
     struct pq_file *file;  // the last segment; NULL: the next frame begins one
     uint64_t nonce;        // of that segment
-    bool is_allocated;     // the file has its full size
     bool ends_closed;      // the last frame is that of a close
     int64_t time_us;
     struct pq_bytes frame;    // room for a segment header, then the frame being made
@@ -89,8 +101,11 @@ void pq_log_header_encode(const struct pq_log_segment *segment, int64_t time_us,
 pqdb_code pq_log_find_segments(struct pq_log *log, pqdb_error *err);
 /// Remember a segment that was begun; mutex held.
 pqdb_code pq_log_reserve_segment(struct pq_log *log, pqdb_error *err);
-/// One more spare, of full size and durable. The caller holds keeper_mutex.
-pqdb_code pq_log_make_spare(struct pq_log *log, pqdb_error *err);
+/// Have a spare: the one being filled as far as it is, else one without room. The caller holds
+/// keeper_mutex.
+pqdb_code pq_log_offer_spare(struct pq_log *log, pqdb_error *err);
+/// The spare being filled goes. The caller holds keeper_mutex, or is alone.
+void pq_log_drop_filling(struct pq_log *log);
 /// A spare whose bad header hides frames that were acknowledged? CORRUPT then.
 pqdb_code pq_log_check_spares(struct pq_log *log, uint64_t next_frame, pqdb_error *err);
 

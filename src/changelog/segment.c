@@ -100,7 +100,14 @@ static pqdb_code add_segment(struct pq_log *log, const struct pq_log_segment *se
     return PQDB_OK;
 }
 
-/// Files behind the last segment in use: whole ones are spares, all others go.
+/// What the first spare behind a segment with `room` is filled up to: small in a small log.
+static uint64_t fill_target(const struct pq_log *log, uint64_t room) {
+    uint64_t target = room > UINT64_MAX / 2 ? room : 2 * room;
+    if (target < PQ_LOG_FILL_BYTES_MIN) target = PQ_LOG_FILL_BYTES_MIN;
+    return target < log->options.segment_bytes ? target : log->options.segment_bytes;
+}
+
+/// Files behind the last segment in use: those with room are spares, all others go.
 static pqdb_code keep_spares(struct pq_log *log, const struct pq_store_list *list,
                              pqdb_error *err) {
     const struct pq_log_options *options = &log->options;
@@ -109,7 +116,7 @@ static pqdb_code keep_spares(struct pq_log *log, const struct pq_store_list *lis
         const uint64_t number = number_of(list->entries[i].name);
         if (number <= log->last_number) continue;
         const bool is_next = number == log->last_number + log->spare_count + 1;
-        if (is_next && list->entries[i].bytes == options->segment_bytes &&
+        if (is_next && list->entries[i].bytes >= fill_target(log, 0) &&
             log->spare_count < PQ_LOG_SPARES_MAX) {
             log->spare_count++;
             continue;
@@ -234,44 +241,98 @@ static void add_spare(struct pq_log *log) {
     pthread_mutex_unlock(&log->mutex);
 }
 
-pqdb_code pq_log_make_spare(struct pq_log *log, pqdb_error *err) {
+/// An empty file with the next number, its name durable.
+static pqdb_code begin_spare(struct pq_log *log, struct pq_file **file, pqdb_error *err) {
     char path[PQ_LOG_PATH_BYTES];
-    struct pq_file *file;
     struct pq_store *store = log->options.store;
     pq_log_path(log, next_spare_number(log), path);
-    PQ_TRY(pq_file_open(store, path, PQ_OPEN_WRITE, &file, err));
-    pqdb_code code;
-    PQ_GO(pq_file_allocate(file, log->options.segment_bytes, err));
-    PQ_GO(pq_file_sync(file, err));
-    PQ_GO(pq_store_sync_directory(store, log->directory, err));
-done:
-    pq_file_close(file);
-    if (code != PQDB_OK) {
-        pq_store_unlink(store, path, NULL);
-        return code;
-    }
+    PQ_TRY(pq_file_open(store, path, PQ_OPEN_WRITE, file, err));
+    const pqdb_code code = pq_store_sync_directory(store, log->directory, err);
+    if (code == PQDB_OK) return PQDB_OK;
+    pq_file_close(*file);
+    *file = NULL;
+    pq_store_unlink(store, path, NULL);
+    return code;
+}
+
+static void end_filling(struct pq_log *log) {
+    pq_file_close(log->filling);
+    log->filling = NULL;
+    log->filled = 0;
+}
+
+void pq_log_drop_filling(struct pq_log *log) {
+    char path[PQ_LOG_PATH_BYTES];
+    if (log->filling == NULL) return;
+    pq_log_path(log, next_spare_number(log), path);
+    end_filling(log);
+    pq_store_unlink(log->options.store, path, NULL);
+}
+
+pqdb_code pq_log_offer_spare(struct pq_log *log, pqdb_error *err) {
+    pthread_mutex_lock(&log->mutex);
+    const bool has_spare = log->spare_count > 0;
+    pthread_mutex_unlock(&log->mutex);
+    if (has_spare) return PQDB_OK;
+    if (log->filling == NULL) PQ_TRY(begin_spare(log, &log->filling, err));
+    end_filling(log);
     add_spare(log);
     return PQDB_OK;
 }
 
 bool pq_log_is_short(struct pq_log *log) {
     pthread_mutex_lock(&log->mutex);
-    const bool is_short =
-        log->spare_count == 0 && log->end.offset > log->options.segment_bytes / 2;
+    const bool is_short = log->spare_count == 0 && log->end.offset > log->room / 2 &&
+                          log->frame_average <= PQ_LOG_SMALL_FRAME_BYTES;
     pthread_mutex_unlock(&log->mutex);
     return is_short;
+}
+
+/// One step of zeros, durable.
+static pqdb_code fill(struct pq_log *log, uint64_t target, pqdb_error *err) {
+    static const char zeros[16 << 10];
+    struct pq_text pieces[PQ_PACE_STEP_BYTES / sizeof zeros];
+    uint64_t left = target - log->filled, bytes = 0;
+    size_t count = 0;
+    for (; left > 0 && count < sizeof pieces / sizeof *pieces; count++) {
+        const size_t length = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        pieces[count] = (struct pq_text){zeros, length};
+        bytes += length;
+        left -= length;
+    }
+    if (log->options.pace != NULL) pq_pace_spend(log->options.pace, bytes);
+    PQ_TRY(pq_file_write(log->filling, log->filled, pieces, count, err));
+    PQ_TRY(pq_file_sync(log->filling, err));
+    log->filled += bytes;
+    return PQDB_OK;
+}
+
+static pqdb_code fill_spare(struct pq_log *log, pqdb_error *err) {
+    pthread_mutex_lock(&log->mutex);
+    const uint64_t target = fill_target(log, log->room);
+    pthread_mutex_unlock(&log->mutex);
+    if (log->filling == NULL) PQ_TRY(begin_spare(log, &log->filling, err));
+    pqdb_code code = PQDB_OK;
+    if (log->filled < target) code = fill(log, target, err);
+    if (code != PQDB_OK) {
+        pq_log_drop_filling(log);
+    } else if (log->filled >= target) {
+        end_filling(log);
+        add_spare(log);
+    }
+    return code;
 }
 
 pqdb_code pq_log_prepare(struct pq_log *log, pqdb_error *err) {
     pqdb_code code = PQDB_OK;
     pthread_mutex_lock(&log->keeper_mutex);
-    if (pq_log_is_short(log)) code = pq_log_make_spare(log, err);
+    if (pq_log_is_short(log)) code = fill_spare(log, err);
     pthread_mutex_unlock(&log->keeper_mutex);
     return code;
 }
 
 /// One segment below what is needed: it becomes a spare, or goes for good.
-static pqdb_code retire(struct pq_log *log, const struct pq_log_segment *segment, bool *renamed,
+static pqdb_code retire(struct pq_log *log, const struct pq_log_segment *segment,
                         pqdb_error *err) {
     char path[PQ_LOG_PATH_BYTES], spare[PQ_LOG_PATH_BYTES];
     struct pq_store *store = log->options.store;
@@ -280,30 +341,16 @@ static pqdb_code retire(struct pq_log *log, const struct pq_log_segment *segment
     const bool has_room = log->spare_count < PQ_LOG_SPARES_MAX;
     pthread_mutex_unlock(&log->mutex);
     // A segment that was cut short at a close is not worth keeping.
-    if (*renamed || !has_room || segment->end < log->options.segment_bytes / 2) {
+    if (!has_room || segment->end < log->options.segment_bytes / 2) {
         return log->options.pace == NULL ? pq_store_unlink(store, path, err)
                                          : pq_pace_bury(log->options.pace, path, err);
     }
+    pq_log_drop_filling(log);
     pq_log_path(log, next_spare_number(log), spare);
     PQ_TRY(pq_store_rename(store, path, spare, err));
-    *renamed = true;
-    return PQDB_OK;
-}
-
-/// The old segment's file has the size that it had; a spare has the full one.
-static pqdb_code finish_spare(struct pq_log *log, pqdb_error *err) {
-    char path[PQ_LOG_PATH_BYTES];
-    struct pq_file *file;
-    pq_log_path(log, next_spare_number(log), path);
-    PQ_TRY(pq_file_open(log->options.store, path, PQ_OPEN_WRITE, &file, err));
-    pqdb_code code;
-    PQ_GO(pq_file_allocate(file, log->options.segment_bytes, err));
-    PQ_GO(pq_file_sync(file, err));
-    PQ_GO(pq_store_sync_directory(log->options.store, log->directory, err));
+    PQ_TRY(pq_store_sync_directory(store, log->directory, err));
     add_spare(log);
-done:
-    pq_file_close(file);
-    return code;
+    return PQDB_OK;
 }
 
 /// Out of the list, so that no reader begins there; false when nothing is left to trim.
@@ -326,9 +373,7 @@ pqdb_code pq_log_trim(struct pq_log *log, const struct pq_log_position *position
     if (log->options.read_only) return PQDB_OK;
     pthread_mutex_lock(&log->keeper_mutex);
     while (code == PQDB_OK && take_oldest(log, position->segment, &segment)) {
-        bool renamed = false;
-        code = retire(log, &segment, &renamed, err);
-        if (code == PQDB_OK && renamed) code = finish_spare(log, err);
+        code = retire(log, &segment, err);
     }
     pthread_mutex_unlock(&log->keeper_mutex);
     return code;

@@ -114,15 +114,17 @@ static void *keep(void *ctx) {
     pqdb_db *db = ctx;
     pq_db_in_background();
     uint64_t last_ns = db->env->monotonic_ns(db->env->ctx), shrink_ns = UINT64_MAX;
-    bool failed = false;
+    bool failed = false, log_is_short = false;
     pthread_mutex_lock(&db->keeper_lock);
     while (!db->keeper_stops) {
-        if (!db->checkpoint_wanted) wait_tick(db, shrink_ns);
+        if (!db->checkpoint_wanted && !log_is_short) wait_tick(db, shrink_ns);
         const bool wanted = db->checkpoint_wanted;
         db->checkpoint_wanted = false;
         pthread_mutex_unlock(&db->keeper_lock);
         pqdb_error err = {0};
-        if (pq_log_is_short(db->log)) pq_log_prepare(db->log, NULL);  // append does it otherwise
+        // The log does without when that fails.
+        log_is_short = pq_log_is_short(db->log) && pq_log_prepare(db->log, NULL) == PQDB_OK &&
+                       pq_log_is_short(db->log);
         const bool is_old = is_old_news(db, last_ns);  // then other engines see it too
         // After a failure the next try waits, however often writers ask.
         const uint64_t since_ns = db->env->monotonic_ns(db->env->ctx) - last_ns;

@@ -131,16 +131,6 @@ static pqdb_code fs_write(struct pq_file *file, uint64_t offset, const struct pq
     return PQDB_OK;
 }
 
-static pqdb_code fs_allocate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
-    int number;
-    do {
-        number = fallocate(fd_of(file), 0, 0, (off_t)bytes) == 0 ? 0 : errno;
-    } while (number == EINTR);
-    // A file system without fallocate still works: writes may then find the disk full.
-    if (number == 0 || number == EOPNOTSUPP || number == ENOSYS) return PQDB_OK;
-    return pq_store_fail_errno(err, file->path, "reserve room for", number);
-}
-
 static pqdb_code sync_fd(int fd, const char *path, pqdb_error *err) {
     int number;
     do {
@@ -334,7 +324,6 @@ static const struct pq_store_ops fs_ops = {
     .close = fs_close,
     .read = fs_read,
     .write = fs_write,
-    .allocate = fs_allocate,
     .sync = fs_sync,
     .size = fs_size,
     .truncate = fs_truncate,

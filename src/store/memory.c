@@ -263,13 +263,6 @@ static pqdb_code memory_write(struct pq_file *file, uint64_t offset, const struc
     return code;
 }
 
-static pqdb_code memory_allocate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
-    lock_store(file->store);
-    const pqdb_code code = extend(file, bytes, err);
-    unlock_store(file->store);
-    return code;
-}
-
 static pqdb_code memory_sync(struct pq_file *file, pqdb_error *err) {
     (void)file;
     (void)err;
@@ -457,7 +450,6 @@ static const struct pq_store_ops memory_ops = {
     .close = memory_close,
     .read = memory_read,
     .write = memory_write,
-    .allocate = memory_allocate,
     .sync = memory_sync,
     .size = memory_size,
     .truncate = memory_truncate,

@@ -109,10 +109,6 @@ pqdb_code pq_file_write(struct pq_file *file, uint64_t offset, const struct pq_t
     return file->store->ops->write(file, offset, pieces, count, err);
 }
 
-pqdb_code pq_file_allocate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
-    return file->store->ops->allocate(file, bytes, err);
-}
-
 pqdb_code pq_file_sync(struct pq_file *file, pqdb_error *err) {
     return file->store->ops->sync(file, err);
 }

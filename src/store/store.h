@@ -72,7 +72,6 @@ struct pq_store_ops {
                       pqdb_error *err);
     pqdb_code (*write)(struct pq_file *file, uint64_t offset, const struct pq_text *pieces,
                        size_t count, pqdb_error *err);
-    pqdb_code (*allocate)(struct pq_file *file, uint64_t bytes, pqdb_error *err);
     pqdb_code (*sync)(struct pq_file *file, pqdb_error *err);
     pqdb_code (*size)(struct pq_file *file, uint64_t *bytes, pqdb_error *err);
     pqdb_code (*truncate)(struct pq_file *file, uint64_t bytes, pqdb_error *err);
@@ -109,12 +108,11 @@ pqdb_code pq_file_read_all(struct pq_file *file, uint64_t offset, void *out, siz
 /// All pieces one after the other, as one call of the system. After an error some may be written.
 pqdb_code pq_file_write(struct pq_file *file, uint64_t offset, const struct pq_text *pieces,
                         size_t count, pqdb_error *err);
-/// Room for `bytes`, so that later writes below find the disk not full. Grows, never shrinks.
-pqdb_code pq_file_allocate(struct pq_file *file, uint64_t bytes, pqdb_error *err);
 /// What was written before is on the disk afterwards (fdatasync). After an error nobody knows: do
 /// not call it again and go on; reopen from what is known to be safe.
 pqdb_code pq_file_sync(struct pq_file *file, pqdb_error *err);
 pqdb_code pq_file_size(struct pq_file *file, uint64_t *bytes, pqdb_error *err);
+/// Exactly `bytes` long afterwards; what is new is zero.
 pqdb_code pq_file_truncate(struct pq_file *file, uint64_t bytes, pqdb_error *err);
 
 /// Atomic, replaces `to`.

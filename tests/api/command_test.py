@@ -424,10 +424,10 @@ def test_full_disk(folder):
             return
         make(folder, SCHEMA)
         full = r"the disk is full: free some space"
+        ballast = fill(folder)
         for args in (["ingest", "tail"], ["create", "TailEvents"]):
             expect(args, folder, 1, None, full, lines(GOOD))
             expect(["count", "TailEvents"], folder, 0, r"^0$", None)
-        ballast = fill(folder)
         expect(["--db", "other", "init", "schema.json5"], folder, 1, None, full)
         ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=96m", str(folder)], check=True)

@@ -41,8 +41,10 @@ static void work(struct log_world *world, struct promise *promise) {
         STEP(log_world_open(world, &err));
         for (int i = 0; i < 4; i++) STEP(append(world, promise, 1));
         STEP(append(world, promise, 3));
-        STEP(pq_log_prepare(world->log, &err));
-        for (int i = 0; i < 5; i++) STEP(append(world, promise, 1));
+        for (int i = 0; i < 5; i++) {
+            STEP(append(world, promise, 1));
+            STEP(pq_log_prepare(world->log, &err));
+        }
         const struct pq_log_position place = pq_log_position(world->log);
         for (int i = 0; i < 3; i++) STEP(append(world, promise, 1));
         promise->from = place;

@@ -230,16 +230,6 @@ static pqdb_code fault_size(struct pq_file *file, uint64_t *bytes, pqdb_error *e
     return pq_file_size(file_of(file)->inner, bytes, err);
 }
 
-static pqdb_code fault_allocate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
-    bool goes_down;
-    PQ_TRY(enter(fault_of(file->store), file->path, &goes_down, err));
-    uint64_t size;
-    PQ_TRY(pq_file_size(file_of(file)->inner, &size, err));
-    const pqdb_code code = pq_file_allocate(file_of(file)->inner, bytes, err);
-    if (bytes > size) append_change(file_of(file)->image, bytes, NULL, 0);
-    return leave(file->path, code, goes_down, err);
-}
-
 static pqdb_code fault_truncate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
     bool goes_down;
     PQ_TRY(enter(fault_of(file->store), file->path, &goes_down, err));
@@ -348,7 +338,6 @@ static const struct pq_store_ops fault_ops = {
     .close = fault_close,
     .read = fault_read,
     .write = fault_write,
-    .allocate = fault_allocate,
     .sync = fault_sync,
     .size = fault_size,
     .truncate = fault_truncate,

@@ -99,7 +99,7 @@ static uint64_t size_of(struct pq_file *file) {
 
 static void a_buried_file_loses_its_name_at_once_and_its_bytes_slowly(void) {
     struct world world = open_world();
-    CHECK(pq_file_allocate(world.file, 3 * mib + 5, &err) == PQDB_OK, "%s", err.message);
+    CHECK(pq_file_truncate(world.file, 3 * mib + 5, &err) == PQDB_OK, "%s", err.message);
     CHECK(pq_pace_bury(world.pace, "f", &err) == PQDB_OK, "%s", err.message);
     CHECK(pq_pace_bury(world.pace, "f", &err) == PQDB_NOT_FOUND, "the name is gone");
     CHECK(pq_pace_buried(world.pace) == 1 && size_of(world.file) == 3 * mib + 5, "still whole");
@@ -122,7 +122,7 @@ static void a_small_file_goes_at_once_and_graves_may_be_left_at_the_end(void) {
     for (int i = 0; i < 3; i++) {
         struct pq_file *file;
         CHECK(pq_file_open(&world.disk->base, "g", PQ_OPEN_NEW, &file, &err) == PQDB_OK, "g");
-        CHECK(pq_file_allocate(file, 2 * mib, &err) == PQDB_OK, "%s", err.message);
+        CHECK(pq_file_truncate(file, 2 * mib, &err) == PQDB_OK, "%s", err.message);
         pq_file_close(file);
         CHECK(pq_pace_bury(world.pace, "g", &err) == PQDB_OK, "%s", err.message);
     }
