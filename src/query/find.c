@@ -1,45 +1,29 @@
 #include "query/find.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/fail.h"
 #include "base/json.h"
-#include "expr/compare.h"
 #include "expr/print.h"
+#include "query/order.h"
 #include "table/fetch.h"
 #include "table/scan.h"
 #include "variant/variant.h"
 
-enum { columns_max = 4096, sort_keys_max = 16, note_bytes = 256, keep_rows_min = 8192 };
+enum { columns_max = 4096, sort_keys_max = 16, note_bytes = 256 };
 
 static const uint64_t rows_max = UINT64_MAX / 4;  // so that sums of them do not wrap
-
-struct sort_key {
-    struct pq_program *program;
-    bool descending;
-};
-
-/// Rows that matched, kept in the order of the scan until they are sorted.
-struct piece {
-    struct pq_batch rows;
-    struct pq_column keys[sort_keys_max];
-};
-
-struct row_ref {
-    uint32_t piece, row;
-};
 
 struct pq_find {
     struct pq_find_table table;
     const struct pq_alloc *alloc;
     struct pq_table_snapshot *snapshot;  // referenced
     struct pq_arena arena;        // lives as long as the answer
-    struct pq_arena rows_arena;   // pieces; in a streamed answer the current batch
+    struct pq_arena rows_arena;   // what is ordered; in a streamed answer the current batch
     struct pq_json_document *documents[2];
     size_t document_count;
     struct pq_program *filter;
-    struct sort_key keys[sort_keys_max];
+    struct pq_order_key keys[sort_keys_max];
     size_t key_count;
     bool streams;  // storage order: nothing is collected
     struct pq_find_column *columns;
@@ -49,15 +33,12 @@ struct pq_find {
     uint64_t skip, limit, given;
     struct pq_scan scan;
     bool scanning;
-    struct piece *pieces;
-    size_t piece_count, piece_capacity;
-    struct row_ref *refs;
-    size_t ref_count, ref_capacity;
-    size_t next_ref;
+    struct pq_order order;
+    size_t next;  // row of `order`
     struct pq_batch batch;  // of the current row
     size_t row;
-    struct pq_column *computed;  // of program columns, for the current batch
-    uint32_t computed_piece;
+    struct pq_column *computed;  // of program columns, for `batch`
+    bool is_computed;            // in a streamed answer
     struct pq_arena computed_arena;
     char note[note_bytes];
 };
@@ -143,7 +124,7 @@ static pqdb_code compile_sort(struct pq_find *find, struct pq_text text, pqdb_er
     const struct pq_json *key = count == 0 ? NULL : pq_json_first(json);
     for (size_t i = 0; i < count; i++) {
         const struct pq_json *value = pq_json_next(key);
-        struct sort_key *made = &find->keys[i];
+        struct pq_order_key *made = &find->keys[i];
         PQ_TRY(sort_direction(value, pq_json_text(key), &made->descending, err));
         PQ_TRY(compile_path(find, pq_json_text(key), "sort", &made->program, err));
         find->key_count++;
@@ -250,65 +231,6 @@ static void want(struct pq_find *find, const struct pq_program *program) {
 
 // ---- collecting and sorting -------------------------------------------------------------------
 
-static int compare_key(const struct pq_find *find, size_t key, struct row_ref a,
-                       struct row_ref b) {
-    const struct pq_column *left = &find->pieces[a.piece].keys[key];
-    const struct pq_column *right = &find->pieces[b.piece].keys[key];
-    const bool left_null = pq_column_is_null(left, a.row);
-    const bool right_null = pq_column_is_null(right, b.row);
-    if (left_null || right_null) return (int)left_null - (int)right_null;  // last, either way
-    const int order = pq_column_compare(left, a.row, right, b.row);
-    return find->keys[key].descending ? -order : order;
-}
-
-static int compare_rows(const void *left, const void *right, void *ctx) {
-    const struct pq_find *find = ctx;
-    const struct row_ref a = *(const struct row_ref *)left, b = *(const struct row_ref *)right;
-    for (size_t k = 0; k < find->key_count; k++) {
-        const int order = compare_key(find, k, a, b);
-        if (order != 0) return order;
-    }
-    return pq_text_compare(pq_column_text(&find->pieces[a.piece].rows.columns[0], a.row),
-                           pq_column_text(&find->pieces[b.piece].rows.columns[0], b.row));
-}
-
-static pqdb_code add_piece(struct pq_find *find, const struct pq_batch *batch, pqdb_error *err) {
-    if (find->piece_count == find->piece_capacity) {
-        const size_t capacity = find->piece_capacity == 0 ? 16 : find->piece_capacity * 2;
-        void *grown = pq_resize(find->alloc, find->pieces, find->piece_capacity, capacity,
-                                sizeof *find->pieces);
-        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of an answer");
-        find->pieces = grown;
-        find->piece_capacity = capacity;
-    }
-    if (find->ref_count + batch->count > find->ref_capacity) {
-        const size_t capacity = (find->ref_count + batch->count) * 2;
-        void *grown = pq_resize(find->alloc, find->refs, find->ref_capacity, capacity,
-                                sizeof *find->refs);
-        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of an answer");
-        find->refs = grown;
-        find->ref_capacity = capacity;
-    }
-    struct piece *piece = &find->pieces[find->piece_count];
-    piece->rows = *batch;
-    for (size_t k = 0; k < find->key_count; k++) {
-        PQ_TRY(pq_program_run(find->keys[k].program, batch, &find->rows_arena, &piece->keys[k],
-                              err));
-    }
-    for (size_t row = 0; row < batch->count; row++) {
-        find->refs[find->ref_count++] =
-            (struct row_ref){(uint32_t)find->piece_count, (uint32_t)row};
-    }
-    find->piece_count++;
-    return PQDB_OK;
-}
-
-static void sort_rows(struct pq_find *find, uint64_t keep) {
-    if (find->ref_count == 0) return;  // refs may be NULL
-    qsort_r(find->refs, find->ref_count, sizeof *find->refs, compare_rows, find);
-    if (keep != 0 && find->ref_count > keep) find->ref_count = (size_t)keep;
-}
-
 /// The next rows of the scan that match, in `arena`; count 0 at the end.
 static pqdb_code next_matches(struct pq_find *find, struct pq_arena *arena,
                               struct pq_batch *batch, pqdb_error *err) {
@@ -326,33 +248,25 @@ static pqdb_code next_matches(struct pq_find *find, struct pq_arena *arena,
     }
 }
 
+static void skip_rows(struct pq_find *find) {
+    const size_t count = find->order.ref_count;
+    find->next = find->skip < count ? (size_t)find->skip : count;
+}
+
 static pqdb_code collect(struct pq_find *find, pqdb_error *err) {
     const bool keeps_all = find->limit == 0 || find->limit > rows_max - find->skip ||
                            find->skip > rows_max;
-    const uint64_t keep = keeps_all ? 0 : find->limit + find->skip;
+    find->order.keep = keeps_all ? 0 : find->limit + find->skip;
     for (;;) {
         struct pq_batch batch;
+        if (!keeps_all) pq_arena_reset(&find->rows_arena);
         PQ_TRY(next_matches(find, &find->rows_arena, &batch, err));
         if (batch.count == 0) break;
-        PQ_TRY(add_piece(find, &batch, err));
-        // Memory for what cannot be among the first rows goes with the pieces at the end; the
-        // list of rows at least stays short.
-        if (keep != 0 && find->ref_count > keep * 2 + keep_rows_min) sort_rows(find, keep);
+        PQ_TRY(pq_order_add(&find->order, &batch, &find->rows_arena, err));
     }
-    sort_rows(find, keep);
-    find->next_ref = find->skip < find->ref_count ? (size_t)find->skip : find->ref_count;
+    pq_order_finish(&find->order);
+    skip_rows(find);
     return PQDB_OK;
-}
-
-/// An id may be asked for twice; its row is found once.
-static void drop_repeats(struct pq_find *find) {
-    size_t kept = 0;
-    for (size_t i = 0; i < find->ref_count; i++) {
-        if (kept == 0 || compare_rows(&find->refs[kept - 1], &find->refs[i], find) != 0) {
-            find->refs[kept++] = find->refs[i];
-        }
-    }
-    find->ref_count = kept;
 }
 
 /// A filter that names one id needs no scan.
@@ -371,15 +285,16 @@ static pqdb_code look_up(struct pq_find *find, bool *done, pqdb_error *err) {
             if (row.count == 0) continue;
             struct pq_selection selection;
             PQ_TRY(pq_program_select(find->filter, &row, &find->rows_arena, &selection, err));
-            if (selection.count == 1) PQ_TRY(add_piece(find, &row, err));
+            if (selection.count == 0) continue;
+            PQ_TRY(pq_order_add(&find->order, &row, &find->rows_arena, err));
         }
         break;
     }
     if (!*done) return PQDB_OK;
-    sort_rows(find, 0);
-    drop_repeats(find);
+    pq_order_finish(&find->order);
+    pq_order_drop_repeats(&find->order);  // an id may be asked for twice, its row is found once
     find->streams = false;
-    find->next_ref = find->skip < find->ref_count ? (size_t)find->skip : find->ref_count;
+    skip_rows(find);
     return PQDB_OK;
 }
 
@@ -395,6 +310,8 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
     for (size_t k = 0; k < find->column_count; k++) want(find, find->columns[k].program);
     find->computed = pq_arena_calloc(&find->arena, find->column_count + 1, sizeof *find->computed);
     if (find->computed == NULL) return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
+    find->order.keys = find->keys;
+    find->order.key_count = find->key_count;
     bool found;
     PQ_TRY(look_up(find, &found, err));
     if (found) return PQDB_OK;
@@ -410,11 +327,12 @@ pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapsh
     struct pq_find *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
     *made = (struct pq_find){.table = *table, .alloc = alloc, .skip = request->skip,
-                             .limit = request->limit, .computed_piece = UINT32_MAX,
+                             .limit = request->limit,
                              .snapshot = pq_table_snapshot_ref(snapshot)};
     pq_arena_init(&made->arena, alloc);
     pq_arena_init(&made->rows_arena, alloc);
     pq_arena_init(&made->computed_arena, alloc);
+    pq_order_init(&made->order, alloc);
     const pqdb_code code = open_all(made, request, err);
     if (code != PQDB_OK) {
         pq_find_close(made);
@@ -431,8 +349,7 @@ void pq_find_close(struct pq_find *find) {
     for (size_t k = 0; k < find->key_count; k++) pq_program_destroy(find->keys[k].program);
     for (size_t k = 0; k < find->column_count; k++) pq_program_destroy(find->columns[k].program);
     for (size_t k = 0; k < find->document_count; k++) pq_json_destroy(find->documents[k]);
-    pq_free(find->alloc, find->pieces, find->piece_capacity, sizeof *find->pieces);
-    pq_free(find->alloc, find->refs, find->ref_capacity, sizeof *find->refs);
+    pq_order_deinit(&find->order);
     pq_table_snapshot_unref(find->snapshot);
     pq_arena_deinit(&find->arena);
     pq_arena_deinit(&find->rows_arena);
@@ -447,10 +364,8 @@ const struct pq_find_column *pq_find_columns(const struct pq_find *find, size_t 
 
 const char *pq_find_note(const struct pq_find *find) { return find->note; }
 
-/// Values of the columns that are paths, for the batch of the current row.
-static pqdb_code compute(struct pq_find *find, uint32_t piece, pqdb_error *err) {
-    if (find->computed_piece == piece) return PQDB_OK;
-    pq_arena_reset(&find->computed_arena);
+/// Values of the columns that are paths, for find->batch.
+static pqdb_code compute(struct pq_find *find, pqdb_error *err) {
     for (size_t k = 0; k < find->column_count; k++) {
         if (find->columns[k].program == NULL) {
             find->computed[k] = find->batch.columns[find->columns[k].column];
@@ -459,7 +374,6 @@ static pqdb_code compute(struct pq_find *find, uint32_t piece, pqdb_error *err) 
         PQ_TRY(pq_program_run(find->columns[k].program, &find->batch, &find->computed_arena,
                               &find->computed[k], err));
     }
-    find->computed_piece = piece;
     return PQDB_OK;
 }
 
@@ -474,25 +388,32 @@ static pqdb_code next_streamed(struct pq_find *find, bool *has_row, pqdb_error *
                 return PQDB_OK;
             }
             find->row = 0;
-            find->computed_piece = UINT32_MAX;
+            find->is_computed = false;
         }
     } while (find->skip > 0 && find->skip-- > 0);
     *has_row = true;
-    return compute(find, 0, err);
+    if (find->is_computed) return PQDB_OK;
+    pq_arena_reset(&find->computed_arena);
+    find->is_computed = true;
+    return compute(find, err);
+}
+
+/// Neighbours come from different batches: paths are computed for one row at a time.
+static pqdb_code next_ordered(struct pq_find *find, bool *has_row, pqdb_error *err) {
+    *has_row = find->next < find->order.ref_count;
+    if (!*has_row) return PQDB_OK;
+    size_t row;
+    const struct pq_batch *rows = pq_order_row(&find->order, find->next++, &row);
+    pq_arena_reset(&find->computed_arena);
+    PQ_TRY(pq_batch_slice(rows, row, 1, &find->computed_arena, &find->batch, err));
+    find->row = 0;
+    return compute(find, err);
 }
 
 pqdb_code pq_find_next(struct pq_find *find, bool *has_row, pqdb_error *err) {
     *has_row = false;
     if (find->limit != 0 && find->given == find->limit) return PQDB_OK;
-    if (find->streams) {
-        PQ_TRY(next_streamed(find, has_row, err));
-    } else if (find->next_ref < find->ref_count) {
-        const struct row_ref ref = find->refs[find->next_ref++];
-        find->batch = find->pieces[ref.piece].rows;
-        find->row = ref.row;
-        *has_row = true;
-        PQ_TRY(compute(find, ref.piece, err));
-    }
+    PQ_TRY(find->streams ? next_streamed(find, has_row, err) : next_ordered(find, has_row, err));
     find->given += *has_row;
     return PQDB_OK;
 }
@@ -554,7 +475,7 @@ pqdb_code pq_find_count(const struct pq_find_table *table, struct pq_table_snaps
                                             .select = PQ_TEXT("$id")};
     struct pq_find *find;
     PQ_TRY(pq_find_open(table, snapshot, &request, alloc, &find, err));
-    *count = find->ref_count;
+    *count = find->order.ref_count;
     pqdb_code code = PQDB_OK;
     while (code == PQDB_OK && find->streams) {
         struct pq_batch batch;

@@ -33,7 +33,8 @@ struct pq_find_column {
 
 struct pq_find;
 
-/// Sorted answers are computed here: memory for the matching rows, with a limit for that many.
+/// Sorted answers are computed here: memory for the matching rows; with a limit for the first
+/// limit + skip of them, whatever matches.
 /// Errors: PQDB_INVALID (filter, sort or select; err->subject is the path), PQDB_LIMIT, PQDB_IO,
 /// PQDB_CORRUPT, PQDB_NO_MEMORY.
 pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapshot *snapshot,

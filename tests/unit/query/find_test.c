@@ -101,6 +101,28 @@ static void pages_cover_every_row_once(void) {
     CHECK(all == rows_all, "%zu rows", all);
 }
 
+/// A limit changes how the rows are found, never which.
+static void a_page_is_the_same_part_of_the_whole(void) {
+    static unsigned all[rows_all], page[rows_all];
+    static const char *const sorts[] = {"", "{ half: 1 }", "{ half: -1, kind: 1 }", "{ kind: -1 }"};
+    static const uint64_t sizes[] = {1, 2, 50, 400, rows_all, UINT64_MAX};
+    for (size_t s = 0; s < sizeof sorts / sizeof *sorts; s++) {
+        const pqdb_find_options whole = {.sort = sorts[s], .select = "n,half,more.x"};
+        CHECK(ask("Item", &whole, all, rows_all) == rows_all, "%s", err.message);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            for (uint64_t skip = 0; skip < rows_all + 3; skip += 305) {
+                const pqdb_find_options part = {.sort = sorts[s], .select = "n,half,more.x",
+                                                .limit = sizes[i], .skip = skip};
+                const uint64_t left = skip < rows_all ? rows_all - skip : 0;
+                const uint64_t expected = sizes[i] < left ? sizes[i] : left;
+                CHECK(ask("Item", &part, page, rows_all) == expected, "%s", err.message);
+                CHECK(expected == 0 || memcmp(page, all + skip, expected * sizeof *page) == 0,
+                      "sort %s, limit %" PRIu64 ", skip %" PRIu64, sorts[s], sizes[i], skip);
+            }
+        }
+    }
+}
+
 static void a_row_is_found_by_id_wherever_it_is(void) {
     const unsigned some[] = {0, 1, 450, in_files - 1, in_files, in_files + in_chunks - 1,
                              in_files + in_chunks, rows_all - 1};
@@ -217,6 +239,7 @@ int main(void) {
     put(in_files + in_chunks, in_open);
     RUN(rows_come_in_the_order_that_is_asked);
     RUN(pages_cover_every_row_once);
+    RUN(a_page_is_the_same_part_of_the_whole);
     RUN(a_row_is_found_by_id_wherever_it_is);
     RUN(counts_agree_with_filters);
     RUN(only_the_columns_asked_for_are_given);

@@ -1,0 +1,55 @@
+/// query/order.h: rows in the order that is asked for; of many the first ones only.
+///
+/// With `keep` a heap holds the best rows so far: a row that cannot be among them is not copied,
+/// and rows that fell out of it are left behind when they outnumber the others, so that memory
+/// goes with `keep` and not with what was looked at.
+#ifndef PQ_QUERY_ORDER_H
+#define PQ_QUERY_ORDER_H
+
+#include "base/arena.h"
+#include "expr/expr.h"
+
+struct pq_order_key {
+    struct pq_program *program;  // borrowed
+    bool descending;
+};
+
+struct pq_order_piece;
+struct pq_order_ref {
+    uint32_t piece, row;
+};
+
+/// Nulls are last in both directions; ties go by the first column, `$id`.
+struct pq_order {
+    const struct pq_alloc *alloc;
+    const struct pq_order_key *keys;  // borrowed
+    size_t key_count;
+    uint64_t keep;  // rows; 0: all
+    struct pq_arena arenas[2];  // one holds what is in pieces
+    unsigned arena;             // which
+    struct pq_order_piece *pieces;
+    size_t piece_count, piece_capacity;
+    struct pq_order_ref *refs;  // a heap, the last row on top, when there are `keep`
+    size_t ref_count, ref_capacity;
+    uint64_t held;  // rows in the pieces
+};
+
+/// The struct must not move afterwards.
+void pq_order_init(struct pq_order *order, const struct pq_alloc *alloc);
+void pq_order_deinit(struct pq_order *order);
+
+/// Consider the rows of a batch. Keys are computed in `arena`. With `keep` the batch may go
+/// afterwards; without, batch and `arena` must live as long as `order`.
+/// Cost with `keep`: a comparison for a row that is not among the first, log(keep) for one that is.
+pqdb_code pq_order_add(struct pq_order *order, const struct pq_batch *batch,
+                       struct pq_arena *arena, pqdb_error *err);
+
+/// All rows have come. From here on row 0 is the first.
+void pq_order_finish(struct pq_order *order);
+/// Rows equal in keys and `$id` to the one before them go. After finish.
+void pq_order_drop_repeats(struct pq_order *order);
+
+/// Row `index` is row `*row` of the batch that is given back.
+const struct pq_batch *pq_order_row(const struct pq_order *order, size_t index, size_t *row);
+
+#endif
