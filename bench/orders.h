@@ -75,7 +75,8 @@ static inline size_t order_json(const struct order *order, char out[static ORDER
 static inline size_t order_tabs(const struct order *order, char out[static ORDER_BYTES_MAX]) {
     return (size_t)snprintf(
         out, ORDER_BYTES_MAX,
-        "o%09" PRIu64 "\tc%07" PRIu64 "\t%s\t%s\t%s\t%u\t%u.%02u\t2025-%02u-%02u %02u:%02u:%02u.000\n",
+        "o%09" PRIu64 "\tc%07" PRIu64 "\t%s\t%s\t%s\t%u\t%u.%02u\t"
+        "2025-%02u-%02u %02u:%02u:%02u.000\n",
         order->id, order->customer, order->state, order->region, order->channel, order->quantity,
         order->cents / 100, order->cents % 100, order->month, order->day, order->hour,
         order->minute, order->second);

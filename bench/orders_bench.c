@@ -1,7 +1,7 @@
 /// bench/orders_bench.c: grouped views over orders, measured through the public interface. One
 /// phase a run, one JSON line on stdout: so each phase has its own peak of memory.
 ///
-///     orders_bench groups VIEWS ROWS DIRECTORY    1000-row commits, 1 or 10 grouped views kept live
+///     orders_bench groups VIEWS ROWS DIRECTORY   1000-row commits, 1 or 10 grouped views live
 #include <parquedb/query.h>
 #include <parquedb/view.h>
 #include <parquedb/write.h>

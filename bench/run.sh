@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# `make bench`: the main job beside its peers, on the same events in the same run.
+# `make bench`: the main jobs beside their peers, on the same rows in the same run.
 #
-#   PQ_BENCH_EVENTS   events of the bulk load, default 1000000 (1.1 GB)
+#   PQ_BENCH_EVENTS   tail events of the bulk load, default 1000000 (1.1 GB)
+#   PQ_BENCH_ROWS     orders, default 1000000; the large table has ten times as many
+#   PQ_BENCH_DIR      where files go, default build/bench-data
 set -euo pipefail
 
 project=$(cd "$(dirname "$0")/.." && pwd)
 deps=${PQ_DEPS_DIR:-$project/.deps}
 place=${PQ_BENCH_DIR:-$project/build/bench-data}
 events=${PQ_BENCH_EVENTS:-1000000}
+orders=${PQ_BENCH_ROWS:-1000000}
 programs=$project/build/release/bench
 python=$deps/venv/bin/python
 
@@ -18,22 +21,47 @@ cmake --build "$project/build/release" -j"$(nproc)" >/dev/null
 rm -rf "$place"
 mkdir -p "$place"
 results=$place/results.ndjson
+touch "$results"
 
-say "generating $events events"
+# Each figure takes its own process; one that fails is said and left out.
+step() {
+    local what=$1
+    shift
+    say "  $what"
+    "$@" >>"$results" || say "  $what: failed"
+}
+peer() { step "$1" "$python" "$project/bench/$2" "${@:3}"; }
+
+say "generating $events events and $orders orders"
 "$programs/tail_generate" "$events" >"$place/events.ndjson"
-say "$(du -h "$place/events.ndjson" | cut -f1) of NDJSON; each figure takes its own process"
+say "$(du -h "$place/events.ndjson" | cut -f1) of NDJSON"
 
-step() { say "  $1"; shift; "$@" >>"$results"; }
 step "bulk load, ours" "$programs/tail_bench" bulk "$place/events.ndjson" "$place/bulk"
-step "bulk load, DuckDB with JSON columns" "$python" "$project/bench/duckdb_tail.py" json "$place/events.ndjson" "$place/duckdb"
-step "bulk load, DuckDB with typed columns" "$python" "$project/bench/duckdb_tail.py" typed "$place/events.ndjson" "$place/duckdb"
-step "commits of 1000 events" "$programs/tail_bench" live 200000 "$place/live"
+peer "bulk load, DuckDB with JSON columns" duckdb_tail.py json "$place/events.ndjson" "$place/duckdb"
+peer "bulk load, DuckDB with typed columns" duckdb_tail.py typed "$place/events.ndjson" "$place/duckdb"
+step "open, find, empty refresh" "$programs/tail_bench" open "$place/bulk"
+rm -rf "$place/bulk" "$place/duckdb"
+step "commits of 1000 events, ours" "$programs/tail_bench" live $((events / 5)) "$place/live"
+peer "commits of 1000 events, chDB" chdb_tail.py $((events / 20)) "$place/events.ndjson" "$place/chdb"
 step "commits of one event" "$programs/tail_bench" single 20000 "$place/single"
 step "the same beside checkpoints" "$programs/tail_bench" busy 20000 "$place/busy"
-step "open, find, empty refresh" "$programs/tail_bench" open "$place/bulk"
+rm -rf "$place"/{live,chdb,single,busy,events.ndjson}
+
+for form in json tabs; do
+    "$programs/orders_generate" $form "$((orders / 5))" >"$place/orders.$form"
+done
+for views in 1 10; do
+    step "$views grouped view(s), ours" "$programs/orders_bench" groups $views "$orders" "$place/groups"
+    rm -rf "$place/groups"
+    for form in json tabs; do
+        peer "$views grouped view(s), chDB, rows as $form" chdb_orders.py $views $form \
+            "$place/orders.$form" "$place/chdb"
+        rm -rf "$place/chdb"
+    done
+done
 
 "$python" "$project/bench/report.py" "$results"
-for room in ingest log parquet flow table; do
+for room in ingest log parquet flow; do
     [ -x "$programs/${room}_bench" ] || continue
     say ""
     say "$room alone"

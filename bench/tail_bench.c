@@ -11,11 +11,8 @@
 #include <parquedb/write.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
+#include "measure.h"
 #include "tail_events.h"
 
 enum { live_rows = 1000, checkpoint_pause_ms = 50 };
@@ -44,39 +41,6 @@ static const char live_schema[] =
     "  requestCount: { $count: '*' }, avgStatus: { $avg: 'status' },"
     "  errorRate: { $avg: { $cond: [{ $ne: ['$outcome', 'ok'] }, 1, 0] } } } } }";
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void must(pqdb_code code, const pqdb_error *err) {
-    if (code == PQDB_OK) return;
-    fprintf(stderr, "tail_bench: %s: %s\n", err->subject, err->message);
-    exit(EXIT_FAILURE);
-}
-
-static pqdb_db *make(const char *directory, const char *schema) {
-    pqdb_error err;
-    pqdb_db *db;
-    must(pqdb_init(directory, schema, strlen(schema), NULL, NULL, &err), &err);
-    must(pqdb_open(directory, NULL, &db, &err), &err);
-    return db;
-}
-
-static double peak_mib(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 +
-           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
-}
-
 // ---- bulk -------------------------------------------------------------------------------------
 
 static pqdb_code read_file(void *ctx, void *out, size_t capacity, size_t *length,
@@ -90,7 +54,7 @@ static void bulk(const char *path, const char *directory) {
     FILE *file = fopen(path, "rb");
     if (file == NULL) exit(EXIT_FAILURE);
     pqdb_error err;
-    pqdb_db *db = make(directory, bulk_schema);
+    pqdb_db *db = make_database(directory, bulk_schema, NULL);
     const double began = seconds(), cpu = cpu_seconds();
     pqdb_ingest *ingest;
     pqdb_written written;
@@ -136,11 +100,6 @@ static char **make_texts(size_t count, size_t rows) {
     return texts;
 }
 
-static int by_size(const void *left, const void *right) {
-    const double a = *(const double *)left, b = *(const double *)right;
-    return a < b ? -1 : a > b;
-}
-
 static void commit_all(pqdb_db *db, char **texts, size_t count, double *took_us) {
     pqdb_error err;
     for (size_t i = 0; i < count; i++) {
@@ -150,13 +109,18 @@ static void commit_all(pqdb_db *db, char **texts, size_t count, double *took_us)
     }
 }
 
-static void print_latencies(const char *phase, double *took_us, size_t count, double total,
+struct spent {
+    double seconds, cpu_seconds;
+};
+
+static void print_latencies(const char *phase, double *took_us, size_t count, struct spent spent,
                             size_t rows) {
-    qsort(took_us, count, sizeof *took_us, by_size);
-    printf("{\"phase\":\"%s\",\"commits\":%zu,\"events_per_s\":%.0f,\"p50_us\":%.1f,"
-           "\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"peak_mib\":%.0f}\n",
-           phase, count, (double)(count * rows) / total, took_us[count / 2],
-           took_us[count * 99 / 100], took_us[count * 999 / 1000], took_us[count - 1], peak_mib());
+    const double p50 = quantile(took_us, count, 500), p99 = quantile(took_us, count, 990);
+    printf("{\"phase\":\"%s\",\"commits\":%zu,\"events\":%zu,\"seconds\":%.3f,"
+           "\"cpu_seconds\":%.3f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,"
+           "\"max_us\":%.1f,\"peak_mib\":%.0f}\n",
+           phase, count, count * rows, spent.seconds, spent.cpu_seconds, p50, p99,
+           quantile(took_us, count, 999), took_us[count - 1], peak_mib());
 }
 
 struct disturber {
@@ -182,20 +146,20 @@ static void commits(const char *phase, size_t count, size_t rows, const char *di
     double *took_us = calloc(count, sizeof *took_us);
     if (texts == NULL || took_us == NULL) exit(EXIT_FAILURE);
     pqdb_error err;
-    pqdb_db *db = make(directory, live_schema);
+    pqdb_db *db = make_database(directory, live_schema, NULL);
     struct disturber disturber = {.db = db};
     pthread_t thread;
     const bool busy = strcmp(phase, "busy") == 0;
     if (busy && pthread_create(&thread, NULL, disturb, &disturber) != 0) exit(EXIT_FAILURE);
-    const double began = seconds();
+    const double began = seconds(), cpu = cpu_seconds();
     commit_all(db, texts, count, took_us);
-    const double total = seconds() - began;
+    const struct spent spent = {seconds() - began, cpu_seconds() - cpu};
     if (busy) {
         atomic_store(&disturber.stops, true);
         pthread_join(thread, NULL);
         fprintf(stderr, "tail_bench: %d checkpoints meanwhile\n", disturber.checkpoints);
     }
-    print_latencies(phase, took_us, count, total, rows);
+    print_latencies(phase, took_us, count, spent, rows);
     must(pqdb_close(db, &err), &err);
     for (size_t i = 0; i < count; i++) free(texts[i]);
     free(texts);
@@ -205,11 +169,6 @@ static void commits(const char *phase, size_t count, size_t rows, const char *di
 // ---- open -------------------------------------------------------------------------------------
 
 enum { looks = 200 };
-
-static double median_us(double *took) {
-    qsort(took, looks, sizeof *took, by_size);
-    return took[looks / 2] * 1e6;
-}
 
 static void open_and_ask(const char *directory) {
     pqdb_error err;
@@ -242,10 +201,11 @@ static void open_and_ask(const char *directory) {
         refreshed[i] = seconds() - began;
     }
     must(pqdb_close(db, &err), &err);
-    const double first = found[0] * 1e6;
+    const double first = found[0] * 1e6;  // before they are sorted
     printf("{\"phase\":\"open\",\"open_ms\":%.2f,\"find_first_us\":%.1f,\"find_p50_us\":%.1f,"
            "\"empty_refresh_us\":%.2f}\n",
-           opened * 1e3, first, median_us(found), median_us(refreshed));
+           opened * 1e3, first, quantile(found, looks, 500) * 1e6,
+           quantile(refreshed, looks, 500) * 1e6);
 }
 
 int main(int argc, char **argv) {
