@@ -68,6 +68,27 @@ if have("exact"):
     add("exact after updates and deletes", "yes" if found["exact"]["differences"] == 0 else "NO",
         "" if peer is None else "yes" if peer["follows_changes"] else "no", goal="yes")
 
+for phase, line in found.items():
+    if phase.startswith("load-"):
+        rates(f"orders/s into files and three views, {line['rows']:,}", line, None, "")
+if have("build"):
+    line = found["build"]
+    add("grouped view from nothing, s (CPU s)", f"{line['seconds']:.3f} ({line['cpu_seconds']:.3f})", memory=memory(line),
+        goal="<= 1.00x, memory <= 2x")
+mixes = sorted((line for phase, line in found.items() if phase.startswith("mix-")),
+               key=lambda line: int(line["phase"].split("-")[1]))
+for line in mixes:
+    count = f"{int(line['phase'].split('-')[1]):,} orders"
+    add(f"100 changes a commit, us, {count} (cold)", f"{line['warm_us']:,.0f} ({line['cold_us']:,.0f})", memory=memory(line))
+    add(f"a customer of 1000 orders, ms, {count} (cold)",
+        f"{line['customer_ms']:.2f} ({line['customer_cold_ms']:.2f})", goal="<= 5 ms")
+if len(mixes) == 2:
+    add("  large table against small", ratio=f"{mixes[1]['warm_us'] / mixes[0]['warm_us']:.2f}x", goal="<= 1.30x")
+if have("single-update"):
+    line = found["single-update"]
+    add("one update a commit, 3 views, p50 us (bare sync)", f"{line['p50_us']:.0f}", f"{line['bare_p50_us']:.0f}",
+        memory=memory(line), goal="<= 120 us")
+
 widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
 for row in rows:
     print("  ".join(cell.ljust(width) if k == 0 else cell.rjust(width)

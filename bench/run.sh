@@ -60,6 +60,18 @@ for views in 1 10; do
     done
 done
 
+step "updates and deletes, ours" "$programs/orders_bench" exact $((orders / 5)) "$place/exact"
+rm -rf "$place"/{exact,orders.json,orders.tabs}
+
+for rows in "$orders" $((orders * 10)); do
+    step "$rows orders into files" "$programs/orders_bench" load "$rows" "$place/shop-$rows"
+    [ "$rows" = "$orders" ] ||
+        step "the grouped view from nothing" "$programs/orders_bench" build "$place/shop-$rows"
+    step "changes to $rows orders" "$programs/orders_bench" mix "$rows" "$place/shop-$rows"
+    [ "$rows" != "$orders" ] ||
+        step "commits of one update" "$programs/orders_bench" single "$rows" "$place/shop-$rows"
+done
+
 "$python" "$project/bench/report.py" "$results"
 for room in ingest log parquet flow; do
     [ -x "$programs/${room}_bench" ] || continue
