@@ -10,6 +10,13 @@
 ///             | u64 check of index | u64 check of filter | u64 check of the 64 bytes before
 ///
 /// All integers little-endian. A `dead` row is a tombstone: older runs may know the key.
+///
+/// A run of a multiset (magic "PQPQRUN2") has weights that add up with those of other runs, and no
+/// dead rows. Its rows:
+///             varint (1 + bytes shared with the key before) | varint bytes that follow | bytes
+///             | zigzag varint weight
+///     where 0 in place of the first varint says that the hash is a new one: u64 hash, whole key.
+///     The first row of a block is whole. Its filter has one entry a hash.
 #ifndef PQ_STATE_RUN_H
 #define PQ_STATE_RUN_H
 
@@ -19,6 +26,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/text.h"
 
 enum { PQ_RUN_BLOCK_BYTES = 4096 };
@@ -46,12 +54,16 @@ struct pq_hashed_key {
     struct pq_text bytes;
 };
 
+/// What two rows of one key mean: the newer one replaces the older one, or their weights add up.
+enum pq_trace_kind { PQ_TRACE_NEWEST_WINS, PQ_TRACE_WEIGHTS_ADD };
+
 /// A row of a run or of a slab, on its way into a run.
 struct pq_run_row {
     uint64_t hash;
     struct pq_text key;
-    struct pq_text payload;
-    bool dead;
+    struct pq_text payload;  // NEWEST_WINS
+    bool dead;               // likewise
+    int64_t weight;          // WEIGHTS_ADD
 };
 
 /// <0, 0, >0 in the order of runs.
@@ -64,8 +76,8 @@ struct pq_run_place {
     uint64_t id;
     const struct pq_alloc *alloc;
 };
-pqdb_code pq_run_writer_create(const struct pq_run_place *place, uint64_t rows_max,
-                               struct pq_run_writer **writer, pqdb_error *err);
+pqdb_code pq_run_writer_create(const struct pq_run_place *place, enum pq_trace_kind kind,
+                               uint64_t rows_max, struct pq_run_writer **writer, pqdb_error *err);
 /// Errors: PQDB_NO_MEMORY, PQDB_IO. The writer is of no more use then, except to destroy it.
 pqdb_code pq_run_writer_append(struct pq_run_writer *writer, const struct pq_run_row *row,
                                pqdb_error *err);
@@ -85,23 +97,23 @@ pqdb_code pq_run_open(const struct pq_run_io *io, const struct pq_run_name *name
 struct pq_run *pq_run_ref(struct pq_run *run);
 void pq_run_unref(struct pq_run *run);
 const struct pq_run_name *pq_run_name(const struct pq_run *run);
+enum pq_trace_kind pq_run_kind(const struct pq_run *run);
 size_t pq_run_bytes_held(const struct pq_run *run);
 
-/// Look a key up. `*found` with the row as a view into `room` (a buffer of the caller's that is
+/// Look a key of a NEWEST_WINS run up. `*found` with the row as a view into `room` (a buffer of the caller's that is
 /// reused from call to call), dead or not. Cost: a miss is a filter probe; a hit reads one block.
-struct pq_bytes;
 pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struct pq_bytes *room,
                       struct pq_run_row *row, bool *found, pqdb_error *err);
 
 /// Walk all rows in order, a block at a time. The row is a view until the next call.
+struct weighted_rows;
 struct pq_run_cursor {
     struct pq_run *run;  // borrowed
-    const struct pq_alloc *alloc;
-    uint8_t *block;  // owned
-    size_t block_capacity;
+    struct pq_bytes block;
     size_t block_index;
     const uint8_t *at, *end;
-    uint32_t rows_left;  // in this block
+    uint32_t rows_left;           // in this block
+    struct weighted_rows *rows;   // owned: the block of a WEIGHTS_ADD run, decoded
 };
 void pq_run_cursor_init(struct pq_run_cursor *cursor, struct pq_run *run,
                         const struct pq_alloc *alloc);
@@ -110,8 +122,9 @@ void pq_run_cursor_deinit(struct pq_run_cursor *cursor);
 pqdb_code pq_run_cursor_next(struct pq_run_cursor *cursor, struct pq_run_row *row, bool *more,
                              pqdb_error *err);
 
-/// Merge runs, given newest first, into one: the newest row of a key wins. `drop_dead` when no
-/// older run is left that a tombstone could be hiding. Any thread.
+/// Merge runs of one kind, given newest first, into one: the newest row of a key wins, or weights
+/// add up and zeros vanish. `drop_dead` when no older run is left that a tombstone could be hiding.
+/// Any thread.
 struct pq_run_merge {
     struct pq_run *const *runs;
     size_t count;  // at most PQ_RUN_MERGE_MAX

@@ -6,7 +6,8 @@
 #include "base/hash.h"
 #include "state/run.h"
 
-#define PQ_RUN_MAGIC UINT64_C(0x314e555251505150)  // "PQPQRUN1"
+#define PQ_RUN_MAGIC UINT64_C(0x314e555251505150)           // "PQPQRUN1"
+#define PQ_RUN_MAGIC_WEIGHTED UINT64_C(0x324e555251505150)  // "PQPQRUN2"
 
 enum {
     RUN_BLOCK_HEAD = 16,   // check, bytes, rows

@@ -8,6 +8,7 @@ struct merge {
     struct pq_run_row heads[PQ_RUN_MERGE_MAX];
     bool more[PQ_RUN_MERGE_MAX];
     size_t count;
+    enum pq_trace_kind kind;
 };
 
 static pqdb_code advance(struct merge *merge, size_t i, pqdb_error *err) {
@@ -33,10 +34,14 @@ static pqdb_code merge_all(struct merge *merge, struct pq_run_writer *writer, bo
         // Older rows of the key go first: the newest one's bytes are still needed.
         for (size_t i = best + 1; i < merge->count; i++) {
             if (merge->more[i] && pq_run_compare(&merge->heads[i], &merge->heads[best]) == 0) {
+                merge->heads[best].weight += merge->heads[i].weight;
                 PQ_TRY(advance(merge, i, err));
             }
         }
-        if (!(drop_dead && merge->heads[best].dead)) {
+        const bool is_nothing = merge->kind == PQ_TRACE_WEIGHTS_ADD
+                                    ? merge->heads[best].weight == 0
+                                    : drop_dead && merge->heads[best].dead;
+        if (!is_nothing) {
             PQ_TRY(pq_run_writer_append(writer, &merge->heads[best], err));
             ++*written;
         }
@@ -47,8 +52,8 @@ static pqdb_code merge_all(struct merge *merge, struct pq_run_writer *writer, bo
 
 pqdb_code pq_run_merge(const struct pq_run_merge *given, const struct pq_run_place *place,
                        struct pq_run_name *name, pqdb_error *err) {
-    pq_assert(given->count <= PQ_RUN_MERGE_MAX);
-    struct merge merge = {.count = given->count};
+    pq_assert(given->count <= PQ_RUN_MERGE_MAX && given->count > 0);
+    struct merge merge = {.count = given->count, .kind = pq_run_kind(given->runs[0])};
     uint64_t rows = 0, written = 0;
     for (size_t i = 0; i < given->count; i++) {
         pq_run_cursor_init(&merge.cursors[i], given->runs[i], place->alloc);
@@ -56,7 +61,7 @@ pqdb_code pq_run_merge(const struct pq_run_merge *given, const struct pq_run_pla
     }
     struct pq_run_writer *writer = NULL;
     pqdb_code code;
-    PQ_GO(pq_run_writer_create(place, rows, &writer, err));
+    PQ_GO(pq_run_writer_create(place, merge.kind, rows, &writer, err));
     PQ_GO(merge_all(&merge, writer, given->drop_dead, &written, err));
     *name = (struct pq_run_name){.id = place->id};
     if (written > 0) PQ_GO(pq_run_writer_finish(writer, name, err));

@@ -3,24 +3,9 @@
 #include <inttypes.h>
 
 #include "base/fail.h"
-#include "state/run_format.h"
+#include "state/run_internal.h"
 
-struct pq_run {
-    struct pq_run_io io;
-    struct pq_run_name name;
-    const struct pq_alloc *alloc;
-    uint8_t *index;  // owned, RUN_INDEX_ENTRY each
-    size_t block_count;
-    uint8_t *filter;  // owned, NULL until the first look-up
-    uint64_t filter_lines, filter_offset, filter_check;
-    _Atomic uint32_t references;
-};
-
-static uint64_t block_hash(const struct pq_run *run, size_t block) {
-    return pq_load_u64(run->index + block * RUN_INDEX_ENTRY);
-}
-
-static pqdb_code corrupt(const struct pq_run *run, const char *what, pqdb_error *err) {
+pqdb_code run_corrupt(const struct pq_run *run, const char *what, pqdb_error *err) {
     return pq_fail(err, PQDB_CORRUPT, "state run %" PRIu64 ": %s", run->name.id, what);
 }
 
@@ -34,24 +19,27 @@ static pqdb_code check_index(const struct pq_run *run, uint64_t index_offset, pq
     for (size_t i = 0; i < run->block_count; i++) {
         const uint8_t *entry = run->index + i * RUN_INDEX_ENTRY;
         if (pq_load_u64(entry + 8) != offset || pq_load_u32(entry + 16) < RUN_BLOCK_HEAD) {
-            return corrupt(run, "its index has a gap", err);
+            return run_corrupt(run, "its index has a gap", err);
         }
         offset += pq_load_u32(entry + 16);
-        if (i > 0 && block_hash(run, i - 1) > pq_load_u64(entry)) {
-            return corrupt(run, "its index is not sorted", err);
+        if (i > 0 && run_block_hash(run, i - 1) > pq_load_u64(entry)) {
+            return run_corrupt(run, "its index is not sorted", err);
         }
     }
-    return offset == index_offset ? PQDB_OK : corrupt(run, "its index has a gap", err);
+    return offset == index_offset ? PQDB_OK : run_corrupt(run, "its index has a gap", err);
 }
 
 static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
     uint8_t tail[RUN_TAIL];
-    if (run->name.length < RUN_TAIL) return corrupt(run, "it is too short", err);
+    if (run->name.length < RUN_TAIL) return run_corrupt(run, "it is too short", err);
     const uint64_t end = run->name.length - RUN_TAIL;
     PQ_TRY(read_run(run, end, tail, sizeof tail, err));
-    if (pq_load_u64(tail) != PQ_RUN_MAGIC || pq_load_u64(tail + 64) != pq_hash(tail, 64)) {
-        return corrupt(run, "its tail is damaged", err);
+    const uint64_t magic = pq_load_u64(tail);
+    if ((magic != PQ_RUN_MAGIC && magic != PQ_RUN_MAGIC_WEIGHTED) ||
+        pq_load_u64(tail + 64) != pq_hash(tail, 64)) {
+        return run_corrupt(run, "its tail is damaged", err);
     }
+    run->kind = magic == PQ_RUN_MAGIC ? PQ_TRACE_NEWEST_WINS : PQ_TRACE_WEIGHTS_ADD;
     const uint64_t blocks = pq_load_u64(tail + 24), index = pq_load_u64(tail + 32);
     run->filter_offset = pq_load_u64(tail + 40);
     run->filter_check = pq_load_u64(tail + 56);
@@ -59,7 +47,7 @@ static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
         run->filter_offset > end || (end - run->filter_offset) % RUN_FILTER_LINE != 0 ||
         end == run->filter_offset || (run->filter_offset - index) / RUN_INDEX_ENTRY != blocks ||
         (run->filter_offset - index) % RUN_INDEX_ENTRY != 0) {
-        return corrupt(run, "its tail does not fit the file", err);
+        return run_corrupt(run, "its tail does not fit the file", err);
     }
     run->filter_lines = (end - run->filter_offset) / RUN_FILTER_LINE;
     run->index = pq_resize(run->alloc, NULL, 0, blocks + 1, RUN_INDEX_ENTRY);
@@ -70,7 +58,7 @@ static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
     const size_t bytes = blocks * RUN_INDEX_ENTRY;
     PQ_TRY(read_run(run, index, run->index, bytes, err));
     if (pq_hash(run->index, bytes) != pq_load_u64(tail + 48)) {
-        return corrupt(run, "its index is damaged", err);
+        return run_corrupt(run, "its index is damaged", err);
     }
     return check_index(run, index, err);
 }
@@ -103,6 +91,8 @@ void pq_run_unref(struct pq_run *run) {
 
 const struct pq_run_name *pq_run_name(const struct pq_run *run) { return &run->name; }
 
+enum pq_trace_kind pq_run_kind(const struct pq_run *run) { return run->kind; }
+
 size_t pq_run_bytes_held(const struct pq_run *run) {
     return sizeof *run + (run->block_count + 1) * RUN_INDEX_ENTRY +
            (run->filter != NULL ? run->filter_lines * RUN_FILTER_LINE : 0);
@@ -116,7 +106,7 @@ static pqdb_code load_filter(struct pq_run *run, pqdb_error *err) {
     const size_t bytes = run->filter_lines * RUN_FILTER_LINE;
     pqdb_code code = read_run(run, run->filter_offset, filter, bytes, err);
     if (code == PQDB_OK && pq_hash(filter, bytes) != run->filter_check) {
-        code = corrupt(run, "its filter is damaged", err);
+        code = run_corrupt(run, "its filter is damaged", err);
     }
     if (code != PQDB_OK) {
         pq_free(run->alloc, filter, run->filter_lines, RUN_FILTER_LINE);
@@ -126,34 +116,36 @@ static pqdb_code load_filter(struct pq_run *run, pqdb_error *err) {
     return PQDB_OK;
 }
 
-static bool may_have(const struct pq_run *run, uint64_t hash) {
+pqdb_code run_may_have(struct pq_run *run, uint64_t hash, bool *may_have, pqdb_error *err) {
+    if (run->filter == NULL) PQ_TRY(load_filter(run, err));
     const uint8_t *line = run->filter + run_filter_line(hash, run->filter_lines) * RUN_FILTER_LINE;
     const uint64_t mixed = pq_hash_word(hash);
-    for (unsigned probe = 0; probe < RUN_FILTER_PROBES; probe++) {
+    *may_have = true;
+    for (unsigned probe = 0; probe < RUN_FILTER_PROBES && *may_have; probe++) {
         const uint32_t bit = run_filter_bit(mixed, probe);
-        if ((line[bit / 8] >> (bit % 8) & 1) == 0) return false;
-    }
-    return true;
-}
-
-/// `out` has room for the block's bytes.
-static pqdb_code read_block(const struct pq_run *run, size_t block, uint8_t *out,
-                            pqdb_error *err) {
-    const uint8_t *entry = run->index + block * RUN_INDEX_ENTRY;
-    const uint32_t bytes = pq_load_u32(entry + 16);
-    PQ_TRY(read_run(run, pq_load_u64(entry + 8), out, bytes, err));
-    if (pq_load_u64(out) != pq_hash(out + 8, bytes - 8) || pq_load_u32(out + 8) != bytes ||
-        pq_load_u32(out + 12) != pq_load_u32(entry + 20)) {
-        return corrupt(run, "a block is damaged", err);
+        *may_have = (line[bit / 8] >> (bit % 8) & 1) != 0;
     }
     return PQDB_OK;
 }
 
-static uint32_t block_bytes(const struct pq_run *run, size_t block) {
-    return pq_load_u32(run->index + block * RUN_INDEX_ENTRY + 16);
+pqdb_code run_read_block(const struct pq_run *run, size_t block, struct pq_bytes *room,
+                         pqdb_error *err) {
+    const uint8_t *entry = run->index + block * RUN_INDEX_ENTRY;
+    const uint32_t bytes = pq_load_u32(entry + 16);
+    room->length = 0;
+    PQ_TRY(pq_bytes_reserve(room, bytes, err));
+    PQ_TRY(read_run(run, pq_load_u64(entry + 8), room->data, bytes, err));
+    if (pq_load_u64(room->data) != pq_hash(room->data + 8, bytes - 8) ||
+        pq_load_u32(room->data + 8) != bytes ||
+        pq_load_u32(room->data + 12) != pq_load_u32(entry + 20)) {
+        return run_corrupt(run, "a block is damaged", err);
+    }
+    room->length = bytes;
+    return PQDB_OK;
 }
 
 static bool take_row(struct pq_cursor *cursor, struct pq_run_row *row) {
+    row->weight = 0;
     row->hash = pq_cursor_u64(cursor);
     const uint64_t key = pq_cursor_varint(cursor);
     const uint64_t payload = pq_cursor_varint(cursor);
@@ -170,7 +162,7 @@ static size_t first_block(const struct pq_run *run, uint64_t hash) {
     size_t low = 0, high = run->block_count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (block_hash(run, middle) < hash) {
+        if (run_block_hash(run, middle) < hash) {
             low = middle + 1;
         } else {
             high = middle;
@@ -182,19 +174,18 @@ static size_t first_block(const struct pq_run *run, uint64_t hash) {
 pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struct pq_bytes *room,
                       struct pq_run_row *row, bool *found, pqdb_error *err) {
     const uint64_t hash = key->hash;
-    if (run->filter == NULL) PQ_TRY(load_filter(run, err));
+    bool may_have;
     *found = false;
-    if (!may_have(run, hash)) return PQDB_OK;
+    PQ_TRY(run_may_have(run, hash, &may_have, err));
+    if (!may_have) return PQDB_OK;
     for (size_t block = first_block(run, hash);
-         block < run->block_count && block_hash(run, block) <= hash; block++) {
-        room->length = 0;
-        PQ_TRY(pq_bytes_reserve(room, block_bytes(run, block), err));
-        PQ_TRY(read_block(run, block, room->data, err));
-        struct pq_cursor cursor = pq_cursor_of(room->data, block_bytes(run, block));
+         block < run->block_count && run_block_hash(run, block) <= hash; block++) {
+        PQ_TRY(run_read_block(run, block, room, err));
+        struct pq_cursor cursor = pq_cursor_of(room->data, room->length);
         pq_cursor_take(&cursor, RUN_BLOCK_HEAD);
         for (uint32_t left = pq_load_u32(room->data + 12); left > 0; left--) {
             struct pq_run_row next;
-            if (!take_row(&cursor, &next)) return corrupt(run, "a row is damaged", err);
+            if (!take_row(&cursor, &next)) return run_corrupt(run, "a row is damaged", err);
             if (next.hash > hash) return PQDB_OK;
             if (next.hash == hash && pq_text_equal(next.key, key->bytes)) {
                 *row = next;
@@ -208,28 +199,36 @@ pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struc
 
 void pq_run_cursor_init(struct pq_run_cursor *cursor, struct pq_run *run,
                         const struct pq_alloc *alloc) {
-    *cursor = (struct pq_run_cursor){.run = run, .alloc = alloc};
+    *cursor = (struct pq_run_cursor){.run = run};
+    pq_bytes_init(&cursor->block, alloc);
 }
 
 void pq_run_cursor_deinit(struct pq_run_cursor *cursor) {
-    pq_free(cursor->alloc, cursor->block, cursor->block_capacity, 1);
-    cursor->block = NULL;
+    if (cursor->rows != NULL) {
+        weighted_deinit(cursor->rows);
+        pq_free(cursor->block.alloc, cursor->rows, 1, sizeof *cursor->rows);
+        cursor->rows = NULL;
+    }
+    pq_bytes_deinit(&cursor->block);
 }
 
 static pqdb_code next_block(struct pq_run_cursor *cursor, pqdb_error *err) {
     const struct pq_run *run = cursor->run;
-    const uint32_t bytes = block_bytes(run, cursor->block_index);
-    if (bytes > cursor->block_capacity) {
-        void *grown = pq_resize(cursor->alloc, cursor->block, cursor->block_capacity, bytes, 1);
-        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "block of %u bytes", bytes);
-        cursor->block = grown;
-        cursor->block_capacity = bytes;
+    struct pq_bytes *block = &cursor->block;
+    if (run->kind == PQ_TRACE_WEIGHTS_ADD) {
+        if (cursor->rows == NULL) {
+            cursor->rows = pq_resize(block->alloc, NULL, 0, 1, sizeof *cursor->rows);
+            if (cursor->rows == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a block of values");
+            weighted_init(cursor->rows, block->alloc);
+        }
+        PQ_TRY(run_block_rows(run, cursor->block_index, block, cursor->rows, err));
+    } else {
+        PQ_TRY(run_read_block(run, cursor->block_index, block, err));
+        cursor->at = block->data + RUN_BLOCK_HEAD;
+        cursor->end = block->data + block->length;
     }
-    PQ_TRY(read_block(run, cursor->block_index, cursor->block, err));
     cursor->block_index++;
-    cursor->at = cursor->block + RUN_BLOCK_HEAD;
-    cursor->end = cursor->block + bytes;
-    cursor->rows_left = pq_load_u32(cursor->block + 12);
+    cursor->rows_left = pq_load_u32(block->data + 12);
     return PQDB_OK;
 }
 
@@ -242,9 +241,16 @@ pqdb_code pq_run_cursor_next(struct pq_run_cursor *cursor, struct pq_run_row *ro
         }
         PQ_TRY(next_block(cursor, err));
     }
-    struct pq_cursor bytes = pq_cursor_of(cursor->at, (size_t)(cursor->end - cursor->at));
-    if (!take_row(&bytes, row)) return corrupt(cursor->run, "a row is damaged", err);
-    cursor->at = bytes.at;
+    if (cursor->run->kind == PQ_TRACE_WEIGHTS_ADD) {
+        const size_t at = cursor->rows->count - cursor->rows_left;
+        *row = (struct pq_run_row){.hash = cursor->rows->rows[at].hash,
+                                   .key = weighted_key(cursor->rows, at),
+                                   .weight = cursor->rows->rows[at].weight};
+    } else {
+        struct pq_cursor bytes = pq_cursor_of(cursor->at, (size_t)(cursor->end - cursor->at));
+        if (!take_row(&bytes, row)) return run_corrupt(cursor->run, "a row is damaged", err);
+        cursor->at = bytes.at;
+    }
     cursor->rows_left--;
     *more = true;
     return PQDB_OK;

@@ -7,6 +7,7 @@
 
 struct pq_run_writer {
     struct pq_run_place place;
+    enum pq_trace_kind kind;
     struct pq_bytes block;  // the one being filled, head included
     uint32_t block_rows;
     struct pq_bytes index;
@@ -15,6 +16,9 @@ struct pq_run_writer {
     uint64_t rows, dead, rows_max;
     uint8_t *filter;
     uint64_t filter_lines;
+    // WEIGHTS_ADD.
+    struct pq_bytes last_key;  // of the row before
+    struct pq_bytes hashes;    // u64 each, for the filter
 };
 
 int pq_run_compare(const struct pq_run_row *a, const struct pq_run_row *b) {
@@ -22,10 +26,11 @@ int pq_run_compare(const struct pq_run_row *a, const struct pq_run_row *b) {
     return pq_text_compare(a->key, b->key);
 }
 
-pqdb_code pq_run_writer_create(const struct pq_run_place *place, uint64_t rows_max,
-                               struct pq_run_writer **writer, pqdb_error *err) {
+pqdb_code pq_run_writer_create(const struct pq_run_place *place, enum pq_trace_kind kind,
+                               uint64_t rows_max, struct pq_run_writer **writer, pqdb_error *err) {
     struct pq_run_writer *made = pq_resize(place->alloc, NULL, 0, 1, sizeof *made);
-    const uint64_t lines = run_filter_lines(rows_max);
+    // How many hashes a multiset has is known at its end.
+    const uint64_t lines = kind == PQ_TRACE_WEIGHTS_ADD ? 1 : run_filter_lines(rows_max);
     uint8_t *filter = pq_resize(place->alloc, NULL, 0, lines, RUN_FILTER_LINE);
     if (made == NULL || filter == NULL) {
         pq_free(place->alloc, made, 1, sizeof *made);
@@ -34,7 +39,10 @@ pqdb_code pq_run_writer_create(const struct pq_run_place *place, uint64_t rows_m
     }
     memset(filter, 0, lines * RUN_FILTER_LINE);
     *made = (struct pq_run_writer){
-        .place = *place, .rows_max = rows_max, .filter = filter, .filter_lines = lines};
+        .place = *place, .kind = kind, .rows_max = rows_max, .filter = filter,
+        .filter_lines = lines};
+    pq_bytes_init(&made->last_key, place->alloc);
+    pq_bytes_init(&made->hashes, place->alloc);
     pq_bytes_init(&made->block, place->alloc);
     pq_bytes_init(&made->index, place->alloc);
     *writer = made;
@@ -45,6 +53,8 @@ void pq_run_writer_destroy(struct pq_run_writer *writer) {
     if (writer == NULL) return;
     pq_bytes_deinit(&writer->block);
     pq_bytes_deinit(&writer->index);
+    pq_bytes_deinit(&writer->last_key);
+    pq_bytes_deinit(&writer->hashes);
     pq_free(writer->place.alloc, writer->filter, writer->filter_lines, RUN_FILTER_LINE);
     pq_free(writer->place.alloc, writer, 1, sizeof *writer);
 }
@@ -86,12 +96,67 @@ static void add_to_filter(struct pq_run_writer *writer, uint64_t hash) {
     }
 }
 
+static pqdb_code put_row(struct pq_run_writer *writer, const struct pq_run_row *row,
+                         size_t payload, pqdb_error *err) {
+    struct pq_bytes *block = &writer->block;
+    pq_store_u64(block->data + block->length, row->hash);
+    block->length += 8;
+    PQ_TRY(pq_bytes_append_varint(block, row->key.length, err));
+    PQ_TRY(pq_bytes_append_varint(block, (uint64_t)payload << 1 | row->dead, err));
+    PQ_TRY(pq_bytes_append(block, row->key.data, row->key.length, err));
+    PQ_TRY(pq_bytes_append(block, row->payload.data, payload, err));
+    add_to_filter(writer, row->hash);
+    return PQDB_OK;
+}
+
+static size_t shared_bytes(struct pq_text a, struct pq_text b) {
+    const size_t most = a.length < b.length ? a.length : b.length;
+    size_t shared = 0;
+    while (shared < most && a.data[shared] == b.data[shared]) shared++;
+    return shared;
+}
+
+static pqdb_code put_weighted(struct pq_run_writer *writer, const struct pq_run_row *row,
+                              pqdb_error *err) {
+    struct pq_bytes *block = &writer->block;
+    const bool same_hash = writer->rows > 0 && writer->last_hash == row->hash;
+    size_t shared = 0;
+    if (same_hash && writer->block_rows > 0) {
+        shared = shared_bytes(pq_bytes_text(&writer->last_key), row->key);
+        PQ_TRY(pq_bytes_append_varint(block, shared + 1, err));
+    } else {
+        PQ_TRY(pq_bytes_append_byte(block, 0, err));
+        PQ_TRY(pq_bytes_append(block, &row->hash, sizeof row->hash, err));
+    }
+    PQ_TRY(pq_bytes_append_varint(block, row->key.length - shared, err));
+    PQ_TRY(pq_bytes_append(block, row->key.data + shared, row->key.length - shared, err));
+    PQ_TRY(pq_bytes_append_varint(block, pq_zigzag(row->weight), err));
+    if (!same_hash) PQ_TRY(pq_bytes_append(&writer->hashes, &row->hash, sizeof row->hash, err));
+    writer->last_key.length = 0;
+    return pq_bytes_append_text(&writer->last_key, row->key, err);
+}
+
+/// The filter of a multiset, now that its hashes are known.
+static pqdb_code make_filter(struct pq_run_writer *writer, pqdb_error *err) {
+    const uint64_t count = writer->hashes.length / 8, lines = run_filter_lines(count);
+    uint8_t *filter = pq_resize(writer->place.alloc, NULL, 0, lines, RUN_FILTER_LINE);
+    if (filter == NULL) return pq_fail(err, PQDB_NO_MEMORY, "filter of %" PRIu64 " groups", count);
+    memset(filter, 0, lines * RUN_FILTER_LINE);
+    pq_free(writer->place.alloc, writer->filter, writer->filter_lines, RUN_FILTER_LINE);
+    writer->filter = filter;
+    writer->filter_lines = lines;
+    for (uint64_t i = 0; i < count; i++) {
+        add_to_filter(writer, pq_load_u64(writer->hashes.data + 8 * i));
+    }
+    return PQDB_OK;
+}
+
 pqdb_code pq_run_writer_append(struct pq_run_writer *writer, const struct pq_run_row *row,
                                pqdb_error *err) {
     pq_assert(writer->rows < writer->rows_max);
     pq_assert(writer->rows == 0 || writer->last_hash <= row->hash);
     const size_t payload = row->dead ? 0 : row->payload.length;
-    const size_t most = 8 + 2 * RUN_VARINT_MAX + row->key.length + payload;
+    const size_t most = 8 + 3 * RUN_VARINT_MAX + row->key.length + payload;
     if (most > UINT32_MAX / 2) {
         return pq_fail(err, PQDB_LIMIT, "a row of %zu bytes does not fit into a run", most);
     }
@@ -103,13 +168,8 @@ pqdb_code pq_run_writer_append(struct pq_run_writer *writer, const struct pq_run
         block->length = RUN_BLOCK_HEAD;
         writer->first_hash = row->hash;
     }
-    pq_store_u64(block->data + block->length, row->hash);
-    block->length += 8;
-    PQ_TRY(pq_bytes_append_varint(block, row->key.length, err));
-    PQ_TRY(pq_bytes_append_varint(block, (uint64_t)payload << 1 | row->dead, err));
-    PQ_TRY(pq_bytes_append(block, row->key.data, row->key.length, err));
-    PQ_TRY(pq_bytes_append(block, row->payload.data, payload, err));
-    add_to_filter(writer, row->hash);
+    PQ_TRY(writer->kind == PQ_TRACE_WEIGHTS_ADD ? put_weighted(writer, row, err)
+                                                : put_row(writer, row, payload, err));
     writer->block_rows++;
     writer->rows++;
     writer->dead += row->dead;
@@ -119,11 +179,13 @@ pqdb_code pq_run_writer_append(struct pq_run_writer *writer, const struct pq_run
 
 pqdb_code pq_run_writer_finish(struct pq_run_writer *writer, struct pq_run_name *name,
                                pqdb_error *err) {
+    const bool is_weighted = writer->kind == PQ_TRACE_WEIGHTS_ADD;
     PQ_TRY(flush_block(writer, err));
+    if (is_weighted) PQ_TRY(make_filter(writer, err));
     const uint64_t index_offset = writer->offset;
     const size_t filter_bytes = writer->filter_lines * RUN_FILTER_LINE;
     uint8_t tail[RUN_TAIL];
-    pq_store_u64(tail, PQ_RUN_MAGIC);
+    pq_store_u64(tail, is_weighted ? PQ_RUN_MAGIC_WEIGHTED : PQ_RUN_MAGIC);
     pq_store_u64(tail + 8, writer->rows);
     pq_store_u64(tail + 16, writer->dead);
     pq_store_u64(tail + 24, writer->index.length / RUN_INDEX_ENTRY);

@@ -1,6 +1,7 @@
 /// state/trace.c: the two levels in memory, and the way down to the runs.
 #include "base/check.h"
 #include "base/fail.h"
+#include "state/multiset_internal.h"
 #include "state/trace_internal.h"
 
 enum {
@@ -27,6 +28,7 @@ void pq_trace_clear(struct pq_trace *trace) {
     pq_free(alloc, trace->table, trace->table_capacity, sizeof(struct pq_trace_slab *));
     pq_free(alloc, trace->slots, trace->slot_count, sizeof *trace->slots);
     pq_bytes_deinit(&trace->room);
+    multiset_destroy(trace->multiset);
     // Epochs go on: whoever remembers a row by its epoch must not find another one.
     const uint32_t epoch = trace->epoch + 1;
     pq_trace_init(trace, trace->kind, alloc);
@@ -37,7 +39,8 @@ void pq_trace_clear(struct pq_trace *trace) {
 void pq_trace_deinit(struct pq_trace *trace) { pq_trace_clear(trace); }
 
 size_t pq_trace_bytes(const struct pq_trace *trace) {
-    size_t bytes = trace->bytes_held + trace->room.capacity;
+    size_t bytes =
+        trace->bytes_held + trace->room.capacity + multiset_bytes(trace->multiset);
     for (size_t i = 0; i < trace->run_count; i++) bytes += pq_run_bytes_held(trace->runs[i]);
     return bytes;
 }

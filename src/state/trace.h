@@ -19,9 +19,6 @@
 #include "base/text.h"
 #include "state/run.h"
 
-/// What two rows of one key mean. Only NEWEST_WINS is implemented; WEIGHTS_ADD is for multisets.
-enum pq_trace_kind { PQ_TRACE_NEWEST_WINS, PQ_TRACE_WEIGHTS_ADD };
-
 /// 8-aligned in its slab; the key follows, then, 8-aligned, the payload.
 struct pq_trace_row {
     uint64_t hash;
@@ -45,7 +42,11 @@ static inline uint8_t *pq_trace_payload(struct pq_trace_row *row) {
 }
 
 struct pq_trace_slab;
+struct pq_multiset;
+struct pq_multiset_piece;
 
+/// Kind WEIGHTS_ADD has no slots and slabs, but a multiset: see state/multiset.h for what is done
+/// with it. Open, freeze, write, install, replace, clear and bytes are the same for both.
 struct pq_trace {
     enum pq_trace_kind kind;
     const struct pq_alloc *alloc;  // borrowed
@@ -63,6 +64,7 @@ struct pq_trace {
     size_t run_count, run_capacity;
     size_t bytes_held;     // slabs, slots and table
     struct pq_bytes room;  // of look-ups in runs
+    struct pq_multiset *multiset;  // owned, NULL until something is added
 };
 
 void pq_trace_init(struct pq_trace *trace, enum pq_trace_kind kind, const struct pq_alloc *alloc);
@@ -125,6 +127,8 @@ struct pq_trace_frozen {
     size_t slab_count;
     uint32_t epoch;   // the last one frozen
     bool first_run;   // no run exists: tombstones need not be written
+    enum pq_trace_kind kind;
+    const struct pq_multiset_piece *pieces;  // view, likewise
 };
 
 /// O(1), allocates nothing. One frozen part at a time: it is installed or dropped before the next

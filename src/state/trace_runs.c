@@ -1,6 +1,7 @@
 /// state/trace_runs.c: freezing, writing, installing, evicting, and walking everything.
 #include "base/check.h"
 #include "base/fail.h"
+#include "state/multiset_internal.h"
 #include "state/trace_internal.h"
 
 pqdb_code pq_trace_open(struct pq_trace *trace, const struct pq_run_io *io,
@@ -10,7 +11,12 @@ pqdb_code pq_trace_open(struct pq_trace *trace, const struct pq_run_io *io,
     struct pq_run **opened = pq_resize(trace->alloc, NULL, 0, run_count, sizeof(struct pq_run *));
     if (opened == NULL) return pq_fail(err, PQDB_NO_MEMORY, "state of %zu runs", run_count);
     for (size_t i = 0; i < run_count; i++) {
-        const pqdb_code code = pq_run_open(io, &runs[i], trace->alloc, &opened[i], err);
+        pqdb_code code = pq_run_open(io, &runs[i], trace->alloc, &opened[i], err);
+        if (code == PQDB_OK && pq_run_kind(opened[i]) != trace->kind) {
+            pq_run_unref(opened[i]);
+            code = pq_fail(err, PQDB_CORRUPT, "state run %llu is of another kind",
+                           (unsigned long long)runs[i].id);
+        }
         if (code != PQDB_OK) {
             while (i-- > 0) pq_run_unref(opened[i]);
             pq_free(trace->alloc, opened, run_count, sizeof(struct pq_run *));
@@ -23,11 +29,15 @@ pqdb_code pq_trace_open(struct pq_trace *trace, const struct pq_run_io *io,
 }
 
 struct pq_trace_frozen pq_trace_freeze(struct pq_trace *trace) {
+    struct pq_multiset *multiset = trace->multiset;
+    if (multiset != NULL && multiset->pieces != NULL) weighted_sort(&multiset->pieces->rows);
     const struct pq_trace_frozen frozen = {
         .newest = trace->dirty_slabs > 0 ? trace->slabs : NULL,
         .slab_count = trace->dirty_slabs,
         .epoch = trace->epoch,
         .first_run = trace->run_count == 0,
+        .kind = trace->kind,
+        .pieces = multiset == NULL ? NULL : multiset->pieces,
     };
     trace->epoch++;
     return frozen;
@@ -113,8 +123,9 @@ static pqdb_code write_sorted(const struct pq_trace_frozen *frozen, const struct
 
 pqdb_code pq_trace_write(const struct pq_trace_frozen *frozen, const struct pq_run_place *place,
                          struct pq_run_name *name, pqdb_error *err) {
-    const size_t count = collect(frozen, NULL);
     *name = (struct pq_run_name){.id = place->id};
+    if (frozen->kind == PQ_TRACE_WEIGHTS_ADD) return multiset_write(frozen, place, name, err);
+    const size_t count = collect(frozen, NULL);
     if (count == 0) return PQDB_OK;
     struct sorted_row *rows = pq_resize(place->alloc, NULL, 0, count, 2 * sizeof *rows);
     if (rows == NULL) return pq_fail(err, PQDB_NO_MEMORY, "sorting %zu rows of state", count);
@@ -128,7 +139,7 @@ pqdb_code pq_trace_write(const struct pq_trace_frozen *frozen, const struct pq_r
     struct pq_run_writer *writer = NULL;
     pqdb_code code = PQDB_OK;
     if (!any) goto done;
-    PQ_GO(pq_run_writer_create(place, count, &writer, err));
+    PQ_GO(pq_run_writer_create(place, PQ_TRACE_NEWEST_WINS, count, &writer, err));
     PQ_GO(write_sorted(frozen, rows, count, writer, err));
     PQ_GO(pq_run_writer_finish(writer, name, err));
 done:
@@ -213,6 +224,7 @@ pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen 
         trace->run_count++;
     }
     trace->clean_epoch = frozen->epoch;
+    if (trace->multiset != NULL) multiset_drop(trace->multiset, frozen->epoch);
     trace->dirty_slabs = 0;
     for (const struct pq_trace_slab *slab = trace->slabs;
          slab != NULL && slab->epoch > trace->clean_epoch; slab = slab->older) {

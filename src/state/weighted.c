@@ -1,0 +1,208 @@
+/// state/weighted.c: see weighted.h.
+#include "state/weighted.h"
+
+#include "base/fail.h"
+
+void weighted_init(struct weighted_rows *rows, const struct pq_alloc *alloc) {
+    *rows = (struct weighted_rows){.is_sorted = true};
+    pq_bytes_init(&rows->keys, alloc);
+}
+
+void weighted_deinit(struct weighted_rows *rows) {
+    pq_free(rows->keys.alloc, rows->rows, rows->capacity, sizeof *rows->rows);
+    pq_bytes_deinit(&rows->keys);
+    rows->rows = NULL;
+    rows->count = rows->capacity = 0;
+}
+
+size_t weighted_bytes(const struct weighted_rows *rows) {
+    return rows->capacity * sizeof *rows->rows + rows->keys.capacity;
+}
+
+pqdb_code weighted_push(struct weighted_rows *rows, uint64_t hash, size_t key_start,
+                        int64_t weight, pqdb_error *err) {
+    if (rows->keys.length > UINT32_MAX) {
+        return pq_fail(err, PQDB_LIMIT, "more than 4 GiB of values between two checkpoints");
+    }
+    if (rows->count == rows->capacity) {
+        const size_t capacity = rows->capacity == 0 ? 64 : rows->capacity * 2;
+        void *grown =
+            pq_resize(rows->keys.alloc, rows->rows, rows->capacity, capacity, sizeof *rows->rows);
+        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu values", capacity);
+        rows->rows = grown;
+        rows->capacity = capacity;
+    }
+    rows->rows[rows->count++] = (struct weighted){
+        hash, (uint32_t)key_start, (uint32_t)(rows->keys.length - key_start), weight};
+    return PQDB_OK;
+}
+
+int weighted_compare(const struct weighted_rows *rows, size_t at, uint64_t hash,
+                     struct pq_text key) {
+    const struct weighted *row = &rows->rows[at];
+    if (row->hash != hash) return row->hash < hash ? -1 : 1;
+    return pq_text_compare(weighted_key(rows, at), key);
+}
+
+size_t weighted_find(const struct weighted_rows *rows, uint64_t hash, struct pq_text key) {
+    size_t low = 0, high = rows->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (weighted_compare(rows, middle, hash, key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool is_before(const uint8_t *keys, const struct weighted *a, const struct weighted *b) {
+    if (a->hash != b->hash) return a->hash < b->hash;
+    const size_t common = a->length < b->length ? a->length : b->length;
+    const int order = common == 0 ? 0 : memcmp(keys + a->offset, keys + b->offset, common);
+    return order != 0 ? order < 0 : a->length < b->length;
+}
+
+enum { insertion_max = 12 };
+
+static void sort_few(const uint8_t *keys, struct weighted *rows, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        const struct weighted row = rows[i];
+        size_t at = i;
+        for (; at > 0 && is_before(keys, &row, &rows[at - 1]); at--) rows[at] = rows[at - 1];
+        rows[at] = row;
+    }
+}
+
+/// Runs of `width` rows in `from` become runs of twice that in `to`.
+static void merge_pass(const uint8_t *keys, const struct weighted *from, struct weighted *to,
+                       size_t count, size_t width) {
+    for (size_t start = 0; start < count; start += 2 * width) {
+        const size_t middle = start + width < count ? start + width : count;
+        const size_t end = middle + width < count ? middle + width : count;
+        size_t a = start, b = middle;
+        for (size_t k = start; k < end; k++) {
+            const bool takes_b = a == middle || (b < end && is_before(keys, &from[b], &from[a]));
+            to[k] = takes_b ? from[b++] : from[a++];
+        }
+    }
+}
+
+static void add_up(struct weighted_rows *rows) {
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->count;) {
+        struct weighted row = rows->rows[i];
+        const struct pq_text key = weighted_key(rows, i);
+        for (i++; i < rows->count && weighted_compare(rows, i, row.hash, key) == 0; i++) {
+            row.weight += rows->rows[i].weight;
+        }
+        if (row.weight != 0) rows->rows[kept++] = row;
+    }
+    rows->count = kept;
+}
+
+void weighted_sort(struct weighted_rows *rows) {
+    if (rows->is_sorted) return;
+    const uint8_t *keys = rows->keys.data;
+    const size_t count = rows->count, capacity = rows->capacity;
+    struct weighted *other = NULL;
+    size_t width = insertion_max;
+    if (count > width) other = pq_resize(rows->keys.alloc, NULL, 0, capacity, sizeof *other);
+    if (other == NULL && count > width) width = count;
+    for (size_t start = 0; start < count; start += width) {
+        const size_t left = count - start;
+        sort_few(keys, rows->rows + start, left < width ? left : width);
+    }
+    for (; width < count; width *= 2) {
+        merge_pass(keys, rows->rows, other, count, width);
+        struct weighted *swap = rows->rows;
+        rows->rows = other;
+        other = swap;
+    }
+    pq_free(rows->keys.alloc, other, capacity, sizeof *other);
+    add_up(rows);
+    rows->is_sorted = true;
+}
+
+void weighted_shrink(struct weighted_rows *rows) {
+    struct weighted_rows small;
+    if (rows->count * 2 > rows->capacity || rows->count == 0) return;
+    weighted_init(&small, rows->keys.alloc);
+    pqdb_code code = PQDB_OK;
+    for (size_t i = 0; i < rows->count && code == PQDB_OK; i++) {
+        const size_t start = small.keys.length;
+        code = pq_bytes_append_text(&small.keys, weighted_key(rows, i), NULL);
+        if (code != PQDB_OK) break;
+        code = weighted_push(&small, rows->rows[i].hash, start, rows->rows[i].weight, NULL);
+    }
+    if (code == PQDB_OK) {
+        weighted_deinit(rows);
+        *rows = small;
+    } else {
+        weighted_deinit(&small);
+    }
+}
+
+// ---- merging ----------------------------------------------------------------------------------
+
+struct head {
+    const struct weighted_rows *rows;
+    size_t at;
+};
+
+static bool head_is_before(const struct head *a, const struct head *b) {
+    const struct weighted *row = &b->rows->rows[b->at];
+    return weighted_compare(a->rows, a->at, row->hash, weighted_key(b->rows, b->at)) < 0;
+}
+
+/// Let heads[at] sink to its place.
+static void sift(struct head *heads, size_t count, size_t at) {
+    while (true) {
+        size_t least = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < count; child++) {
+            if (head_is_before(&heads[child], &heads[least])) least = child;
+        }
+        if (least == at) return;
+        const struct head swap = heads[at];
+        heads[at] = heads[least];
+        heads[least] = swap;
+        at = least;
+    }
+}
+
+static pqdb_code merge_heads(struct head *heads, size_t count,
+                             pqdb_code (*each)(void *ctx, const struct pq_run_row *row,
+                                               pqdb_error *err),
+                             void *ctx, pqdb_error *err) {
+    while (count > 0) {
+        const struct weighted_rows *first = heads[0].rows;
+        const struct weighted *row = &first->rows[heads[0].at];
+        struct pq_run_row out = {.hash = row->hash, .key = weighted_key(first, heads[0].at)};
+        while (count > 0 &&
+               weighted_compare(heads[0].rows, heads[0].at, out.hash, out.key) == 0) {
+            out.weight += heads[0].rows->rows[heads[0].at].weight;
+            if (++heads[0].at == heads[0].rows->count) heads[0] = heads[--count];
+            sift(heads, count, 0);
+        }
+        if (out.weight != 0) PQ_TRY(each(ctx, &out, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code weighted_merge_each(const struct weighted_rows *const *pieces, size_t count,
+                              const struct pq_alloc *alloc,
+                              pqdb_code (*each)(void *ctx, const struct pq_run_row *row,
+                                                pqdb_error *err),
+                              void *ctx, pqdb_error *err) {
+    struct head *heads = pq_resize(alloc, NULL, 0, count + 1, sizeof *heads);
+    if (heads == NULL) return pq_fail(err, PQDB_NO_MEMORY, "merging %zu lists", count);
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i]->count > 0) heads[used++] = (struct head){pieces[i], 0};
+    }
+    for (size_t i = used; i-- > 0;) sift(heads, used, i);
+    const pqdb_code code = merge_heads(heads, used, each, ctx, err);
+    pq_free(alloc, heads, count + 1, sizeof *heads);
+    return code;
+}
