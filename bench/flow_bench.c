@@ -177,10 +177,11 @@ static void group(const struct shape *shape, size_t batch_rows, size_t rows, con
         out_rows += out.count;
     }
     const double ns = now_ns() - start;
+    size_t parts;
     const double all = (double)(steps * batch_rows);
     printf("%-44s %7.1f ns/row %7.2f M rows/s %8.2f us/step (%zu groups, %.2f out rows a row)\n",
            title, ns / all, all / ns * 1e3, ns / (double)steps / 1e3,
-           pq_node_state(node)->live_rows, (double)out_rows / all / 1.25);
+           pq_node_parts(node, &parts)[0].trace->live_rows, (double)out_rows / all / 1.25);
     pq_arena_deinit(&arena);
     pq_node_destroy(node);
 }

@@ -21,7 +21,6 @@ enum {
     merge_files = 8,             // so many small files become one
     merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
     snapshots_kept = 4,          // of each table's own metadata
-    state_runs_max = PQ_RUN_MERGE_MAX,
     pieces_max = 2,              // files that are written side by side
     piece_share = 8,             // if they would be such a part of the budget of memory
 };
@@ -53,12 +52,8 @@ struct cut_table {
     bool only_files;              // the rewrite merges files: rows stay the same
     struct cut_piece pieces[pieces_max];
     size_t piece_count;
-    struct pq_trace *trace;       // of the view's state, or NULL
-    struct pq_trace_frozen frozen;
-    struct pq_run_name run;       // rows 0: nothing had changed
-    struct pq_run *opened;
-    bool merges;                  // all runs of the state become `merged` (NULL: nothing is left)
-    struct pq_run *merged;
+    struct pq_db_cut_state *states;  // of a view
+    size_t state_count;
     struct pq_root_table root;
 };
 
@@ -67,7 +62,7 @@ struct cut {
     struct pq_arena arena;  // dies with the checkpoint
     struct cut_table *tables;
     size_t table_count;
-    struct cut_table tokens;  // only trace, frozen, run
+    struct pq_db_cut_state tokens;
     struct pq_root root;
     bool write_all;
 };
@@ -79,9 +74,17 @@ static struct pq_node *node_of(pqdb_db *db, const struct pq_db_table *table) {
     return table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
 }
 
-static void freeze_trace(struct cut_table *cut, struct pq_trace *trace) {
-    cut->trace = trace;
-    if (trace != NULL) cut->frozen = pq_trace_freeze(trace);
+static pqdb_code freeze_states(struct cut *cut, struct cut_table *out, struct pq_node *node,
+                               pqdb_error *err) {
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(node, &count);
+    out->states = pq_arena_calloc(&cut->arena, count + 1, sizeof *out->states);
+    if (out->states == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i].is_there) continue;
+        pq_db_cut_freeze(&out->states[out->state_count++], parts[i].name, parts[i].trace);
+    }
+    return PQDB_OK;
 }
 
 static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_db_table *table,
@@ -97,7 +100,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
     struct pq_node *node = node_of(cut->db, table);
     const bool is_whole = !table->facts.failed && !table->facts.unbuilt;
-    if (node != NULL && is_whole) freeze_trace(out, pq_node_state(node));
+    if (node != NULL && is_whole) PQ_TRY(freeze_states(cut, out, node, err));
     out->root = (struct pq_root_table){
         .name = table->entry->name, .id = table->id, .version = out->version,
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
@@ -131,7 +134,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
         code = freeze_table(cut, &cut->tables[i], tables->at[i], err);
     }
     if (code == PQDB_OK && !*nothing) {
-        freeze_trace(&cut->tokens, &db->tokens);
+        pq_db_cut_freeze(&cut->tokens, "tokens", &db->tokens);
         cut->root = (struct pq_root){.version = db->version,
                                      .time_us = pq_log_time_us(db->log),
                                      .position = pq_log_position(db->log)};
@@ -416,50 +419,16 @@ static pqdb_code name_names(struct cut *cut, struct cut_table *table, pqdb_error
     return PQDB_OK;
 }
 
-/// All runs of the state, newest first, as one.
-static pqdb_code merge_runs(struct cut *cut, struct cut_table *table,
-                            struct pq_run *const *runs, size_t count, pqdb_error *err) {
-    pqdb_db *db = cut->db;
-    const struct pq_run_io io = pq_db_run_io(db);
-    const struct pq_run_place place = {.io = &io, .id = ++db->run_id, .alloc = db->alloc};
-    const struct pq_run_merge merge = {.runs = runs, .count = count, .drop_dead = true};
-    struct pq_run_name name;
-    PQ_TRY(pq_run_merge(&merge, &place, &name, err));
-    if (name.rows > 0) PQ_TRY(pq_run_open(&io, &name, db->alloc, &table->merged, err));
-    table->merges = true;
-    return PQDB_OK;
-}
-
-/// The state's changes as a run, and the list of all its runs for the root.
-static pqdb_code write_state(struct cut *cut, struct cut_table *table,
-                             const struct pq_run_name **names, size_t *count, pqdb_error *err) {
-    pqdb_db *db = cut->db;
-    const struct pq_run_io io = pq_db_run_io(db);
-    const struct pq_run_place place = {.io = &io, .id = ++db->run_id, .alloc = db->alloc};
-    PQ_TRY(pq_trace_write(&table->frozen, &place, &table->run, err));
-    if (table->run.rows > 0) PQ_TRY(pq_run_open(&io, &table->run, db->alloc, &table->opened, err));
-    const size_t old = table->trace->run_count;
-    struct pq_run_name *all = pq_arena_calloc(&cut->arena, old + 1, sizeof *all);
-    struct pq_run **runs = pq_arena_calloc(&cut->arena, old + 1, sizeof(struct pq_run *));
-    if (all == NULL || runs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of runs");
-    size_t total = 0;
-    if (table->opened != NULL) runs[total++] = table->opened;
-    for (size_t i = 0; i < old; i++) runs[total++] = table->trace->runs[i];
-    if (total >= state_runs_max) {
-        PQ_TRY(merge_runs(cut, table, runs, total, err));
-        runs[0] = table->merged;
-        total = table->merged != NULL ? 1 : 0;
+static pqdb_code write_states(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    if (table->state_count == 0) return PQDB_OK;
+    struct pq_root_state *states =
+        pq_arena_calloc(&cut->arena, table->state_count, sizeof *states);
+    if (states == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    for (size_t i = 0; i < table->state_count; i++) {
+        PQ_TRY(pq_db_cut_write(cut->db, &table->states[i], &cut->arena, &states[i], err));
     }
-    for (size_t i = 0; i < total; i++) all[i] = *pq_run_name(runs[i]);
-    *count = total;
-    *names = all;
-    return PQDB_OK;
-}
-
-static pqdb_code install_state(struct cut_table *table, pqdb_error *err) {
-    if (table->trace == NULL) return PQDB_OK;
-    PQ_TRY(pq_trace_install(table->trace, &table->frozen, table->opened, err));
-    if (table->merges) pq_trace_replace(table->trace, 0, table->trace->run_count, table->merged);
+    table->root.states = states;
+    table->root.state_count = table->state_count;
     return PQDB_OK;
 }
 
@@ -478,9 +447,7 @@ static pqdb_code describe_table(struct cut *cut, struct cut_table *table, pqdb_e
     PQ_TRY(name_files(cut, table, err));
     PQ_TRY(name_names(cut, table, err));
     table->root.published = table->table->published_version;
-    if (table->trace == NULL) return PQDB_OK;
-    table->root.has_state = true;
-    return write_state(cut, table, &table->root.runs, &table->root.run_count, err);
+    return write_states(cut, table, err);
 }
 
 static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
@@ -488,7 +455,7 @@ static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
     struct pq_root_table *tables =
         pq_arena_calloc(&cut->arena, cut->table_count + 1, sizeof *tables);
     if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
-    PQ_TRY(write_state(cut, &cut->tokens, &cut->root.token_runs, &cut->root.token_run_count, err));
+    PQ_TRY(pq_db_cut_write(db, &cut->tokens, &cut->arena, &cut->root.tokens, err));
     for (size_t i = 0; i < cut->table_count; i++) tables[i] = cut->tables[i].root;
     cut->root.tables = tables;
     cut->root.table_count = cut->table_count;
@@ -499,7 +466,9 @@ static pqdb_code write_root(struct cut *cut, pqdb_error *err) {
 // ---- install (leader), publish ----------------------------------------------------------------
 
 static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error *err) {
-    PQ_TRY(install_state(table, err));
+    for (size_t i = 0; i < table->state_count; i++) {
+        PQ_TRY(pq_db_cut_install(&table->states[i], err));
+    }
     if (!table->writes) {
         // The table counts roughly, and would call for checkpoints over what is long gone.
         const size_t now = table->table->table->memory_bytes;
@@ -539,7 +508,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
         code = install_table(db, &cut->tables[i], err);
     }
     if (code == PQDB_OK) {
-        code = install_state(&cut->tokens, err);
+        code = pq_db_cut_install(&cut->tokens, err);
     }
     if (code == PQDB_OK) code = pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
     if (code == PQDB_OK) {
@@ -620,12 +589,10 @@ static void cut_deinit(struct cut *cut) {
             pq_rewritten_deinit(&table->pieces[k].rewritten);
             pq_segment_unref(table->pieces[k].fresh);
         }
-        pq_run_unref(table->opened);
-        pq_run_unref(table->merged);
+        for (size_t k = 0; k < table->state_count; k++) pq_db_cut_deinit(&table->states[k]);
         pq_table_snapshot_unref(table->snapshot);
     }
-    pq_run_unref(cut->tokens.opened);
-    pq_run_unref(cut->tokens.merged);
+    pq_db_cut_deinit(&cut->tokens);
     pq_arena_deinit(&cut->arena);
 }
 

@@ -22,6 +22,25 @@ pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table,
                         const struct pq_root_table *cut, struct pq_arena *arena,
                         struct pq_db_pairs *out, pqdb_error *err);
 
+// checkpoint_state.c
+/// A trace frozen at the cut, and what was written of it.
+struct pq_db_cut_state {
+    const char *name;  // in the root; in the node's memory
+    struct pq_trace *trace;
+    struct pq_trace_frozen frozen;
+    struct pq_run *opened;  // what had changed; NULL: nothing
+    bool merges;            // all its runs become `merged` (NULL: nothing is left)
+    struct pq_run *merged;
+};
+/// Leader.
+void pq_db_cut_freeze(struct pq_db_cut_state *cut, const char *name, struct pq_trace *trace);
+/// Its changes as a run, and the list of all its runs for the root, in `arena`.
+pqdb_code pq_db_cut_write(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_arena *arena,
+                          struct pq_root_state *state, pqdb_error *err);
+/// Leader.
+pqdb_code pq_db_cut_install(struct pq_db_cut_state *cut, pqdb_error *err);
+void pq_db_cut_deinit(struct pq_db_cut_state *cut);
+
 // run_files.c
 struct pq_run_io pq_db_run_io(pqdb_db *db);
 void pq_db_run_remove(pqdb_db *db, uint64_t id);

@@ -136,16 +136,20 @@ void pq_db_retired_close(pqdb_db *db) {
     }
 }
 
-static bool names_run(const struct pq_root *root, uint64_t id) {
-    for (size_t i = 0; i < root->token_run_count; i++) {
-        if (root->token_runs[i].id == id) return true;
-    }
-    for (size_t t = 0; t < root->table_count; t++) {
-        for (size_t i = 0; i < root->tables[t].run_count; i++) {
-            if (root->tables[t].runs[i].id == id) return true;
-        }
+static bool state_names_run(const struct pq_root_state *state, uint64_t id) {
+    for (size_t i = 0; i < state->run_count; i++) {
+        if (state->runs[i].id == id) return true;
     }
     return false;
+}
+
+static bool names_run(const struct pq_root *root, uint64_t id) {
+    for (size_t t = 0; t < root->table_count; t++) {
+        for (size_t i = 0; i < root->tables[t].state_count; i++) {
+            if (state_names_run(&root->tables[t].states[i], id)) return true;
+        }
+    }
+    return state_names_run(&root->tokens, id);
 }
 
 /// Roots but the last two, and runs that the last one does not name and the one before could not

@@ -123,7 +123,7 @@ static pqdb_code load_root(pqdb_db *db, const struct pq_root *root, pqdb_error *
         }
     }
     const struct pq_run_io io = pq_db_run_io(db);
-    PQ_TRY(pq_trace_open(&db->tokens, &io, root->token_runs, root->token_run_count, err));
+    PQ_TRY(pq_trace_open(&db->tokens, &io, root->tokens.runs, root->tokens.run_count, err));
     db->has_root = true;
     db->root_version = root->version;
     db->root_position = root->position;
@@ -149,6 +149,38 @@ static bool is_followed(const pqdb_db *db, const struct pq_db_table *source) {
            pq_circuit_failure(db->circuit, source->id) == NULL;
 }
 
+static const struct pq_root_state *state_named(const struct pq_root_table *table,
+                                               const char *name) {
+    for (size_t i = 0; i < table->state_count; i++) {
+        if (pq_text_is(table->states[i].name, name)) return &table->states[i];
+    }
+    return NULL;
+}
+
+/// Does the root name all that the node needs?
+static bool has_states(struct pq_node *node, const struct pq_root_table *named) {
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(node, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i].is_late && state_named(named, parts[i].name) == NULL) return false;
+    }
+    return true;
+}
+
+static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_root_table *named,
+                             pqdb_error *err) {
+    const struct pq_run_io io = pq_db_run_io(db);
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(node, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_root_state *state = state_named(named, parts[i].name);
+        if (state == NULL) continue;
+        pq_node_use_part(node, i);
+        PQ_TRY(pq_trace_open(parts[i].trace, &io, state->runs, state->run_count, err));
+    }
+    return PQDB_OK;
+}
+
 /// The view's node with the state the root names; without one it waits to be built.
 static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
                            pqdb_error *err) {
@@ -156,16 +188,13 @@ static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct
     PQ_TRY(pq_db_join_circuit(db, table, err));
     struct pq_node *node =
         table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
-    struct pq_trace *state = pq_node_state(node);
     const struct pq_root_table *named = named_in(root, table->id);
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
     const bool lags = view->mode != PQ_VIEW_STREAMING;
     if (lags && source->facts.unbuilt) table->facts.reflects = 0;
     if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
-        (state == NULL || named->has_state)) {
-        if (state == NULL) return PQDB_OK;
-        const struct pq_run_io io = pq_db_run_io(db);
-        return pq_trace_open(state, &io, named->runs, named->run_count, err);
+        has_states(node, named)) {
+        return open_states(db, node, named, err);
     }
     const bool is_new = named == NULL;
     if (view->mode == PQ_VIEW_MANUAL && (is_new || table->in_root)) return PQDB_OK;

@@ -192,7 +192,7 @@ static pqdb_code put_rows(void *ctx, const struct pq_batch *rows, pqdb_error *er
 static pqdb_code build_member(struct pq_db_replica *replica, struct pq_db_member *member,
                               pqdb_error *err) {
     struct pq_node *node = pq_circuit_find(replica->circuit, member->table->id);
-    if (member->rows == NULL && pq_node_state(node) == NULL) return PQDB_OK;
+    if (member->rows == NULL && pq_node_spec(node)->group == NULL) return PQDB_OK;
     struct pq_db_rows source = member->part->source;
     if (member->table == replica->top) source.progress = replica->top;
     const struct pq_rows rows = pq_db_rows_of(&source);

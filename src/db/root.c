@@ -42,14 +42,29 @@ static pqdb_code put_position(struct writer *w, const char *key,
                            key, at->segment, at->offset, at->frame, at->version, at->check);
 }
 
-static pqdb_code put_runs(struct writer *w, const char *key, const struct pq_run_name *runs,
-                          size_t count, pqdb_error *err) {
-    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"%s\":[", key));
+static pqdb_code put_runs(struct writer *w, const struct pq_run_name *runs, size_t count,
+                          pqdb_error *err) {
+    PQ_TRY(pq_bytes_append_byte(&w->json, '[', err));
     for (size_t i = 0; i < count; i++) {
         PQ_TRY(pq_bytes_printf(&w->json, err, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]",
                                i == 0 ? "" : ",", runs[i].id, runs[i].length, runs[i].rows));
     }
     return pq_bytes_append_byte(&w->json, ']', err);
+}
+
+/// "state": { "groups": runs, … }
+static pqdb_code put_states(struct writer *w, const struct pq_root_table *table,
+                            pqdb_error *err) {
+    if (table->state_count == 0) return PQDB_OK;
+    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"state\":{"));
+    for (size_t i = 0; i < table->state_count; i++) {
+        const struct pq_root_state *state = &table->states[i];
+        if (i > 0) PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
+        PQ_TRY(pq_json_write_text(&w->json, state->name, err));
+        PQ_TRY(pq_bytes_append_byte(&w->json, ':', err));
+        PQ_TRY(put_runs(w, state->runs, state->run_count, err));
+    }
+    return pq_bytes_append_byte(&w->json, '}', err);
 }
 
 static pqdb_code put_files(struct writer *w, const struct pq_root_table *table, pqdb_error *err) {
@@ -81,7 +96,7 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
         PQ_TRY(put_text(w, "failure", table->failure, err));
     }
     PQ_TRY(put_files(w, table, err));
-    if (table->has_state) PQ_TRY(put_runs(w, "state", table->runs, table->run_count, err));
+    PQ_TRY(put_states(w, table, err));
     PQ_TRY(put_blob(w, "carried", table->carried, err));
     PQ_TRY(put_blob(w, "names", table->names, err));
     return pq_bytes_append_byte(&w->json, '}', err);
@@ -92,7 +107,8 @@ static pqdb_code put_root(struct writer *w, const struct pq_root *root, pqdb_err
                            "{\"version\":%" PRIu64 ",\"timeUs\":%" PRId64 ",\"runId\":%" PRIu64,
                            root->version, root->time_us, root->run_id));
     PQ_TRY(put_position(w, "position", &root->position, err));
-    PQ_TRY(put_runs(w, "tokens", root->token_runs, root->token_run_count, err));
+    PQ_TRY(pq_bytes_printf(&w->json, err, ",\"tokens\":"));
+    PQ_TRY(put_runs(w, root->tokens.runs, root->tokens.run_count, err));
     PQ_TRY(pq_bytes_printf(&w->json, err, ",\"tables\":["));
     for (size_t i = 0; i < root->table_count; i++) {
         if (i > 0) PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
@@ -255,6 +271,26 @@ static const struct pq_run_name *get_runs(struct reader *r, const struct pq_json
     return runs;
 }
 
+static void get_states(struct reader *r, const struct pq_json *object,
+                       struct pq_root_table *table) {
+    if (object == NULL || pq_json_kind(object) != PQ_JSON_OBJECT) return;  // then it is built anew
+    const size_t count = pq_json_count(object);
+    struct pq_root_state *states = pq_arena_calloc(r->arena, count + 1, sizeof *states);
+    if (states == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    const struct pq_json *key = count > 0 ? pq_json_first(object) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_json *runs = pq_json_next(key);
+        states[i].name = copy_text(r, pq_json_text(key));
+        states[i].runs = get_runs(r, runs, &states[i].run_count);
+        key = pq_json_next(runs);
+    }
+    table->states = states;
+    table->state_count = count;
+}
+
 static void get_files(struct reader *r, const struct pq_json *list, struct pq_root_table *table) {
     const size_t count =
         list != NULL && pq_json_kind(list) == PQ_JSON_LIST ? pq_json_count(list) : 0;
@@ -291,9 +327,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
     };
     get_files(r, pq_json_find(object, "files"), table);
     if (pq_json_find(object, "failure") != NULL) table->failure = get_text(r, object, "failure");
-    const struct pq_json *state = pq_json_find(object, "state");
-    table->has_state = state != NULL;
-    table->runs = get_runs(r, state, &table->run_count);
+    get_states(r, pq_json_find(object, "state"), table);
 }
 
 static void get_root(struct reader *r, const struct pq_json *json, struct pq_root *root) {
@@ -313,7 +347,7 @@ static void get_root(struct reader *r, const struct pq_json *json, struct pq_roo
                              .position = get_position(r, json, "position"),
                              .tables = tables,
                              .table_count = count};
-    root->token_runs = get_runs(r, pq_json_find(json, "tokens"), &root->token_run_count);
+    root->tokens.runs = get_runs(r, pq_json_find(json, "tokens"), &root->tokens.run_count);
 }
 
 static pqdb_code decode(struct pq_text file, const char *path, struct pq_arena *arena,

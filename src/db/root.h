@@ -28,6 +28,13 @@ struct pq_root_file {
     struct pq_text dead;  // bit per row, whole words; empty when none
 };
 
+/// A trace: groups of a view, or what it keeps beside them.
+struct pq_root_state {
+    struct pq_text name;
+    const struct pq_run_name *runs;  // newest first
+    size_t run_count;
+};
+
 struct pq_root_table {
     struct pq_text name;
     uint32_t id;
@@ -39,9 +46,8 @@ struct pq_root_table {
     struct pq_text carried;  // rows too few for a file, as a log part; empty when none
     struct pq_text names;    // Parquet variant metadata of its names; collections only
     // Views.
-    const struct pq_run_name *runs;  // of the state, newest first
-    size_t run_count;
-    bool has_state;
+    const struct pq_root_state *states;
+    size_t state_count;
     uint64_t refresh_version;  // of the definition that made the contents
     struct pq_text failure;    // why they are not kept up to date; empty when they are
     uint64_t reflects;         // lagging views
@@ -55,8 +61,7 @@ struct pq_root {
     struct pq_log_position position;  // replay starts here
     const struct pq_root_table *tables;
     size_t table_count;
-    const struct pq_run_name *token_runs;
-    size_t token_run_count;
+    struct pq_root_state tokens;
     uint64_t run_id;  // the last one given to a run
 };
 

@@ -245,6 +245,35 @@ pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const char **json,
     return PQDB_OK;
 }
 
+/// A line for each piece of the view's state.
+static pqdb_code explain_state(pqdb_db *db, const struct pq_db_table *table, pqdb_on_line on_line,
+                               void *ctx, pqdb_error *err) {
+    struct pq_bytes lines;
+    pq_bytes_init(&lines, db->alloc);
+    size_t count = 0;
+    pqdb_code code = PQDB_OK;
+    pthread_mutex_lock(&db->leader);
+    struct pq_node *node =
+        table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
+    const struct pq_node_part *parts = node == NULL ? NULL : pq_node_parts(node, &count);
+    for (size_t i = 0; code == PQDB_OK && i < count; i++) {
+        if (!parts[i].is_there) continue;
+        code = pq_bytes_printf(&lines, err, "state: %s, %zu bytes in memory, %zu runs on disk%c",
+                               parts[i].what, pq_trace_bytes(parts[i].trace),
+                               parts[i].trace->run_count, '\0');
+    }
+    pthread_mutex_unlock(&db->leader);
+    const char *line = (const char *)lines.data;
+    for (size_t at = 0; code == PQDB_OK && at < lines.length; at += strlen(line + at) + 1) {
+        on_line(ctx, line + at);
+    }
+    if (code == PQDB_OK && count == 0) {
+        on_line(ctx, "state: none, each change maps to its own rows");
+    }
+    pq_bytes_deinit(&lines);
+    return code;
+}
+
 pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line, void *ctx,
                             pqdb_error *err) {
     struct pq_db_table *table;
@@ -266,19 +295,7 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
              table->directory, rows->rows, files, bytes);
     pq_db_snapshot_unref(snapshot);
     on_line(ctx, line);
-    pthread_mutex_lock(&db->leader);
-    struct pq_node *node =
-        table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
-    struct pq_trace *state = node == NULL ? NULL : pq_node_state(node);
-    const size_t held = state == NULL ? 0 : pq_trace_bytes(state);
-    const size_t runs = state == NULL ? 0 : state->run_count;
-    pthread_mutex_unlock(&db->leader);
-    snprintf(line, sizeof line, "state: none, each change maps to its own rows");
-    if (state != NULL) {
-        snprintf(line, sizeof line, "state: one row a group, %zu bytes in memory, %zu runs on disk",
-                 held, runs);
-    }
-    on_line(ctx, line);
+    PQ_TRY(explain_state(db, table, on_line, ctx, err));
     snprintf(line, sizeof line, "refresh: %s",
              view->not_incremental.length == 0 ? "incremental" : view->not_incremental.data);
     on_line(ctx, line);

@@ -1,5 +1,5 @@
 /// flow/agg_count.c: `$count: '*'` and `$count: path` (values that are not null).
-#include "flow/flow_internal.h"
+#include "flow/states.h"
 
 static pqdb_code add_count(const struct addition *addition, pqdb_error *err) {
     (void)err;
@@ -13,16 +13,6 @@ static pqdb_code add_count(const struct addition *addition, pqdb_error *err) {
 }
 
 const struct pq_state_kind pq_state_count = {.name = "count", .bytes = 8, .add = add_count};
-
-static pqdb_code count_type(const struct pq_type *argument,
-                            const struct pq_aggregate_parameters *given, struct pq_type *type,
-                            pqdb_error *err) {
-    (void)argument;
-    (void)given;
-    (void)err;
-    *type = pq_type_int64;
-    return PQDB_OK;
-}
 
 static const struct pq_state_kind *count_state(const struct pq_type *argument) {
     return argument == NULL ? NULL : &pq_state_count;
@@ -44,7 +34,7 @@ const struct pq_aggregate pq_aggregate_count = {
     .name = "$count",
     .help = "rows, or values that are not null",
     .takes_star = true,
-    .type = count_type,
+    .type = type_of_int,
     .state = count_state,
     .finish = count_finish,
 };

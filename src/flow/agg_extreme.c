@@ -1,15 +1,6 @@
 /// flow/agg_extreme.c: `$min $max $first $last`: the head of a window.
-#include "flow/flow_internal.h"
-
-/// The argument's type; what is never there is a variant that is null.
-static pqdb_code same_type(const struct pq_type *argument,
-                           const struct pq_aggregate_parameters *given, struct pq_type *type,
-                           pqdb_error *err) {
-    (void)given;
-    (void)err;
-    *type = argument->kind == PQ_NULL ? pq_type_variant : *argument;
-    return PQDB_OK;
-}
+#include "flow/states.h"
+#include "flow/window.h"
 
 static const struct pq_state_kind *min_state(const struct pq_type *argument) {
     return word_kind(argument->kind) ? &pq_state_min_word : &pq_state_min_bytes;
@@ -77,7 +68,7 @@ static pqdb_code order_finish(const struct pq_finish *finish, pqdb_error *err) {
 const struct pq_aggregate pq_aggregate_min = {
     .name = "$min",
     .help = "the smallest value that is not null",
-    .type = same_type,
+    .type = type_of_argument,
     .state = min_state,
     .finish = min_finish,
 };
@@ -85,7 +76,7 @@ const struct pq_aggregate pq_aggregate_min = {
 const struct pq_aggregate pq_aggregate_max = {
     .name = "$max",
     .help = "the largest value that is not null",
-    .type = same_type,
+    .type = type_of_argument,
     .state = max_state,
     .finish = max_finish,
 };
@@ -93,7 +84,8 @@ const struct pq_aggregate pq_aggregate_max = {
 const struct pq_aggregate pq_aggregate_first = {
     .name = "$first",
     .help = "the value of the row created first, null or not",
-    .type = same_type,
+    .takes_by = true,
+    .type = type_of_argument,
     .state = first_state,
     .finish = order_finish,
 };
@@ -101,7 +93,8 @@ const struct pq_aggregate pq_aggregate_first = {
 const struct pq_aggregate pq_aggregate_last = {
     .name = "$last",
     .help = "the value of the row created last, null or not",
-    .type = same_type,
+    .takes_by = true,
+    .type = type_of_argument,
     .state = last_state,
     .finish = order_finish,
 };

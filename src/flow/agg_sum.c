@@ -190,6 +190,13 @@ pqdb_code numeric_at(const struct pq_column *column, size_t row, struct pq_arena
     return PQDB_OK;
 }
 
+double numeric_real(const struct numeric *number) {
+    if (number->form == NUMERIC_REAL) return number->real;
+    return number->scale == 0
+               ? (double)number->integer
+               : pq_decimal_to_real((struct pq_decimal){number->integer, number->scale});
+}
+
 static pqdb_code add_exact(const struct addition *addition, pqdb_error *err) {
     const struct pq_column *argument = addition->argument;
     const enum pq_kind kind = argument->type->kind;
@@ -227,10 +234,9 @@ const struct pq_state_kind *sum_state(const struct pq_type *argument) {
     return kind == PQ_INT64 || kind == PQ_DECIMAL ? &pq_state_wide : &pq_state_exact;
 }
 
-static pqdb_code sum_type(const struct pq_type *argument,
-                          const struct pq_aggregate_parameters *given, struct pq_type *type,
-                          pqdb_error *err) {
-    (void)given;
+static pqdb_code sum_type(const struct pq_type *argument, struct pq_arena *arena,
+                          struct pq_type *type, pqdb_error *err) {
+    (void)arena;
     (void)err;
     *type = pq_type_float64;
     if (argument->kind == PQ_INT64) *type = pq_type_int64;
@@ -238,16 +244,6 @@ static pqdb_code sum_type(const struct pq_type *argument,
         *type = (struct pq_type){
             .kind = PQ_DECIMAL, .precision = PQ_DECIMAL_DIGITS_MAX, .scale = argument->scale};
     }
-    return PQDB_OK;
-}
-
-static pqdb_code avg_type(const struct pq_type *argument,
-                          const struct pq_aggregate_parameters *given, struct pq_type *type,
-                          pqdb_error *err) {
-    (void)argument;
-    (void)given;
-    (void)err;
-    *type = pq_type_float64;
     return PQDB_OK;
 }
 
@@ -357,7 +353,7 @@ const struct pq_aggregate pq_aggregate_sum = {
 const struct pq_aggregate pq_aggregate_avg = {
     .name = "$avg",
     .help = "mean of the numbers; of none: null",
-    .type = avg_type,
+    .type = type_of_double,
     .state = sum_state,
     .finish = avg_finish,
 };

@@ -140,16 +140,6 @@ static const struct pq_state_kind *squares_state(const struct pq_type *argument)
                                                  : &pq_state_exact_squares;
 }
 
-static pqdb_code double_type(const struct pq_type *argument,
-                             const struct pq_aggregate_parameters *given, struct pq_type *type,
-                             pqdb_error *err) {
-    (void)argument;
-    (void)given;
-    (void)err;
-    *type = pq_type_float64;
-    return PQDB_OK;
-}
-
 /// What a group says: its sums, how many values, and whether an infinity is among them.
 struct moments {
     struct pq_limbs sum, squares;
@@ -252,7 +242,7 @@ static pqdb_code variance_samp_finish(const struct pq_finish *finish, pqdb_error
 
 #define SPREAD(aggregate_name, says, finishes)                                          \
     {                                                                                   \
-        .name = aggregate_name, .help = says, .type = double_type, .state = sum_state,  \
+        .name = aggregate_name, .help = says, .type = type_of_double, .state = sum_state,  \
         .second = squares_state, .finish = finishes,                                    \
     }
 const struct pq_aggregate pq_aggregate_stddev =

@@ -32,14 +32,20 @@ struct pq_aggregate {
     bool takes_star;   // $count: '*'
     bool takes_by;     // $first, $last: `$by`
 
-    /// The output column for an argument of type `argument` (NULL for '*'). Errors: PQDB_INVALID,
-    /// with a sentence about the argument; then no view with it can be made.
-    pqdb_code (*type)(const struct pq_type *argument, const struct pq_aggregate_parameters *given,
+    bool takes_rank;   // $percentile: [path, p]
+    bool takes_limit;  // $topK: [path, k]
+    struct pq_aggregate_parameters given;  // what it does not take: $median's rank, $mode's limit
+
+    /// The output column for an argument of type `argument` (NULL for '*'); what it points to lies
+    /// in `arena`. Errors: PQDB_NO_MEMORY.
+    pqdb_code (*type)(const struct pq_type *argument, struct pq_arena *arena,
                       struct pq_type *type, pqdb_error *err);
 
-    /// The state it needs for that argument, and another one besides (NULL: none).
+    /// The state it needs for that argument, and another one besides (NULL: none). Over the
+    /// elements of one row `of_elements` is taken, if there is one.
     const struct pq_state_kind *(*state)(const struct pq_type *argument);
     const struct pq_state_kind *(*second)(const struct pq_type *argument);
+    const struct pq_state_kind *of_elements;
 
     /// Output values of cells [0, count): see flow/flow_internal.h.
     pqdb_code (*finish)(const struct pq_finish *finish, pqdb_error *err);

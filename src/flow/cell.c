@@ -5,7 +5,7 @@
 ///           list: u32 count, then each element, object: each member, as u32 length and its cell
 ///
 /// A variant's bytes keep the ids of its collection's list of names.
-#include "flow/flow_internal.h"
+#include "flow/window.h"
 
 static pqdb_code write_child(const struct pq_column *child, size_t row, struct pq_bytes *out,
                              pqdb_error *err) {
@@ -76,6 +76,11 @@ static pqdb_code build(struct pq_cursor *cell, struct pq_builder *builder, pqdb_
     }
     if (length != width) return pq_fail(err, PQDB_CORRUPT, "a stored value has %zu bytes", length);
     return pq_builder_append_fixed(builder, cell->at, err);
+}
+
+pqdb_code cell_build(struct pq_text cell, struct pq_builder *builder, pqdb_error *err) {
+    struct pq_cursor cursor = pq_cursor_of(cell.data, cell.length);
+    return build(&cursor, builder, err);
 }
 
 pqdb_code cell_emit(struct pq_text cell, struct emit *out, pqdb_error *err) {

@@ -2,12 +2,9 @@
 /// arenas: no store, no table, no clock.
 ///
 /// A view is one node of a circuit: rows (unnest, filter, per-row compute, select: linear, no
-/// state),
-/// then perhaps groups (one trace). A step gives each source's delta to all nodes in topological
-/// order
-/// and takes each view's delta out; a node has a twin (`_full`) that computes its view from all
-/// rows of
-/// its source, and both give the same rows bit for bit.
+/// state), then perhaps groups (traces). A step gives each source's delta to all nodes in
+/// topological order and takes each view's delta out; a node has a twin (`_full`) that computes its
+/// view from all rows of its source, and both give the same rows bit for bit.
 ///
 /// Every batch's columns begin with `$id` (text) and `$seq` (int64). Positions below are columns of
 /// the batch in question. Specs are borrowed: they and what they point to outlive the node.
@@ -149,9 +146,20 @@ const struct pq_node_spec *pq_node_spec(const struct pq_node *node);
 /// Memory held: state and caches, without what steps take from their arena.
 size_t pq_node_bytes(const struct pq_node *node);
 
-/// The state of a grouped node, for checkpoints (pq_trace_freeze, _write, _install) and for opening
-/// (pq_trace_open); NULL when there is none.
-struct pq_trace *pq_node_state(struct pq_node *node);
+/// The state of a grouped node in pieces, for checkpoints (pq_trace_freeze, _write, _install) and
+/// for opening (pq_trace_open): first the groups, then counts and multisets. The names are the same
+/// for every node of an equal spec.
+struct pq_node_part {
+    const char *name;        // in the node's memory
+    const char *what;        // for people
+    struct pq_trace *trace;
+    bool is_late;            // it may be missing where a state is opened
+    bool is_there;           // false: late, and not made yet; it holds nothing
+};
+/// Views into the node, valid until it is stepped or built. `*count` 0: a node without state.
+const struct pq_node_part *pq_node_parts(struct pq_node *node, size_t *count);
+/// Before opening it: a late piece is there.
+void pq_node_use_part(struct pq_node *node, size_t part);
 
 /// Apply a delta of the source; `out` is the view's delta: −old +new for each row that changed.
 ///
@@ -178,11 +186,9 @@ struct pq_sink {
 };
 
 /// The twin: forget the state, compute the view from all rows of its source, give the rows to
-/// `sink`
-/// (may be NULL: only the state is wanted). Afterwards the node goes on by steps. A grouped view
-/// must
-/// be built so before its first step, from no rows if its source is empty: that makes the global
-/// row.
+/// `sink` (may be NULL: only the state is wanted). Afterwards the node goes on by steps. A grouped
+/// view must be built so before its first step, from no rows if its source is empty: that makes
+/// the global row.
 ///
 /// Cost    one pass over the source; memory: the state, and one batch at a time
 /// Errors  as pq_node_step, and those of `rows` and `sink`

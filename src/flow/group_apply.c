@@ -186,34 +186,34 @@ void group_release(struct touch *touch) {
 
 // ---- adding -----------------------------------------------------------------------------------
 
-/// Rows of the batch, or of another one with the same columns, on their way into one state.
-struct feed {
-    const struct pq_batch *batch;
-    const struct pq_column *arguments;
-    const uint32_t *cell_of;
-};
-
-static pqdb_code add_to_state(struct touch *touch, const struct state_place *state,
-                              const struct feed *feed, pqdb_error *err) {
+struct addition group_addition(struct touch *touch, const struct feed *feed, uint32_t argument,
+                               uint32_t by) {
     const struct pq_group_spec *spec = touch->op->spec;
     const struct pq_batch *batch = feed->batch;
-    const struct addition addition = {
+    return (struct addition){
         .cells = &touch->cells,
         .cell_of = feed->cell_of,
         .weights = batch->weights,
         .count = batch->count,
-        .offset = state->offset,
-        .argument = state->argument == PQ_NO_COLUMN ? NULL : &feed->arguments[state->argument],
-        .by = state->by == PQ_NO_COLUMN ? NULL : &feed->arguments[state->by],
+        .argument = argument == PQ_NO_COLUMN ? NULL : &feed->arguments[argument],
+        .by = by == PQ_NO_COLUMN ? NULL : &feed->arguments[by],
         .seq = &batch->columns[PQ_SEQ_COLUMN],
         .index = spec->index == PQ_NO_COLUMN ? NULL : &batch->columns[spec->index],
         .id = spec->order_by_id ? &batch->columns[PQ_ID_COLUMN] : NULL,
         .arena = touch->arena,
     };
+}
+
+static pqdb_code add_to_state(struct touch *touch, const struct state_place *state,
+                              const struct feed *feed, pqdb_error *err) {
+    struct addition addition = group_addition(touch, feed, state->argument, state->by);
+    addition.offset = state->offset;
+    addition.given = state->given;
+    addition.changes = state->counts == NO_TRACE ? NULL : &touch->changes[state->counts];
     return state->kind->add(&addition, err);
 }
 
-static pqdb_code broken(const struct touch *touch, uint32_t cell, pqdb_error *err) {
+pqdb_code group_broken(const struct touch *touch, uint32_t cell, pqdb_error *err) {
     const uint8_t *row = touch->cells.rows[cell];
     const struct blob id = group_head(row)->id;
     return pq_fail(err, PQDB_CORRUPT,
@@ -229,7 +229,7 @@ static pqdb_code count_rows(struct touch *touch, pqdb_error *err) {
         head->rows += weight_at(batch->weights, i);
     }
     for (uint32_t cell = 0; cell < touch->cells.count && touch->takes_back; cell++) {
-        if (group_head(touch->cells.rows[cell])->rows < 0) return broken(touch, cell, err);
+        if (group_head(touch->cells.rows[cell])->rows < 0) return group_broken(touch, cell, err);
     }
     return PQDB_OK;
 }
@@ -357,8 +357,8 @@ static pqdb_code settle(struct touch *touch, bool *exhausted, bool *any, pqdb_er
         if (state->kind->settle == NULL) continue;
         for (uint32_t cell = 0; cell < touch->cells.count; cell++) {
             const enum settled settled =
-                state->kind->settle(touch->cells.rows[cell], state->offset);
-            if (settled == STATE_BROKEN) return broken(touch, cell, err);
+                state->kind->settle(touch->cells.rows[cell], state);
+            if (settled == STATE_BROKEN) return group_broken(touch, cell, err);
             exhausted[s * touch->cells.count + cell] = settled == STATE_EXHAUSTED;
             *any |= settled == STATE_EXHAUSTED;
         }
@@ -385,14 +385,43 @@ static pqdb_code refill_windows(struct wanted *wanted, const struct pq_rows *ref
     return refill->scan(refill->ctx, NULL, 0, take_scanned, wanted, err);
 }
 
-static pqdb_code look_after_windows(struct touch *touch, const struct pq_rows *refill,
-                                    pqdb_error *err) {
-    const size_t count = touch->op->layout.state_count * touch->cells.count;
-    bool *exhausted = pq_arena_calloc(touch->arena, count, sizeof *exhausted);
-    if (exhausted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "settling %zu windows", count);
-    bool any;
-    PQ_TRY(settle(touch, exhausted, &any, err));
-    if (!any) return PQDB_OK;
+/// From their multisets, those that have one. `*any`: others are left.
+static pqdb_code refill_from_multisets(struct touch *touch, bool *exhausted, bool *any,
+                                       pqdb_error *err) {
+    const struct group_op *op = touch->op;
+    *any = false;
+    for (size_t s = 0; s < op->layout.state_count; s++) {
+        const struct state_place *place = &op->layout.states[s];
+        const bool has_multiset =
+            place->multiset != NO_TRACE && op->traces[place->multiset].is_made;
+        for (uint32_t cell = 0; cell < touch->cells.count; cell++) {
+            bool *is_exhausted = &exhausted[s * touch->cells.count + cell];
+            if (!*is_exhausted) continue;
+            *any |= !has_multiset;
+            if (!has_multiset) continue;
+            const struct refill refill = {
+                .cells = &touch->cells,
+                .cell = cell,
+                .place = place,
+                .trace = &op->traces[place->multiset].trace,
+                .group = group_place(touch, cell),
+                .argument = touch->arguments[place->argument].type,
+                .arena = touch->arena,
+            };
+            PQ_TRY(place->kind->refill(&refill, err));
+            if (place->kind->settle(touch->cells.rows[cell], place) != STATE_WHOLE) {
+                return pq_fail(err, PQDB_CORRUPT,
+                               "the state of the view does not fit together: %s",
+                               op->traces[place->multiset].name);
+            }
+            *is_exhausted = false;
+        }
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code refill_from_source(struct touch *touch, const bool *exhausted,
+                                    const struct pq_rows *refill, pqdb_error *err) {
     if (refill == NULL) {
         return pq_fail(err, PQDB_UNSUPPORTED,
                        "the smallest or first value of a group was taken back, and its source "
@@ -400,19 +429,34 @@ static pqdb_code look_after_windows(struct touch *touch, const struct pq_rows *r
     }
     struct wanted wanted = {.touch = touch, .exhausted = exhausted};
     pq_arena_init(&wanted.arena, touch->op->alloc);
-    pqdb_code code = refill_windows(&wanted, refill, err);
+    const pqdb_code code = refill_windows(&wanted, refill, err);
     pq_arena_deinit(&wanted.arena);
-    if (code == PQDB_OK) code = settle(touch, exhausted, &any, err);
-    if (code != PQDB_OK || !any) return code;
+    return code;
+}
+
+static pqdb_code look_after_windows(struct touch *touch, const struct pq_rows *refill,
+                                    pqdb_error *err) {
+    const size_t count = touch->op->layout.state_count * touch->cells.count;
+    bool *exhausted = pq_arena_calloc(touch->arena, count, sizeof *exhausted);
+    if (exhausted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "settling %zu windows", count);
+    bool any;
+    PQ_TRY(settle(touch, exhausted, &any, err));
+    if (any) PQ_TRY(refill_from_multisets(touch, exhausted, &any, err));
+    if (!any) return PQDB_OK;
+    PQ_TRY(refill_from_source(touch, exhausted, refill, err));
+    PQ_TRY(settle(touch, exhausted, &any, err));
+    if (!any) return PQDB_OK;
     return pq_fail(err, PQDB_CORRUPT, "the source has fewer rows than were counted");
 }
 
 pqdb_code group_apply(struct touch *touch, const struct pq_rows *refill, pqdb_error *err) {
     PQ_TRY(count_rows(touch, err));
+    PQ_TRY(group_traces_add(touch, err));
     const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
     const struct layout *layout = &touch->op->layout;
     for (size_t s = 0; s < layout->state_count; s++) {
         PQ_TRY(add_to_state(touch, &layout->states[s], &feed, err));
     }
-    return touch->takes_back ? look_after_windows(touch, refill, err) : PQDB_OK;
+    return touch->takes_back || layout->always_settles ? look_after_windows(touch, refill, err)
+                                                       : PQDB_OK;
 }

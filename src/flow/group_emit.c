@@ -1,6 +1,7 @@
 /// flow/group_emit.c: group rows as output rows.
 #include "expr/compare.h"
 #include "flow/op_group.h"
+#include "flow/window.h"
 
 pqdb_code group_emits_init(const struct group_op *op, size_t capacity, struct pq_arena *arena,
                            struct emit **emits, pqdb_error *err) {
@@ -14,7 +15,7 @@ pqdb_code group_emits_init(const struct group_op *op, size_t capacity, struct pq
         const uint32_t argument = spec->compute.aggregates[a].argument;
         if (argument == PQ_NO_COLUMN) continue;
         const struct pq_type *from = operand_type(&spec->compute.arguments[argument], spec->input);
-        if (pq_type_equal(type, from)) {
+        if (names_count(type) == names_count(from)) {
             emit_use_names(&made[a], op->names + op->names_at[spec->key_count + argument]);
         }
     }
@@ -35,6 +36,7 @@ pqdb_code group_emit(const struct group_op *op, uint8_t *const *rows, size_t cou
             .count = count,
             .offset = state == NULL ? PQ_NO_COLUMN : state->offset,
             .second = second == PQ_NO_COLUMN ? PQ_NO_COLUMN : op->layout.states[second].offset,
+            .given = state == NULL ? given->given : state->given,
             .state = state == NULL ? NULL : state->kind,
             .argument = given->argument == PQ_NO_COLUMN
                             ? NULL

@@ -1,6 +1,6 @@
 /// flow/group_row.c: which states a group row holds, where, and how it grows.
 #include "base/hash.h"
-#include "flow/flow_internal.h"
+#include "flow/layout.h"
 
 enum { align_mask = 7 };
 
@@ -20,33 +20,55 @@ pqdb_code operand_run(const struct pq_operand *operand, const struct pq_batch *b
     return PQDB_OK;
 }
 
+/// The trace that a state needs: one that is there already, or a new one.
+static uint32_t place_trace(struct layout *layout, enum trace_of of,
+                            const struct state_place *given, bool is_late) {
+    if (of == TRACE_NONE) return NO_TRACE;
+    const uint32_t by = of == TRACE_CREATION ? given->by : PQ_NO_COLUMN;
+    for (uint32_t i = 0; i < layout->trace_count; i++) {
+        const struct trace_place *there = &layout->traces[i];
+        if (there->of == of && there->argument == given->argument && there->by == by) return i;
+    }
+    layout->traces[layout->trace_count] =
+        (struct trace_place){of, given->argument, by, is_late};
+    return (uint32_t)layout->trace_count++;
+}
+
 /// Where a state of this kind lies: one that is there already, or a new one. NULL needs none.
-static uint32_t place_state(struct layout *layout, const struct pq_aggregate_spec *given,
+static uint32_t place_state(struct layout *layout, const struct pq_aggregate_spec *spec,
                             const struct pq_state_kind *kind) {
     if (kind == NULL) return PQ_NO_COLUMN;
+    struct state_place given = {.kind = kind,
+                                .argument = spec->argument,
+                                .by = spec->by,
+                                .given = spec->given,
+                                .offset = layout->fixed_bytes};
+    if (!spec->kind->takes_rank) given.given.rank = spec->kind->given.rank;
+    if (!spec->kind->takes_limit) given.given.limit = spec->kind->given.limit;
     for (uint32_t i = 0; i < layout->state_count; i++) {
         const struct state_place *there = &layout->states[i];
-        if (there->kind == kind && there->argument == given->argument && there->by == given->by &&
-            there->given.rank == given->given.rank && there->given.limit == given->given.limit) {
+        if (there->kind == kind && there->argument == given.argument && there->by == given.by &&
+            there->given.rank == given.given.rank && there->given.limit == given.given.limit) {
             return i;
         }
     }
-    layout->states[layout->state_count] =
-        (struct state_place){kind, given->argument, given->by, given->given, layout->fixed_bytes};
+    given.counts =
+        place_trace(layout, kind->needs_counts ? TRACE_COUNTS : TRACE_NONE, &given, false);
+    given.multiset = place_trace(layout, kind->multiset, &given, kind->multiset_is_late);
+    layout->states[layout->state_count] = given;
+    layout->always_settles |= kind->always_settles;
     layout->fixed_bytes += (uint32_t)aligned(kind->bytes);
     return (uint32_t)layout->state_count++;
 }
 
-static pqdb_code place_aggregate(struct layout *layout, size_t i,
-                                 const struct pq_aggregate_spec *given,
-                                 const struct pq_type *argument, pqdb_error *err) {
-    struct pq_type type;
+static void place_aggregate(struct layout *layout, size_t i, const struct pq_aggregate_spec *given,
+                            const struct pq_type *argument, bool of_elements) {
     const struct pq_aggregate *kind = given->kind;
-    PQ_TRY(kind->type(argument, &given->given, &type, err));
-    layout->state_of[i] = place_state(layout, given, kind->state(argument));
+    const struct pq_state_kind *state =
+        of_elements && kind->of_elements != NULL ? kind->of_elements : kind->state(argument);
+    layout->state_of[i] = place_state(layout, given, state);
     layout->second_of[i] =
         place_state(layout, given, kind->second == NULL ? NULL : kind->second(argument));
-    return PQDB_OK;
 }
 
 /// Which kinds of states lie where.
@@ -61,27 +83,26 @@ static uint32_t layout_check(const struct layout *layout) {
 }
 
 pqdb_code layout_init(struct layout *layout, const struct pq_compute_spec *compute,
-                      const struct pq_type *input, const struct pq_alloc *alloc, pqdb_error *err) {
+                      const struct pq_type *input, bool of_elements,
+                      const struct pq_alloc *alloc, pqdb_error *err) {
     const size_t count = compute->aggregate_count;
     *layout = (struct layout){.aggregate_count = count, .fixed_bytes = sizeof(struct group_head)};
     layout->states = pq_resize(alloc, NULL, 0, 2 * count + 1, sizeof *layout->states);
     layout->state_of = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->state_of);
     layout->second_of = pq_resize(alloc, NULL, 0, count + 1, sizeof *layout->second_of);
-    pqdb_code code = PQDB_OK;
-    if (layout->states == NULL || layout->state_of == NULL || layout->second_of == NULL) {
-        code = pq_fail(err, PQDB_NO_MEMORY, "%zu aggregates", count);
+    layout->traces = pq_resize(alloc, NULL, 0, 4 * count + 1, sizeof *layout->traces);
+    if (layout->states == NULL || layout->state_of == NULL || layout->second_of == NULL ||
+        layout->traces == NULL) {
+        layout_deinit(layout, alloc);
+        return pq_fail(err, PQDB_NO_MEMORY, "%zu aggregates", count);
     }
-    for (size_t i = 0; i < count && code == PQDB_OK; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct pq_aggregate_spec *given = &compute->aggregates[i];
         const struct pq_type *argument =
             given->argument == PQ_NO_COLUMN
                 ? NULL
                 : operand_type(&compute->arguments[given->argument], input);
-        code = place_aggregate(layout, i, given, argument, err);
-    }
-    if (code != PQDB_OK) {
-        layout_deinit(layout, alloc);
-        return code;
+        place_aggregate(layout, i, given, argument, of_elements);
     }
     layout->check = layout_check(layout);
     return PQDB_OK;
@@ -92,6 +113,7 @@ void layout_deinit(struct layout *layout, const struct pq_alloc *alloc) {
     pq_free(alloc, layout->states, 2 * count + 1, sizeof *layout->states);
     pq_free(alloc, layout->state_of, count + 1, sizeof *layout->state_of);
     pq_free(alloc, layout->second_of, count + 1, sizeof *layout->second_of);
+    pq_free(alloc, layout->traces, 4 * count + 1, sizeof *layout->traces);
     *layout = (struct layout){0};
 }
 

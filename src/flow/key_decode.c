@@ -3,10 +3,12 @@
 /// The result depends on the key alone, so it does not matter which of several equal values (1,
 /// 1.0, 1.00) came first. As a variant an integer is int64 where it fits, then a decimal; any other
 /// number a double where that is exact, else a decimal.
+#include <math.h>
+
 #include "base/json.h"
 #include "expr/compare.h"
 #include "expr/print.h"
-#include "flow/flow_internal.h"
+#include "flow/window.h"
 #include "type/decimal.h"
 #include "type/timestamp.h"
 #include "variant/variant.h"
@@ -312,6 +314,32 @@ static pqdb_code build(struct pq_cursor *key, struct emit *out, struct pq_builde
     PQ_TRY(scalar(key, builder->type, &value, &scratch, err));
     if (value.kind != PQ_NULL && value.kind != kind) return damaged(err);
     return pq_builder_append_value(builder, &value, err);
+}
+
+pqdb_code key_build(struct pq_cursor *key, struct emit *out, struct pq_builder *builder,
+                    pqdb_error *err) {
+    return build(key, out, builder, err);
+}
+
+bool key_real(struct pq_cursor *key, double *real) {
+    struct number number;
+    if (pq_cursor_u8(key) != TAG_NUMBER || !take_number(key, &number)) return false;
+    *real = number.is_real ? number.real : pq_decimal_to_real(number.decimal);
+    return !isnan(*real);
+}
+
+bool key_word(struct pq_cursor *key, const struct pq_type *type, uint64_t *word) {
+    struct pq_bytes none;
+    struct pq_value value;
+    pq_bytes_init(&none, &pq_alloc_libc);  // word kinds need no room
+    if (scalar(key, type, &value, &none, NULL) != PQDB_OK || value.kind != type->kind) return false;
+    switch (value.kind) {
+        case PQ_BOOL: *word = value.as.boolean; break;
+        case PQ_FLOAT32:
+        case PQ_FLOAT64: *word = word_of_real(value.as.real); break;
+        default: *word = (uint64_t)value.as.integer ^ UINT64_C(1) << 63; break;
+    }
+    return true;
 }
 
 pqdb_code key_emit(struct pq_cursor *key, struct emit *out, pqdb_error *err) {

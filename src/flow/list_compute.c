@@ -90,6 +90,7 @@ static pqdb_code add_elements(struct pieces *pieces, const struct pq_column *arg
             .argument = &arguments[state->argument],
             .by = state->by == PQ_NO_COLUMN ? NULL : &arguments[state->by],
             .index = &index,
+            .given = state->given,
             .arena = pieces->arena,
         };
         PQ_TRY(state->kind->add(&addition, err));
@@ -113,7 +114,7 @@ static pqdb_code finish_column(const struct pieces *pieces, const struct column_
     const struct pq_field *field = plan->field;
     struct emit out;
     PQ_TRY(emit_init(&out, &field->type, pieces->cells.count, pieces->arena, err));
-    if (argument != NULL && pq_type_equal(&field->type, argument->type)) {
+    if (argument != NULL && names_count(&field->type) == names_count(argument->type)) {
         const struct pq_variant_names **names =
             pq_arena_calloc(pieces->arena, names_count(argument->type) + 1, sizeof *names);
         if (names == NULL) return pq_fail(err, PQDB_NO_MEMORY, "lists of names");
@@ -126,6 +127,7 @@ static pqdb_code finish_column(const struct pieces *pieces, const struct column_
         .offset = state == NULL ? PQ_NO_COLUMN : state->offset,
         .second = plan->second == PQ_NO_COLUMN ? PQ_NO_COLUMN
                                                : pieces->layout->states[plan->second].offset,
+        .given = state == NULL ? plan->given->given : state->given,
         .state = state == NULL ? NULL : state->kind,
         .argument = argument == NULL ? NULL : argument->type,
         .name = field->name,

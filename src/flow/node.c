@@ -8,6 +8,8 @@ struct pq_node {
     const struct pq_alloc *alloc;
     struct row_op rows;      // when spec->rows
     struct group_op group;   // when spec->group
+    struct pq_node_part *parts;  // owned, of the group
+    size_t part_count;
     uint32_t *columns;       // owned: of the source, that are read
     size_t column_count, column_capacity;
     const struct expand_run *running;  // while a step runs: sides of what is linked
@@ -72,6 +74,27 @@ static pqdb_code collect_columns(struct pq_node *node, pqdb_error *err) {
     return node->columns != NULL ? PQDB_OK : pq_fail(err, PQDB_NO_MEMORY, "a view's columns");
 }
 
+static pqdb_code list_parts(struct pq_node *node, pqdb_error *err) {
+    const size_t count = 1 + node->group.layout.trace_count;
+    node->parts = pq_resize(node->alloc, NULL, 0, count, sizeof *node->parts);
+    if (node->parts == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu pieces of state", count);
+    node->part_count = count;
+    node->parts[0] = (struct pq_node_part){
+        .name = "groups", .what = "one row a group", .trace = &node->group.trace, .is_there = true};
+    for (size_t i = 1; i < count; i++) {
+        struct group_trace *trace = &node->group.traces[i - 1];
+        node->parts[i] = (struct pq_node_part){.name = trace->name,
+                                               .what = trace->what,
+                                               .trace = &trace->trace,
+                                               .is_late = node->group.layout.traces[i - 1].is_late};
+    }
+    return PQDB_OK;
+}
+
+static void free_parts(struct pq_node *node) {
+    pq_free(node->alloc, node->parts, node->part_count, sizeof *node->parts);
+}
+
 pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc *alloc,
                          struct pq_node **node, pqdb_error *err) {
     pq_assert(spec->rows != NULL || spec->group != NULL);
@@ -84,10 +107,12 @@ pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc 
     rows = spec->rows != NULL;
     if (spec->group != NULL) PQ_GO(group_op_init(&made->group, spec, alloc, err));
     group = spec->group != NULL;
+    if (group) PQ_GO(list_parts(made, err));
     PQ_GO(collect_columns(made, err));
     *node = made;
     return PQDB_OK;
 done:
+    free_parts(made);
     if (group) group_op_deinit(&made->group);
     if (rows) row_op_deinit(&made->rows);
     pq_free(alloc, made, 1, sizeof *made);
@@ -96,6 +121,7 @@ done:
 
 void pq_node_destroy(struct pq_node *node) {
     if (node == NULL) return;
+    free_parts(node);
     if (node->spec->group != NULL) group_op_deinit(&node->group);
     if (node->spec->rows != NULL) row_op_deinit(&node->rows);
     pq_free(node->alloc, node->columns, node->column_capacity, sizeof *node->columns);
@@ -104,8 +130,16 @@ void pq_node_destroy(struct pq_node *node) {
 
 const struct pq_node_spec *pq_node_spec(const struct pq_node *node) { return node->spec; }
 
-struct pq_trace *pq_node_state(struct pq_node *node) {
-    return node->spec->group != NULL ? &node->group.trace : NULL;
+const struct pq_node_part *pq_node_parts(struct pq_node *node, size_t *count) {
+    for (size_t i = 1; i < node->part_count; i++) {
+        node->parts[i].is_there = node->group.traces[i - 1].is_made;
+    }
+    *count = node->part_count;
+    return node->parts;
+}
+
+void pq_node_use_part(struct pq_node *node, size_t part) {
+    if (part > 0) node->group.traces[part - 1].is_made = true;
 }
 
 const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count) {
@@ -116,7 +150,10 @@ const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count) {
 size_t pq_node_bytes(const struct pq_node *node) {
     size_t bytes = sizeof *node + node->column_capacity * sizeof *node->columns;
     if (node->spec->group != NULL) {
-        bytes += pq_trace_bytes(&node->group.trace) + group_keys_bytes(&node->group.keys);
+        for (size_t i = 0; i < node->part_count; i++) {
+            bytes += pq_trace_bytes(node->parts[i].trace);
+        }
+        bytes += group_keys_bytes(&node->group.keys);
     }
     return bytes;
 }

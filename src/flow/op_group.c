@@ -51,7 +51,8 @@ pqdb_code group_op_init(struct group_op *op, const struct pq_node_spec *spec,
     pq_trace_init(&op->trace, PQ_TRACE_NEWEST_WINS, alloc);
     pq_bytes_init(&op->scratch, alloc);
     pqdb_code code;
-    PQ_GO(layout_init(&op->layout, &group->compute, group->input, alloc, err));
+    PQ_GO(layout_init(&op->layout, &group->compute, group->input, false, alloc, err));
+    PQ_GO(group_traces_init(op, err));
     PQ_GO(group_keys_init(&op->keys, group->key_count, alloc, err));
     PQ_GO(init_names(op, err));
 done:
@@ -68,6 +69,7 @@ void group_op_deinit(struct group_op *op) {
     pq_free(op->alloc, op->names_at,
             op->spec->key_count + op->spec->compute.argument_count + 1, sizeof *op->names_at);
     group_keys_deinit(&op->keys);
+    group_traces_deinit(op);
     if (op->layout.states != NULL) layout_deinit(&op->layout, op->alloc);
     pq_bytes_deinit(&op->scratch);
     pq_trace_deinit(&op->trace);
@@ -77,6 +79,7 @@ void group_op_deinit(struct group_op *op) {
 
 void group_op_clear(struct group_op *op) {
     pq_trace_clear(&op->trace);
+    group_traces_clear(op);
     group_keys_forget(&op->keys);
 }
 

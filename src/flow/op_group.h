@@ -2,8 +2,16 @@
 #ifndef PQ_FLOW_OP_GROUP_H
 #define PQ_FLOW_OP_GROUP_H
 
-#include "flow/flow_internal.h"
 #include "flow/group_keys.h"
+#include "flow/layout.h"
+
+/// A piece of state beside the group rows; see layout.h.
+struct group_trace {
+    struct pq_trace trace;
+    bool is_made;   // false: late, and not asked for yet; it holds nothing
+    char name[40];  // the same for the same definition
+    const char *what;
+};
 
 struct group_op {
     const struct pq_group_spec *spec;  // borrowed
@@ -11,6 +19,7 @@ struct group_op {
     const struct pq_alloc *alloc;
     struct layout layout;
     struct pq_trace trace;
+    struct group_trace *traces;  // owned, as layout.traces
     struct group_keys keys;
     const struct pq_variant_names **names;  // owned: of keys, then arguments, as last seen
     uint32_t *names_at;                     // owned: where each one's begin; one more at the end
@@ -30,7 +39,15 @@ struct touch {
     const struct pq_column *keys;       // columns, [key_count]
     const struct pq_column *arguments;  // columns, [argument_count]
     bool takes_back;                    // some weight is negative
+    struct value_changes *changes;      // of each of layout.traces that counts
     struct pq_arena *arena;
+};
+
+/// Rows of the batch, or of another one with the same columns, on their way into states.
+struct feed {
+    const struct pq_batch *batch;
+    const struct pq_column *arguments;
+    const uint32_t *cell_of;
 };
 
 pqdb_code group_op_init(struct group_op *op, const struct pq_node_spec *spec,
@@ -54,6 +71,21 @@ pqdb_code group_touch(struct group_op *op, const struct pq_batch *batch, struct 
 pqdb_code group_apply(struct touch *touch, const struct pq_rows *refill, pqdb_error *err);
 /// The global row is there over no rows too.
 pqdb_code group_make_global(struct group_op *op, pqdb_error *err);
+/// The rows as additions of these arguments.
+struct addition group_addition(struct touch *touch, const struct feed *feed, uint32_t argument,
+                               uint32_t by);
+/// "more … are taken back than were there". Errors: PQDB_CORRUPT.
+pqdb_code group_broken(const struct touch *touch, uint32_t cell, pqdb_error *err);
+
+/// group_traces.c: counts and multisets.
+pqdb_code group_traces_init(struct group_op *op, pqdb_error *err);
+void group_traces_deinit(struct group_op *op);
+void group_traces_clear(struct group_op *op);
+/// Add the batch to all that are made; `touch->changes` says what it did to the counts.
+pqdb_code group_traces_add(struct touch *touch, pqdb_error *err);
+/// Where a cell's values lie.
+struct pq_multiset_place group_place(const struct touch *touch, uint32_t cell);
+
 /// Forget the cells; groups without rows go.
 void group_release(struct touch *touch);
 

@@ -89,7 +89,7 @@ static pqdb_code init_parts(struct row_op *op, pqdb_error *err) {
     memset(op->layouts, 0, (spec->list_count + 1) * sizeof *op->layouts);
     for (size_t i = 0; i < spec->list_count; i++) {
         PQ_TRY(layout_init(&op->layouts[i], &spec->lists[i].compute,
-                           spec->lists[i].elements.type, op->alloc, err));
+                           spec->lists[i].elements.type, true, op->alloc, err));
     }
     collect_reads(op);
     return PQDB_OK;

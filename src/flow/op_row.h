@@ -2,7 +2,7 @@
 #ifndef PQ_FLOW_OP_ROW_H
 #define PQ_FLOW_OP_ROW_H
 
-#include "flow/flow_internal.h"
+#include "flow/layout.h"
 
 /// Which columns of a batch somebody reads.
 struct column_set {

@@ -2,8 +2,8 @@
 #ifndef PQ_FLOW_SUMS_H
 #define PQ_FLOW_SUMS_H
 
-#include "flow/flow_internal.h"
 #include "flow/limbs.h"
+#include "flow/states.h"
 
 /// pq_state_wide: int and decimal arguments.
 struct wide_sum {
@@ -45,6 +45,9 @@ struct numeric {
 /// Errors: PQDB_NO_MEMORY, PQDB_CORRUPT (a damaged variant).
 pqdb_code numeric_at(const struct pq_column *column, size_t row, struct pq_arena *arena,
                      struct numeric *number, pqdb_error *err);
+
+/// Its double, rounded.
+double numeric_real(const struct numeric *number);
 
 /// "column … of group …: the `what` does not fit into `type`". Errors: PQDB_LIMIT.
 pqdb_code does_not_fit(const struct pq_finish *finish, const uint8_t *row, const char *what,

@@ -2,7 +2,8 @@
 /// with all bits turned, the largest.
 #include <math.h>
 
-#include "flow/flow_internal.h"
+#include "flow/states.h"
+#include "flow/window.h"
 
 struct entry {
     uint64_t word;
@@ -24,7 +25,7 @@ bool word_kind(enum pq_kind kind) {
 
 static const uint64_t top_bit = UINT64_C(1) << 63;
 
-static uint64_t word_of_real(double real) {
+uint64_t word_of_real(double real) {
     if (isnan(real)) return UINT64_MAX;  // above all numbers
     if (real == 0) real = 0;             // -0 is 0
     uint64_t image;
@@ -32,7 +33,7 @@ static uint64_t word_of_real(double real) {
     return (image & top_bit) != 0 ? ~image : image | top_bit;
 }
 
-static double real_of_word(uint64_t word) {
+double real_of_word(uint64_t word) {
     if (word == UINT64_MAX) return (double)NAN;
     const uint64_t image = (word & top_bit) != 0 ? word ^ top_bit : ~word;
     double real;
@@ -202,8 +203,8 @@ static enum settled settle_one(struct window *window) {
     return window->one.weight == 0 ? STATE_EXHAUSTED : STATE_WHOLE;
 }
 
-static enum settled settle_word(uint8_t *row, uint32_t offset) {
-    struct window *window = (struct window *)(void *)(row + offset);
+static enum settled settle_word(uint8_t *row, const struct state_place *place) {
+    struct window *window = (struct window *)(void *)(row + place->offset);
     if (!window->listed) return settle_one(window);
     struct entry *entries = entries_of(row, window);
     if (window->outside < 0) return STATE_BROKEN;
@@ -241,10 +242,57 @@ bool window_word_head(const uint8_t *row, uint32_t offset, uint64_t *word) {
     return false;
 }
 
-#define WORD_WINDOW(kind_name, add_values)                                             \
+/// Rows in the window and behind it.
+static int64_t all_rows(const uint8_t *row, const struct window *window) {
+    int64_t rows = window->outside;
+    if (!window->listed) return rows + (window->count > 0 ? window->one.weight : 0);
+    const struct entry *entries = entries_of(row, window);
+    for (uint32_t i = 0; i < window->count; i++) rows += entries[i].weight;
+    return rows;
+}
+
+/// The first values of the multiset in the window's order, as many as it holds.
+static pqdb_code refill_word(const struct refill *refill, uint64_t turn, pqdb_error *err) {
+    const uint32_t offset = refill->place->offset;
+    const struct addition addition = {.cells = refill->cells, .offset = offset};
+    struct window *window = window_at(&addition, refill->cell);
+    int64_t left = all_rows(refill->cells->rows[refill->cell], window);
+    struct pq_multiset_place from = refill->group;
+    from.value = turn == 0 ? PQ_TEXT("") : multiset_end;
+    struct pq_multiset_walk walk;
+    restart_word(refill->cells->rows[refill->cell], offset);
+    PQ_TRY(pq_multiset_seek(refill->trace, &from, turn == 0 ? PQ_MULTISET_UP : PQ_MULTISET_DOWN,
+                            &walk, err));
+    for (uint32_t i = 0; i < WINDOW_ENTRIES; i++) {
+        bool more;
+        uint64_t word;
+        PQ_TRY(pq_multiset_next(&walk, &more, err));
+        if (!more) break;
+        struct pq_cursor key = pq_cursor_of(walk.value.data, walk.value.length);
+        if (!key_word(&key, refill->argument, &word)) {
+            return pq_fail(err, PQDB_CORRUPT, "a stored value is damaged");
+        }
+        PQ_TRY(add_word(&addition, refill->cell, word ^ turn, walk.weight, err));
+        left -= walk.weight;
+    }
+    window = window_at(&addition, refill->cell);
+    window->outside = left;
+    window->bounded = left != 0;
+    return PQDB_OK;
+}
+
+static pqdb_code refill_min(const struct refill *refill, pqdb_error *err) {
+    return refill_word(refill, 0, err);
+}
+static pqdb_code refill_max(const struct refill *refill, pqdb_error *err) {
+    return refill_word(refill, UINT64_MAX, err);
+}
+
+#define WORD_WINDOW(kind_name, add_values, refill_values)                              \
     {                                                                                  \
         .name = kind_name, .bytes = sizeof(struct window), .add = add_values,          \
         .blob = word_blob, .settle = settle_word, .restart = restart_word,             \
+        .multiset = TRACE_VALUES, .multiset_is_late = true, .refill = refill_values,   \
     }
-const struct pq_state_kind pq_state_min_word = WORD_WINDOW("lowest values", add_min);
-const struct pq_state_kind pq_state_max_word = WORD_WINDOW("highest values", add_max);
+const struct pq_state_kind pq_state_min_word = WORD_WINDOW("lowest values", add_min, refill_min);
+const struct pq_state_kind pq_state_max_word = WORD_WINDOW("highest values", add_max, refill_max);

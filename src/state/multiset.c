@@ -48,7 +48,8 @@ void multiset_destroy(struct pq_multiset *multiset) {
 size_t multiset_bytes(const struct pq_multiset *multiset) {
     if (multiset == NULL) return 0;
     size_t bytes = sizeof *multiset + multiset->room.capacity + multiset->key.capacity;
-    for (const struct pq_multiset_piece *piece = multiset->pieces; piece != NULL; piece = piece->older) {
+    for (const struct pq_multiset_piece *piece = multiset->pieces; piece != NULL;
+         piece = piece->older) {
         bytes += sizeof *piece + weighted_bytes(&piece->rows);
     }
     for (size_t i = 0; i < multiset->source_count; i++) {
@@ -72,8 +73,8 @@ static pqdb_code push_row(void *ctx, const struct pq_run_row *row, pqdb_error *e
     return weighted_push(rows, row->hash, start, row->weight, err);
 }
 
-static pqdb_code add_piece(struct pq_multiset *multiset, uint32_t epoch, struct pq_multiset_piece **piece,
-                           pqdb_error *err) {
+static pqdb_code add_piece(struct pq_multiset *multiset, uint32_t epoch,
+                           struct pq_multiset_piece **piece, pqdb_error *err) {
     struct pq_multiset_piece *made = pq_resize(multiset->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a piece of a multiset");
     *made = (struct pq_multiset_piece){.older = multiset->pieces, .epoch = epoch};
@@ -182,14 +183,16 @@ struct piece_list {
 static pqdb_code list_pieces(const struct pq_trace_frozen *frozen, const struct pq_alloc *alloc,
                              struct piece_list *list, pqdb_error *err) {
     *list = (struct piece_list){NULL, 0, 0};
-    for (const struct pq_multiset_piece *piece = frozen->pieces; piece != NULL; piece = piece->older) {
+    for (const struct pq_multiset_piece *piece = frozen->pieces; piece != NULL;
+         piece = piece->older) {
         list->count++;
         list->total += piece->rows.count;
     }
     list->rows = pq_resize(alloc, NULL, 0, list->count + 1, sizeof(struct weighted_rows *));
     if (list->rows == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu pieces", list->count);
     size_t i = 0;
-    for (const struct pq_multiset_piece *piece = frozen->pieces; piece != NULL; piece = piece->older) {
+    for (const struct pq_multiset_piece *piece = frozen->pieces; piece != NULL;
+         piece = piece->older) {
         list->rows[i++] = &piece->rows;
     }
     return PQDB_OK;

@@ -100,8 +100,9 @@ const struct pq_run_name *pq_run_name(const struct pq_run *run);
 enum pq_trace_kind pq_run_kind(const struct pq_run *run);
 size_t pq_run_bytes_held(const struct pq_run *run);
 
-/// Look a key of a NEWEST_WINS run up. `*found` with the row as a view into `room` (a buffer of the caller's that is
-/// reused from call to call), dead or not. Cost: a miss is a filter probe; a hit reads one block.
+/// Look a key of a NEWEST_WINS run up. `*found` with the row as a view into `room` (a buffer of the
+/// caller's that is reused from call to call), dead or not. Cost: a miss is a filter probe; a hit
+/// reads one block.
 pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struct pq_bytes *room,
                       struct pq_run_row *row, bool *found, pqdb_error *err);
 

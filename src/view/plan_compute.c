@@ -2,7 +2,7 @@
 #include "type/decimal.h"
 #include "view/plan_internal.h"
 
-enum { names_max = 64, top_limit_max = 100000 };
+enum { names_max = 64, top_limit_max = 1000 };
 
 // ---- one aggregate ---------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ static bool number_of(const struct pq_json *value, double *number) {
 /// `[path, p]` and `[path, k]`; false after a mistake. `*argument` is then the path.
 static bool read_parameter(struct pq_definition *definition, struct pq_aggregate_plan *aggregate,
                            const struct pq_place *place, const struct pq_json **argument) {
-    const bool is_rank = pq_text_is(pq_text_of(aggregate->kind->name), "$percentile");
+    const bool is_rank = aggregate->kind->takes_rank;
     const struct pq_json *list = *argument;
     double number;
     if (pq_json_kind(list) == PQ_JSON_LIST && pq_json_count(list) == 2) {
@@ -66,11 +66,6 @@ static bool read_parameter(struct pq_definition *definition, struct pq_aggregate
                               "$topK takes a path and a count from 1 to %d", top_limit_max);
     }
     return false;
-}
-
-static bool takes_parameter(const struct pq_aggregate *kind) {
-    return pq_text_is(pq_text_of(kind->name), "$percentile") ||
-           pq_text_is(pq_text_of(kind->name), "$topK");
 }
 
 /// A path without `$`, or an expression.
@@ -150,7 +145,8 @@ static void read_aggregate(struct pq_definition *definition, struct pq_aggregate
     }
     aggregate->kind = kind;
     const struct pq_place place = pq_place_key(definition, &aggregate->place, name, value);
-    if (takes_parameter(kind) && !read_parameter(definition, aggregate, &place, &value)) {
+    const bool takes_parameter = kind->takes_rank || kind->takes_limit;
+    if (takes_parameter && !read_parameter(definition, aggregate, &place, &value)) {
         aggregate->kind = NULL;
         return;
     }
@@ -309,7 +305,6 @@ static pqdb_code add_aggregate(struct spec_builder *builder, struct pq_aggregate
                                struct pq_aggregate_spec *spec, pqdb_error *err) {
     struct pq_definition *definition = builder->plan->definition;
     const size_t mistakes = definition->mistakes;
-    pqdb_error why = {0};
     *spec = (struct pq_aggregate_spec){aggregate->kind, PQ_NO_COLUMN, PQ_NO_COLUMN,
                                        aggregate->given};
     if (!aggregate->is_star) {
@@ -320,12 +315,8 @@ static pqdb_code add_aggregate(struct spec_builder *builder, struct pq_aggregate
     const struct pq_type *argument =
         aggregate->is_star ? NULL : &builder->types[spec->argument];
     const pqdb_code code =
-        aggregate->kind->type(argument, &aggregate->given, &aggregate->type, &why);
-    if (code == PQDB_NO_MEMORY) return pq_plan_no_memory(err);
-    if (code == PQDB_OK) return PQDB_OK;
-    pq_definition_mistake(definition, &aggregate->argument.place, NULL, "%s: %s",
-                          aggregate->kind->name, why.message);
-    return PQDB_OK;
+        aggregate->kind->type(argument, builder->plan->arena, &aggregate->type, NULL);
+    return code == PQDB_OK ? PQDB_OK : pq_plan_no_memory(err);
 }
 
 pqdb_code pq_plan_compute_spec(struct pq_view_plan *plan, const struct pq_stage *stage,

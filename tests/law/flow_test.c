@@ -9,7 +9,7 @@
 #include "support/memory_runs.h"
 #include "support/test.h"
 
-enum { LIVE_MAX = 90, STEPS = 60 };
+enum { LIVE_MAX = 90, STEPS = 60, PARTS_MAX = 12 };
 
 static uint64_t random_state;
 static uint32_t below(uint32_t bound) {
@@ -61,8 +61,12 @@ struct world {
     int live_count, next_id, next_seq;
     struct memory_runs *runs;
     struct pq_run_io io;
-    struct pq_run_name names[MEMORY_RUNS_MAX];  // newest first
-    size_t run_count;
+    uint64_t next_run;
+    struct runs_of_part {
+        bool is_there;
+        struct pq_run_name names[60];  // newest first
+        size_t count;
+    } parts[PARTS_MAX];
 };
 
 /// Inserts, deletes and updates, shuffled: the images of an update come in any order.
@@ -107,25 +111,50 @@ static void random_step(struct world *world, size_t changes) {
     CHECK(code == PQDB_OK, "step: %s", err.message);
 }
 
-/// Checkpoint the state and go on with another node that is opened from its runs.
-static void restart(struct world *world) {
-    struct pq_trace *state = pq_node_state(world->fixture.node);
-    const struct pq_trace_frozen frozen = pq_trace_freeze(state);
-    const struct pq_run_place place = {&world->io, world->run_count, &pq_alloc_libc};
-    struct pq_run_name name;
-    CHECK(pq_trace_write(&frozen, &place, &name, NULL) == PQDB_OK, "write");
-    if (name.rows > 0) {
-        memmove(world->names + 1, world->names, world->run_count * sizeof *world->names);
-        world->names[0] = name;
-        world->run_count++;
+/// Write what has changed in each piece of the state as a run.
+static void checkpoint(struct world *world) {
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(world->fixture.node, &count);
+    CHECK(count <= PARTS_MAX, "%zu pieces", count);
+    for (size_t i = 0; i < count; i++) {
+        struct runs_of_part *runs = &world->parts[i];
+        runs->is_there = parts[i].is_there;
+        if (!runs->is_there) continue;
+        const struct pq_trace_frozen frozen = pq_trace_freeze(parts[i].trace);
+        const struct pq_run_place place = {&world->io, world->next_run++, &pq_alloc_libc};
+        struct pq_run_name name;
+        struct pq_run *run = NULL;
+        CHECK(pq_trace_write(&frozen, &place, &name, NULL) == PQDB_OK, "write");
+        if (name.rows > 0) {
+            memmove(runs->names + 1, runs->names, runs->count * sizeof *runs->names);
+            runs->names[0] = name;
+            runs->count++;
+            CHECK(pq_run_open(&world->io, &name, &pq_alloc_libc, &run, NULL) == PQDB_OK, "open");
+        }
+        CHECK(pq_trace_install(parts[i].trace, &frozen, run, NULL) == PQDB_OK, "install");
+        pq_run_unref(run);
+        if (below(2) == 0 && parts[i].trace->kind == PQ_TRACE_NEWEST_WINS) {
+            pq_trace_evict(parts[i].trace, 0, 1000);
+        }
     }
+}
+
+/// Go on with another node that is opened from the runs.
+static void restart(struct world *world) {
+    size_t count;
+    checkpoint(world);
     pq_node_destroy(world->fixture.node);
     CHECK(pq_node_create(&world->fixture.spec, &pq_alloc_libc, &world->fixture.node, NULL) ==
               PQDB_OK,
           "create");
-    CHECK(pq_trace_open(pq_node_state(world->fixture.node), &world->io, world->names,
-                        world->run_count, NULL) == PQDB_OK,
-          "open");
+    const struct pq_node_part *parts = pq_node_parts(world->fixture.node, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct runs_of_part *runs = &world->parts[i];
+        if (!runs->is_there) continue;
+        pq_node_use_part(world->fixture.node, i);
+        CHECK(pq_trace_open(parts[i].trace, &world->io, runs->names, runs->count, NULL) == PQDB_OK,
+              "open");
+    }
 }
 
 // ---- the obvious evaluator ---------------------------------------------------------------------
@@ -252,9 +281,30 @@ static void take_everything_back(struct world *world) {
     }
 }
 
+/// No group, no count of a value, no value.
+static void check_nothing_left(struct world *world, const char *definition) {
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(world->fixture.node, &count);
+    const bool keyed = strstr(definition, "groupBy") != NULL;
+    for (size_t i = keyed ? 0 : 1; i < count; i++) {
+        struct pq_trace *trace = parts[i].trace;
+        if (trace->kind == PQ_TRACE_NEWEST_WINS) {
+            CHECK(trace->live_rows == 0, "%s: rows are left", parts[i].name);
+            continue;
+        }
+        struct pq_run_name name;
+        checkpoint(world);
+        if (trace->run_count == 0) continue;
+        const struct pq_run_place place = {&world->io, world->next_run++, &pq_alloc_libc};
+        const size_t most = trace->run_count < 8 ? trace->run_count : 8;
+        const struct pq_run_merge merge = {.runs = trace->runs, .count = most};
+        CHECK(pq_run_merge(&merge, &place, &name, NULL) == PQDB_OK, "merge");
+        CHECK(trace->run_count > 8 || name.rows == 0, "%s: values are left", parts[i].name);
+    }
+}
+
 static void run_world(const char *definition, uint64_t seed, bool is_known, size_t *refills) {
     struct world *world = world_create(definition, seed);
-    const bool keyed = strstr(definition, "groupBy") != NULL;
     const struct pq_text empty = flow_fixture_text(&world->fixture, &world->fixture.view);
     for (int step = 0; step < STEPS && test_failures_ == 0; step++) {
         random_step(world, 1 + below(step % 5 == 0 ? 30 : 4));
@@ -265,13 +315,15 @@ static void run_world(const char *definition, uint64_t seed, bool is_known, size
                   (unsigned long long)seed, step, want.data, got.data);
         }
         if (step % 4 == 0) check_against_scratch(world, seed, step);
-        if (below(8) == 0 && pq_node_state(world->fixture.node) != NULL) restart(world);
+        const uint32_t what = below(16);
+        if (what < 2) restart(world);
+        if (what == 2) checkpoint(world);
     }
     *refills += world->fixture.refills;
     take_everything_back(world);
     const struct pq_text left = flow_fixture_text(&world->fixture, &world->fixture.view);
     CHECK(pq_text_equal(left, empty), "left behind: %s", left.data);
-    if (keyed) CHECK(pq_node_state(world->fixture.node)->live_rows == 0, "groups are left");
+    check_nothing_left(world, definition);
     world_destroy(world);
 }
 
@@ -290,6 +342,13 @@ static void steps_agree_with_the_twin(void) {
         " vs: { $varianceSamp: 'i' }, ss: { $stddevSamp: 'd' } } }",
         "{ groupBy: ['s'], compute: { f: { $first: 't', $by: 'i' }, l: { $last: 'v', $by: 'd' },"
         " n: { $last: 'i', $by: 'v' } } }",
+        "{ groupBy: ['s'], compute: { n: { $countDistinct: 'v' }, m: { $mode: 'v' },"
+        " top: { $topK: ['v', 2] }, ni: { $countDistinct: 'i' }, mt: { $mode: 't' } } }",
+        "{ groupBy: ['s'], compute: { m: { $median: 'i' }, p: { $percentile: ['i', 0.9] },"
+        " q: { $percentile: ['d', 0.1] }, r: { $median: 'v' }, lo: { $min: 'i' } } }",
+        "{ compute: { m: { $median: 'd' }, p: { $percentile: ['d', 0.25] }, t: { $topK: ['i', 3] },"
+        " max: { $max: 'd' }, n: { $countDistinct: 'd' } } }",
+        "{ groupBy: ['t'], compute: { all: { $collect: 'v' }, d: { $collect: 'i' } } }",
         "{ groupBy: ['v', 't'], compute: { n: { $count: 'v' }, max: { $max: 'd' } } }",
         "{ groupBy: ['d'], compute: { first: { $first: 's' }, min: { $min: 'i' } } }",
         "{ groupBy: ['s', 't', 'i'], compute: { a: { $avg: 'd' } }, having: { a: { $gt: 0 } } }",
@@ -360,10 +419,68 @@ static void a_sum_outgrows_its_four_limbs(void) {
     }
 }
 
+/// Many rows in one or two groups whose values rise with time: first they only come, then the
+/// oldest go, then the newest, then any. Windows are left behind and filled again from multisets
+/// that lie in memory and in runs.
+static void check_far_moves(const char *definition, uint64_t seed) {
+    enum { ROWS = 900, BATCH = 30 };
+    struct world *world = world_create(definition, seed);
+    struct row *live = calloc(ROWS, sizeof *live);
+    int count = 0;
+    for (int step = 0; step < 110 && test_failures_ == 0; step++) {
+        struct pq_text rows[BATCH];
+        int64_t weights[BATCH];
+        const bool grows = step < 30;
+        for (int k = 0; k < BATCH; k++) {
+            if (count == 0 || (grows ? below(8) > 0 : below(3) == 0)) {
+                struct row *row = &live[count < ROWS ? count++ : 0];
+                if (row->id != 0) continue;
+                *row = random_row(++world->next_id, world->next_seq++);
+                row->s = (int)below(2);
+                row->i = (int)(below(4) == 0 ? below(50) : (uint32_t)world->next_seq);
+                row->d = row->i * 0.5;
+                rows[k] = row_json(&world->fixture.base.arena, row);
+                weights[k] = 1;
+                continue;
+            }
+            const int at = step < 60 ? 0 : step < 85 ? count - 1 : (int)below((uint32_t)count);
+            rows[k] = row_json(&world->fixture.base.arena, &live[at]);
+            weights[k] = -1;
+            memmove(&live[at], &live[at + 1], (size_t)(count - at - 1) * sizeof *live);
+            live[--count] = (struct row){0};
+        }
+        pqdb_error err;
+        const pqdb_code code =
+            flow_fixture_step(&world->fixture, rows, weights, BATCH, &err);
+        CHECK(code == PQDB_OK, "step %d: %s", step, err.message);
+        if (step % 7 == 0) check_against_scratch(world, seed, step);
+        if (step % 13 == 0) checkpoint(world);
+        if (step % 37 == 0) restart(world);
+    }
+    check_against_scratch(world, seed, -1);
+    world_destroy(world);
+    free(live);
+}
+
+static void windows_find_their_values_again(void) {
+    static const char *const definitions[] = {
+        "{ compute: { m: { $median: 'i' }, p: { $percentile: ['i', 0.02] },"
+        " q: { $percentile: ['d', 0.99] }, min: { $min: 'i' }, max: { $max: 'd' } } }",
+        "{ groupBy: ['s'], compute: { top: { $topK: ['i', 4] }, mode: { $mode: 'i' },"
+        " n: { $countDistinct: 'i' }, all: { $collect: 'i' } } }",
+        "{ groupBy: ['s'], compute: { f: { $first: 'i' }, l: { $last: 'v' },"
+        " by: { $first: 't', $by: 'd' }, lt: { $max: 't' }, mv: { $min: 'v' } } }",
+    };
+    for (size_t i = 0; i < sizeof definitions / sizeof *definitions; i++) {
+        for (uint64_t seed = 1; seed <= 3; seed++) check_far_moves(definitions[i], seed);
+    }
+}
+
 int main(void) {
     RUN(steps_agree_with_the_obvious_evaluator);
     RUN(steps_agree_with_the_twin);
     RUN(double_sums_are_exact);
     RUN(a_sum_outgrows_its_four_limbs);
+    RUN(windows_find_their_values_again);
     return test_done();
 }

@@ -190,15 +190,15 @@ static pqdb_code plan_aggregate(struct planner *planner, const struct pq_json *j
     if (pq_json_kind(value) == PQ_JSON_LIST) {
         const struct pq_json *parameter = pq_json_next(pq_json_first(value));
         value = pq_json_first(value);
-        given.rank = pq_json_real(parameter);
-        given.limit = (uint32_t)pq_json_int(parameter);
+        given.rank = strtod(pq_json_text(parameter).data, NULL);  // numbers keep their text here
+        given.limit = (uint32_t)given.rank;
     }
     *spec = (struct pq_aggregate_spec){
         .argument = PQ_NO_COLUMN, .by = PQ_NO_COLUMN, .given = given};
     spec->kind = pq_aggregate_find(pq_json_text(name));
     if (spec->kind == NULL) return pq_fail(err, PQDB_INVALID, "no such aggregate");
     if (pq_json_kind(value) == PQ_JSON_TEXT && pq_text_is(pq_json_text(value), "*")) {
-        return spec->kind->type(NULL, &spec->given, type, err);
+        return spec->kind->type(NULL, &planner->fixture->base.arena, type, err);
     }
     PQ_TRY(plan_argument(planner, value, &operands[0], err));
     spec->argument = 0;
@@ -207,7 +207,20 @@ static pqdb_code plan_aggregate(struct planner *planner, const struct pq_json *j
         PQ_TRY(plan_argument(planner, by, &operands[1], err));
         spec->by = 1;
     }
-    return spec->kind->type(type_of(planner, &operands[0]), &spec->given, type, err);
+    return spec->kind->type(type_of(planner, &operands[0]), &planner->fixture->base.arena, type,
+                            err);
+}
+
+/// Where the operand is among the arguments; columns are there once.
+static uint32_t place_argument(struct pq_operand *arguments, size_t *count,
+                               const struct pq_operand *operand) {
+    for (size_t i = 0; i < *count && operand->program == NULL; i++) {
+        if (arguments[i].program == NULL && arguments[i].column == operand->column) {
+            return (uint32_t)i;
+        }
+    }
+    arguments[*count] = *operand;
+    return (uint32_t)(*count)++;
 }
 
 static pqdb_code plan_compute(struct planner *planner, const struct pq_json *json,
@@ -224,12 +237,11 @@ static pqdb_code plan_compute(struct planner *planner, const struct pq_json *jso
         PQ_TRY(plan_aggregate(planner, pq_json_next(name), &aggregates[i], operands, &type, err));
         add_field(fields, pq_json_text(name), &type);
         if (aggregates[i].argument != PQ_NO_COLUMN) {
-            aggregates[i].argument = (uint32_t)compute->argument_count;
-            arguments[compute->argument_count++] = operands[0];
+            aggregates[i].argument =
+                place_argument(arguments, &compute->argument_count, &operands[0]);
         }
         if (aggregates[i].by != PQ_NO_COLUMN) {
-            aggregates[i].by = (uint32_t)compute->argument_count;
-            arguments[compute->argument_count++] = operands[1];
+            aggregates[i].by = place_argument(arguments, &compute->argument_count, &operands[1]);
         }
     }
     compute->arguments = arguments;
@@ -247,8 +259,9 @@ static pqdb_code plan_lists(struct planner *planner, const struct pq_json *json,
     add_fields(&fields, planner->type);
     const struct pq_json *name = pq_json_first(json);
     for (size_t i = 0; i < count; i++, name = pq_json_next(pq_json_next(name))) {
+        const struct pq_json *given = pq_json_next(pq_json_first(pq_json_next(name)));
         const struct pq_text path =
-            pq_json_text(pq_json_next(pq_json_first(pq_json_next(name))));
+            pq_json_text(pq_json_kind(given) == PQ_JSON_LIST ? pq_json_first(given) : given);
         const char *dot = memchr(path.data, '.', path.length);
         const struct pq_text list = {path.data,
                                      dot == NULL ? path.length : (size_t)(dot - path.data)};

@@ -19,12 +19,16 @@ static struct pq_root make_root(uint64_t version, struct pq_root_table tables[2]
          .dead = {(const char *)dead, sizeof dead}},
         {.path = {"Item/data/2.parquet", 19}, .bytes = UINT64_C(5) << 32, .rows = 1}};
     static const struct pq_run_name runs[] = {{.id = 7, .rows = 3}, {.id = 2, .rows = 9}};
+    static const struct pq_root_state states[] = {
+        {.name = {"groups", 6}, .runs = runs, .run_count = 2},
+        {.name = {"counts 0", 8}, .runs = runs, .run_count = 0},
+        {.name = {"creation 1 by 2", 15}, .runs = runs, .run_count = 1}};
     tables[0] = (struct pq_root_table){.name = {"Item", 4}, .id = 1, .version = version,
                                        .next_seq = 90, .published = version - 1, .files = files,
                                        .file_count = 2, .carried = {"carried rows", 12},
                                        .names = {"\0\1names", 7}};
     tables[1] = (struct pq_root_table){.name = {"View \"x\"", 8}, .id = 4, .version = 3,
-                                       .runs = runs, .run_count = 2, .has_state = true,
+                                       .states = states, .state_count = 3,
                                        .refresh_version = UINT64_C(0xFEDCBA9876543210),
                                        .reflects = 2, .refreshed_us = 1768471200000001,
                                        .failure = {"the sum does not fit", 20},
@@ -34,17 +38,25 @@ static struct pq_root make_root(uint64_t version, struct pq_root_table tables[2]
     return (struct pq_root){.version = version, .time_us = 1768471200000000,
                             .position = {.segment = 3, .offset = 512, .frame = 9,
                                          .version = version + 1, .check = 77},
-                            .tables = tables, .table_count = 2, .token_runs = runs,
-                            .token_run_count = 1, .run_id = 7};
+                            .tables = tables, .table_count = 2, .tokens = states[2],
+                            .run_id = 7};
 }
 
 static bool same_text(struct pq_text a, struct pq_text b) {
     return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
+static bool same_runs(const struct pq_root_state *a, const struct pq_root_state *b) {
+    if (a->run_count != b->run_count) return false;
+    for (size_t k = 0; k < a->run_count; k++) {
+        if (a->runs[k].id != b->runs[k].id || a->runs[k].rows != b->runs[k].rows) return false;
+    }
+    return true;
+}
+
 static void check_same(const struct pq_root *read, const struct pq_root *root) {
     CHECK(read->version == root->version && read->time_us == root->time_us &&
-              read->run_id == root->run_id && read->token_run_count == 1 &&
+              read->run_id == root->run_id && same_runs(&read->tokens, &root->tokens) &&
               read->table_count == 2 &&
               memcmp(&read->position, &root->position, sizeof root->position) == 0, "the root");
     for (size_t i = 0; i < 2 && read->table_count == 2; i++) {
@@ -52,21 +64,22 @@ static void check_same(const struct pq_root *read, const struct pq_root *root) {
         CHECK(same_text(a->name, b->name) && a->id == b->id && a->version == b->version &&
                   a->next_seq == b->next_seq && a->published == b->published &&
                   a->refresh_version == b->refresh_version && a->reflects == b->reflects &&
-                  a->refreshed_us == b->refreshed_us && a->has_state == b->has_state &&
+                  a->refreshed_us == b->refreshed_us && a->state_count == b->state_count &&
                   memcmp(&a->reflects_position, &b->reflects_position,
                          sizeof a->reflects_position) == 0, "table %zu", i);
         CHECK(same_text(a->carried, b->carried) && same_text(a->names, b->names) &&
                   same_text(a->failure, b->failure), "blobs of table %zu", i);
-        CHECK(a->file_count == b->file_count && a->run_count == b->run_count, "table %zu", i);
+        CHECK(a->file_count == b->file_count, "table %zu", i);
         for (size_t k = 0; k < a->file_count; k++) {
             CHECK(same_text(a->files[k].path, b->files[k].path) &&
                       a->files[k].bytes == b->files[k].bytes &&
                       a->files[k].rows == b->files[k].rows &&
                       same_text(a->files[k].dead, b->files[k].dead), "file %zu", k);
         }
-        for (size_t k = 0; k < a->run_count; k++) {
-            CHECK(a->runs[k].id == b->runs[k].id && a->runs[k].rows == b->runs[k].rows,
-                  "run %zu", k);
+        for (size_t k = 0; k < a->state_count; k++) {
+            CHECK(same_text(a->states[k].name, b->states[k].name) &&
+                      same_runs(&a->states[k], &b->states[k]),
+                  "state %zu", k);
         }
     }
 }

@@ -229,10 +229,14 @@ static void the_state_of_another_definition_is_refused(void) {
     struct memory_runs *runs = calloc(1, sizeof *runs);
     const struct pq_run_io io = memory_runs_init(runs);
     const struct pq_run_place place = {&io, 0, &pq_alloc_libc};
-    const struct pq_trace_frozen frozen = pq_trace_freeze(pq_node_state(one.node));
+    size_t count;
+    const struct pq_trace_frozen frozen =
+        pq_trace_freeze(pq_node_parts(one.node, &count)[0].trace);
     struct pq_run_name name;
     CHECK(pq_trace_write(&frozen, &place, &name, NULL) == PQDB_OK, "write");
-    CHECK(pq_trace_open(pq_node_state(other.node), &io, &name, 1, NULL) == PQDB_OK, "open");
+    CHECK(pq_trace_open(pq_node_parts(other.node, &count)[0].trace, &io, &name, 1, NULL) ==
+              PQDB_OK,
+          "open");
     CHECK(flow_fixture_step(&other, &row, NULL, 1, NULL) == PQDB_CORRUPT, "step");
     flow_fixture_deinit(&one);
     flow_fixture_deinit(&other);
@@ -270,7 +274,8 @@ static void many_keys_outgrow_the_memo(void) {
             }
         }
     }
-    CHECK(pq_node_state(fixture.node)->live_rows == KEYS, "groups");
+    size_t count;
+    CHECK(pq_node_parts(fixture.node, &count)[0].trace->live_rows == KEYS, "groups");
     flow_fixture_deinit(&fixture);
 }
 

@@ -23,7 +23,8 @@ static struct pq_run_name write_rows(const struct pq_run_io *io, uint64_t id) {
     const struct pq_run_place place = {io, id, &pq_alloc_libc};
     struct pq_run_writer *writer;
     struct pq_run_name name = {0};
-    CHECK(pq_run_writer_create(&place, PQ_TRACE_NEWEST_WINS, ROWS, &writer, NULL) == PQDB_OK, "create");
+    CHECK(pq_run_writer_create(&place, PQ_TRACE_NEWEST_WINS, ROWS, &writer, NULL) == PQDB_OK,
+          "create");
     for (uint32_t i = 0; i < ROWS; i++) {
         const struct pq_run_row row = row_of(i, key, payload);
         CHECK(pq_run_writer_append(writer, &row, NULL) == PQDB_OK, "append %u", i);
@@ -126,7 +127,8 @@ static void merging_keeps_the_newest_row_of_a_key(void) {
     for (uint64_t id = 0; id < 2; id++) {
         const struct pq_run_place place = {&io, id, &pq_alloc_libc};
         struct pq_run_writer *writer;
-        CHECK(pq_run_writer_create(&place, PQ_TRACE_NEWEST_WINS, 3, &writer, NULL) == PQDB_OK, "create");
+        CHECK(pq_run_writer_create(&place, PQ_TRACE_NEWEST_WINS, 3, &writer, NULL) == PQDB_OK,
+              "create");
         for (size_t i = 0; i < 3; i++) {
             const bool dead = rows[id][i].payload == NULL;
             const struct pq_run_row row = {

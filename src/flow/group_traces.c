@@ -1,0 +1,286 @@
+/// flow/group_traces.c: what a view keeps beside its group rows: counts of values, and multisets
+/// that windows are filled from again. Their keys are the group's key and the value behind it.
+///
+/// A multiset only for windows of $min, $max, $first or $last is late: it is made from the view's
+/// source when such a window runs empty for the first time. A source that only grows costs nothing.
+#include "base/hash.h"
+#include "flow/op_group.h"
+#include "flow/states.h"
+#include "flow/window.h"
+
+/// The payload of a row in a trace of counts.
+struct count_row {
+    int64_t count;
+    uint32_t touched;  // while a batch is counted: its change + 1; else 0
+    uint32_t unused;
+};
+
+static const char *const trace_names[] = {
+    [TRACE_NONE] = "",
+    [TRACE_COUNTS] = "counts",
+    [TRACE_NUMBERS] = "numbers",
+    [TRACE_VALUES] = "values",
+    [TRACE_CREATION] = "creation",
+    [TRACE_RANKED] = "ranked",
+};
+
+static const char *const trace_descriptions[] = {
+    [TRACE_NONE] = "",
+    [TRACE_COUNTS] = "how often each value occurs",
+    [TRACE_NUMBERS] = "numbers in order",
+    [TRACE_VALUES] = "values in order",
+    [TRACE_CREATION] = "values in creation order",
+    [TRACE_RANKED] = "values by how often they occur",
+};
+
+pqdb_code group_traces_init(struct group_op *op, pqdb_error *err) {
+    const struct layout *layout = &op->layout;
+    op->traces = pq_resize(op->alloc, NULL, 0, layout->trace_count + 1, sizeof *op->traces);
+    if (op->traces == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "%zu pieces of state", layout->trace_count);
+    }
+    for (size_t i = 0; i < layout->trace_count; i++) {
+        const struct trace_place *place = &layout->traces[i];
+        struct group_trace *trace = &op->traces[i];
+        *trace = (struct group_trace){.is_made = !place->is_late,
+                                       .what = trace_descriptions[place->of]};
+        pq_trace_init(&trace->trace,
+                      place->of == TRACE_COUNTS ? PQ_TRACE_NEWEST_WINS : PQ_TRACE_WEIGHTS_ADD,
+                      op->alloc);
+        const int length =
+            place->by == PQ_NO_COLUMN
+                ? snprintf(trace->name, sizeof trace->name, "%s %u", trace_names[place->of],
+                           place->argument)
+                : snprintf(trace->name, sizeof trace->name, "%s %u by %u", trace_names[place->of],
+                           place->argument, place->by);
+        pq_assert(length > 0 && (size_t)length < sizeof trace->name);
+    }
+    return PQDB_OK;
+}
+
+void group_traces_deinit(struct group_op *op) {
+    if (op->traces == NULL) return;
+    for (size_t i = 0; i < op->layout.trace_count; i++) pq_trace_deinit(&op->traces[i].trace);
+    pq_free(op->alloc, op->traces, op->layout.trace_count + 1, sizeof *op->traces);
+    op->traces = NULL;
+}
+
+void group_traces_clear(struct group_op *op) {
+    for (size_t i = 0; i < op->layout.trace_count; i++) {
+        pq_trace_clear(&op->traces[i].trace);
+        op->traces[i].is_made = !op->layout.traces[i].is_late;
+    }
+}
+
+struct pq_multiset_place group_place(const struct touch *touch, uint32_t cell) {
+    const struct pq_trace_row *row = touch->trace_rows[cell];
+    return (struct pq_multiset_place){row->hash, pq_trace_key(row), {"", 0}};
+}
+
+// ---- counts -----------------------------------------------------------------------------------
+
+/// The row of a group's value; made when it was not there.
+static pqdb_code touch_count(struct touch *touch, struct pq_trace *trace, uint32_t cell,
+                             struct pq_text value, struct pq_trace_row **row, pqdb_error *err) {
+    const struct pq_multiset_place group = group_place(touch, cell);
+    struct pq_bytes *scratch = &touch->op->scratch;
+    bool created;
+    scratch->length = 0;
+    PQ_TRY(pq_bytes_append_text(scratch, group.group, err));
+    PQ_TRY(pq_bytes_append_text(scratch, value, err));
+    const struct pq_hashed_key key = {
+        pq_hash_word(group.hash ^ pq_hash(value.data, value.length)), pq_bytes_text(scratch)};
+    return pq_trace_touch(trace, &key, sizeof(struct count_row), row, &created, err);
+}
+
+static struct count_row *count_of(struct pq_trace_row *row) {
+    return (struct count_row *)(void *)pq_trace_payload(row);
+}
+
+/// Keep what changed; values nothing is left of go.
+static pqdb_code end_counts(struct touch *touch, struct pq_trace *trace,
+                            struct pq_trace_row *const *rows, struct value_changes *changes,
+                            pqdb_error *err) {
+    size_t kept = 0;
+    for (size_t i = 0; i < changes->count; i++) {
+        struct value_change change = changes->all[i];
+        struct count_row *counted = count_of(rows[i]);
+        change.now = counted->count;
+        counted->touched = 0;
+        if (change.now < 0) return group_broken(touch, change.cell, err);
+        if (change.now == 0) pq_trace_remove(trace, rows[i]);
+        if (change.now != change.before) changes->all[kept++] = change;
+    }
+    changes->count = kept;
+    return PQDB_OK;
+}
+
+static pqdb_code count_values(struct touch *touch, struct pq_trace *trace,
+                              const struct pq_column *argument, struct value_changes *changes,
+                              pqdb_error *err) {
+    const struct pq_batch *batch = touch->batch;
+    struct pq_keys keys;
+    PQ_TRY(pq_keys_encode(argument, 1, batch->count, touch->arena, &keys, err));
+    struct pq_trace_row **rows =
+        pq_arena_alloc(touch->arena, batch->count * sizeof(struct pq_trace_row *));
+    changes->all = pq_arena_alloc(touch->arena, batch->count * sizeof *changes->all);
+    changes->count = 0;
+    if (rows == NULL || changes->all == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "counts of %zu rows", batch->count);
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        if (key_is_null(&keys, i)) continue;
+        const struct pq_text value = {(const char *)keys.data + keys.offsets[i],
+                                      keys.offsets[i + 1] - keys.offsets[i]};
+        struct pq_trace_row *row;
+        PQ_TRY(touch_count(touch, trace, touch->cell_of[i], value, &row, err));
+        struct count_row *counted = count_of(row);
+        if (counted->touched == 0) {
+            changes->all[changes->count] =
+                (struct value_change){touch->cell_of[i], value, counted->count, 0};
+            rows[changes->count++] = row;
+            counted->touched = (uint32_t)changes->count;
+        }
+        counted->count += weight_at(batch->weights, i);
+    }
+    return end_counts(touch, trace, rows, changes, err);
+}
+
+// ---- multisets --------------------------------------------------------------------------------
+
+static pqdb_code add_ranked(struct touch *touch, struct pq_trace *trace,
+                            const struct value_changes *changes, pqdb_error *err) {
+    struct pq_bytes key;
+    pq_bytes_init(&key, &touch->arena->alloc);
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct value_change *change = &changes->all[i];
+        struct pq_multiset_place place = group_place(touch, change->cell);
+        if (change->before > 0) {
+            key.length = 0;
+            PQ_TRY(ranked_write(change->value, change->before, &key, err));
+            place.value = pq_bytes_text(&key);
+            PQ_TRY(pq_multiset_add(trace, &place, -1, err));
+        }
+        if (change->now > 0) {
+            key.length = 0;
+            PQ_TRY(ranked_write(change->value, change->now, &key, err));
+            place.value = pq_bytes_text(&key);
+            PQ_TRY(pq_multiset_add(trace, &place, 1, err));
+        }
+    }
+    return PQDB_OK;
+}
+
+/// Rows that find their groups by themselves.
+struct appending {
+    struct pq_trace *trace;
+    const struct addition *rows;
+    const struct pq_multiset_place *groups;  // by cell
+};
+
+static pqdb_code append(const struct appending *to, size_t row, struct pq_text value,
+                        pqdb_error *err) {
+    struct pq_multiset_place place = to->groups[to->rows->cell_of[row]];
+    place.value = value;
+    return pq_multiset_add(to->trace, &place, weight_at(to->rows->weights, row), err);
+}
+
+static pqdb_code add_numbers(const struct appending *to, pqdb_error *err) {
+    for (size_t i = 0; i < to->rows->count; i++) {
+        uint64_t word;
+        uint8_t bytes[8];
+        bool is_number;
+        PQ_TRY(number_word(to->rows->argument, i, to->rows->arena, &word, &is_number, err));
+        if (!is_number) continue;
+        store_word(bytes, word);
+        PQ_TRY(append(to, i, (struct pq_text){(const char *)bytes, sizeof bytes}, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code add_values(const struct appending *to, pqdb_error *err) {
+    struct pq_keys keys;
+    PQ_TRY(pq_keys_encode(to->rows->argument, 1, to->rows->count, to->rows->arena, &keys, err));
+    for (size_t i = 0; i < to->rows->count; i++) {
+        if (key_is_null(&keys, i)) continue;
+        const struct pq_text value = {(const char *)keys.data + keys.offsets[i],
+                                      keys.offsets[i + 1] - keys.offsets[i]};
+        PQ_TRY(append(to, i, value, err));
+    }
+    return PQDB_OK;
+}
+
+/// Order, value, and how long the order is.
+static pqdb_code add_creation(const struct appending *to, pqdb_error *err) {
+    const struct addition *rows = to->rows;
+    struct pq_keys by = {NULL, NULL};
+    struct pq_bytes value;
+    pq_bytes_init(&value, &rows->arena->alloc);
+    if (rows->by != NULL) {
+        PQ_TRY(pq_keys_encode(rows->by, 1, rows->count, rows->arena, &by, err));
+    }
+    for (size_t i = 0; i < rows->count; i++) {
+        if (rows->by != NULL && key_is_null(&by, i)) continue;
+        PQ_TRY(order_write(rows, &by, i, &value, err));
+        const uint32_t length = (uint32_t)value.length;
+        PQ_TRY(cell_write(rows->argument, i, &value, err));
+        PQ_TRY(pq_bytes_append(&value, &length, sizeof length, err));
+        PQ_TRY(append(to, i, pq_bytes_text(&value), err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code add_rows(const struct trace_place *place, const struct appending *to,
+                          pqdb_error *err) {
+    switch (place->of) {
+        case TRACE_NUMBERS: return add_numbers(to, err);
+        case TRACE_VALUES: return add_values(to, err);
+        case TRACE_CREATION: return add_creation(to, err);
+        default: return PQDB_OK;
+    }
+}
+
+static const struct value_changes *changes_of(const struct touch *touch, uint32_t argument) {
+    const struct layout *layout = &touch->op->layout;
+    for (size_t i = 0; i < layout->trace_count; i++) {
+        if (layout->traces[i].of == TRACE_COUNTS && layout->traces[i].argument == argument) {
+            return &touch->changes[i];
+        }
+    }
+    pq_assert(false);  // what ranks values counts them
+    return NULL;
+}
+
+pqdb_code group_traces_add(struct touch *touch, pqdb_error *err) {
+    struct group_op *op = touch->op;
+    const struct layout *layout = &op->layout;
+    if (layout->trace_count == 0) return PQDB_OK;
+    struct pq_multiset_place *groups =
+        pq_arena_alloc(touch->arena, touch->cells.count * sizeof *groups);
+    touch->changes =
+        pq_arena_calloc(touch->arena, layout->trace_count, sizeof *touch->changes);
+    if (groups == NULL || touch->changes == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "%zu pieces of state", layout->trace_count);
+    }
+    for (uint32_t cell = 0; cell < touch->cells.count; cell++) {
+        groups[cell] = group_place(touch, cell);
+    }
+    const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
+    for (size_t i = 0; i < layout->trace_count; i++) {
+        const struct trace_place *place = &layout->traces[i];
+        struct pq_trace *trace = &op->traces[i].trace;
+        if (!op->traces[i].is_made) continue;
+        if (place->of == TRACE_COUNTS) {
+            PQ_TRY(count_values(touch, trace, &touch->arguments[place->argument],
+                                &touch->changes[i], err));
+        } else if (place->of == TRACE_RANKED) {
+            PQ_TRY(add_ranked(touch, trace, changes_of(touch, place->argument), err));
+        } else {
+            const struct addition rows =
+                group_addition(touch, &feed, place->argument, place->by);
+            const struct appending to = {trace, &rows, groups};
+            PQ_TRY(add_rows(place, &to, err));
+        }
+    }
+    return PQDB_OK;
+}
