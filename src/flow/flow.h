@@ -99,11 +99,10 @@ struct pq_group_spec {
 };
 
 /// The rows of a source, for what cannot be known from the delta and the state alone: first build,
-/// recompute, and the refill of exhausted windows. Filled by room view.
+/// recompute, and a multiset that is asked for late. Filled by room view.
 ///
 /// Calls `take` with batches of rows of the source *as of before the running step* (the circuit
-/// adds
-/// the step's delta itself), weights as they are. `columns` are the positions that are read
+/// adds the step's delta itself), weights as they are. `columns` are the positions that are read
 /// (ascending; others may be anything of their type); NULL for all.
 struct pq_rows {
     pqdb_code (*scan)(void *ctx, const uint32_t *columns, size_t column_count,

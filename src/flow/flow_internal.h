@@ -112,11 +112,10 @@ struct pq_state_kind {
     /// After a step that took rows back: is the window still good? NULL: there is none.
     enum settled (*settle)(uint8_t *row, const struct state_place *place);
     bool always_settles;  // and after one that did not
-    /// Forget the window, keep more values from now on. NULL: `refill` is always possible.
-    void (*restart)(uint8_t *row, uint32_t offset);
     bool needs_counts;
     enum trace_of multiset;  // that `refill` reads
     bool multiset_is_late;   // it is made when it is asked for the first time
+    /// Fill an exhausted window, or move it to where it should be.
     pqdb_code (*refill)(const struct refill *refill, pqdb_error *err);
 };
 

@@ -62,7 +62,7 @@ static pqdb_code grow_row(struct cells *cells, uint32_t cell, size_t blob_offset
 
 // ---- touching ---------------------------------------------------------------------------------
 
-static pqdb_code run_operands(const struct pq_operand *operands, size_t count,
+pqdb_code group_operands(const struct pq_operand *operands, size_t count,
                               const struct pq_batch *batch, struct pq_arena *arena,
                               const struct pq_column **columns, pqdb_error *err) {
     struct pq_column *out = pq_arena_alloc(arena, (count + 1) * sizeof *out);
@@ -165,8 +165,8 @@ pqdb_code group_touch(struct group_op *op, const struct pq_batch *batch, struct 
     for (size_t i = 0; i < count && batch->weights != NULL; i++) {
         touch->takes_back |= batch->weights[i] < 0;
     }
-    PQ_TRY(run_operands(spec->keys, spec->key_count, batch, arena, &touch->keys, err));
-    PQ_TRY(run_operands(spec->compute.arguments, spec->compute.argument_count, batch, arena,
+    PQ_TRY(group_operands(spec->keys, spec->key_count, batch, arena, &touch->keys, err));
+    PQ_TRY(group_operands(spec->compute.arguments, spec->compute.argument_count, batch, arena,
                         &touch->arguments, err));
     remember_names(op, touch);
     touch->cell_of = cell_of;
@@ -236,119 +236,6 @@ static pqdb_code count_rows(struct touch *touch, pqdb_error *err) {
 
 // ---- exhausted windows ------------------------------------------------------------------------
 
-/// Cells by key bytes, for rows that are scanned.
-struct wanted {
-    struct touch *touch;
-    const bool *exhausted;  // [state][cell]
-    uint32_t *slots;        // cell + 1, open addressing by hash of the key bytes
-    size_t slot_count;
-    struct pq_arena arena;  // of one scanned batch
-};
-
-static bool is_exhausted(const struct wanted *wanted, size_t state, uint32_t cell) {
-    return wanted->exhausted[state * wanted->touch->cells.count + cell];
-}
-
-static pqdb_code want_cells(struct wanted *wanted, pqdb_error *err) {
-    const struct touch *touch = wanted->touch;
-    const uint32_t cells = touch->cells.count;
-    wanted->slot_count = 64;
-    while (wanted->slot_count < 2 * (size_t)cells) wanted->slot_count *= 2;
-    wanted->slots =
-        pq_arena_calloc(touch->arena, wanted->slot_count, sizeof *wanted->slots);
-    if (wanted->slots == NULL) return pq_fail(err, PQDB_NO_MEMORY, "refilling %u groups", cells);
-    for (uint32_t cell = 0; cell < cells; cell++) {
-        bool any = false;
-        for (size_t s = 0; s < touch->op->layout.state_count; s++) {
-            any |= is_exhausted(wanted, s, cell);
-        }
-        if (!any) continue;
-        const struct pq_text key = pq_trace_key(touch->trace_rows[cell]);
-        size_t at = pq_hash(key.data, key.length) & (wanted->slot_count - 1);
-        while (wanted->slots[at] != 0) at = (at + 1) & (wanted->slot_count - 1);
-        wanted->slots[at] = cell + 1;
-    }
-    return PQDB_OK;
-}
-
-static uint32_t find_wanted(const struct wanted *wanted, struct pq_text key) {
-    size_t at = pq_hash(key.data, key.length) & (wanted->slot_count - 1);
-    for (; wanted->slots[at] != 0; at = (at + 1) & (wanted->slot_count - 1)) {
-        const uint32_t cell = wanted->slots[at] - 1;
-        if (pq_text_equal(pq_trace_key(wanted->touch->trace_rows[cell]), key)) return cell;
-    }
-    return NO_CELL;
-}
-
-/// Feed the rows whose window of this state is exhausted, and only those.
-static pqdb_code feed_state(struct wanted *wanted, size_t s, const struct feed *feed,
-                            pqdb_error *err) {
-    struct touch *touch = wanted->touch;
-    struct pq_arena *arena = &wanted->arena;
-    const struct pq_group_spec *spec = touch->op->spec;
-    const size_t count = feed->batch->count;
-    uint32_t *rows = pq_arena_alloc(arena, count * sizeof *rows);
-    uint32_t *cell_of = pq_arena_alloc(arena, count * sizeof *cell_of);
-    struct pq_column *arguments =
-        pq_arena_calloc(arena, spec->compute.argument_count + 1, sizeof *arguments);
-    if (rows == NULL || cell_of == NULL || arguments == NULL) {
-        return pq_fail(err, PQDB_NO_MEMORY, "refilling from %zu rows", count);
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t cell = feed->cell_of[i];
-        if (cell == NO_CELL || !is_exhausted(wanted, s, cell)) continue;
-        rows[kept] = (uint32_t)i;
-        cell_of[kept++] = cell;
-    }
-    if (kept == 0) return PQDB_OK;
-    const struct state_place *state = &touch->op->layout.states[s];
-    struct pq_batch batch;
-    PQ_TRY(pq_batch_gather(feed->batch, rows, kept, arena, &batch, err));
-    PQ_TRY(pq_column_gather(&feed->arguments[state->argument], rows, kept, arena,
-                            &arguments[state->argument], err));
-    if (state->by != PQ_NO_COLUMN) {
-        PQ_TRY(pq_column_gather(&feed->arguments[state->by], rows, kept, arena,
-                                &arguments[state->by], err));
-    }
-    const struct feed part = {&batch, arguments, cell_of};
-    return add_to_state(touch, state, &part, err);
-}
-
-static pqdb_code feed_states(struct wanted *wanted, const struct feed *feed, pqdb_error *err) {
-    for (size_t s = 0; s < wanted->touch->op->layout.state_count; s++) {
-        PQ_TRY(feed_state(wanted, s, feed, err));
-    }
-    return PQDB_OK;
-}
-
-/// A batch of the source: which of its rows belong to wanted groups?
-static pqdb_code take_scanned(void *taker, const struct pq_batch *batch, pqdb_error *err) {
-    struct wanted *wanted = taker;
-    struct pq_arena *arena = &wanted->arena;
-    const struct pq_group_spec *spec = wanted->touch->op->spec;
-    if (batch->count == 0) return PQDB_OK;
-    pq_arena_reset(arena);
-    struct feed feed = {.batch = batch};
-    const struct pq_column *columns;
-    PQ_TRY(run_operands(spec->keys, spec->key_count, batch, arena, &columns, err));
-    PQ_TRY(run_operands(spec->compute.arguments, spec->compute.argument_count, batch, arena,
-                        &feed.arguments, err));
-    uint32_t *cell_of = pq_arena_calloc(arena, batch->count, sizeof *cell_of);
-    if (cell_of == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu rows", batch->count);
-    if (spec->key_count > 0) {
-        struct pq_keys keys;
-        PQ_TRY(pq_keys_encode(columns, spec->key_count, batch->count, arena, &keys, err));
-        for (size_t i = 0; i < batch->count; i++) {
-            cell_of[i] = find_wanted(wanted, (struct pq_text){
-                                                 (const char *)keys.data + keys.offsets[i],
-                                                 keys.offsets[i + 1] - keys.offsets[i]});
-        }
-    }
-    feed.cell_of = cell_of;
-    return feed_states(wanted, &feed, err);
-}
-
 /// Which windows have nothing left inside, though there are rows behind their edge?
 static pqdb_code settle(struct touch *touch, bool *exhausted, bool *any, pqdb_error *err) {
     *any = false;
@@ -366,90 +253,63 @@ static pqdb_code settle(struct touch *touch, bool *exhausted, bool *any, pqdb_er
     return PQDB_OK;
 }
 
-/// The step's own rows go first, so that what is taken back is known before anything is dropped:
-/// from then on rows are only added, and a window that holds a value keeps one.
-static pqdb_code refill_windows(struct wanted *wanted, const struct pq_rows *refill,
-                                pqdb_error *err) {
-    struct touch *touch = wanted->touch;
-    for (size_t s = 0; s < touch->op->layout.state_count; s++) {
-        const struct state_place *state = &touch->op->layout.states[s];
-        for (uint32_t cell = 0; cell < touch->cells.count; cell++) {
-            if (is_exhausted(wanted, s, cell)) {
-                state->kind->restart(touch->cells.rows[cell], state->offset);
-            }
+/// Traces that exhausted windows ask for and that are not made yet.
+static bool wanted_traces(const struct touch *touch, const bool *exhausted, bool *wanted) {
+    const struct group_op *op = touch->op;
+    bool any = false;
+    for (size_t s = 0; s < op->layout.state_count; s++) {
+        const uint32_t trace = op->layout.states[s].multiset;
+        for (uint32_t cell = 0; trace != NO_TRACE && cell < touch->cells.count; cell++) {
+            if (!exhausted[s * touch->cells.count + cell] || op->traces[trace].is_made) continue;
+            wanted[trace] = any = true;
         }
     }
-    const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
-    PQ_TRY(want_cells(wanted, err));
-    PQ_TRY(feed_states(wanted, &feed, err));
-    return refill->scan(refill->ctx, NULL, 0, take_scanned, wanted, err);
+    return any;
 }
 
-/// From their multisets, those that have one. `*any`: others are left.
-static pqdb_code refill_from_multisets(struct touch *touch, bool *exhausted, bool *any,
-                                       pqdb_error *err) {
+static pqdb_code refill_window(struct touch *touch, const struct state_place *place,
+                               uint32_t cell, pqdb_error *err) {
     const struct group_op *op = touch->op;
-    *any = false;
-    for (size_t s = 0; s < op->layout.state_count; s++) {
-        const struct state_place *place = &op->layout.states[s];
-        const bool has_multiset =
-            place->multiset != NO_TRACE && op->traces[place->multiset].is_made;
+    const struct refill refill = {
+        .cells = &touch->cells,
+        .cell = cell,
+        .place = place,
+        .trace = &op->traces[place->multiset].trace,
+        .group = group_place(touch, cell),
+        .argument = touch->arguments[place->argument].type,
+        .arena = touch->arena,
+    };
+    PQ_TRY(place->kind->refill(&refill, err));
+    if (place->kind->settle(touch->cells.rows[cell], place) == STATE_WHOLE) return PQDB_OK;
+    return pq_fail(err, PQDB_CORRUPT, "the state of the view does not fit together: %s",
+                   op->traces[place->multiset].name);
+}
+
+static pqdb_code look_after_windows(struct touch *touch, const struct pq_rows *source,
+                                    pqdb_error *err) {
+    const struct layout *layout = &touch->op->layout;
+    const size_t count = layout->state_count * touch->cells.count;
+    bool *exhausted = pq_arena_calloc(touch->arena, count, sizeof *exhausted);
+    bool *wanted = pq_arena_calloc(touch->arena, layout->trace_count + 1, sizeof *wanted);
+    if (exhausted == NULL || wanted == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "settling %zu windows", count);
+    }
+    bool any;
+    PQ_TRY(settle(touch, exhausted, &any, err));
+    if (!any) return PQDB_OK;
+    if (wanted_traces(touch, exhausted, wanted)) {
+        PQ_TRY(group_traces_make(touch, wanted, source, err));
+    }
+    for (size_t s = 0; s < layout->state_count; s++) {
         for (uint32_t cell = 0; cell < touch->cells.count; cell++) {
-            bool *is_exhausted = &exhausted[s * touch->cells.count + cell];
-            if (!*is_exhausted) continue;
-            *any |= !has_multiset;
-            if (!has_multiset) continue;
-            const struct refill refill = {
-                .cells = &touch->cells,
-                .cell = cell,
-                .place = place,
-                .trace = &op->traces[place->multiset].trace,
-                .group = group_place(touch, cell),
-                .argument = touch->arguments[place->argument].type,
-                .arena = touch->arena,
-            };
-            PQ_TRY(place->kind->refill(&refill, err));
-            if (place->kind->settle(touch->cells.rows[cell], place) != STATE_WHOLE) {
-                return pq_fail(err, PQDB_CORRUPT,
-                               "the state of the view does not fit together: %s",
-                               op->traces[place->multiset].name);
-            }
-            *is_exhausted = false;
+            if (!exhausted[s * touch->cells.count + cell]) continue;
+            PQ_TRY(refill_window(touch, &layout->states[s], cell, err));
         }
     }
     return PQDB_OK;
 }
 
-static pqdb_code refill_from_source(struct touch *touch, const bool *exhausted,
-                                    const struct pq_rows *refill, pqdb_error *err) {
-    if (refill == NULL) {
-        return pq_fail(err, PQDB_UNSUPPORTED,
-                       "the smallest or first value of a group was taken back, and its source "
-                       "cannot be read again");
-    }
-    struct wanted wanted = {.touch = touch, .exhausted = exhausted};
-    pq_arena_init(&wanted.arena, touch->op->alloc);
-    const pqdb_code code = refill_windows(&wanted, refill, err);
-    pq_arena_deinit(&wanted.arena);
-    return code;
-}
-
-static pqdb_code look_after_windows(struct touch *touch, const struct pq_rows *refill,
-                                    pqdb_error *err) {
-    const size_t count = touch->op->layout.state_count * touch->cells.count;
-    bool *exhausted = pq_arena_calloc(touch->arena, count, sizeof *exhausted);
-    if (exhausted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "settling %zu windows", count);
-    bool any;
-    PQ_TRY(settle(touch, exhausted, &any, err));
-    if (any) PQ_TRY(refill_from_multisets(touch, exhausted, &any, err));
-    if (!any) return PQDB_OK;
-    PQ_TRY(refill_from_source(touch, exhausted, refill, err));
-    PQ_TRY(settle(touch, exhausted, &any, err));
-    if (!any) return PQDB_OK;
-    return pq_fail(err, PQDB_CORRUPT, "the source has fewer rows than were counted");
-}
-
-pqdb_code group_apply(struct touch *touch, const struct pq_rows *refill, pqdb_error *err) {
+pqdb_code group_apply(struct touch *touch, const struct pq_rows *source, pqdb_error *err) {
     PQ_TRY(count_rows(touch, err));
     PQ_TRY(group_traces_add(touch, err));
     const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
@@ -457,6 +317,6 @@ pqdb_code group_apply(struct touch *touch, const struct pq_rows *refill, pqdb_er
     for (size_t s = 0; s < layout->state_count; s++) {
         PQ_TRY(add_to_state(touch, &layout->states[s], &feed, err));
     }
-    return touch->takes_back || layout->always_settles ? look_after_windows(touch, refill, err)
+    return touch->takes_back || layout->always_settles ? look_after_windows(touch, source, err)
                                                        : PQDB_OK;
 }

@@ -417,3 +417,29 @@ pqdb_code group_keys_touch(struct group_keys *keys, struct pq_trace *trace,
     }
     return PQDB_OK;
 }
+
+pqdb_code group_keys_places(const struct pq_column *columns, size_t column_count, size_t count,
+                            struct pq_arena *arena, struct pq_multiset_place *places,
+                            pqdb_error *err) {
+    struct pq_keys *keys = pq_arena_alloc(arena, (column_count + 1) * sizeof *keys);
+    if (keys == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu group keys", column_count);
+    size_t bytes = 0;
+    for (size_t k = 0; k < column_count; k++) {
+        PQ_TRY(pq_keys_encode(&columns[k], 1, count, arena, &keys[k], err));
+        bytes += keys[k].offsets[count];
+    }
+    char *data = pq_arena_alloc(arena, bytes);
+    if (data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "groups of %zu rows", count);
+    for (size_t i = 0; i < count; i++) {
+        places[i] = (struct pq_multiset_place){.group = {data, 0}, .value = {"", 0}};
+        for (size_t k = 0; k < column_count; k++) {
+            const uint8_t *part = keys[k].data + keys[k].offsets[i];
+            const size_t length = keys[k].offsets[i + 1] - keys[k].offsets[i];
+            memcpy(data, part, length);
+            data += length;
+            places[i].group.length += length;
+            places[i].hash = pq_hash_word(places[i].hash ^ pq_hash(part, length));
+        }
+    }
+    return PQDB_OK;
+}

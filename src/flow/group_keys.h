@@ -45,4 +45,10 @@ struct key_rows {
 pqdb_code group_keys_touch(struct group_keys *keys, struct pq_trace *trace,
                            const struct key_rows *given, struct pq_arena *arena, pqdb_error *err);
 
+/// Where rows belong, without asking the trace: the keys and hashes of their groups, in `arena`.
+/// `places` has room for `count`.
+pqdb_code group_keys_places(const struct pq_column *columns, size_t column_count, size_t count,
+                            struct pq_arena *arena, struct pq_multiset_place *places,
+                            pqdb_error *err);
+
 #endif

@@ -284,3 +284,75 @@ pqdb_code group_traces_add(struct touch *touch, pqdb_error *err) {
     }
     return PQDB_OK;
 }
+
+// ---- late multisets ---------------------------------------------------------------------------
+
+struct making {
+    struct touch *touch;
+    const bool *wanted;
+    struct pq_arena arena;  // of one scanned batch
+};
+
+/// Rows to all wanted traces; `groups` by what `feed->cell_of` says.
+static pqdb_code add_wanted(const struct making *making, const struct feed *feed,
+                            struct pq_arena *arena, const struct pq_multiset_place *groups,
+                            pqdb_error *err) {
+    struct group_op *op = making->touch->op;
+    for (size_t i = 0; i < op->layout.trace_count; i++) {
+        const struct trace_place *place = &op->layout.traces[i];
+        if (!making->wanted[i]) continue;
+        struct addition rows = group_addition(making->touch, feed, place->argument, place->by);
+        rows.arena = arena;
+        const struct appending to = {&op->traces[i].trace, &rows, groups};
+        PQ_TRY(add_rows(place, &to, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code take_scanned(void *taker, const struct pq_batch *batch, pqdb_error *err) {
+    struct making *making = taker;
+    struct pq_arena *arena = &making->arena;
+    const struct pq_group_spec *spec = making->touch->op->spec;
+    struct feed feed = {.batch = batch};
+    const struct pq_column *keys;
+    if (batch->count == 0) return PQDB_OK;
+    pq_arena_reset(arena);
+    uint32_t *cell_of = pq_arena_alloc(arena, batch->count * sizeof *cell_of);
+    struct pq_multiset_place *groups = pq_arena_alloc(arena, batch->count * sizeof *groups);
+    if (cell_of == NULL || groups == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "%zu rows", batch->count);
+    }
+    for (size_t i = 0; i < batch->count; i++) cell_of[i] = (uint32_t)i;
+    feed.cell_of = cell_of;
+    PQ_TRY(group_operands(spec->keys, spec->key_count, batch, arena, &keys, err));
+    PQ_TRY(group_operands(spec->compute.arguments, spec->compute.argument_count, batch, arena,
+                          &feed.arguments, err));
+    PQ_TRY(group_keys_places(keys, spec->key_count, batch->count, arena, groups, err));
+    return add_wanted(making, &feed, arena, groups, err);
+}
+
+pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struct pq_rows *source,
+                            pqdb_error *err) {
+    struct group_op *op = touch->op;
+    if (source == NULL) {
+        return pq_fail(err, PQDB_UNSUPPORTED,
+                       "the smallest or first value of a group was taken back, and its source "
+                       "cannot be read again");
+    }
+    struct making making = {.touch = touch, .wanted = wanted};
+    struct pq_multiset_place *groups =
+        pq_arena_alloc(touch->arena, touch->cells.count * sizeof *groups);
+    if (groups == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%u groups", touch->cells.count);
+    for (uint32_t cell = 0; cell < touch->cells.count; cell++) {
+        groups[cell] = group_place(touch, cell);
+    }
+    pq_arena_init(&making.arena, op->alloc);
+    pqdb_code code = source->scan(source->ctx, NULL, 0, take_scanned, &making, err);
+    pq_arena_deinit(&making.arena);
+    const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
+    if (code == PQDB_OK) code = add_wanted(&making, &feed, touch->arena, groups, err);
+    for (size_t i = 0; i < op->layout.trace_count && code == PQDB_OK; i++) {
+        op->traces[i].is_made |= wanted[i];
+    }
+    return code;
+}

@@ -68,7 +68,11 @@ pqdb_code group_op_put(struct group_op *op, const struct pq_sink *sink, pqdb_err
 /// group_apply.c: find the groups of the batch, add its rows, look after exhausted windows.
 pqdb_code group_touch(struct group_op *op, const struct pq_batch *batch, struct pq_arena *arena,
                       struct touch *touch, pqdb_error *err);
-pqdb_code group_apply(struct touch *touch, const struct pq_rows *refill, pqdb_error *err);
+pqdb_code group_apply(struct touch *touch, const struct pq_rows *source, pqdb_error *err);
+/// Columns of a batch, in `arena`.
+pqdb_code group_operands(const struct pq_operand *operands, size_t count,
+                         const struct pq_batch *batch, struct pq_arena *arena,
+                         const struct pq_column **columns, pqdb_error *err);
 /// The global row is there over no rows too.
 pqdb_code group_make_global(struct group_op *op, pqdb_error *err);
 /// The rows as additions of these arguments.
@@ -83,6 +87,10 @@ void group_traces_deinit(struct group_op *op);
 void group_traces_clear(struct group_op *op);
 /// Add the batch to all that are made; `touch->changes` says what it did to the counts.
 pqdb_code group_traces_add(struct touch *touch, pqdb_error *err);
+/// Make those that are `wanted` (of layout.traces) and late: from all rows of the source as of
+/// before the step, and then the step's. From then on they are kept.
+pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struct pq_rows *source,
+                            pqdb_error *err);
 /// Where a cell's values lie.
 struct pq_multiset_place group_place(const struct touch *touch, uint32_t cell);
 

@@ -466,7 +466,7 @@ static pqdb_code refill_down(const struct refill *refill, pqdb_error *err) {
 #define BYTES_WINDOW(kind_name, add_values, of, refill_values)                          \
     {                                                                                   \
         .name = kind_name, .bytes = sizeof(struct window), .add = add_values,           \
-        .blob = entries_blob, .settle = settle_bytes, .restart = restart_bytes,         \
+        .blob = entries_blob, .settle = settle_bytes,                                   \
         .multiset = of, .multiset_is_late = true, .refill = refill_values,              \
     }
 const struct pq_state_kind pq_state_min_bytes =

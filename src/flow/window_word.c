@@ -291,7 +291,7 @@ static pqdb_code refill_max(const struct refill *refill, pqdb_error *err) {
 #define WORD_WINDOW(kind_name, add_values, refill_values)                              \
     {                                                                                  \
         .name = kind_name, .bytes = sizeof(struct window), .add = add_values,          \
-        .blob = word_blob, .settle = settle_word, .restart = restart_word,             \
+        .blob = word_blob, .settle = settle_word,                                      \
         .multiset = TRACE_VALUES, .multiset_is_late = true, .refill = refill_values,   \
     }
 const struct pq_state_kind pq_state_min_word = WORD_WINDOW("lowest values", add_min, refill_min);
