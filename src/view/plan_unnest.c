@@ -193,6 +193,25 @@ static pqdb_code add_beside(struct pq_view_plan *plan, const struct pq_column_pl
     return PQDB_OK;
 }
 
+/// The list as it is declared, as one element of it is: a link out of a list of links is one link.
+static pqdb_code declared_element(const struct pq_view_plan *plan,
+                                  const struct pq_declared_field **out, pqdb_error *err) {
+    const struct pq_declared_field *list =
+        pq_stage_declared(plan->stage, plan->definition->unnest_path);
+    *out = list;
+    if (list == NULL || list->relation == NULL || list->field.type.kind != PQ_LIST) return PQDB_OK;
+    struct pq_declared_field *element = pq_arena_alloc(plan->arena, sizeof *element);
+    struct pq_relation *relation = pq_arena_alloc(plan->arena, sizeof *relation);
+    if (element == NULL || relation == NULL) return pq_plan_no_memory(err);
+    *element = *list;
+    *relation = *list->relation;
+    relation->many = false;
+    element->relation = relation;
+    element->field.type = list->field.type.fields[0].type;
+    *out = element;
+    return PQDB_OK;
+}
+
 /// The unnested rows' columns; the carried ones are listed in `carry`.
 static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_plan *list,
                               struct pq_unnest_spec *spec, struct pq_columns *columns,
@@ -205,6 +224,8 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
     if (carry == NULL || wanted == NULL) return pq_plan_no_memory(err);
     pq_plan_mark_read(plan, wanted);
     PQ_TRY(pq_columns_init(columns, input_count + unnested_columns + 1, plan->arena, err));
+    const struct pq_declared_field *declared;
+    PQ_TRY(declared_element(plan, &declared, err));
     const struct pq_column_plan id = pq_stage_column(input, PQ_ID_COLUMN);
     const struct pq_column_plan seq = pq_stage_column(input, PQ_SEQ_COLUMN);
     pq_columns_add(columns, PQ_TEXT("$id"), &id);
@@ -216,7 +237,7 @@ static pqdb_code make_columns(struct pq_view_plan *plan, const struct pq_column_
                    &(struct pq_column_plan){
                        .type = list->type.kind == PQ_LIST ? list->type.fields[0].type
                                                           : pq_type_variant,
-                       .declared = pq_stage_declared(input, definition->unnest_path),
+                       .declared = declared,
                        .path = definition->unnest_path,
                    });
     spec->has_position = definition->unnest_index.length > 0;
