@@ -272,6 +272,8 @@ pqdb_code pq_batch_gather(const struct pq_batch *batch, const uint32_t *rows, si
     struct pq_column *columns = pq_arena_alloc(arena, column_count * sizeof *columns);
     if (columns == NULL) return no_memory(count, err);
     for (size_t k = 0; k < column_count; k++) {
+        columns[k] = (struct pq_column){.type = batch->columns[k].type};
+        if (batch->columns[k].count != batch->count) continue;  // nobody reads it
         PQ_TRY(gather_column(&batch->columns[k], &selection, arena, &columns[k], err));
     }
     int64_t *weights = NULL;

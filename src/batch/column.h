@@ -65,7 +65,8 @@ pqdb_code pq_batch_slice(const struct pq_batch *batch, size_t start, size_t coun
                          struct pq_arena *arena, struct pq_batch *slice, pqdb_error *err);
 
 /// The rows named, in that order (any may repeat). Everything is copied into `arena` except
-/// dictionaries and names, which are shared. An index of UINT32_MAX gives a null row.
+/// dictionaries and names, which are shared. An index of UINT32_MAX gives a null row. A column of a
+/// batch that nobody filled (its count is not the batch's) stays so.
 pqdb_code pq_column_gather(const struct pq_column *column, const uint32_t *rows, size_t count,
                            struct pq_arena *arena, struct pq_column *out, pqdb_error *err);
 pqdb_code pq_batch_gather(const struct pq_batch *batch, const uint32_t *rows, size_t count,
