@@ -77,7 +77,7 @@ static void tell(const char *verb, const char *name, const char *text) {
 static uint64_t roll(struct world *w, uint64_t sides) { return law_roll(&w->dice, sides); }
 
 static struct law_scope scope_of(struct world *w) {
-    return (struct law_scope){.dice = &w->dice, .db = &w->naive};
+    return (struct law_scope){.dice = &w->dice, .db = &w->naive, .may_expand = true};
 }
 
 // ---- schemas ----------------------------------------------------------------------------------
@@ -417,7 +417,8 @@ static void create_again(struct world *w, struct naive_table *table) {
 
 /// Which rows: one by its id, those of a filter, or all.
 static const char *say_where(struct world *w, const struct naive_table *table) {
-    const struct law_scope scope = scope_of(w);
+    struct law_scope scope = scope_of(w);
+    scope.may_expand = false;
     struct pq_bytes out;
     pq_bytes_init(&out, &w->memory.alloc);
     const uint64_t kind = roll(w, 8);
