@@ -99,6 +99,13 @@ static long long lag_ms(const pqdb_view_state *state) {
     return ms - state->stale_since_us / 1000;
 }
 
+static void print_source(const char *name, const char *at, bool is_first) {
+    if (!is_first) fputc(',', stdout);
+    cli_json_text(stdout, name, strlen(name));
+    fputc(':', stdout);
+    printf(at == NULL ? "null" : "\"%s\"", at);
+}
+
 static void print_state_json(const struct cli *cli, const pqdb_view_state *state) {
     char time[40], version[32];
     fputc('{', stdout);
@@ -112,10 +119,12 @@ static void print_state_json(const struct cli *cli, const pqdb_view_state *state
     print_json_field("notIncremental", state->not_incremental);
     print_json_field("version", cli_version(state->version, version));
     fputs(",\"lineage\":{\"sourceSnapshots\":{", stdout);
-    cli_json_text(stdout, state->from, strlen(state->from));
     const char *at = cli_version(state->version, version);
-    fputc(':', stdout);
-    printf(at == NULL ? "null" : "\"%s\"", at);
+    print_source(state->from, at, true);
+    for (size_t i = 0; i < state->linked_count; i++) {
+        if (strcmp(state->linked[i], state->from) == 0) continue;  // rows that link to each other
+        print_source(state->linked[i], at, false);
+    }
     printf("},\"refreshVersionId\":\"%s\"", state->refresh_version_id);
     print_json_field("lastRefreshTime", cli_time(cli, state->refreshed_us, time));
     fputc('}', stdout);

@@ -11,6 +11,8 @@ PQDB_BEGIN
 typedef struct pqdb_view_state {
     const char *name;
     const char *from;
+    const char *const *linked;  ///< collections that it reads through links, each once
+    size_t linked_count;
     const char *mode;   ///< "streaming", "scheduled" or "manual"
     const char *state;  ///< "fresh", "stale" or "invalid"
     char reason[256];   ///< why it is not fresh, or ""

@@ -241,6 +241,7 @@ static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error
     db->schema = plan->schema;
     uint32_t *ids;
     PQ_TRY(choose_ids(db, root, &ids, err));
+    plan->ids = ids;
     PQ_TRY(pq_views_plan(db->schema, ids, db->alloc, &plan->views, &problems, err));
     db->views = plan->views;
     PQ_TRY(pq_problems_code(&problems, err));

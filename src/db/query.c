@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "db/answer_internal.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "query/find.h"
 
@@ -13,6 +14,8 @@
 struct table_answer {
     pqdb_db *db;
     struct pq_db_snapshot *snapshot;
+    struct pq_db_lookup linked;
+    struct pq_lookup lookup;  // rows that links lead to, at the snapshot
     struct pq_find *find;
 };
 
@@ -20,17 +23,21 @@ struct table_answer {
 
 pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     struct pq_scope scope;
+    const struct pq_stage *stage;
     table->find = pq_arena_calloc(&db->arena, 1, sizeof *table->find);
     if (table->find == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table");
     if (table->view != NULL) {
         scope = table->view->scope;
+        stage = table->view->stage;
     } else {
         PQ_TRY(pq_entry_scope(table->entry, &db->arena, &scope, err));
+        // Collections are made once, at open, of the one plan that there is.
+        PQ_TRY(pq_entry_stage(db->schema, db->plans->ids, table->entry, &db->arena, &stage, err));
     }
     *table->find = (struct pq_find_table){
         .name = table->entry->name, .paths = scope.paths, .path_count = scope.path_count,
         .relations = scope.relations, .extra_column = scope.extra_column,
-        .closed = scope.closed, .strict = scope.strict};
+        .closed = scope.closed, .strict = scope.strict, .stage = stage};
     return PQDB_OK;
 }
 
@@ -118,8 +125,12 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
         .select = text_or_empty(o->select), .limit = o->limit, .skip = o->skip,
         .system_columns = o->system_columns};
     pqdb_code code = pq_db_readable(answer->snapshot, table, err);
+    answer->linked = (struct pq_db_lookup){.db = db, .snapshot = answer->snapshot};
+    answer->lookup = pq_db_lookup_of(&answer->linked, table, true);
     if (code == PQDB_OK) {
-        code = pq_find_open(table->find, pq_db_snapshot_rows(answer->snapshot, table), &request,
+        struct pq_find_table find = *table->find;
+        find.lookup = &answer->lookup;
+        code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), &request,
                             db->alloc, &answer->find, err);
     }
     if (code != PQDB_OK) {
@@ -175,8 +186,12 @@ pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     pqdb_code code = pq_db_readable(snapshot, table, err);
+    struct pq_db_lookup linked = {.db = db, .snapshot = snapshot};
+    const struct pq_lookup lookup = pq_db_lookup_of(&linked, table, true);
     if (code == PQDB_OK) {
-        code = pq_find_count(table->find, pq_db_snapshot_rows(snapshot, table),
+        struct pq_find_table find = *table->find;
+        find.lookup = &lookup;
+        code = pq_find_count(&find, pq_db_snapshot_rows(snapshot, table),
                              text_or_empty(filter), db->alloc, count, err);
     }
     pq_db_snapshot_unref(snapshot);

@@ -42,6 +42,7 @@ pqdb_code pq_db_plan_text(pqdb_db *db, struct pq_text text, struct pq_problems *
     PQ_GO(pq_schema_parse(text, db->alloc, &made->schema, problems, err));
     uint32_t *ids = choose_ids(db, made->schema);
     if (ids == NULL) PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "a schema"));
+    made->ids = ids;
     PQ_GO(pq_views_plan(made->schema, ids, db->alloc, &made->views, problems, err));
     *plan = made;
     return PQDB_OK;

@@ -9,6 +9,7 @@ struct pq_db_plan {
     struct pq_db_plan *older;
     struct pq_schema *schema;  // owned reference
     struct pq_views *views;    // owned
+    const uint32_t *ids;       // of the tables, by entry; lives as long as the plan
 };
 
 /// Parse and plan the text for tables with the ids that they have; new views get the next ones.

@@ -158,6 +158,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     *state = (pqdb_view_state){
         .name = table->entry->name.data, .from = source->entry->name.data,
+        .linked = view->linked_names, .linked_count = view->linked_count,
         .mode = mode_names[view->mode], .is_incremental = view->not_incremental.length == 0,
         .not_incremental = view->not_incremental.length == 0 ? "" : view->not_incremental.data,
         .source_version = pq_db_snapshot_rows(snapshot, source)->version,

@@ -106,6 +106,24 @@ struct change_request {
     const pqdb_write_options *options;
 };
 
+/// Rows to be changed are chosen by what they hold themselves: what links lead to may change in the
+/// same frame.
+static pqdb_code check_own_paths(const struct pq_db_change *change, pqdb_error *err) {
+    const struct pq_find_table *find = change->write.table->find;
+    if (change->match.document == NULL) return PQDB_OK;
+    const struct pq_json *filter = pq_json_root(change->match.document);
+    const struct pq_query_paths paths = {.filters = &filter, .filter_count = 1};
+    struct pq_query_links links;
+    struct pq_arena arena;
+    pq_arena_init(&arena, change->db->alloc);
+    pqdb_code code = pq_query_links_plan(find->stage, &paths, &arena, &links, err);
+    pq_arena_deinit(&arena);
+    if (code != PQDB_OK || !links.any) return code;
+    code = pq_fail(err, PQDB_UNSUPPORTED, "the filter of a change cannot lead through a relation: "
+                                          "find the rows, then change them by $id");
+    return pq_fail_subject(err, code, PQ_TEXT("filter"));
+}
+
 static pqdb_code compile_match(struct pq_db_change *change, const char *where, pqdb_error *err) {
     const struct pq_db_table *table = change->write.table;
     const struct pq_find_table *find = table->find;
@@ -115,8 +133,9 @@ static pqdb_code compile_match(struct pq_db_change *change, const char *where, p
         .extra_column = find->extra_column, .closed = find->closed, .strict = find->strict,
         .owner_name = find->name.data};
     if (where == NULL) where = "";
-    return pq_match_init(&change->match, pq_text_of(where), &scope, table->entry->type_name,
-                         change->db->alloc, err);
+    PQ_TRY(pq_match_init(&change->match, pq_text_of(where), &scope, table->entry->type_name,
+                         change->db->alloc, err));
+    return check_own_paths(change, err);
 }
 
 static pqdb_code compile_update(struct pq_db_change *change, const char *operators,

@@ -56,4 +56,17 @@ struct pq_expand_spec {
     size_t table_count;
 };
 
+/// Rows with what their links lead to, as the look-up shows it; those that the filter refuses are
+/// gone. What an operator does in a view, for queries.
+///
+/// Owns    `out` lives in `arena` and in `rows`
+/// Errors  those of the look-up; PQDB_NO_MEMORY, PQDB_LIMIT
+pqdb_code pq_expand_rows(const struct pq_expand_spec *spec, const struct pq_lookup *lookup,
+                         const struct pq_batch *rows, struct pq_arena *arena,
+                         struct pq_batch *out, pqdb_error *err);
+
+/// Which of the source's columns are read for those of the output that are: both have as many flags
+/// as there are columns. Sets flags only.
+void pq_expand_reads(const struct pq_expand_spec *spec, const bool *outputs, bool *source);
+
 #endif

@@ -37,16 +37,8 @@ static pqdb_code before_expand(const struct pq_node_spec *spec, struct column_se
     const struct pq_expand_spec *expand = spec->expand;
     struct column_set source = {0};
     const pqdb_code code = column_set_init(&source, spec->source_type->field_count, alloc, err);
-    for (uint32_t k = 0; code == PQDB_OK && k < set->count; k++) {
-        const uint32_t column = expand->outputs[k].path[0];
-        if (set->has[k] && column < source.count) source.has[column] = true;
-    }
-    for (size_t k = 0; code == PQDB_OK && k < expand->object.part_count; k++) {
-        const struct pq_expand_part *part = &expand->object.parts[k];
-        if (part->kind != PQ_EXPAND_FROM) source.has[part->member] = true;
-    }
     if (code == PQDB_OK) {
-        source.has[PQ_ID_COLUMN] = true;
+        pq_expand_reads(expand, set->has, source.has);
         column_set_add_program(&source, expand->filter);
     }
     column_set_deinit(set, alloc);

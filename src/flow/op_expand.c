@@ -116,6 +116,36 @@ pqdb_code expand_side(const struct expand_run *run, enum expand_side side,
     return PQDB_OK;
 }
 
+pqdb_code pq_expand_rows(const struct pq_expand_spec *spec, const struct pq_lookup *lookup,
+                         const struct pq_batch *rows, struct pq_arena *arena,
+                         struct pq_batch *out, pqdb_error *err) {
+    struct expand_run run;
+    expand_run_init(&run, spec, lookup, arena);
+    return expand_side(&run, expand_shown_side(&run), rows, out, err);
+}
+
+/// Columns of the source come before the parts, of which FROM has two.
+static uint32_t source_columns(const struct pq_expand_spec *spec) {
+    uint32_t count = spec->object.type->field_count;
+    for (size_t k = 0; k < spec->object.part_count; k++) {
+        count -= spec->object.parts[k].kind == PQ_EXPAND_FROM ? 2 : 1;
+    }
+    return count;
+}
+
+void pq_expand_reads(const struct pq_expand_spec *spec, const bool *outputs, bool *source) {
+    const uint32_t count = source_columns(spec);
+    for (uint32_t k = 0; k < spec->output->field_count; k++) {
+        const uint32_t column = spec->outputs[k].path[0];
+        if (outputs[k] && column < count) source[column] = true;
+    }
+    for (size_t k = 0; k < spec->object.part_count; k++) {
+        const struct pq_expand_part *part = &spec->object.parts[k];
+        if (part->kind != PQ_EXPAND_FROM) source[part->member] = true;
+    }
+    source[PQ_ID_COLUMN] = true;
+}
+
 // ---- which rows are affected ------------------------------------------------------------------
 
 /// An object of a table's rows, on the way to the links inside it.

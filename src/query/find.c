@@ -20,7 +20,8 @@ struct pq_find {
     struct pq_table_snapshot *snapshot;  // referenced
     struct pq_arena arena;        // lives as long as the answer
     struct pq_arena rows_arena;   // what is ordered; in a streamed answer the current batch
-    struct pq_json_document *documents[2];
+    struct pq_query_links links;
+    struct pq_json_document *documents[4];  // filter and sort, and once more for their links
     size_t document_count;
     struct pq_program *filter;
     struct pq_order_key keys[sort_keys_max];
@@ -46,6 +47,11 @@ struct pq_find {
 // ---- what is asked ----------------------------------------------------------------------------
 
 static struct pq_scope scope_of(const struct pq_find *find, struct pq_problems *problems) {
+    if (find->links.any) {
+        struct pq_scope scope = find->links.scope;
+        scope.problems = problems;
+        return scope;
+    }
     return (struct pq_scope){.type = find->snapshot->type, .paths = find->table.paths,
                              .path_count = find->table.path_count,
                              .relations = find->table.relations,
@@ -201,7 +207,8 @@ static pqdb_code choose_columns(struct pq_find *find, const struct pq_find_reque
     for (size_t i = 0; i < request->select.length; i++) items += request->select.data[i] == ',';
     if (items > columns_max) return pq_fail(err, PQDB_LIMIT, "at most %d columns", columns_max);
     find->columns = pq_arena_calloc(&find->arena, fields + items, sizeof *find->columns);
-    find->wanted = pq_arena_calloc(&find->arena, fields, sizeof *find->wanted);
+    const size_t wanted = find->links.any ? find->links.spec.output->field_count : fields;
+    find->wanted = pq_arena_calloc(&find->arena, wanted, sizeof *find->wanted);
     if (find->columns == NULL || find->wanted == NULL) {
         return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
     }
@@ -229,13 +236,71 @@ static void want(struct pq_find *find, const struct pq_program *program) {
     for (size_t i = 0; i < count; i++) find->wanted[columns[i]] = true;
 }
 
+// ---- links ------------------------------------------------------------------------------------
+
+/// Paths of the sort and the columns; `paths` has room for as many as there may be.
+static pqdb_code name_paths(struct pq_find *find, const struct pq_find_request *request,
+                            struct pq_text *paths, size_t *count, pqdb_error *err) {
+    *count = 0;
+    if (request->sort.length > 0 && !pq_text_is(request->sort, "none")) {
+        const struct pq_json *json;
+        PQ_TRY(parse_document(find, request->sort, "sort", &json, err));
+        const bool is_object = pq_json_kind(json) == PQ_JSON_OBJECT;
+        const struct pq_json *key =
+            is_object && pq_json_count(json) > 0 ? pq_json_first(json) : NULL;
+        for (size_t k = is_object ? pq_json_count(json) : 0; k > 0 && *count < columns_max; k--) {
+            paths[(*count)++] = pq_json_text(key);
+            key = pq_json_next(pq_json_next(key));
+        }
+    }
+    struct pq_text rest = request->select;
+    while (rest.length > 0 && *count < columns_max) {
+        const char *comma = memchr(rest.data, ',', rest.length);
+        const size_t length = comma == NULL ? rest.length : (size_t)(comma - rest.data);
+        paths[(*count)++] = trimmed((struct pq_text){rest.data, length});
+        const size_t used = comma == NULL ? length : length + 1;
+        rest.data += used;
+        rest.length -= used;
+    }
+    return PQDB_OK;
+}
+
+/// Which links the query follows, before anything of it is compiled.
+static pqdb_code plan_links(struct pq_find *find, const struct pq_find_request *request,
+                            pqdb_error *err) {
+    const struct pq_find_table *table = &find->table;
+    const struct pq_json *filter = NULL;
+    size_t path_count;
+    if (table->stage == NULL || table->lookup == NULL) return PQDB_OK;
+    if (request->filter.length + request->sort.length + request->select.length == 0) {
+        return PQDB_OK;
+    }
+    struct pq_text *paths = pq_arena_alloc(&find->arena, columns_max * sizeof *paths);
+    if (paths == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
+    if (request->filter.length > 0) {
+        PQ_TRY(parse_document(find, request->filter, "filter", &filter, err));
+    }
+    PQ_TRY(name_paths(find, request, paths, &path_count, err));
+    const struct pq_query_paths asked = {&filter, 1, paths, path_count};
+    return pq_query_links_plan(table->stage, &asked, &find->arena, &find->links, err);
+}
+
 // ---- collecting and sorting -------------------------------------------------------------------
+
+/// The rows with what their links lead to, as far as the query names it.
+static pqdb_code follow_links(struct pq_find *find, struct pq_batch *batch,
+                              struct pq_arena *arena, pqdb_error *err) {
+    if (!find->links.any || batch->count == 0) return PQDB_OK;
+    const struct pq_batch rows = *batch;
+    return pq_expand_rows(&find->links.spec, find->table.lookup, &rows, arena, batch, err);
+}
 
 /// The next rows of the scan that match, in `arena`; count 0 at the end.
 static pqdb_code next_matches(struct pq_find *find, struct pq_arena *arena,
                               struct pq_batch *batch, pqdb_error *err) {
     for (;;) {
         PQ_TRY(pq_scan_next(&find->scan, arena, batch, err));
+        PQ_TRY(follow_links(find, batch, arena, err));
         if (batch->count == 0 || find->filter == NULL) return PQDB_OK;
         struct pq_selection selection;
         PQ_TRY(pq_program_select(find->filter, batch, arena, &selection, err));
@@ -283,6 +348,7 @@ static pqdb_code look_up(struct pq_find *find, bool *done, pqdb_error *err) {
             PQ_TRY(pq_table_get(find->snapshot, bounds[i].values[k].as.text, find->alloc,
                                 &find->rows_arena, &row, err));
             if (row.count == 0) continue;
+            PQ_TRY(follow_links(find, &row, &find->rows_arena, err));
             struct pq_selection selection;
             PQ_TRY(pq_program_select(find->filter, &row, &find->rows_arena, &selection, err));
             if (selection.count == 0) continue;
@@ -302,12 +368,15 @@ static pqdb_code look_up(struct pq_find *find, bool *done, pqdb_error *err) {
 
 static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *request,
                           pqdb_error *err) {
+    PQ_TRY(plan_links(find, request, err));
     PQ_TRY(compile_filter(find, request->filter, err));
     PQ_TRY(compile_sort(find, request->sort, err));
     PQ_TRY(choose_columns(find, request, err));
     want(find, find->filter);
     for (size_t k = 0; k < find->key_count; k++) want(find, find->keys[k].program);
     for (size_t k = 0; k < find->column_count; k++) want(find, find->columns[k].program);
+    // The table's own columns come first in both.
+    if (find->links.any) pq_expand_reads(&find->links.spec, find->wanted, find->wanted);
     find->computed = pq_arena_calloc(&find->arena, find->column_count + 1, sizeof *find->computed);
     if (find->computed == NULL) return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
     find->order.keys = find->keys;

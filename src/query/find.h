@@ -3,7 +3,9 @@
 #define PQ_QUERY_FIND_H
 
 #include "expr/expr.h"
+#include "flow/lookup.h"
 #include "table/table.h"
+#include "view/links.h"
 
 /// What paths mean in a table, beside its columns.
 struct pq_find_table {
@@ -13,6 +15,8 @@ struct pq_find_table {
     const struct pq_relation *const *relations;  // per column, or NULL
     int extra_column;   // `_extra`, or -1
     bool closed, strict;
+    const struct pq_stage *stage;    // for paths through links, or NULL
+    const struct pq_lookup *lookup;  // rows that links lead to; outlives the answer
 };
 
 struct pq_find_request {

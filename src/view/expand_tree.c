@@ -267,9 +267,9 @@ pqdb_code pq_expand_tree_add(struct pq_expand_tree *tree, struct pq_text path, b
     return PQDB_OK;
 }
 
-void pq_expand_tree_init(struct pq_expand_tree *tree, const uint32_t *table_ids,
-                         const struct pq_stage *source, struct pq_arena *arena) {
-    *tree = (struct pq_expand_tree){.schema = source->schema, .table_ids = table_ids,
+void pq_expand_tree_init(struct pq_expand_tree *tree, const struct pq_stage *source,
+                         struct pq_arena *arena) {
+    *tree = (struct pq_expand_tree){.schema = source->schema, .table_ids = source->table_ids,
                                     .arena = arena, .root = source->root};
     tree->source = (struct pq_expand_node){.type = source->scope.type, .stage = source};
     tree->source.links_end = &tree->source.links;

@@ -57,9 +57,9 @@ struct pq_expand_end {
     bool crosses;                           // a relation is among the links
 };
 
-/// `table_ids` of the schema's entries; `source` and all of these outlive the tree.
-void pq_expand_tree_init(struct pq_expand_tree *tree, const uint32_t *table_ids,
-                         const struct pq_stage *source, struct pq_arena *arena);
+/// `source` and what it points to outlive the tree.
+void pq_expand_tree_init(struct pq_expand_tree *tree, const struct pq_stage *source,
+                         struct pq_arena *arena);
 
 /// Follow a path from the source's rows, adding links and what is read. With `inside` the rows, or
 /// the inline objects, that it ends at are entered too.

@@ -281,7 +281,7 @@ static void check_targets(struct columns *columns) {
 pqdb_code pq_plan_expand(struct pq_view_plan *plan, pqdb_error *err) {
     const size_t mistakes = plan->definition->mistakes;
     struct columns columns = {.plan = plan};
-    pq_expand_tree_init(&columns.tree, plan->planner->table_ids, plan->source, plan->arena);
+    pq_expand_tree_init(&columns.tree, plan->source, plan->arena);
     PQ_TRY(add_expanded(&columns, err));
     struct mentions mentions = {&columns, PQDB_OK, err};
     const struct pq_mention_visitor visitor = {visit, &mentions};

@@ -250,6 +250,7 @@ pqdb_code pq_stage_of_columns(const struct pq_columns *columns, const struct pq_
     *stage = (struct pq_stage){
         .scope = from->scope,
         .schema = from->schema,
+        .table_ids = from->table_ids,
         .root = from->root,
         .declared = columns->declared,
         .index = PQ_NO_COLUMN,

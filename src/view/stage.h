@@ -22,6 +22,7 @@ struct pq_along {
 struct pq_stage {
     struct pq_scope scope;  // ready to compile against
     const struct pq_schema *schema;
+    const uint32_t *table_ids;    // of its entries
     const struct pq_entry *root;  // the collection at the bottom: the rows' list of names
     const struct pq_declared_field **declared;  // per column: where it comes from, or NULL
     const struct pq_along *along;  // per column, or NULL

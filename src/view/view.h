@@ -23,6 +23,7 @@ struct pq_view {
     uint32_t source_entry;  // in the schema
     const struct pq_view *upstream;  // the view `$from` names, or NULL for a collection
     const uint32_t *linked;  // tables of collections that it reads through links, each once
+    const char *const *linked_names;
     size_t linked_count;
 
     enum pq_view_mode mode;
@@ -38,6 +39,7 @@ struct pq_view {
     /// What paths mean over these rows, for filters of queries. Without problems: copy it to set
     /// them. Open (not `closed`) where the view passes on the undeclared fields of its source.
     struct pq_scope scope;
+    const struct pq_stage *stage;  // the same for following links (view/links.h)
     struct pq_node_spec spec;     // refill and lookup are the caller's to set
     uint64_t refresh_version;     // hash of the resolved definition
     struct pq_text definition;    // canonical JSON of the definition as written
