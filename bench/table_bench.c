@@ -280,6 +280,7 @@ int main(int argc, char **argv) {
     pq_page_cache_destroy(pages);
     pq_variant_names_unref(names);
     pq_store_unlink(store, "orders.parquet", NULL);
+    pq_store_unlink(store, "orders.parquet.3.links", NULL);
     pq_store_destroy(store);
     return 0;
 }

@@ -253,8 +253,11 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
     const struct pq_segment_file given = {.file = file, .rows = piece->rewritten.rows,
                                           .version = piece->snapshot->version};
     const pqdb_code code = pq_segment_create_file(&given, db->alloc, &piece->fresh, err);
-    if (code != PQDB_OK) pq_data_file_destroy(file);
-    return code;
+    if (code != PQDB_OK) {
+        pq_data_file_destroy(file);
+        return code;
+    }
+    return pq_table_write_links(piece->snapshot, file, db->pace, err);
 }
 
 static pqdb_code name_piece(struct cut *cut, const struct cut_table *table,
@@ -600,8 +603,9 @@ static void cut_deinit(struct cut *cut) {
 static void abandon(struct cut *cut) {
     for (size_t i = 0; i < cut->table_count; i++) {
         for (size_t k = 0; k < cut->tables[i].piece_count; k++) {
-            const char *path = cut->tables[i].pieces[k].path;
-            if (path != NULL) pq_pace_bury(cut->db->pace, path, NULL);
+            const struct cut_piece *piece = &cut->tables[i].pieces[k];
+            if (piece->path == NULL) continue;
+            pq_data_file_bury(cut->db->pace, pq_text_of(piece->path), piece->snapshot->type);
         }
     }
 }

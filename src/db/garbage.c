@@ -44,7 +44,7 @@ pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
             r->released = true;
             known = true;
         }
-        if (!known) pq_pace_bury(db->pace, path, NULL);
+        if (!known) pq_data_file_bury(db->pace, pq_text_of(path), table->table->options.type);
     }
     return PQDB_OK;
 }
@@ -56,10 +56,8 @@ static void bury_retired(pqdb_db *db) {
             link = &retired->next;
             continue;
         }
-        char path[PQ_STORE_PATH_MAX];
-        snprintf(path, sizeof path, "%.*s",
-                 PQ_TEXT_ARG(pq_data_file_path(retired->segment->file)));
-        pq_pace_bury(db->pace, path, NULL);
+        pq_data_file_bury(db->pace, pq_data_file_path(retired->segment->file),
+                          pq_data_file_type(retired->segment->file));
         pq_segment_unref(retired->segment);
         *link = retired->next;
         pq_free(db->alloc, retired, 1, sizeof *retired);

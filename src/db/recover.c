@@ -39,7 +39,8 @@ static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
                            const struct pq_root_file *named, uint64_t version, pqdb_error *err) {
     const struct pq_data_file_options options = {
         .store = db->store, .path = named->path, .bytes = named->bytes, .rows = named->rows,
-        .type = table->table->options.type, .pages = db->pages, .alloc = db->alloc};
+        .type = table->table->options.type, .pages = db->pages,
+        .read_only = db->options.read_only, .alloc = db->alloc};
     struct pq_data_file *file;
     PQ_TRY(pq_data_file_create(&options, &file, err));
     const size_t words = (named->rows + 63) / 64;

@@ -119,6 +119,8 @@ struct pq_run_cursor {
 void pq_run_cursor_init(struct pq_run_cursor *cursor, struct pq_run *run,
                         const struct pq_alloc *alloc);
 void pq_run_cursor_deinit(struct pq_run_cursor *cursor);
+/// Go on at or up to a block before the first row whose hash is at least `hash`.
+void pq_run_cursor_seek(struct pq_run_cursor *cursor, uint64_t hash);
 /// `*more` is false behind the last row.
 pqdb_code pq_run_cursor_next(struct pq_run_cursor *cursor, struct pq_run_row *row, bool *more,
                              pqdb_error *err);

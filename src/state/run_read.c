@@ -212,6 +212,11 @@ void pq_run_cursor_deinit(struct pq_run_cursor *cursor) {
     pq_bytes_deinit(&cursor->block);
 }
 
+void pq_run_cursor_seek(struct pq_run_cursor *cursor, uint64_t hash) {
+    cursor->block_index = first_block(cursor->run, hash);
+    cursor->rows_left = 0;
+}
+
 static pqdb_code next_block(struct pq_run_cursor *cursor, pqdb_error *err) {
     const struct pq_run *run = cursor->run;
     struct pq_bytes *block = &cursor->block;

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "parquet/reader.h"
 #include "table/data_file_internal.h"
+#include "table/link_file.h"
 
 static atomic_uint_least64_t next_id = 1;
 
@@ -26,6 +27,7 @@ pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
                                   .id = atomic_fetch_add(&next_id, 1)};
     made->options.path = (struct pq_text){path, options->path.length};
     pthread_mutex_init(&made->lock, NULL);
+    pthread_mutex_init(&made->links_lock, NULL);
     if (options->pages == NULL) {
         const pqdb_code code = pq_page_cache_create(PQ_PAGES_OWN_BYTES, alloc, &made->own_pages,
                                                     err);
@@ -43,11 +45,14 @@ void pq_data_file_destroy(struct pq_data_file *file) {
     if (file == NULL) return;
     const struct pq_alloc *alloc = file->options.alloc;
     pq_page_cache_destroy(file->own_pages);
+    const size_t columns = file->options.type->field_count;
+    for (size_t k = 0; file->links != NULL && k < columns; k++) pq_link_file_close(file->links[k]);
+    pq_free(alloc, file->links, file->links == NULL ? 0 : columns, sizeof(struct pq_link_file *));
     pq_parquet_close(file->reader);
     pq_file_close(file->file);
-    pq_free(alloc, file->fields, file->fields == NULL ? 0 : file->options.type->field_count,
-            sizeof *file->fields);
+    pq_free(alloc, file->fields, file->fields == NULL ? 0 : columns, sizeof *file->fields);
     pthread_mutex_destroy(&file->lock);
+    pthread_mutex_destroy(&file->links_lock);
     pq_free(alloc, file->path, file->path_bytes, 1);
     pq_free(alloc, file, 1, sizeof *file);
 }
@@ -55,6 +60,9 @@ void pq_data_file_destroy(struct pq_data_file *file) {
 struct pq_text pq_data_file_path(const struct pq_data_file *file) { return file->options.path; }
 uint64_t pq_data_file_bytes(const struct pq_data_file *file) { return file->options.bytes; }
 uint64_t pq_data_file_rows(const struct pq_data_file *file) { return file->options.rows; }
+const struct pq_type *pq_data_file_type(const struct pq_data_file *file) {
+    return file->options.type;
+}
 
 static pqdb_code read_source(void *ctx, uint64_t offset, void *out, size_t length,
                              pqdb_error *err) {
@@ -164,4 +172,50 @@ pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read
         PQ_TRY(pq_data_file_named(file, code, err));
     }
     return fill_columns(file, read, &found, arena, batch, err);
+}
+
+// ---- links --------------------------------------------------------------------------------------
+
+/// Under links_lock. *links NULL: there is no run, and none may be made.
+static pqdb_code need_links(struct pq_data_file *file, uint32_t column, struct pq_pace *pace,
+                            struct pq_link_file **links, pqdb_error *err) {
+    const size_t columns = file->options.type->field_count;
+    if (file->links == NULL) {
+        file->links = pq_resize(file->options.alloc, NULL, 0, columns,
+                                sizeof(struct pq_link_file *));
+        if (file->links == NULL) return pq_fail(err, PQDB_NO_MEMORY, "links of a file");
+        memset(file->links, 0, columns * sizeof(struct pq_link_file *));
+    }
+    *links = file->links[column];
+    if (*links != NULL) return PQDB_OK;
+    PQ_TRY(pq_link_file_open(file, column, links, err));
+    if (*links == NULL && !file->options.read_only) {
+        PQ_TRY(pq_link_file_write(file, column, pace, err));
+        PQ_TRY(pq_link_file_open(file, column, links, err));
+    }
+    file->links[column] = *links;
+    return PQDB_OK;
+}
+
+static pqdb_code get_links(struct pq_data_file *file, uint32_t column, struct pq_pace *pace,
+                           struct pq_link_file **links, pqdb_error *err) {
+    pthread_mutex_lock(&file->links_lock);
+    const pqdb_code code = need_links(file, column, pace, links, err);
+    pthread_mutex_unlock(&file->links_lock);
+    return pq_data_file_named(file, code, err);
+}
+
+pqdb_code pq_data_file_write_links(struct pq_data_file *file, uint32_t column,
+                                   struct pq_pace *pace, pqdb_error *err) {
+    struct pq_link_file *links;
+    return get_links(file, column, pace, &links, err);
+}
+
+pqdb_code pq_data_file_linked(struct pq_data_file *file, const struct pq_file_linked *asked,
+                              bool *known, pqdb_error *err) {
+    struct pq_link_file *links;
+    PQ_TRY(get_links(file, asked->column, NULL, &links, err));
+    if (links != NULL) PQ_TRY(pq_link_file_find(links, asked, err));
+    *known = links != NULL;
+    return PQDB_OK;
 }

@@ -26,6 +26,7 @@ struct pq_data_file_options {
     uint64_t rows;
     const struct pq_type *type;
     struct pq_page_cache *pages;  // outlives the file; NULL: one of its own, PQ_PAGES_OWN_BYTES
+    bool read_only;               // nothing is written beside it either
     const struct pq_alloc *alloc;
 };
 pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
@@ -35,6 +36,7 @@ void pq_data_file_destroy(struct pq_data_file *file);  // NULL is fine
 struct pq_text pq_data_file_path(const struct pq_data_file *file);
 uint64_t pq_data_file_bytes(const struct pq_data_file *file);
 uint64_t pq_data_file_rows(const struct pq_data_file *file);
+const struct pq_type *pq_data_file_type(const struct pq_data_file *file);  // as given
 
 /// The row with this id, or -1. Errors: PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY.
 pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_t *row,
@@ -65,6 +67,29 @@ struct pq_file_fetch {
 };
 pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fetch *fetch,
                              struct pq_arena *arena, struct pq_batch *batch, pqdb_error *err);
+
+/// Rows that hold one of the texts in a column, TEXT or LIST of TEXT, by the sorted run beside the
+/// file (table/link_file.h). It is written when it is missing, unless the file is read only.
+struct pq_file_linked {
+    uint32_t column;
+    const struct pq_text *targets;
+    size_t count;
+    pqdb_code (*take)(void *ctx, uint32_t row, pqdb_error *err);  // a row may come more than once
+    void *ctx;
+};
+/// Shape   `*known` false: there is no run, nothing was taken
+/// Errors  PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY, those of `take`
+pqdb_code pq_data_file_linked(struct pq_data_file *file, const struct pq_file_linked *asked,
+                              bool *known, pqdb_error *err);
+
+/// Write that run now, if it is missing: with a new file, before anybody waits for it. Its name
+/// becomes durable with the directory. `pace` may be NULL.
+struct pq_pace;
+pqdb_code pq_data_file_write_links(struct pq_data_file *file, uint32_t column,
+                                   struct pq_pace *pace, pqdb_error *err);
+
+/// Remove a data file and what is beside it. `type` is its table's.
+void pq_data_file_bury(struct pq_pace *pace, struct pq_text path, const struct pq_type *type);
 
 /// The open reader, for statistics. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
 pqdb_code pq_data_file_reader(struct pq_data_file *file, const struct pq_parquet_file **reader,

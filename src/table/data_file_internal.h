@@ -7,6 +7,8 @@
 #include "table/data_file.h"
 #include "table/page_cache.h"
 
+struct pq_link_file;
+
 enum { PQ_NO_FIELD = UINT32_MAX };
 
 struct pq_data_file {
@@ -19,6 +21,8 @@ struct pq_data_file {
     struct pq_parquet_file *reader;   // set once, under the lock
     uint32_t *fields;                 // owned: the file's member for each table column, or none
     struct pq_page_cache *own_pages;  // owned; when the options give none
+    pthread_mutex_t links_lock;       // guards making and opening of what follows
+    struct pq_link_file **links;      // owned, one for each table column; NULL until one is open
 };
 
 /// Errors of the reader get the file's name.

@@ -81,7 +81,8 @@ static pqdb_code search_rows(struct search *search, struct pq_segment *segment, 
     return PQDB_OK;
 }
 
-static pqdb_code search_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
+/// Without a run beside it: all links of the file.
+static pqdb_code scan_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
     bool *columns = pq_arena_calloc(search->arena, asked->snapshot->type->field_count, 1);
     if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "links of a file");
@@ -101,6 +102,33 @@ static pqdb_code search_file(struct search *search, struct pq_segment *segment, 
 done:
     pq_arena_deinit(&piece_arena);
     return code;
+}
+
+/// A row of a file, on its way out of the run beside it.
+struct found_row {
+    struct search *search;
+    struct pq_segment *segment;
+};
+
+static pqdb_code take_row(void *ctx, uint32_t row, pqdb_error *err) {
+    const struct found_row *found = ctx;
+    if (row >= found->segment->rows) {
+        return pq_fail(err, PQDB_CORRUPT, "its links name row %u of %zu", row,
+                       found->segment->rows);
+    }
+    const uint64_t version = found->search->asked->snapshot->version;
+    if (pq_segment_is_dead(found->segment, row, version)) return PQDB_OK;
+    return add_place(found->search, found->segment, row, err);
+}
+
+static pqdb_code search_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
+    const struct pq_linked *asked = search->asked;
+    struct found_row found = {search, segment};
+    const struct pq_file_linked linked = {.column = asked->column, .targets = asked->targets,
+                                          .count = asked->count, .take = take_row, .ctx = &found};
+    bool known;
+    PQ_TRY(pq_data_file_linked(segment->file, &linked, &known, err));
+    return known ? PQDB_OK : scan_file(search, segment, err);
 }
 
 // ---- in memory ----------------------------------------------------------------------------------

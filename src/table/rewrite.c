@@ -8,6 +8,7 @@
 #include "codec/codec.h"
 #include "parquet/writer.h"
 #include "table/data_file.h"
+#include "table/table_internal.h"
 #include "variant/variant.h"
 
 enum {
@@ -260,4 +261,14 @@ done:
     pq_arena_deinit(&job.arena);
     if (code != PQDB_OK) pq_rewritten_deinit(out);
     return code;
+}
+
+pqdb_code pq_table_write_links(const struct pq_table_snapshot *snapshot, struct pq_data_file *file,
+                               struct pq_pace *pace, pqdb_error *err) {
+    struct pq_link_wishes *wishes = snapshot->wishes;
+    for (uint32_t k = 0; k < wishes->column_count; k++) {
+        if (!atomic_load_explicit(&wishes->wanted[k], memory_order_relaxed)) continue;
+        PQ_TRY(pq_data_file_write_links(file, k, pace, err));
+    }
+    return PQDB_OK;
 }
