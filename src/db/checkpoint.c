@@ -9,62 +9,17 @@
 
 #include "base/fail.h"
 #include "batch/builder.h"
-#include "db/checkpoint_internal.h"
+#include "db/cut_internal.h"
 #include "table/data_file.h"
 #include "table/publish.h"
-#include "table/rewrite.h"
 
 enum {
     carry_bytes_max = 8 << 20,   // smaller memtables travel in the root,
     carry_share = 32,            // or such a part of the budget of memory, if that is less
     carry_chunks_max = 64,       // unless they are in many pieces
     merge_files = 8,             // so many small files become one
-    merge_rows_max = 1 << 16,    // of all of them together: they are read into memory
     snapshots_kept = 4,          // of each table's own metadata
-    pieces_max = 2,              // files that are written side by side
-    piece_share = 8,             // if they would be such a part of the budget of memory
-};
-
-/// Segments that become one new file.
-struct cut_piece {
-    struct pq_segment *const *old;  // a part of its table's
-    size_t old_count;
-    char *path;                // of the file, in the cut's arena; NULL: none begun
-    struct pq_rewritten rewritten;
-    struct pq_segment *fresh;  // over the file, NULL when every row was dead
-    // While it is written:
-    pqdb_db *db;
-    struct pq_table_snapshot *snapshot;
-    pqdb_code code;
-    pqdb_error error;
-};
-
-/// One table's part of the cut.
-struct cut_table {
-    struct pq_db_table *table;
-    struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
-    uint64_t version, next_seq;
-    size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
-    bool writes;                  // `old` becomes files
-    bool is_unbuilt;              // a view without contents: its metadata stays as it is
-    struct pq_segment **old;      // in the cut's arena: what is rewritten
-    size_t old_count;
-    bool only_files;              // the rewrite merges files: rows stay the same
-    struct cut_piece pieces[pieces_max];
-    size_t piece_count;
-    struct pq_db_cut_state *states;  // of a view
-    size_t state_count;
-    struct pq_root_table root;
-};
-
-struct cut {
-    pqdb_db *db;
-    struct pq_arena arena;  // dies with the checkpoint
-    struct cut_table *tables;
-    size_t table_count;
-    struct pq_db_cut_state tokens;
-    struct pq_root root;
-    bool write_all;
+    piece_share = 8,             // a part of the budget that is worth two files side by side
 };
 
 // ---- freeze (leader) --------------------------------------------------------------------------
@@ -129,7 +84,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     size_t in_memory = 0;
     for (size_t i = 0; i < tables->count; i++) in_memory += tables->at[i]->table->memory_bytes;
     *nothing = db->has_root && db->root_version == db->version && !db->unpublished &&
-               (!cut->write_all || in_memory == 0);
+               (!cut->write_all || in_memory == 0) && !pq_db_merge_waits(db);
     for (size_t i = 0; code == PQDB_OK && !*nothing && i < tables->count; i++) {
         code = freeze_table(cut, &cut->tables[i], tables->at[i], err);
     }
@@ -189,7 +144,7 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
         if (segment->kind == PQ_SEGMENT_CHUNK) {
             memory += pq_batch_bytes(&segment->batch);
             chunks++;
-        } else if (segment->rows <= merge_rows_max / merge_files) {
+        } else if (segment->rows <= cut->db->merge_rows && !segment->is_merging) {
             small++;
             small_rows += segment->rows;
         }
@@ -199,30 +154,30 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
     const size_t carried_max = share < carry_bytes_max ? share : carry_bytes_max;
     const bool take_memory = memory >= carried_max || chunks > carry_chunks_max ||
                              (cut->write_all && chunks > 0);
-    const bool take_small = small >= merge_files && small_rows <= merge_rows_max;
+    const bool take_small = small >= merge_files && small_rows <= PQ_CUT_MERGE_ROWS;
     table->only_files = true;
     for (size_t i = 0; i < catalog->count; i++) {
         struct pq_segment *segment = catalog->segments[i];
         bool take = take_memory;
         if (segment->kind == PQ_SEGMENT_FILE) {
-            take = (take_small && segment->rows <= merge_rows_max / merge_files) ||
-                   (segment->rows <= merge_rows_max &&
+            take = (take_small && segment->rows <= cut->db->merge_rows) ||
+                   (segment->rows <= PQ_CUT_MERGE_ROWS &&
                     pq_segment_has_dead(segment, 0, segment->rows, version) &&
                     live_rows(segment, version) * 4 <= segment->rows * 3);
         } else if (take) {
             table->only_files = false;
         }
-        if (take) table->old[table->old_count++] = segment;
+        if (take && !segment->is_merging) table->old[table->old_count++] = segment;
     }
     table->writes = table->old_count > 0;
     divide(cut, table);
-    return PQDB_OK;
+    return pq_db_merge_adopt(cut, table, err);
 }
 
 /// A name that no file has. Ids begin anew with each opening, and a version may be written more
 /// than once: a file of an earlier time may be in the root, or in a snapshot that is still kept.
-static pqdb_code choose_name(struct cut *cut, const struct cut_table *table,
-                             char path[PQ_STORE_PATH_MAX], pqdb_error *err) {
+pqdb_code pq_db_cut_name(struct cut *cut, const struct cut_table *table,
+                         char path[PQ_STORE_PATH_MAX], pqdb_error *err) {
     pqdb_db *db = cut->db;
     pqdb_code code = PQDB_OK;
     while (code == PQDB_OK) {
@@ -242,7 +197,7 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
                                        .count = piece->old_count, .store = db->store,
                                        .pace = db->pace, .path = piece->path,
                                        .alloc = db->alloc};
-    PQ_TRY(pq_table_rewrite(&rewrite, &piece->rewritten, err));
+    if (!piece->is_merged) PQ_TRY(pq_table_rewrite(&rewrite, &piece->rewritten, err));
     if (piece->rewritten.rows == 0) return PQDB_OK;
     const struct pq_data_file_options options = {
         .store = db->store, .path = pq_text_of(piece->path), .bytes = piece->rewritten.bytes,
@@ -251,11 +206,17 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
     struct pq_data_file *file;
     PQ_TRY(pq_data_file_create(&options, &file, err));
     const struct pq_segment_file given = {.file = file, .rows = piece->rewritten.rows,
-                                          .version = piece->snapshot->version};
+                                          .version = piece->is_merged
+                                                         ? piece->merged_at
+                                                         : piece->snapshot->version};
     const pqdb_code code = pq_segment_create_file(&given, db->alloc, &piece->fresh, err);
     if (code != PQDB_OK) {
         pq_data_file_destroy(file);
         return code;
+    }
+    for (size_t i = 0; i < piece->old_count && piece->is_merged; i++) {
+        PQ_TRY(pq_table_carry_deaths(piece->old[i], piece->rewritten.moved[i],
+                                     piece->snapshot->version, piece->fresh, err));
     }
     return pq_table_write_links(piece->snapshot, file, db->pace, err);
 }
@@ -263,7 +224,7 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
 static pqdb_code name_piece(struct cut *cut, const struct cut_table *table,
                             struct cut_piece *piece, pqdb_error *err) {
     char path[PQ_STORE_PATH_MAX];
-    PQ_TRY(choose_name(cut, table, path, err));
+    PQ_TRY(pq_db_cut_name(cut, table, path, err));
     const struct pq_text kept = pq_arena_copy(&cut->arena, pq_text_of(path));
     if (kept.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     piece->path = (char *)(uintptr_t)kept.data;
@@ -276,6 +237,7 @@ static pqdb_code name_pieces(struct cut *cut, struct cut_table *table, pqdb_erro
     snprintf(path, sizeof path, "%s/data", table->table->directory);
     PQ_TRY(pq_store_make_directory(cut->db->store, path, err));
     for (size_t i = 0; i < table->piece_count; i++) {
+        if (table->pieces[i].is_merged) continue;
         PQ_TRY(name_piece(cut, table, &table->pieces[i], err));
     }
     return PQDB_OK;
@@ -307,7 +269,7 @@ static void *rewrite_beside(void *ctx) {
 static pqdb_code write_files(struct cut *cut, pqdb_error *err) {
     const size_t table_count = cut->table_count;
     struct work work = {
-        .pieces = pq_arena_calloc(&cut->arena, table_count * pieces_max + 1,
+        .pieces = pq_arena_calloc(&cut->arena, table_count * PQ_CUT_PIECES_MAX + 1,
                                   sizeof(struct cut_piece *))};
     if (work.pieces == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     atomic_init(&work.next, 0);
@@ -396,7 +358,7 @@ static pqdb_code name_file(struct cut *cut, const struct cut_table *table,
 static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     const struct pq_catalog *catalog = table->snapshot->catalog;
     struct pq_root_file *files =
-        pq_arena_calloc(&cut->arena, catalog->count + pieces_max, sizeof *files);
+        pq_arena_calloc(&cut->arena, catalog->count + PQ_CUT_PIECES_MAX, sizeof *files);
     if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
     table->root.files = files;
     for (size_t i = 0; i < catalog->count; i++) {
@@ -532,7 +494,8 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
         return PQDB_OK;
     }
     struct pq_segment **files =
-        pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + pieces_max, sizeof *files);
+        pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + PQ_CUT_PIECES_MAX,
+                        sizeof *files);
     if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
     size_t count = 0;
     for (size_t i = 0; i < table->snapshot->catalog->count; i++) {
@@ -661,6 +624,7 @@ pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err) {
     pq_arena_init(&cut.arena, db->alloc);
     const pqdb_code code = checkpoint_locked(&cut, err);
     cut_deinit(&cut);
+    pq_db_merge_end(db);
     pthread_mutex_unlock(&db->refreshing);
     return code;
 }

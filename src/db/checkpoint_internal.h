@@ -47,6 +47,13 @@ void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
 enum { PQ_DB_MEMORY_DEFAULT = 256 << 20 };  // of memtables
+enum { PQ_DB_MERGE_ROWS = 8192 };           // pqdb_db.merge_rows
+
+// compact.c
+/// Merge files of one table, if any are due and no merge is under way: one file for the next
+/// checkpoint. No lock held. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY; CONFLICT: it closes.
+pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err);
+void pq_db_merge_close(pqdb_db *db);
 
 // keeper.c
 void pq_db_in_background(void);  // the calling thread yields to writers and readers

@@ -102,7 +102,7 @@ struct pqdb_db {
     struct pqdb_options options;
     struct pq_store *store;
     bool store_is_borrowed;
-    uint64_t log_segment_bytes;  // 0: the usual
+    uint64_t log_segment_bytes, merge_rows;  // 0: the usual; files that checkpoints merge
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -123,9 +123,8 @@ struct pqdb_db {
     uint64_t version;
     bool broken;                     // the log or a step failed: only close is left
     pqdb_error broken_by;
-    bool has_root;
+    bool has_root, is_replaying;
     bool unpublished;                // a crash came between the root and a table's metadata
-    bool is_replaying;
     struct pq_log_position replayed; // how far
     int64_t replay_time_us;
     uint64_t root_version;
@@ -140,19 +139,20 @@ struct pqdb_db {
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
     atomic_bool closes;              // builds end
-    pthread_t keeper, builder;
-    bool keeper_runs, builder_runs;  // the latter: joined by the keeper once it ends
-    atomic_bool builder_ends;
+    pthread_t keeper, builder, merger;
+    bool keeper_runs, merge_due;           // due: after a checkpoint there may be files
+    bool builder_runs, merger_runs;        // joined by the keeper once they end
+    atomic_bool builder_ends, merger_ends;
     pthread_mutex_t keeper_lock;     // guards what follows
-    pthread_cond_t keeper_wake;
-    pthread_cond_t keeper_done;      // writers that wait for memory
+    pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory
     bool keeper_stops;
     bool checkpoint_wanted;
     bool writers_wait;               // memory is full until a checkpoint has been written
     char background_error[256];
 
     // Keeper (under `refreshing`).
-    uint64_t run_id, file_id;        // the last ones given
+    uint64_t run_id, file_id, merge_id;  // the last ones given
+    struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
     struct pq_log_position trimmable;  // of the root before the last one
     pthread_mutex_t run_lock;        // guards the list of open runs

@@ -1,4 +1,5 @@
-/// db/keeper.c: the one background thread: checkpoints, log segments ahead, buried files.
+/// db/keeper.c: the background thread: checkpoints, log segments ahead, buried files; it starts
+/// threads for builds and merges.
 #include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -110,6 +111,30 @@ static void look_after_builds(pqdb_db *db) {
     db->builder_runs = pthread_create(&db->builder, NULL, build, db) == 0;
 }
 
+static void *merge(void *ctx) {
+    pqdb_db *db = ctx;
+    bool merged = false;
+    pqdb_error err = {0};
+    pq_db_in_background();
+    pq_db_merge_files(db, &merged, &err);  // what fails is tried again after the next checkpoint
+    if (merged) pq_db_keeper_want(db);
+    db->merger_ends = true;
+    return NULL;
+}
+
+/// Merges have a thread of their own too, one at a time; the checkpoint after one takes it up and
+/// looks for the next.
+static void look_after_merges(pqdb_db *db) {
+    if (db->merger_runs && db->merger_ends) {
+        pthread_join(db->merger, NULL);
+        db->merger_runs = false;
+    }
+    if (db->merger_runs || !db->merge_due) return;
+    db->merge_due = false;
+    db->merger_ends = false;
+    db->merger_runs = pthread_create(&db->merger, NULL, merge, db) == 0;
+}
+
 static void *keep(void *ctx) {
     pqdb_db *db = ctx;
     pq_db_in_background();
@@ -132,9 +157,11 @@ static void *keep(void *ctx) {
             const pqdb_code code = pq_db_checkpoint(db, is_old, &err);
             note_checkpoint(db, code, &err);
             failed = code != PQDB_OK;
+            db->merge_due = code == PQDB_OK;
             last_ns = db->env->monotonic_ns(db->env->ctx);
         }
         look_after_builds(db);
+        look_after_merges(db);
         shrink_ns = pq_pace_shrink(db->pace);
         pthread_mutex_lock(&db->keeper_lock);
     }
@@ -157,6 +184,7 @@ void pq_db_keeper_stop(pqdb_db *db) {
     pthread_mutex_unlock(&db->keeper_lock);
     pthread_join(db->keeper, NULL);
     if (db->builder_runs) pthread_join(db->builder, NULL);
-    db->builder_runs = false;
+    if (db->merger_runs) pthread_join(db->merger, NULL);
+    db->builder_runs = db->merger_runs = false;
     db->keeper_runs = false;
 }

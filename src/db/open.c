@@ -382,6 +382,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     pq_trace_deinit(&db->tokens);
     pq_hold_unref(db->step_hold);
     pq_db_retired_close(db);
+    pq_db_merge_close(db);
     pq_db_runs_close(db);
     const pqdb_code code = pq_log_close(db->log, err);
     pq_pace_destroy(db->pace);
@@ -408,6 +409,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     made->alloc = &made->blocks.alloc;
     if (options != NULL) made->options = *options;
     if (made->options.memory_bytes == 0) made->options.memory_bytes = PQ_DB_MEMORY_DEFAULT;
+    made->merge_rows = PQ_DB_MERGE_ROWS;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, made->alloc);
@@ -440,6 +442,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     made->store = with->store;
     made->store_is_borrowed = true;
     made->log_segment_bytes = with->log_segment_bytes;
+    if (with->merge_rows != 0) made->merge_rows = with->merge_rows;
     const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
     made->location = (char *)(uintptr_t)location.data;
     const pqdb_code code = location.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a path")

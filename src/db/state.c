@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
+
+enum { merges_max = 16 };  // that one call of pqdb_checkpoint does
 
 static const char *const mode_names[] = {"streaming", "scheduled", "manual"};
 
@@ -359,7 +362,15 @@ pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
     pthread_mutex_lock(&db->leader);
     const pqdb_code code = pq_db_check_open(db, err);
     pthread_mutex_unlock(&db->leader);
-    return code != PQDB_OK ? code : pq_db_checkpoint(db, true, err);
+    if (code != PQDB_OK) return code;
+    bool merged = false;
+    PQ_TRY(pq_db_checkpoint(db, true, err));
+    for (int round = 0; round < merges_max; round++) {
+        PQ_TRY(pq_db_merge_files(db, &merged, err));
+        if (!merged) break;
+        PQ_TRY(pq_db_checkpoint(db, true, err));
+    }
+    return PQDB_OK;
 }
 
 pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {

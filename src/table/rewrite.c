@@ -5,22 +5,10 @@
 #include "base/bytes.h"
 #include "base/fail.h"
 #include "batch/builder.h"
-#include "codec/codec.h"
-#include "parquet/writer.h"
 #include "table/data_file.h"
+#include "table/file_out.h"
 #include "table/table_internal.h"
 #include "variant/variant.h"
-
-enum {
-    short_run = 64,       // shorter ones are copied together before they are encoded
-    copy_rows = 4096,
-    codec_level = 1,      // of zstd: the file is read more often than the disk is full
-    // Whoever wants one row decodes a page of each column, and its dictionary.
-    page_rows = 2048,
-    page_bytes = 64 << 10,
-    dictionary_bytes = 128 << 10,
-    sink_bytes = PQ_PACE_STEP_BYTES,
-};
 
 /// Where a live row is, with the beginning of its id for a quick comparison.
 struct row_ref {
@@ -37,11 +25,7 @@ struct job {
     struct row_ref *refs;
     size_t ref_count;
     bool sorted;  // the refs came in order
-    struct pq_file *file;
-    uint64_t offset;
-    struct pq_bytes buffer;
-    struct pq_parquet_writer *writer;
-    struct pq_builder *columns;  // for short runs
+    struct pq_file_out file;
 };
 
 void pq_rewritten_deinit(struct pq_rewritten *rewritten) {
@@ -143,61 +127,8 @@ static pqdb_code map_rows(struct job *job, pqdb_error *err) {
 
 // ---- the file ---------------------------------------------------------------------------------
 
-static pqdb_code flush(struct job *job, pqdb_error *err) {
-    PQ_TRY(pq_pace_write(job->rewrite->pace, job->file, job->offset, pq_bytes_text(&job->buffer),
-                         err));
-    job->offset += job->buffer.length;
-    job->buffer.length = 0;
-    return PQDB_OK;
-}
-
-static pqdb_code sink_append(void *ctx, const void *data, size_t length, pqdb_error *err) {
-    struct job *job = ctx;
-    PQ_TRY(pq_bytes_append(&job->buffer, data, length, err));
-    return job->buffer.length >= sink_bytes ? flush(job, err) : PQDB_OK;
-}
-
-static pqdb_code open_writer(struct job *job, pqdb_error *err) {
-    const struct pq_rewrite *rewrite = job->rewrite;
-    PQ_TRY(pq_file_open(rewrite->store, rewrite->path, PQ_OPEN_WRITE, &job->file, err));
-    PQ_TRY(pq_file_truncate(job->file, 0, err));
-    const struct pq_parquet_writer_options options = {
-        .type = rewrite->snapshot->type, .codec = &pq_codec_zstd, .level = codec_level,
-        .page_rows = page_rows, .page_bytes = page_bytes, .dictionary_bytes = dictionary_bytes,
-        .is_sorted = true, .sort_field = 0, .variant_form = PQ_VARIANT_AS_JSON};
-    const struct pq_parquet_sink sink = {.append = sink_append, .ctx = job};
-    return pq_parquet_writer_create(&options, sink, rewrite->alloc, &job->writer, err);
-}
-
-static pqdb_code flush_copies(struct job *job, pqdb_error *err) {
-    if (job->columns == NULL || job->columns[0].count == 0) return PQDB_OK;
-    struct pq_arena *arena = &job->arena;
-    const struct pq_type *type = job->rewrite->snapshot->type;
-    struct pq_batch copies;
-    PQ_TRY(pq_builder_finish_batch(job->columns, type, arena, &copies, err));
-    PQ_TRY(pq_parquet_writer_append(job->writer, &copies, err));
-    for (size_t k = 0; k < type->field_count; k++) pq_builder_reset(&job->columns[k]);
-    return PQDB_OK;
-}
-
-static pqdb_code copy_run(struct job *job, const struct pq_batch *batch, size_t first,
-                          size_t count, pqdb_error *err) {
-    const struct pq_type *type = job->rewrite->snapshot->type;
-    if (job->columns == NULL) {
-        job->columns = pq_arena_calloc(&job->arena, type->field_count, sizeof *job->columns);
-        if (job->columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows to write");
-        for (size_t k = 0; k < type->field_count; k++) {
-            PQ_TRY(pq_builder_init(&job->columns[k], &type->fields[k].type, &job->arena.alloc,
-                                   err));
-        }
-    }
-    for (size_t k = 0; k < type->field_count; k++) {
-        PQ_TRY(pq_builder_append_rows(&job->columns[k], &batch->columns[k], first, count, err));
-    }
-    return job->columns[0].count >= copy_rows ? flush_copies(job, err) : PQDB_OK;
-}
-
-static pqdb_code write_rows(struct job *job, pqdb_error *err) {
+static pqdb_code write_file(struct job *job, pqdb_error *err) {
+    PQ_TRY(pq_file_out_open(&job->file, err));
     for (size_t i = 0; i < job->ref_count;) {
         const struct row_ref *first = &job->refs[i];
         size_t length = 1;
@@ -205,38 +136,22 @@ static pqdb_code write_rows(struct job *job, pqdb_error *err) {
                first[length].row == first->row + length) {
             length++;
         }
-        const struct pq_batch *batch = &job->batches[first->segment];
-        if (length < short_run) {
-            PQ_TRY(copy_run(job, batch, first->row, length, err));
-        } else {
-            PQ_TRY(flush_copies(job, err));
-            struct pq_batch run;
-            PQ_TRY(pq_batch_slice(batch, first->row, length, &job->arena, &run, err));
-            PQ_TRY(pq_parquet_writer_append(job->writer, &run, err));
-        }
+        PQ_TRY(pq_file_out_append(&job->file, &job->batches[first->segment], first->row, length,
+                                  err));
         i += length;
     }
-    return flush_copies(job, err);
-}
-
-static pqdb_code write_file(struct job *job, pqdb_error *err) {
-    PQ_TRY(open_writer(job, err));
-    PQ_TRY(write_rows(job, err));
-    struct pq_parquet_file_info info;
-    PQ_TRY(pq_parquet_writer_finish(job->writer, &info, err));
-    PQ_TRY(flush(job, err));
-    job->out->rows = info.row_count;
-    job->out->bytes = info.file_bytes;
-    return PQDB_OK;
+    return pq_file_out_finish(&job->file, &job->out->rows, &job->out->bytes, err);
 }
 
 pqdb_code pq_table_rewrite(const struct pq_rewrite *rewrite, struct pq_rewritten *out,
                            pqdb_error *err) {
-    struct job job = {.rewrite = rewrite, .out = out};
+    struct job job = {
+        .rewrite = rewrite, .out = out,
+        .file = {.store = rewrite->store, .pace = rewrite->pace, .path = rewrite->path,
+                 .type = rewrite->snapshot->type, .alloc = rewrite->alloc}};
     *out = (struct pq_rewritten){.count = rewrite->count, .alloc = rewrite->alloc,
                                  .segments = rewrite->segments};
     pq_arena_init(&job.arena, rewrite->alloc);
-    pq_bytes_init(&job.buffer, rewrite->alloc);
     pqdb_code code;
     job.batches = pq_arena_calloc(&job.arena, rewrite->count + 1, sizeof *job.batches);
     if (job.batches == NULL) {
@@ -255,9 +170,7 @@ pqdb_code pq_table_rewrite(const struct pq_rewrite *rewrite, struct pq_rewritten
     PQ_GO(map_rows(&job, err));
     if (job.ref_count > 0) PQ_GO(write_file(&job, err));
 done:
-    pq_parquet_writer_destroy(job.writer);
-    pq_file_close(job.file);
-    pq_bytes_deinit(&job.buffer);
+    pq_file_out_close(&job.file);
     pq_arena_deinit(&job.arena);
     if (code != PQDB_OK) pq_rewritten_deinit(out);
     return code;

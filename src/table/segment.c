@@ -120,7 +120,8 @@ pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t versi
 }
 
 uint64_t pq_segment_death(const struct pq_segment *segment, size_t row) {
-    _Atomic(uint32_t) *block = segment->died[row / PQ_DEATH_BLOCK_ROWS];
+    _Atomic(uint32_t) *block = __atomic_load_n(&segment->died[row / PQ_DEATH_BLOCK_ROWS],
+                                               __ATOMIC_ACQUIRE);
     const uint32_t died =
         block == NULL ? 0 : atomic_load_explicit(&block[row % PQ_DEATH_BLOCK_ROWS],
                                                  memory_order_relaxed);

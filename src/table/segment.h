@@ -35,6 +35,7 @@ struct pq_segment {
     size_t dead;                 // rows dead by now; only the writer reads it
     size_t evacuated;            // no row before it lives; only the writer reads it
     bool is_frozen;              // being written to a file: stays until that is installed
+    bool is_merging;             // being merged beside checkpoints, which leave it alone; theirs
 
     // CHUNK
     uint64_t first_row;      // number of row 0 among all rows its table ever had in memory
@@ -87,6 +88,11 @@ static inline bool pq_segment_is_dead(const struct pq_segment *segment, size_t r
 /// PQDB_LIMIT when the segment is four billion versions old (rewrite it).
 pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t version,
                           pqdb_error *err);
+
+/// Has any row of the block of `row` died since base_version?
+static inline bool pq_segment_has_deaths(const struct pq_segment *segment, size_t row) {
+    return __atomic_load_n(&segment->died[row / PQ_DEATH_BLOCK_ROWS], __ATOMIC_ACQUIRE) != NULL;
+}
 
 /// The version at which a dead row died, or 0 when it was dead at base_version already.
 uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);

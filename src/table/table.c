@@ -192,15 +192,15 @@ pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err) {
     return PQDB_OK;
 }
 
-/// Rows that were written and have died since are dead in the file too.
-static pqdb_code carry_deaths(const struct pq_segment *old, const uint32_t *moved,
-                              struct pq_segment *fresh, pqdb_error *err) {
+pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const uint32_t *moved,
+                                uint64_t version, struct pq_segment *fresh, pqdb_error *err) {
     for (size_t first = 0; first < old->rows; first += PQ_DEATH_BLOCK_ROWS) {
-        if (old->died[first / PQ_DEATH_BLOCK_ROWS] == NULL) continue;
         size_t end = first + PQ_DEATH_BLOCK_ROWS;
         if (end > old->rows) end = old->rows;
+        if (!pq_segment_has_deaths(old, first)) continue;
         for (size_t row = first; row < end; row++) {
-            if (moved[row] == UINT32_MAX || !pq_segment_is_dead(old, row, UINT64_MAX)) continue;
+            if (moved[row] == UINT32_MAX || !pq_segment_is_dead(old, row, version)) continue;
+            if (pq_segment_is_dead(fresh, moved[row], UINT64_MAX)) continue;
             PQ_TRY(pq_segment_kill(fresh, moved[row], pq_segment_death(old, row), err));
         }
     }
@@ -210,7 +210,7 @@ static pqdb_code carry_deaths(const struct pq_segment *old, const uint32_t *move
 pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap,
                         pqdb_error *err) {
     for (size_t k = 0; k < swap->old_count && swap->moved != NULL && swap->fresh != NULL; k++) {
-        PQ_TRY(carry_deaths(swap->old[k], swap->moved[k], swap->fresh, err));
+        PQ_TRY(pq_table_carry_deaths(swap->old[k], swap->moved[k], UINT64_MAX, swap->fresh, err));
     }
     size_t live_before = 0;
     for (size_t k = 0; k < swap->old_count; k++) {

@@ -114,6 +114,10 @@ struct pq_table_swap {
     size_t old_count;
     struct pq_segment *fresh;
 };
+/// The same for deaths up to `version`, into a file that no table has yet; rows dead there already
+/// stay as they are. Errors: PQDB_NO_MEMORY, PQDB_LIMIT.
+pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const uint32_t *moved,
+                                uint64_t version, struct pq_segment *fresh, pqdb_error *err);
 pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap,
                         pqdb_error *err);
 

@@ -12,6 +12,7 @@
 #include "support/test.h"
 #include "table/data_file.h"
 #include "table/fetch.h"
+#include "table/merge.h"
 #include "table/rewrite.h"
 #include "table/scan.h"
 #include "variant/variant.h"
@@ -47,7 +48,7 @@ struct world {
     struct pq_variant_names *names;
     struct fault_store *disk;
     struct row rows[rows_max];  // by creation; its place is n
-    unsigned count, next_id, files;
+    unsigned count, next_id, files, merges;
     uint64_t version;
     struct pq_table_snapshot *snapshots[snapshots_max];
     uint64_t versions[snapshots_max];
@@ -349,17 +350,34 @@ static void write_a_file(struct world *w) {
     must(pq_table_publish(w->table, &err));
     struct pq_table_snapshot *snapshot = pq_table_snapshot_ref(w->table->published);
     const unsigned share = roll(w, 2);
+    const bool merges = roll(w, 3) == 0;
     for (size_t i = 0; i < snapshot->catalog->count; i++) {
         struct pq_segment *segment = snapshot->catalog->segments[i];
-        segment->is_frozen = true;
-        if (segment->kind == PQ_SEGMENT_CHUNK || roll(w, 2) == share) old[count++] = segment;
+        const bool take = merges ? segment->kind == PQ_SEGMENT_FILE
+                                 : segment->kind == PQ_SEGMENT_CHUNK || roll(w, 2) == share;
+        if (take) old[count++] = segment;
+        segment->is_frozen = take;
+    }
+    if (count == 0) {
+        pq_table_snapshot_unref(snapshot);
+        return;
     }
     snprintf(path, sizeof path, "%u.parquet", w->files++);
     const struct pq_rewrite rewrite = {.snapshot = snapshot, .segments = old, .count = count,
                                        .store = &w->disk->base, .path = path,
                                        .alloc = &pq_alloc_libc};
     struct pq_rewritten rewritten;
-    must(pq_table_rewrite(&rewrite, &rewritten, &err));
+    bool only_files = count > 0 && count <= PQ_MERGE_FILES_MAX;
+    for (size_t i = 0; i < count; i++) {
+        only_files = only_files && old[i]->kind == PQ_SEGMENT_FILE;
+    }
+    if (only_files) {
+        const struct pq_merge merge = {.rewrite = rewrite};
+        must(pq_table_merge(&merge, &rewritten, &err));
+        w->merges++;
+    } else {
+        must(pq_table_rewrite(&rewrite, &rewritten, &err));
+    }
     apply(w, roll(w, 30), roll(w, 200));
     if (roll(w, 2) == 0) keep_snapshot(w);
     // Sometimes nearly all of them, so that chunks would be evacuated if they were not frozen.
@@ -370,12 +388,17 @@ static void write_a_file(struct world *w) {
     const struct pq_table_swap swap = {
         .old = old, .moved = (const uint32_t *const *)rewritten.moved, .old_count = count,
         .fresh = segment_of(w, path, &rewritten, snapshot->version)};
+    // A checkpoint carries the deaths up to its cut before the swap carries the rest.
+    for (size_t i = 0; i < count && swap.fresh != NULL && only_files; i++) {
+        must(pq_table_carry_deaths(old[i], rewritten.moved[i], snapshot->version + 1, swap.fresh,
+                                   &err));
+    }
     must(pq_table_swap(w->table, &swap, &err));
     pq_rewritten_deinit(&rewritten);
     pq_table_snapshot_unref(snapshot);
 }
 
-static void run(uint64_t seed) {
+static unsigned run(uint64_t seed) {
     static struct world w;
     w = (struct world){.dice = seed * 100000, .disk = fault_store_create()};
     must(pq_variant_names_create(&pq_alloc_libc, &w.names, &err));
@@ -404,10 +427,13 @@ static void run(uint64_t seed) {
     pq_table_destroy(w.table);
     pq_variant_names_unref(w.names);
     fault_store_destroy(w.disk);
+    return w.merges;
 }
 
 static void every_snapshot_keeps_its_rows(void) {
-    for (uint64_t seed = 1; seed <= 30; seed++) run(seed);
+    unsigned merges = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) merges += run(seed);
+    CHECK(merges > 20, "only %u merges of files", merges);
 }
 
 static void a_row_that_is_not_there_cannot_go(void) {

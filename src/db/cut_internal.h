@@ -1,0 +1,69 @@
+/// db/cut_internal.h: what a checkpoint is made of while it is being made.
+#ifndef PQ_DB_CUT_INTERNAL_H
+#define PQ_DB_CUT_INTERNAL_H
+
+#include "db/checkpoint_internal.h"
+#include "table/rewrite.h"
+
+enum {
+    PQ_CUT_PIECES_MAX = 3,       // new files of a table: two from memory, one merged before
+    PQ_CUT_MERGE_ROWS = 1 << 16  // files that a checkpoint itself merges have at most so many
+};
+
+/// Segments that become one new file.
+struct cut_piece {
+    struct pq_segment *const *old;  // a part of its table's
+    size_t old_count;
+    char *path;                // of the file, in the cut's arena; NULL: none begun
+    struct pq_rewritten rewritten;
+    struct pq_segment *fresh;  // over the file, NULL when every row was dead
+    bool is_merged;            // written before the cut, see compact.c, from rows
+    uint64_t merged_at;        // as they were at this version
+    // While it is written:
+    pqdb_db *db;
+    struct pq_table_snapshot *snapshot;
+    pqdb_code code;
+    pqdb_error error;
+};
+
+/// One table's part of the cut.
+struct cut_table {
+    struct pq_db_table *table;
+    struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
+    uint64_t version, next_seq;
+    size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
+    bool writes;                  // `old` becomes files
+    bool is_unbuilt;              // a view without contents: its metadata stays as it is
+    struct pq_segment **old;      // in the cut's arena: what is rewritten
+    size_t old_count;
+    bool only_files;              // the rewrite merges files: rows stay the same
+    struct cut_piece pieces[PQ_CUT_PIECES_MAX];
+    size_t piece_count;
+    struct pq_db_cut_state *states;  // of a view
+    size_t state_count;
+    struct pq_root_table root;
+};
+
+struct cut {
+    pqdb_db *db;
+    struct pq_arena arena;  // dies with the checkpoint
+    struct cut_table *tables;
+    size_t table_count;
+    struct pq_db_cut_state tokens;
+    struct pq_root root;
+    bool write_all;
+};
+
+/// A path that no file has, for a new file of the cut.
+pqdb_code pq_db_cut_name(struct cut *cut, const struct cut_table *table,
+                         char path[PQ_STORE_PATH_MAX], pqdb_error *err);
+
+// compact.c; under `refreshing`
+/// Is a merge done that the next checkpoint takes into its root?
+bool pq_db_merge_waits(const pqdb_db *db);
+/// It becomes the last piece of its table, when this is the table.
+pqdb_code pq_db_merge_adopt(struct cut *cut, struct cut_table *table, pqdb_error *err);
+/// After a checkpoint: what it took is over.
+void pq_db_merge_end(pqdb_db *db);
+
+#endif
