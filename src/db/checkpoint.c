@@ -218,7 +218,7 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
         PQ_TRY(pq_table_carry_deaths(piece->old[i], piece->rewritten.moved[i],
                                      piece->snapshot->version, piece->fresh, err));
     }
-    return pq_table_write_links(piece->snapshot, file, db->pace, err);
+    return pq_table_write_beside(piece->snapshot, file, db->pace, err);
 }
 
 static pqdb_code name_piece(struct cut *cut, const struct cut_table *table,

@@ -191,9 +191,13 @@ pqdb_code pq_db_merge_adopt(struct cut *cut, struct cut_table *table, pqdb_error
 }
 
 void pq_db_merge_end(pqdb_db *db) {
-    if (!pq_db_merge_waits(db) || db->merge->rewritten.moved != NULL) return;
-    // Its files are in the root, or the checkpoint failed: then they may be chosen once more.
-    for (size_t i = 0; i < db->merge->old_count; i++) db->merge->old[i]->is_merging = false;
+    struct pq_db_merge *merge = db->merge;
+    if (!pq_db_merge_waits(db)) return;
+    const bool is_taken = merge->rewritten.moved == NULL;
+    if (!is_taken && pq_db_by_id(db, merge->table_id) != NULL) return;  // the next one takes it
+    if (!is_taken) pq_pace_bury(db->pace, merge->path, NULL);
+    // In the root by now; or the checkpoint failed, and the files may be chosen once more.
+    for (size_t i = 0; i < merge->old_count; i++) merge->old[i]->is_merging = false;
     drop(db);
 }
 

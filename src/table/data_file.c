@@ -1,11 +1,10 @@
 #include "table/data_file.h"
 
-#include <stdatomic.h>
-
 #include "base/check.h"
 #include "base/fail.h"
 #include "parquet/reader.h"
 #include "table/data_file_internal.h"
+#include "table/id_filter.h"
 #include "table/link_file.h"
 
 static atomic_uint_least64_t next_id = 1;
@@ -45,6 +44,7 @@ void pq_data_file_destroy(struct pq_data_file *file) {
     if (file == NULL) return;
     const struct pq_alloc *alloc = file->options.alloc;
     pq_page_cache_destroy(file->own_pages);
+    pq_id_filter_destroy(file->filter, alloc);
     const size_t columns = file->options.type->field_count;
     for (size_t k = 0; file->links != NULL && k < columns; k++) pq_link_file_close(file->links[k]);
     pq_free(alloc, file->links, file->links == NULL ? 0 : columns, sizeof(struct pq_link_file *));
@@ -174,7 +174,29 @@ pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read
     return fill_columns(file, read, &found, arena, batch, err);
 }
 
-// ---- links --------------------------------------------------------------------------------------
+// ---- what is beside it: ids, links --------------------------------------------------------------
+
+pqdb_code pq_data_file_write_ids(struct pq_data_file *file, struct pq_pace *pace,
+                                 pqdb_error *err) {
+    if (file->options.rows < PQ_IDS_ROWS_MIN || file->options.read_only) return PQDB_OK;
+    return pq_data_file_named(file, pq_id_filter_write(file, pace, err), err);
+}
+
+pqdb_code pq_data_file_may_have(struct pq_data_file *file, uint64_t hash, bool *may,
+                                pqdb_error *err) {
+    if (!atomic_load_explicit(&file->is_filter_read, memory_order_acquire)) {
+        pthread_mutex_lock(&file->lock);
+        const bool is_read = atomic_load(&file->is_filter_read);
+        const pqdb_code code = is_read ? PQDB_OK : pq_id_filter_read(file, &file->filter, err);
+        if (code == PQDB_OK) {
+            atomic_store_explicit(&file->is_filter_read, true, memory_order_release);
+        }
+        pthread_mutex_unlock(&file->lock);
+        PQ_TRY(code);
+    }
+    *may = file->filter == NULL || pq_id_filter_may_have(file->filter, hash);
+    return PQDB_OK;
+}
 
 /// Under links_lock. *links NULL: there is no run, and none may be made.
 static pqdb_code need_links(struct pq_data_file *file, uint32_t column, struct pq_pace *pace,

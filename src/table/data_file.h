@@ -11,7 +11,10 @@
 #include "batch/column.h"
 #include "store/store.h"
 
-enum { PQ_PAGES_OWN_BYTES = 8 << 20 };
+enum {
+    PQ_PAGES_OWN_BYTES = 8 << 20,
+    PQ_IDS_ROWS_MIN = 4096,  // smaller files have no filter of ids: they are few pages
+};
 
 struct pq_data_file;
 struct pq_page_cache;
@@ -41,6 +44,11 @@ const struct pq_type *pq_data_file_type(const struct pq_data_file *file);  // as
 /// The row with this id, or -1. Errors: PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY.
 pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_t *row,
                             pqdb_error *err);
+
+/// May the file hold an id with this hash (pq_hash)? False is certain; about one in a hundred ids
+/// that are not there passes. Errors: PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY.
+pqdb_code pq_data_file_may_have(struct pq_data_file *file, uint64_t hash, bool *may,
+                                pqdb_error *err);
 
 /// Rows [first, first + count) in the table's own type. `columns` (NULL: all) says which are
 /// wanted; the others come as columns of nulls. Columns the file lacks are nulls too.
@@ -82,9 +90,12 @@ struct pq_file_linked {
 pqdb_code pq_data_file_linked(struct pq_data_file *file, const struct pq_file_linked *asked,
                               bool *known, pqdb_error *err);
 
-/// Write that run now, if it is missing: with a new file, before anybody waits for it. Its name
-/// becomes durable with the directory. `pace` may be NULL.
+/// Write the filter that pq_data_file_may_have asks, or that run if it is missing: with a new file,
+/// before anybody looks. Names become durable with the directory. `pace` may be NULL. Errors:
+/// PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
 struct pq_pace;
+pqdb_code pq_data_file_write_ids(struct pq_data_file *file, struct pq_pace *pace,
+                                 pqdb_error *err);
 pqdb_code pq_data_file_write_links(struct pq_data_file *file, uint32_t column,
                                    struct pq_pace *pace, pqdb_error *err);
 

@@ -3,10 +3,12 @@
 #define PQ_TABLE_DATA_FILE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "table/data_file.h"
 #include "table/page_cache.h"
 
+struct pq_id_filter;
 struct pq_link_file;
 
 enum { PQ_NO_FIELD = UINT32_MAX };
@@ -16,11 +18,13 @@ struct pq_data_file {
     uint64_t id;  // unique in the process: names its pages in the cache
     char *path;  // owned, NUL-terminated
     size_t path_bytes;
-    pthread_mutex_t lock;             // guards opening
+    pthread_mutex_t lock;             // guards opening, and reading of the filter
     struct pq_file *file;             // open once the reader is
     struct pq_parquet_file *reader;   // set once, under the lock
     uint32_t *fields;                 // owned: the file's member for each table column, or none
     struct pq_page_cache *own_pages;  // owned; when the options give none
+    struct pq_id_filter *filter;      // owned; NULL: none
+    atomic_bool is_filter_read;
     pthread_mutex_t links_lock;       // guards making and opening of what follows
     struct pq_link_file **links;      // owned, one for each table column; NULL until one is open
 };

@@ -355,6 +355,8 @@ void pq_data_file_bury(struct pq_pace *pace, struct pq_text path, const struct p
         snprintf(name, sizeof name, "%.*s.%d.links", PQ_TEXT_ARG(path), (int)type->fields[k].id);
         pq_pace_bury(pace, name, NULL);
     }
+    snprintf(name, sizeof name, "%.*s.ids", PQ_TEXT_ARG(path));
+    pq_pace_bury(pace, name, NULL);
     snprintf(name, sizeof name, "%.*s", PQ_TEXT_ARG(path));
     pq_pace_bury(pace, name, NULL);  // a name that stays does no harm
 }

@@ -69,11 +69,14 @@ static struct pq_row_place find_in_memory(const struct pq_row_view *view, struct
     return (struct pq_row_place){0};
 }
 
-static pqdb_code find_in_files(const struct pq_row_view *view, struct pq_text id,
+static pqdb_code find_in_files(const struct pq_row_view *view, struct pq_text id, uint64_t hash,
                                struct pq_row_place *place, pqdb_error *err) {
     for (size_t i = view->catalog->file_count; i-- > 0;) {
         struct pq_segment *segment = view->catalog->segments[i];
         int64_t row;
+        bool may;
+        PQ_TRY(pq_data_file_may_have(segment->file, hash, &may, err));
+        if (!may) continue;
         PQ_TRY(pq_data_file_find(segment->file, id, &row, err));
         if (row < 0 || pq_segment_is_dead(segment, (size_t)row, view->version)) continue;
         *place = (struct pq_row_place){segment, (uint32_t)row};
@@ -94,7 +97,8 @@ pqdb_code pq_row_view_locate(const struct pq_row_view *view, const struct pq_tex
         for (size_t i = 0; i < some; i++) {
             struct pq_row_place *place = &places[first + i];
             *place = find_in_memory(view, ids[first + i], hashes[i]);
-            if (place->segment == NULL) PQ_TRY(find_in_files(view, ids[first + i], place, err));
+            if (place->segment != NULL) continue;
+            PQ_TRY(find_in_files(view, ids[first + i], hashes[i], place, err));
         }
     }
     return PQDB_OK;

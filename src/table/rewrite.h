@@ -34,9 +34,9 @@ pqdb_code pq_table_rewrite(const struct pq_rewrite *rewrite, struct pq_rewritten
                            pqdb_error *err);
 void pq_rewritten_deinit(struct pq_rewritten *rewritten);
 
-/// Write the links of the columns that somebody has looked up in this table beside a new file.
-/// Errors: those of pq_data_file_write_links.
-pqdb_code pq_table_write_links(const struct pq_table_snapshot *snapshot, struct pq_data_file *file,
-                               struct pq_pace *pace, pqdb_error *err);
+/// Write what belongs beside a new file: the filter of its ids, and the links of the columns that
+/// somebody has looked up in this table. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY, PQDB_LIMIT.
+pqdb_code pq_table_write_beside(const struct pq_table_snapshot *snapshot,
+                                struct pq_data_file *file, struct pq_pace *pace, pqdb_error *err);
 
 #endif
