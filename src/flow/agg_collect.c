@@ -34,14 +34,15 @@ static pqdb_code collect_finish(const struct pq_finish *finish, pqdb_error *err)
                 PQ_TRY(cell_build(visit.value, &list->children[0], err));
             }
         }
-        PQ_TRY(pq_builder_end_list(list, err));
+        PQ_TRY(visit.key.data == NULL ? pq_builder_append_null(list, err)
+                                      : pq_builder_end_list(list, err));
     }
     return PQDB_OK;
 }
 
 const struct pq_aggregate pq_aggregate_collect = {
     .name = "$collect",
-    .help = "the list of all values that are not null, in creation order",
+    .help = "the list of all values that are not null, in creation order; of none: null",
     .type = collect_type,
     .state = all_state,
     .finish = collect_finish,

@@ -83,6 +83,10 @@ static pqdb_code top_finish(const struct pq_finish *finish, pqdb_error *err) {
         struct counted *top;
         size_t count;
         PQ_TRY(read_top(finish, i, &top, &count, err));
+        if (count == 0) {
+            PQ_TRY(pq_builder_append_null(list, err));
+            continue;
+        }
         for (size_t k = 0; k < count; k++) {
             const int64_t occurs = (int64_t)top[k].count;
             struct pq_cursor key = pq_cursor_of(top[k].value.data, top[k].value.length);
@@ -119,7 +123,7 @@ const struct pq_aggregate pq_aggregate_mode = {
 
 const struct pq_aggregate pq_aggregate_top = {
     .name = "$topK",
-    .help = "the most frequent values, each { value, count }",
+    .help = "the most frequent values, each { value, count }; of none: null",
     .takes_limit = true,
     .type = top_type,
     .state = top_state,

@@ -8,6 +8,8 @@
 #include "flow/states.h"
 #include "flow/window.h"
 
+enum { count_block_rows = 64 };
+
 /// The payload of a row in a trace of counts.
 struct count_row {
     int64_t count;
@@ -79,20 +81,6 @@ struct pq_multiset_place group_place(const struct touch *touch, uint32_t cell) {
 
 // ---- counts -----------------------------------------------------------------------------------
 
-/// The row of a group's value; made when it was not there.
-static pqdb_code touch_count(struct touch *touch, struct pq_trace *trace, uint32_t cell,
-                             struct pq_text value, struct pq_trace_row **row, pqdb_error *err) {
-    const struct pq_multiset_place group = group_place(touch, cell);
-    struct pq_bytes *scratch = &touch->op->scratch;
-    bool created;
-    scratch->length = 0;
-    PQ_TRY(pq_bytes_append_text(scratch, group.group, err));
-    PQ_TRY(pq_bytes_append_text(scratch, value, err));
-    const struct pq_hashed_key key = {
-        pq_hash_word(group.hash ^ pq_hash(value.data, value.length)), pq_bytes_text(scratch)};
-    return pq_trace_touch(trace, &key, sizeof(struct count_row), row, &created, err);
-}
-
 static struct count_row *count_of(struct pq_trace_row *row) {
     return (struct count_row *)(void *)pq_trace_payload(row);
 }
@@ -115,35 +103,84 @@ static pqdb_code end_counts(struct touch *touch, struct pq_trace *trace,
     return PQDB_OK;
 }
 
+/// A batch on its way into a trace of counts.
+struct counting {
+    struct touch *touch;
+    struct pq_trace *trace;
+    struct pq_keys keys;  // of the values
+    struct value_changes *changes;
+    struct pq_trace_row **rows;  // of the changes
+};
+
+static struct pq_text value_at(const struct counting *counting, size_t i) {
+    const struct pq_keys *keys = &counting->keys;
+    return (struct pq_text){(const char *)keys->data + keys->offsets[i],
+                            keys->offsets[i + 1] - keys->offsets[i]};
+}
+
+static pqdb_code count_value(const struct counting *counting, const struct pq_hashed_key *key,
+                             size_t i, pqdb_error *err) {
+    struct value_changes *changes = counting->changes;
+    struct pq_trace_row *row;
+    bool created;
+    PQ_TRY(pq_trace_touch(counting->trace, key, sizeof(struct count_row), &row, &created, err));
+    struct count_row *counted = count_of(row);
+    if (counted->touched == 0) {
+        changes->all[changes->count] = (struct value_change){
+            counting->touch->cell_of[i], value_at(counting, i), counted->count, 0};
+        counting->rows[changes->count++] = row;
+        counted->touched = (uint32_t)changes->count;
+    }
+    counted->count += weight_at(counting->touch->batch->weights, i);
+    return PQDB_OK;
+}
+
+/// Some rows together: first all slots, then all rows of the trace come into reach.
+static pqdb_code count_block(const struct counting *counting, size_t start, size_t end,
+                             pqdb_error *err) {
+    struct pq_bytes *scratch = &counting->touch->op->scratch;
+    uint64_t hashes[count_block_rows];
+    uint32_t ends[count_block_rows + 1] = {0}, rows[count_block_rows];
+    size_t count = 0;
+    scratch->length = 0;
+    for (size_t i = start; i < end; i++) {
+        if (key_is_null(&counting->keys, i)) continue;
+        const struct pq_multiset_place group =
+            group_place(counting->touch, counting->touch->cell_of[i]);
+        const struct pq_text value = value_at(counting, i);
+        PQ_TRY(pq_bytes_append_text(scratch, group.group, err));
+        PQ_TRY(pq_bytes_append_text(scratch, value, err));
+        hashes[count] = pq_hash_word(group.hash ^ pq_hash(value.data, value.length));
+        pq_trace_prefetch(counting->trace, hashes[count]);
+        rows[count] = (uint32_t)i;
+        ends[++count] = (uint32_t)scratch->length;
+    }
+    for (size_t k = 0; k < count; k++) pq_trace_prefetch_row(counting->trace, hashes[k]);
+    for (size_t k = 0; k < count; k++) {
+        const struct pq_hashed_key key = {
+            hashes[k], {(const char *)scratch->data + ends[k], ends[k + 1] - ends[k]}};
+        PQ_TRY(count_value(counting, &key, rows[k], err));
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code count_values(struct touch *touch, struct pq_trace *trace,
                               const struct pq_column *argument, struct value_changes *changes,
                               pqdb_error *err) {
-    const struct pq_batch *batch = touch->batch;
-    struct pq_keys keys;
-    PQ_TRY(pq_keys_encode(argument, 1, batch->count, touch->arena, &keys, err));
-    struct pq_trace_row **rows =
-        pq_arena_alloc(touch->arena, batch->count * sizeof(struct pq_trace_row *));
-    changes->all = pq_arena_alloc(touch->arena, batch->count * sizeof *changes->all);
+    const size_t count = touch->batch->count;
+    struct counting counting = {.touch = touch, .trace = trace, .changes = changes};
+    PQ_TRY(pq_keys_encode(argument, 1, count, touch->arena, &counting.keys, err));
+    counting.rows = pq_arena_alloc(touch->arena, count * sizeof(struct pq_trace_row *));
+    changes->all = pq_arena_alloc(touch->arena, count * sizeof *changes->all);
     changes->count = 0;
-    if (rows == NULL || changes->all == NULL) {
-        return pq_fail(err, PQDB_NO_MEMORY, "counts of %zu rows", batch->count);
+    if (counting.rows == NULL || changes->all == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "counts of %zu rows", count);
     }
-    for (size_t i = 0; i < batch->count; i++) {
-        if (key_is_null(&keys, i)) continue;
-        const struct pq_text value = {(const char *)keys.data + keys.offsets[i],
-                                      keys.offsets[i + 1] - keys.offsets[i]};
-        struct pq_trace_row *row;
-        PQ_TRY(touch_count(touch, trace, touch->cell_of[i], value, &row, err));
-        struct count_row *counted = count_of(row);
-        if (counted->touched == 0) {
-            changes->all[changes->count] =
-                (struct value_change){touch->cell_of[i], value, counted->count, 0};
-            rows[changes->count++] = row;
-            counted->touched = (uint32_t)changes->count;
-        }
-        counted->count += weight_at(batch->weights, i);
+    for (size_t start = 0; start < count; start += count_block_rows) {
+        const size_t end = count - start < count_block_rows ? count : start + count_block_rows;
+        PQ_TRY(count_block(&counting, start, end, err));
     }
-    return end_counts(touch, trace, rows, changes, err);
+    return end_counts(touch, trace, counting.rows, changes, err);
 }
 
 // ---- multisets --------------------------------------------------------------------------------

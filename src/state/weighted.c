@@ -102,25 +102,53 @@ static void add_up(struct weighted_rows *rows) {
     rows->count = kept;
 }
 
-void weighted_sort(struct weighted_rows *rows) {
-    if (rows->is_sorted) return;
-    const uint8_t *keys = rows->keys.data;
-    const size_t count = rows->count, capacity = rows->capacity;
-    struct weighted *other = NULL;
-    size_t width = insertion_max;
-    if (count > width) other = pq_resize(rows->keys.alloc, NULL, 0, capacity, sizeof *other);
-    if (other == NULL && count > width) width = count;
+/// `other` has as much room; NULL: slowly, in place.
+static void sort_range(const uint8_t *keys, struct weighted *rows, struct weighted *other,
+                       size_t count) {
+    size_t width = other == NULL ? count : insertion_max;
     for (size_t start = 0; start < count; start += width) {
         const size_t left = count - start;
-        sort_few(keys, rows->rows + start, left < width ? left : width);
+        sort_few(keys, rows + start, left < width ? left : width);
     }
+    struct weighted *from = rows, *to = other;
     for (; width < count; width *= 2) {
-        merge_pass(keys, rows->rows, other, count, width);
+        merge_pass(keys, from, to, count, width);
+        struct weighted *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != rows) memcpy(rows, from, count * sizeof *rows);
+}
+
+/// The first eight bits of the hash put most rows near their place; what has one hash is compared.
+static void sort_by_buckets(const uint8_t *keys, struct weighted *rows, struct weighted *other,
+                            size_t count) {
+    size_t ends[257] = {0};
+    for (size_t i = 0; i < count; i++) ends[(rows[i].hash >> 56) + 1]++;
+    for (size_t i = 1; i <= 256; i++) ends[i] += ends[i - 1];
+    for (size_t i = 0; i < count; i++) other[ends[rows[i].hash >> 56]++] = rows[i];
+    size_t start = 0;
+    for (size_t i = 0; i < 256; i++) {
+        if (ends[i] > start + 1) sort_range(keys, other + start, rows + start, ends[i] - start);
+        start = ends[i];
+    }
+}
+
+void weighted_sort(struct weighted_rows *rows) {
+    if (rows->is_sorted) return;
+    const size_t count = rows->count, capacity = rows->capacity;
+    struct weighted *other = NULL;
+    if (count > insertion_max) {
+        other = pq_resize(rows->keys.alloc, NULL, 0, capacity, sizeof *other);
+    }
+    if (other == NULL) {
+        sort_range(rows->keys.data, rows->rows, NULL, count);
+    } else {
+        sort_by_buckets(rows->keys.data, rows->rows, other, count);
         struct weighted *swap = rows->rows;
         rows->rows = other;
-        other = swap;
+        pq_free(rows->keys.alloc, swap, capacity, sizeof *swap);
     }
-    pq_free(rows->keys.alloc, other, capacity, sizeof *other);
     add_up(rows);
     rows->is_sorted = true;
 }

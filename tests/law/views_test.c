@@ -77,7 +77,8 @@ static void tell(const char *verb, const char *name, const char *text) {
 static uint64_t roll(struct world *w, uint64_t sides) { return law_roll(&w->dice, sides); }
 
 static struct law_scope scope_of(struct world *w) {
-    return (struct law_scope){.dice = &w->dice, .db = &w->naive, .may_expand = true};
+    return (struct law_scope){
+        .dice = &w->dice, .db = &w->naive, .may_expand = true, .all_aggregates = true};
 }
 
 // ---- schemas ----------------------------------------------------------------------------------

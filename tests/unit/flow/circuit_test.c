@@ -279,7 +279,8 @@ static void many_keys_outgrow_the_memo(void) {
     flow_fixture_deinit(&fixture);
 }
 
-static pqdb_code life_of_a_view(const struct pq_alloc *alloc, pqdb_error *err) {
+static pqdb_code life_of_a_view(const char *definition, const struct pq_alloc *alloc,
+                                pqdb_error *err) {
     static const char *const rows[] = {
         "{$id:'a',$seq:1,s:'x',v:{a:1},d:1,items:[{qty:1,product:'p'},{qty:2}]}",
         "{$id:'b',$seq:2,s:'y',v:2.5,d:1e300,items:[{qty:5}]}",
@@ -289,12 +290,7 @@ static pqdb_code life_of_a_view(const struct pq_alloc *alloc, pqdb_error *err) {
     struct pq_text texts[3];
     const int64_t back[3] = {-1, -1, -1};
     for (int i = 0; i < 3; i++) texts[i] = pq_text_of(rows[i]);
-    pqdb_code code = flow_fixture_init(
-        &fixture,
-        PQ_TEXT("{ unnest: 'items', filter: { 'items.qty': { $gt: 0 } }, groupBy: ['s', 'v'],"
-                " compute: { n: { $count: '*' }, d: { $sum: 'd' }, m: { $min: 'items.product' },"
-                " f: { $first: 'v' }, x: { $max: 'items.qty' } } }"),
-        alloc, err);
+    pqdb_code code = flow_fixture_init(&fixture, pq_text_of(definition), alloc, err);
     if (code == PQDB_OK) code = flow_fixture_step(&fixture, texts, NULL, 3, err);
     if (code == PQDB_OK) code = flow_fixture_step(&fixture, texts, back, 2, err);
     if (code == PQDB_OK) code = flow_fixture_step(&fixture, texts, NULL, 1, err);
@@ -303,15 +299,53 @@ static pqdb_code life_of_a_view(const struct pq_alloc *alloc, pqdb_error *err) {
 }
 
 static void every_failed_allocation_is_reported_and_leaks_nothing(void) {
-    pqdb_code code = PQDB_NO_MEMORY;
-    long fail_at = 0;
-    for (; code == PQDB_NO_MEMORY; fail_at++) {
-        struct failing_alloc failing = {.alloc = {.resize = failing_resize}, .left = fail_at};
-        failing.alloc.ctx = &failing;
-        code = life_of_a_view(&failing.alloc, NULL);
-        CHECK(failing.live_bytes == 0, "fail_at %ld leaks %ld bytes", fail_at, failing.live_bytes);
+    static const char *const definitions[] = {
+        "{ unnest: 'items', filter: { 'items.qty': { $gt: 0 } }, groupBy: ['s', 'v'],"
+        " compute: { n: { $count: '*' }, d: { $sum: 'd' }, m: { $min: 'items.product' },"
+        " f: { $first: 'v' }, x: { $max: 'items.qty' } } }",
+        "{ groupBy: ['s'], compute: { sd: { $stddev: 'd' }, m: { $median: 'd' },"
+        " n: { $countDistinct: 'v' }, top: { $topK: ['v', 2] }, all: { $collect: 'v' },"
+        " mo: { $mode: 'd' }, by: { $last: 'v', $by: 'd' }, lo: { $min: 'd' } } }",
+        "{ lists: { top: { $topK: ['items.product', 2] } }, select: { top: '$top' } }",
+    };
+    for (size_t i = 0; i < sizeof definitions / sizeof *definitions; i++) {
+        pqdb_code code = PQDB_NO_MEMORY;
+        long fail_at = 0;
+        for (; code == PQDB_NO_MEMORY; fail_at++) {
+            struct failing_alloc failing = {.alloc = {.resize = failing_resize}, .left = fail_at};
+            failing.alloc.ctx = &failing;
+            code = life_of_a_view(definitions[i], &failing.alloc, NULL);
+            CHECK(failing.live_bytes == 0, "fail_at %ld leaks %ld bytes", fail_at,
+                  failing.live_bytes);
+        }
+        CHECK(code == PQDB_OK && fail_at > 10, "stopped at %ld with code %d", fail_at, (int)code);
     }
-    CHECK(code == PQDB_OK && fail_at > 10, "stopped at %ld with code %d", fail_at, (int)code);
+}
+
+/// More than 1 MiB of values makes the view fail, and says where.
+static void a_list_has_its_limit(void) {
+    struct flow_fixture fixture;
+    CHECK(flow_fixture_init(&fixture,
+                            PQ_TEXT("{ groupBy: ['s'], compute: { all: { $collect: 't' } } }"),
+                            &pq_alloc_libc, NULL) == PQDB_OK,
+          "init");
+    enum { TEXT = 1 << 18 };
+    char *json = malloc(TEXT + 100);
+    pqdb_error err = {0};
+    pqdb_code code = PQDB_OK;
+    for (int i = 0; i < 5; i++) {
+        const int start = snprintf(json, 100, "{$id:'r%d',$seq:%d,s:'x',t:'", i, i);
+        memset(json + start, 'a' + i, TEXT);
+        snprintf(json + start + TEXT, 3, "'}");
+        const struct pq_text row = pq_text_of(json);
+        CHECK(code == PQDB_OK, "%d rows: %s", i, err.message);
+        code = flow_fixture_step(&fixture, &row, NULL, 1, &err);
+    }
+    CHECK(code == PQDB_LIMIT, "code %d", (int)code);
+    CHECK(strcmp(err.message, "column 'all' of group [\"x\"]: more than 1 MiB of values") == 0,
+          "%s", err.message);
+    free(json);
+    flow_fixture_deinit(&fixture);
 }
 
 static void a_source_that_only_grows_says_what_it_cannot_do(void) {
@@ -341,6 +375,7 @@ int main(void) {
     RUN(the_state_of_another_definition_is_refused);
     RUN(many_keys_outgrow_the_memo);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
+    RUN(a_list_has_its_limit);
     RUN(a_source_that_only_grows_says_what_it_cannot_do);
     return test_done();
 }
