@@ -199,16 +199,18 @@ static pqdb_code declared_element(const struct pq_view_plan *plan,
     const struct pq_declared_field *list =
         pq_stage_declared(plan->stage, plan->definition->unnest_path);
     *out = list;
-    if (list == NULL || list->relation == NULL || list->field.type.kind != PQ_LIST) return PQDB_OK;
+    if (list == NULL || list->field.type.kind != PQ_LIST) return PQDB_OK;
     struct pq_declared_field *element = pq_arena_alloc(plan->arena, sizeof *element);
-    struct pq_relation *relation = pq_arena_alloc(plan->arena, sizeof *relation);
-    if (element == NULL || relation == NULL) return pq_plan_no_memory(err);
+    if (element == NULL) return pq_plan_no_memory(err);
     *element = *list;
+    element->field.type = list->field.type.fields[0].type;
+    *out = element;
+    if (list->relation == NULL) return PQDB_OK;
+    struct pq_relation *relation = pq_arena_alloc(plan->arena, sizeof *relation);
+    if (relation == NULL) return pq_plan_no_memory(err);
     *relation = *list->relation;
     relation->many = false;
     element->relation = relation;
-    element->field.type = list->field.type.fields[0].type;
-    *out = element;
     return PQDB_OK;
 }
 
