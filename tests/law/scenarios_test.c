@@ -161,11 +161,15 @@ static void writes_and_what_follows_from_them(void) {
     cases_run("scenario/writes.cases", play_all);
 }
 static void views_on_views(void) { cases_run("scenario/views.cases", play_all); }
+static void aggregates_take_back_what_they_took(void) {
+    cases_run("scenario/aggregates.cases", play_all);
+}
 static void links_are_followed_both_ways(void) { cases_run("scenario/expand.cases", play_all); }
 
 int main(void) {
     RUN(writes_and_what_follows_from_them);
     RUN(views_on_views);
+    RUN(aggregates_take_back_what_they_took);
     RUN(links_are_followed_both_ways);
     return test_done();
 }

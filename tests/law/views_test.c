@@ -38,6 +38,7 @@ struct world {
     struct pq_arena memory, scratch;  // the world's; one computation's
     struct naive_db naive;
     enum mode modes[NAIVE_TABLES];
+    bool dropped[NAIVE_TABLES];
     int collections;
     uint64_t stream;  // of the dice of a step
     bool is_chain;    // each view is on the one before it
@@ -81,25 +82,26 @@ static struct law_scope scope_of(struct world *w) {
         .dice = &w->dice, .db = &w->naive, .may_expand = true, .all_aggregates = true};
 }
 
+/// Not in the database (any more).
+static bool is_out(const struct world *w, int t) { return w->cut->views[t] || w->dropped[t]; }
+
 // ---- schemas ----------------------------------------------------------------------------------
 
 /// A view on any table, or on a collection, or on the view before it: so there are long chains.
 static const struct naive_table *source_for(struct world *w) {
     const uint64_t count = (uint64_t)w->naive.table_count;
-    switch (roll(w, 4)) {
-    case 0: return &w->naive.tables[roll(w, (uint64_t)w->collections)];
-    case 1: return &w->naive.tables[count - 1];
-    default: return &w->naive.tables[roll(w, count)];
-    }
+    const uint64_t kind = w->is_chain ? 1 : roll(w, 4), any = roll(w, count);
+    const uint64_t at = kind == 0 ? roll(w, (uint64_t)w->collections) : kind == 1 ? count - 1 : any;
+    return &w->naive.tables[w->dropped[at] ? 0 : at];
 }
 
-static void add_view(struct world *w) {
+/// The definition of a new view, which the evaluator has from here on.
+static const char *define_view(struct world *w) {
     static const char *const modes[] = {"mode: 'streaming'",
                                         "mode: 'scheduled', schedule: '0 * * * *'",
                                         "mode: 'manual'"};
     const struct law_scope scope = scope_of(w);
     const struct naive_table *from = source_for(w);
-    if (w->is_chain) from = &w->naive.tables[w->naive.table_count - 1];
     const int at = w->naive.table_count;
     struct pq_bytes text;
     pq_bytes_init(&text, &w->memory.alloc);
@@ -110,10 +112,7 @@ static void add_view(struct world *w) {
     const char *name = naive_text("V%d", at - w->collections);
     naive_db_add(&w->naive, name, law_parse(law_text(&text)));
     if (w->modes[at] == MANUAL) w->naive.tables[at].row_count = 0;
-    if (w->cut->views[at]) return;
-    law_say(&w->schema, "  %s: ", name);
-    pq_bytes_append(&w->schema, text.data, text.length, NULL);
-    law_say(&w->schema, ",\n");
+    return law_text(&text);
 }
 
 static void make_schema(struct world *w) {
@@ -125,7 +124,11 @@ static void make_schema(struct world *w) {
     naive_db_read(&w->naive, law_parse(naive_text("{%s}", law_text(&fields))));
     law_say(&w->schema, "{\n%s", law_text(&fields));
     const int views = 3 + (int)roll(w, views_max - 2);
-    for (int i = 0; i < views; i++) add_view(w);
+    for (int i = 0; i < views; i++) {
+        const int at = w->naive.table_count;
+        const char *text = define_view(w);
+        if (!w->cut->views[at]) law_say(&w->schema, "  V%d: %s,\n", at - w->collections, text);
+    }
     law_say(&w->schema, "}\n");
 }
 
@@ -200,7 +203,9 @@ static void compute(struct world *w) {
     pq_arena_reset(&w->scratch);
     naive_use(&w->scratch);
     for (int t = w->collections; t < w->naive.table_count; t++) {
-        if (w->modes[t] == STREAMING) naive_view_eval(&w->naive, &w->naive.tables[t]);
+        if (w->modes[t] == STREAMING && !w->dropped[t]) {
+            naive_view_eval(&w->naive, &w->naive.tables[t]);
+        }
     }
     naive_use(&w->memory);
 }
@@ -296,7 +301,7 @@ static void verify(struct world *w, const char *view) {
 
 static void check_table(struct world *w, int t) {
     struct naive_table *table = &w->naive.tables[t];
-    if (w->cut->views[t]) return;
+    if (is_out(w, t)) return;
     w->dice = (struct law_dice){.seed = w->stream * 64 + (uint64_t)t};
     struct naive_table sorted = *table;
     sorted.rows = naive_alloc(((size_t)table->row_count + 1) * sizeof *table->rows);
@@ -504,19 +509,48 @@ static void write_rows(struct world *w) {
     else delete(w, table);
 }
 
+/// A view on a database that has rows; its definition may name any table.
+static void create_view(struct world *w) {
+    const int at = w->naive.table_count;
+    if (at == NAIVE_TABLES) return;
+    compute(w);
+    const char *text = define_view(w), *name = w->naive.tables[at].name;
+    if (w->modes[at] != STREAMING) naive_keep(&w->naive.tables[at]);
+    if (w->cut->views[at]) return;
+    tell("view create", name, text);
+    must(w, pqdb_view_create(w->db, name, text, NULL, NULL, &err), "view create");
+}
+
+/// A view that no other is on.
+static void drop_view(struct world *w, int t) {
+    const char *name = w->naive.tables[t].name;
+    for (int i = w->collections; i < w->naive.table_count; i++) {
+        const bool is_on_it = strcmp(w->naive.tables[i].from, name) == 0;
+        if (is_on_it && !w->dropped[i]) return;
+    }
+    if (is_out(w, t)) return;
+    w->dropped[t] = true;
+    tell("view drop", name, "");
+    must(w, pqdb_view_drop(w->db, name, false, &err), "view drop");
+}
+
 static void step(struct world *w) {
-    const uint64_t what = roll(w, 16);
+    const uint64_t what = roll(w, 18);
     const int view = w->collections +
                      (int)roll(w, (uint64_t)(w->naive.table_count - w->collections));
     if (what < 10) {
         write_rows(w);
     } else if (what < 12) {
         // A streaming view is fresh unless something below it lags.
-        if (w->modes[view] != STREAMING && !w->cut->views[view]) refresh(w, view);
+        if (w->modes[view] != STREAMING && !is_out(w, view)) refresh(w, view);
     } else if (what < 14) {
         tell("checkpoint", "", "");
         must(w, pqdb_checkpoint(w->db, &err), "checkpoint");
-    } else if (what == 14 || w->disk == NULL) {
+    } else if (what == 14) {
+        create_view(w);
+    } else if (what == 15) {
+        drop_view(w, view);
+    } else if (what == 16 || w->disk == NULL) {
         reopen(w);
     } else {
         lose_power(w);
@@ -541,7 +575,7 @@ static int run_world(struct world *w, uint64_t seed, const struct cut *cut) {
         if (!w->failed && looks) check_all(w);
     }
     for (int t = w->collections; !w->failed && t < w->naive.table_count; t++) {
-        if (w->modes[t] != STREAMING && !cut->views[t]) refresh(w, t);
+        if (w->modes[t] != STREAMING && !is_out(w, t)) refresh(w, t);
     }
     if (!w->failed) check_all(w);
     end_world(w);

@@ -136,17 +136,23 @@ static const char *prefix_of(const char *path, const struct pq_json *flatten) {
     return prefix;
 }
 
+/// Links in a list of lists are plain texts: no path leads on from there.
+static struct naive_type *list_of(struct naive_type *element) {
+    struct naive_type *list = naive_type_plain(NAIVE_LIST);
+    list->element = element;
+    if (element->kind != NAIVE_LIST || element->element->link == NULL) return list;
+    list->element = naive_type_plain(NAIVE_LIST);
+    list->element->element = naive_type_plain(element->element->kind);
+    return list;
+}
+
 static void add_column(const struct walk *walk, struct naive_table *table, const char *name,
                        struct target target, const struct naive_column *field) {
     struct naive_column *column = &table->columns[table->column_count];
     if (table->column_count == NAIVE_COLUMNS) abort();
     column->name = name;
     column->type = field == NULL ? naive_type_plain(NAIVE_TEXT) : field->type;
-    for (int i = 0; i < target.lists; i++) {
-        struct naive_type *list = naive_type_plain(NAIVE_LIST);
-        list->element = column->type;
-        column->type = list;
-    }
+    for (int i = 0; i < target.lists; i++) column->type = list_of(column->type);
     for (int i = 0; i < table->row_count; i++) {
         struct naive_row *row = &table->rows[i];
         row->cells[table->column_count] =
