@@ -4,7 +4,11 @@ a machine that others use too."""
 import json
 import sys
 
-found = {line["phase"]: line for line in map(json.loads, open(sys.argv[1], encoding="utf-8"))}
+found = {}
+for line in map(json.loads, open(sys.argv[1], encoding="utf-8")):
+    before = found.get(line["phase"])  # of several runs the best
+    if before is None or line.get("seconds", 0) < before.get("seconds", 0):
+        found[line["phase"]] = line
 rows = [("", "ours", "peer", "ratio", "memory", "goal")]
 
 
@@ -72,9 +76,11 @@ for phase, line in found.items():
     if phase.startswith("load-"):
         rates(f"orders/s into files and three views, {line['rows']:,}", line, None, "")
 if have("build"):
-    line = found["build"]
-    add("grouped view from nothing, s (CPU s)", f"{line['seconds']:.3f} ({line['cpu_seconds']:.3f})", memory=memory(line),
-        goal="<= 1.00x, memory <= 2x")
+    line, peer = found["build"], found.get("duckdb-build")
+    add("grouped view from nothing, 10x orders, s", f"{line['seconds']:.3f}", f"{peer['seconds']:.3f}" if peer else "",
+        f"{line['seconds'] / peer['seconds']:.2f}x" if peer else "", memory(line, peer), "<= 1.00x, memory <= 2x")
+    add("  CPU s", f"{line['cpu_seconds']:.3f}", f"{peer['cpu_seconds']:.3f}" if peer else "",
+        f"{line['cpu_seconds'] / peer['cpu_seconds']:.2f}x" if peer else "")
 mixes = sorted((line for phase, line in found.items() if phase.startswith("mix-")),
                key=lambda line: int(line["phase"].split("-")[1]))
 for line in mixes:
@@ -85,9 +91,13 @@ for line in mixes:
 if len(mixes) == 2:
     add("  large table against small", ratio=f"{mixes[1]['warm_us'] / mixes[0]['warm_us']:.2f}x", goal="<= 1.30x")
 if have("single-update"):
-    line = found["single-update"]
-    add("one update a commit, 3 views, p50 us (bare sync)", f"{line['p50_us']:.0f}", f"{line['bare_p50_us']:.0f}",
-        memory=memory(line), goal="<= 120 us")
+    line, peer = found["single-update"], found.get("postgres-update")
+    add("one update a commit, 3 views, p50 us", f"{line['p50_us']:.0f}", memory=memory(line), goal="<= 120 us")
+    add("  beside a bare write and sync", f"{line['p50_us']:.0f}", f"{line['bare_p50_us']:.0f}",
+        f"{line['p50_us'] / line['bare_p50_us']:.2f}x")
+    if peer:
+        add(f"  commits/s (PostgreSQL {peer['version']}, triggers)", f"{1e6 / line['mean_us']:,.0f}",
+            f"{peer['commits_per_s']:,}", f"{1e6 / line['mean_us'] / peer['commits_per_s']:.2f}x", goal=">= 5.00x")
 
 widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
 for row in rows:

@@ -65,11 +65,18 @@ rm -rf "$place"/{exact,orders.json,orders.tabs}
 
 for rows in "$orders" $((orders * 10)); do
     step "$rows orders into files" "$programs/orders_bench" load "$rows" "$place/shop-$rows"
-    [ "$rows" = "$orders" ] ||
-        step "the grouped view from nothing" "$programs/orders_bench" build "$place/shop-$rows"
+    if [ "$rows" != "$orders" ]; then
+        peer "the grouped view from nothing, DuckDB" duckdb_orders.py "$place/shop-$rows" "$place/duckdb"
+        for _ in 1 2 3; do
+            step "the grouped view from nothing, ours" "$programs/orders_bench" build "$place/shop-$rows"
+        done
+    fi
     step "changes to $rows orders" "$programs/orders_bench" mix "$rows" "$place/shop-$rows"
-    [ "$rows" != "$orders" ] ||
-        step "commits of one update" "$programs/orders_bench" single "$rows" "$place/shop-$rows"
+    if [ "$rows" = "$orders" ]; then
+        step "commits of one update, ours" "$programs/orders_bench" single "$rows" "$place/shop-$rows"
+        step "commits of one update, PostgreSQL" bash "$project/bench/postgres_orders.sh" "$rows" "$place/postgres"
+    fi
+    rm -rf "$place"/{shop-"$rows",duckdb,postgres}
 done
 
 "$python" "$project/bench/report.py" "$results"

@@ -179,6 +179,8 @@ elif [ "$what" != build ]; then
     install_python_packages test "$project/tests/interop/requirements.txt"
     install_node_packages
 fi
-if [ "$what" = bench ] && [ -f "$project/bench/requirements.txt" ]; then
+if [ "$what" = bench ]; then
     install_python_packages bench "$project/bench/requirements.txt"
+    # `make bench` leaves PostgreSQL out where there is none.
+    (install_packages postgresql) || say "going on without PostgreSQL"
 fi

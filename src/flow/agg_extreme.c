@@ -3,10 +3,10 @@
 #include "flow/window.h"
 
 static const struct pq_state_kind *min_state(const struct pq_type *argument) {
-    return word_kind(argument->kind) ? &pq_state_min_word : &pq_state_min_bytes;
+    return word_type(argument) ? &pq_state_min_word : &pq_state_min_bytes;
 }
 static const struct pq_state_kind *max_state(const struct pq_type *argument) {
-    return word_kind(argument->kind) ? &pq_state_max_word : &pq_state_max_bytes;
+    return word_type(argument) ? &pq_state_max_word : &pq_state_max_bytes;
 }
 static const struct pq_state_kind *first_state(const struct pq_type *argument) {
     (void)argument;

@@ -337,6 +337,7 @@ bool key_word(struct pq_cursor *key, const struct pq_type *type, uint64_t *word)
         case PQ_BOOL: *word = value.as.boolean; break;
         case PQ_FLOAT32:
         case PQ_FLOAT64: *word = word_of_real(value.as.real); break;
+        case PQ_DECIMAL: *word = (uint64_t)value.as.decimal ^ UINT64_C(1) << 63; break;
         default: *word = (uint64_t)value.as.integer ^ UINT64_C(1) << 63; break;
     }
     return true;

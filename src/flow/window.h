@@ -65,8 +65,8 @@ struct counted {
 pqdb_code elements_counted(const uint8_t *row, uint32_t offset, struct pq_arena *arena,
                            struct counted **values, size_t *count, pqdb_error *err);
 
-/// Words that sort as the values of a column of one of these kinds; and back.
-bool word_kind(enum pq_kind kind);
+/// Words that sort as the values of a column of one of these types; and back.
+bool word_type(const struct pq_type *type);
 uint64_t word_of(const struct pq_column *column, size_t row);
 uint64_t word_of_real(double real);
 double real_of_word(uint64_t word);

@@ -10,8 +10,11 @@ struct entry {
     int64_t weight;
 };
 
-bool word_kind(enum pq_kind kind) {
-    switch (kind) {
+static const uint64_t top_bit = UINT64_C(1) << 63;
+enum { decimal_digits_max = 18 };  // their units fit a word, and a column has one scale
+
+bool word_type(const struct pq_type *type) {
+    switch (type->kind) {
         case PQ_BOOL:
         case PQ_INT64:
         case PQ_FLOAT32:
@@ -19,11 +22,10 @@ bool word_kind(enum pq_kind kind) {
         case PQ_DATE:
         case PQ_TIME:
         case PQ_TIMESTAMP: return true;
+        case PQ_DECIMAL: return type->precision <= decimal_digits_max;
         default: return false;
     }
 }
-
-static const uint64_t top_bit = UINT64_C(1) << 63;
 
 uint64_t word_of_real(double real) {
     if (isnan(real)) return UINT64_MAX;  // above all numbers
@@ -47,16 +49,18 @@ uint64_t word_of(const struct pq_column *column, size_t row) {
         case PQ_DATE: return (uint64_t)((const int32_t *)column->values)[row] ^ top_bit;
         case PQ_FLOAT32: return word_of_real((double)((const float *)column->values)[row]);
         case PQ_FLOAT64: return word_of_real(((const double *)column->values)[row]);
+        case PQ_DECIMAL: return (uint64_t)((const pq_i128 *)column->values)[row] ^ top_bit;
         default: return (uint64_t)((const int64_t *)column->values)[row] ^ top_bit;
     }
 }
 
 void emit_word(struct emit *out, uint64_t word) {
-    struct pq_value value = {.kind = out->type->kind};
+    struct pq_value value = {.kind = out->type->kind, .scale = out->type->scale};
     switch (value.kind) {
         case PQ_BOOL: value.as.boolean = word != 0; break;
         case PQ_FLOAT32:
         case PQ_FLOAT64: value.as.real = real_of_word(word); break;
+        case PQ_DECIMAL: value.as.decimal = (int64_t)(word ^ top_bit); break;
         default: value.as.integer = (int64_t)(word ^ top_bit); break;
     }
     emit_value(out, &value, NULL);
