@@ -41,12 +41,19 @@ static bool is_packed(const char *path) {
 }
 
 static int run_export(struct cli *cli) {
-    if (!cli_takes(cli, 2, 2)) return CLI_USAGE;
+    bool wrong = false;
+    const char *profile = cli_value(cli, "--profile", &wrong);
+    if (wrong || !cli_takes(cli, 2, 2)) return CLI_USAGE;
+    const bool is_compact = profile != NULL && strcmp(profile, "compact") == 0;
+    if (profile != NULL && !is_compact && strcmp(profile, "compatible") != 0) {
+        return cli_usage(cli, "takes --profile compatible or compact, not '%s'", profile);
+    }
     const char *name = cli->args[0], *path = cli->args[1];
     const bool is_stdout = strcmp(path, "-") == 0;
     struct export export = {0};
     const pqdb_export_options options = {
-        .format = format_of(cli, path), .on_progress = tell, .ctx = &export};
+        .format = format_of(cli, path), .compact = is_compact, .on_progress = tell,
+        .ctx = &export};
     if (is_packed(path)) return cli_usage(cli, "does not compress: %s", path);
     if (options.format == PQDB_FILE_UNKNOWN) {
         return cli_usage(cli, "cannot tell the format of %s: give --format ndjson, csv or parquet",
@@ -77,11 +84,12 @@ static int run_export(struct cli *cli) {
 
 const struct cli_command cmd_export = {
     .name = "export",
-    .usage = "NAME FILE [--format ndjson|csv|parquet]",
+    .usage = "NAME FILE [--format ndjson|csv|parquet] [--profile compatible|compact]",
     .summary = "write a collection or view into a file: NDJSON, CSV, Parquet",
     .help = "The format is told by the file's name, or by --format; - is stdout. Rows come in\n"
             "storage order, from one snapshot. The file is there whole, or not at all. Fields\n"
             "that were not declared are inline in NDJSON and in the column _extra of Parquet; CSV\n"
-            "has only the declared ones. import takes all three back.\n",
+            "has only the declared ones. import takes all three back. --profile compact makes\n"
+            "smaller Parquet, with encodings that old readers do not know.\n",
     .run = run_export,
 };

@@ -122,8 +122,15 @@ struct choice {
     uint32_t *columns;  // of the table
     size_t count;
     bool *wanted;       // by column of the table
+    bool *blooms;       // by position here: `$id` and indexed fields
     struct pq_type type;
 };
+
+static bool wants_bloom(const struct pq_entry *entry, struct pq_text name) {
+    if (pq_text_is(name, "$id")) return true;
+    const struct pq_declared_field *declared = pq_entry_find(entry, name);
+    return declared != NULL && (declared->indexed || declared->unique);
+}
 
 static pqdb_code choose(const struct pq_db_table *table, const struct pq_find *find,
                         const struct pq_type *type, struct pq_arena *arena,
@@ -132,9 +139,11 @@ static pqdb_code choose(const struct pq_db_table *table, const struct pq_find *f
     const struct pq_find_column *columns = pq_find_columns(find, &count);
     *choice = (struct choice){
         .columns = pq_arena_calloc(arena, count + 1, sizeof *choice->columns),
-        .wanted = pq_arena_calloc(arena, type->field_count, sizeof *choice->wanted)};
+        .wanted = pq_arena_calloc(arena, type->field_count, sizeof *choice->wanted),
+        .blooms = pq_arena_calloc(arena, count + 1, sizeof *choice->blooms)};
     struct pq_field *fields = pq_arena_calloc(arena, count + 1, sizeof *fields);
-    if (choice->columns == NULL || choice->wanted == NULL || fields == NULL) {
+    if (choice->columns == NULL || choice->wanted == NULL || choice->blooms == NULL ||
+        fields == NULL) {
         return pq_fail(err, PQDB_NO_MEMORY, "columns of an export");
     }
     for (size_t k = 0; k < count; k++) choice->columns[choice->count++] = columns[k].column;
@@ -144,6 +153,7 @@ static pqdb_code choose(const struct pq_db_table *table, const struct pq_find *f
     for (size_t k = 0; k < choice->count; k++) {
         fields[k] = type->fields[choice->columns[k]];
         choice->wanted[choice->columns[k]] = true;
+        choice->blooms[k] = wants_bloom(table->entry, fields[k].name);
     }
     choice->type = (struct pq_type){
         .kind = PQ_OBJECT, .field_count = (uint32_t)choice->count, .fields = fields};
@@ -187,8 +197,12 @@ done:
 
 static pqdb_code write_parquet(struct export *export, struct pq_table_snapshot *snapshot,
                                const struct choice *choice, pqdb_error *err) {
-    const struct pq_parquet_writer_options options = {.type = &choice->type,
-                                                      .codec = &pq_codec_zstd};
+    const bool is_compact = export->options->compact;
+    const struct pq_parquet_writer_options options = {
+        .type = &choice->type,
+        .codec = &pq_codec_zstd,
+        .profile = is_compact ? PQ_PROFILE_COMPACT : PQ_PROFILE_COMPATIBLE,
+        .bloom_fields = choice->blooms};
     const struct pq_parquet_sink sink = {.append = append_bytes, .ctx = export};
     struct pq_parquet_writer *writer;
     PQ_TRY(pq_parquet_writer_create(&options, sink, export->db->alloc, &writer, err));

@@ -71,6 +71,26 @@ static void check_bounds(struct check *check, const struct pq_field *field, int 
     }
 }
 
+/// Every value must be in the bloom filter.
+static void check_bloom(struct check *check, const struct pq_field *field, int leaf,
+                        const struct pq_column *column) {
+    for (size_t i = 0; i < column->count; i++) {
+        if (pq_column_is_null(column, i)) continue;
+        const struct pq_value value = pq_column_value(column, i);
+        pqdb_error problem = {.offset = -1};
+        bool may_hold;
+        const pqdb_code code = pq_parquet_may_hold(check->file->file, check->group, (size_t)leaf,
+                                                   &value, &may_hold, &problem);
+        if (code != PQDB_OK) {
+            tell(check, code, &problem);
+            return;
+        }
+        if (may_hold) continue;
+        tell_of(check, field, "the bloom filter lacks a value");
+        return;
+    }
+}
+
 static pqdb_code check_member(struct check *check, uint32_t member, pqdb_error *err) {
     const struct pq_parquet_file *file = check->file->file;
     if (pq_parquet_unreadable(file, member) != NULL) {
@@ -89,7 +109,9 @@ static pqdb_code check_member(struct check *check, uint32_t member, pqdb_error *
         check->found.values += batch.count;
         const int leaf = pq_parquet_leaf(file, member);
         if (leaf >= 0) {
-            check_bounds(check, &pq_parquet_type(file)->fields[member], leaf, &batch.columns[0]);
+            const struct pq_field *field = &pq_parquet_type(file)->fields[member];
+            check_bounds(check, field, leaf, &batch.columns[0]);
+            check_bloom(check, field, leaf, &batch.columns[0]);
         }
     } else if (code != PQDB_NO_MEMORY) {
         tell(check, code, &problem);

@@ -2,7 +2,10 @@
 
 #include "base/check.h"
 #include "base/fail.h"
+#include "base/hash.h"
+#include "parquet/bloom.h"
 #include "parquet/encoding/bit_pack.h"
+#include "parquet/encoding/delta_encode.h"
 #include "parquet/encoding/rle.h"
 
 enum { levels_max = INT32_MAX / 8 };
@@ -18,7 +21,7 @@ pqdb_code pq_column_writer_init(struct pq_column_writer *column, const struct pq
     struct pq_bytes *const buffers[] = {
         &column->codes,      &column->page_def, &column->page_rep, &column->page_plain,
         &column->page_codes, &column->raw,      &column->wide,     &column->pages,
-        &column->writer.stored,
+        &column->hashes,     &column->bloom,    &column->writer.stored,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pq_bytes_init(buffers[i], alloc);
     column->writer.codec = options->codec;
@@ -30,14 +33,20 @@ pqdb_code pq_column_writer_init(struct pq_column_writer *column, const struct pq
         column->is_variant_value = !column->is_metadata;
     }
     pq_column_writer_reset(column);
-    return pq_shred_path_of(schema, leaf, arena, &column->path, err);
+    PQ_TRY(pq_shred_path_of(schema, leaf, arena, &column->path, err));
+    column->wants_bloom = options->bloom_fields != NULL && column->path.is_flat &&
+                          options->bloom_fields[column->path.members[0]] &&
+                          of->physical != PQ_PHYSICAL_BOOLEAN &&
+                          of->conversion != PQ_CONVERT_VARIANT &&
+                          of->conversion != PQ_CONVERT_JSON && of->conversion != PQ_CONVERT_NULL;
+    return PQDB_OK;
 }
 
 void pq_column_writer_deinit(struct pq_column_writer *column) {
     struct pq_bytes *const buffers[] = {
         &column->codes,      &column->page_def, &column->page_rep, &column->page_plain,
         &column->page_codes, &column->raw,      &column->wide,     &column->pages,
-        &column->writer.stored,
+        &column->hashes,     &column->bloom,    &column->writer.stored,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pq_bytes_deinit(buffers[i]);
     pq_levels_deinit(&column->levels);
@@ -62,6 +71,8 @@ void pq_column_writer_reset(struct pq_column_writer *column) {
     column->entry_count = 0;
     column->row_count = column->value_count = column->null_count = column->nan_count = 0;
     column->coded_pages = 0;
+    column->hashes.length = column->bloom.length = 0;
+    memset(column->pages_by_encoding, 0, sizeof column->pages_by_encoding);
     column->writer.raw_bytes = 0;
 }
 
@@ -102,17 +113,8 @@ static const uint32_t *page_codes(const struct pq_column_writer *column) {
     return (const uint32_t *)(const void *)column->page_codes.data;
 }
 
-static pqdb_code append_values(struct pq_column_writer *column, pqdb_error *err) {
+static pqdb_code pack_booleans(struct pq_column_writer *column, pqdb_error *err) {
     struct pq_bytes *raw = &column->raw;
-    if (page_is_coded(column)) {
-        const unsigned bits = pq_bits_needed(column->dictionary.count - 1);
-        const unsigned width = bits == 0 ? 1 : bits;  // some readers refuse width 0
-        PQ_TRY(pq_bytes_append_byte(raw, (uint8_t)width, err));
-        return pq_rle_encode(page_codes(column), column->page_values, width, raw, err);
-    }
-    if (column->leaf->physical != PQ_PHYSICAL_BOOLEAN) {
-        return pq_bytes_append_text(raw, pq_bytes_text(&column->page_plain), err);
-    }
     const size_t bytes = (column->page_values + 7) / 8;
     PQ_TRY(pq_bytes_reserve(raw, bytes + 1, err));
     uint8_t *packed = raw->data + raw->length;
@@ -123,6 +125,95 @@ static pqdb_code append_values(struct pq_column_writer *column, pqdb_error *err)
     raw->length += bytes;
     return PQDB_OK;
 }
+
+/// u32 length, then runs.
+static pqdb_code run_booleans(struct pq_column_writer *column, pqdb_error *err) {
+    struct pq_bytes *raw = &column->raw;
+    const size_t start = raw->length, count = column->page_values;
+    column->wide.length = 0;
+    PQ_TRY(pq_bytes_reserve(&column->wide, count * sizeof(uint32_t) + 1, err));
+    uint32_t *wide = (uint32_t *)(void *)column->wide.data;
+    for (size_t i = 0; i < count; i++) wide[i] = column->page_plain.data[i] != 0;
+    PQ_TRY(pq_bytes_append(raw, &(uint32_t){0}, sizeof(uint32_t), err));
+    PQ_TRY(pq_rle_encode(wide, count, 1, raw, err));
+    pq_store_u32(raw->data + start, (uint32_t)(raw->length - start - 4));
+    return PQDB_OK;
+}
+
+static pqdb_code append_compact(struct pq_column_writer *column, int32_t *encoding,
+                                pqdb_error *err) {
+    struct pq_bytes *raw = &column->raw;
+    const uint8_t *plain = column->page_plain.data;
+    const size_t count = column->page_values, width = column->dictionary.width;
+    bool has_prefixes;
+    switch (column->leaf->physical) {
+    case PQ_PHYSICAL_BOOLEAN: *encoding = PQ_ENCODING_RLE; return run_booleans(column, err);
+    case PQ_PHYSICAL_INT32:
+    case PQ_PHYSICAL_INT64:
+        *encoding = PQ_ENCODING_DELTA_BINARY_PACKED;
+        return pq_delta_encode(plain, count, width, raw, err);
+    case PQ_PHYSICAL_FLOAT:
+    case PQ_PHYSICAL_DOUBLE:
+        *encoding = PQ_ENCODING_BYTE_STREAM_SPLIT;
+        return pq_split_bytes(plain, count, width, raw, err);
+    case PQ_PHYSICAL_BYTE_ARRAY:
+        PQ_TRY(pq_delta_encode_texts(plain, count, &column->wide, raw, &has_prefixes, err));
+        *encoding = has_prefixes ? PQ_ENCODING_DELTA_BYTE_ARRAY
+                                 : PQ_ENCODING_DELTA_LENGTH_BYTE_ARRAY;
+        return PQDB_OK;
+    default: return pq_bytes_append_text(raw, pq_bytes_text(&column->page_plain), err);
+    }
+}
+
+static pqdb_code append_values(struct pq_column_writer *column, int32_t *encoding,
+                               pqdb_error *err) {
+    struct pq_bytes *raw = &column->raw;
+    *encoding = PQ_ENCODING_PLAIN;
+    if (page_is_coded(column)) {
+        *encoding = PQ_ENCODING_RLE_DICTIONARY;
+        const unsigned bits = pq_bits_needed(column->dictionary.count - 1);
+        const unsigned width = bits == 0 ? 1 : bits;  // some readers refuse width 0
+        PQ_TRY(pq_bytes_append_byte(raw, (uint8_t)width, err));
+        return pq_rle_encode(page_codes(column), column->page_values, width, raw, err);
+    }
+    if (column->page_values > 0 && column->options->profile == PQ_PROFILE_COMPACT) {
+        return append_compact(column, encoding, err);
+    }
+    if (column->leaf->physical == PQ_PHYSICAL_BOOLEAN) return pack_booleans(column, err);
+    return pq_bytes_append_text(raw, pq_bytes_text(&column->page_plain), err);
+}
+
+// ---- bloom filter -----------------------------------------------------------------------------
+
+/// The values of a page without codes. They may repeat: the filter is then larger than it must be.
+static pqdb_code hash_page(struct pq_column_writer *column, pqdb_error *err) {
+    const size_t count = column->page_values, width = column->dictionary.width;
+    const uint8_t *at = column->page_plain.data;
+    PQ_TRY(pq_bytes_reserve(&column->hashes, count * sizeof(uint64_t) + 1, err));
+    for (size_t i = 0; i < count; i++) {
+        const size_t prefix = width == 0 ? 4 : 0, length = width == 0 ? pq_load_u32(at) : width;
+        pq_store_u64(column->hashes.data + column->hashes.length,
+                     pq_hash_xxh64(at + prefix, length));
+        column->hashes.length += sizeof(uint64_t);
+        at += prefix + length;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code make_bloom(struct pq_column_writer *column, pqdb_error *err) {
+    const uint32_t entries = column->coded_pages > 0 ? column->dictionary.count : 0;
+    PQ_TRY(pq_bytes_reserve(&column->hashes, entries * sizeof(uint64_t) + 1, err));
+    for (uint32_t i = 0; i < entries; i++) {
+        const struct pq_text value = pq_column_dictionary_value(&column->dictionary, i);
+        pq_store_u64(column->hashes.data + column->hashes.length,
+                     pq_hash_xxh64(value.data, value.length));
+        column->hashes.length += sizeof(uint64_t);
+    }
+    const uint64_t *hashes = (const uint64_t *)(const void *)column->hashes.data;
+    return pq_bloom_write(hashes, column->hashes.length / sizeof *hashes, &column->bloom, err);
+}
+
+// ---- pages ------------------------------------------------------------------------------------
 
 static void find_bounds(struct pq_column_writer *column, struct pq_value_bounds *bounds) {
     if (!page_is_coded(column)) {
@@ -220,20 +311,47 @@ static bool is_on_trial(const struct pq_column_writer *column) {
     return column->is_coded && column->coded_pages == 0 && !column->is_metadata;
 }
 
+/// Deltas of the first page against its codes: the dictionary itself serves many pages, and codes
+/// compress better, so that deltas must be clearly shorter.
+static pqdb_code deltas_are_shorter(struct pq_column_writer *column, size_t code_bytes,
+                                    bool *is_shorter, pqdb_error *err) {
+    const enum pq_physical physical = column->leaf->physical;
+    *is_shorter = false;
+    if (column->options->profile != PQ_PROFILE_COMPACT ||
+        (physical != PQ_PHYSICAL_INT32 && physical != PQ_PHYSICAL_INT64)) {
+        return PQDB_OK;
+    }
+    const size_t width = column->dictionary.width;
+    const uint32_t *codes = page_codes(column);
+    column->wide.length = column->raw.length = 0;
+    PQ_TRY(pq_bytes_reserve(&column->wide, column->page_values * width + 1, err));
+    for (size_t i = 0; i < column->page_values; i++) {
+        const struct pq_text value = pq_column_dictionary_value(&column->dictionary, codes[i]);
+        memcpy(column->wide.data + i * width, value.data, width);
+    }
+    PQ_TRY(pq_delta_encode(column->wide.data, column->page_values, width, &column->raw, err));
+    *is_shorter = column->raw.length <= code_bytes / 4 * 3;
+    return PQDB_OK;
+}
+
+/// The first page tells whether a dictionary pays.
+static pqdb_code judge_dictionary(struct pq_column_writer *column, pqdb_error *err) {
+    if (!is_on_trial(column) || column->page_values == 0) return PQDB_OK;
+    const size_t code_bytes = column->page_values * pq_bits_needed(column->dictionary.count) / 8;
+    bool is_worse = column->dictionary.plain.length + code_bytes >= column->page_plain_bytes;
+    if (!is_worse) PQ_TRY(deltas_are_shorter(column, code_bytes, &is_worse, err));
+    return is_worse ? give_up_dictionary(column, err) : PQDB_OK;
+}
+
 static pqdb_code end_page(struct pq_column_writer *column, pqdb_error *err) {
     if (column->page_rows == 0) return PQDB_OK;
-    if (is_on_trial(column) && column->page_values > 0) {
-        const size_t code_bytes =
-            column->page_values * pq_bits_needed(column->dictionary.count) / 8;
-        if (column->dictionary.plain.length + code_bytes >= column->page_plain_bytes) {
-            PQ_TRY(give_up_dictionary(column, err));
-        }
-    }
+    PQ_TRY(judge_dictionary(column, err));
     struct pq_page_entry *entry = NULL;
     PQ_TRY(add_entry(column, &entry, err));
     const struct pq_leaf *leaf = column->leaf;
     const bool has_nulls = column->page_values < column->page_levels;
     const bool is_coded = page_is_coded(column);
+    if (column->wants_bloom && !is_coded) PQ_TRY(hash_page(column, err));
     column->raw.length = 0;
     if (leaf->max_rep > 0) {
         PQ_TRY(append_levels(column, &column->page_rep, leaf->max_rep, false, err));
@@ -241,12 +359,13 @@ static pqdb_code end_page(struct pq_column_writer *column, pqdb_error *err) {
     if (leaf->max_def > 0) {
         PQ_TRY(append_levels(column, &column->page_def, leaf->max_def, !has_nulls, err));
     }
-    PQ_TRY(append_values(column, err));
+    int32_t encoding;
+    PQ_TRY(append_values(column, &encoding, err));
     struct pq_meta_page header = {.has = 1u << PQ_PAGE_HAS_DATA, .type = PQ_PAGE_DATA};
     header.data = (struct pq_meta_data_page){
         .has = 0x1E,
         .value_count = (int32_t)column->page_levels,
-        .encoding = is_coded ? PQ_ENCODING_RLE_DICTIONARY : PQ_ENCODING_PLAIN,
+        .encoding = encoding,
         .def_encoding = PQ_ENCODING_RLE,
         .rep_encoding = PQ_ENCODING_RLE,
     };
@@ -258,6 +377,7 @@ static pqdb_code end_page(struct pq_column_writer *column, pqdb_error *err) {
     column->null_count += entry->null_count;
     column->nan_count += entry->nan_count;
     column->coded_pages += is_coded;
+    column->pages_by_encoding[encoding]++;
     clear_page(column);
     return PQDB_OK;
 }
@@ -433,6 +553,7 @@ pqdb_code pq_column_writer_append(struct pq_column_writer *column, const struct 
 pqdb_code pq_column_writer_end_chunk(struct pq_column_writer *column,
                                      struct pq_bytes *dictionary_page, pqdb_error *err) {
     PQ_TRY(end_page(column, err));
+    if (column->wants_bloom) PQ_TRY(make_bloom(column, err));
     if (column->coded_pages == 0) return PQDB_OK;
     struct pq_meta_page header = {.has = 1u << PQ_PAGE_HAS_DICTIONARY, .type = PQ_PAGE_DICTIONARY};
     header.dictionary = (struct pq_meta_dictionary_page){

@@ -3,7 +3,8 @@
 /// Rows go into the page being filled; a full page is encoded, compressed and kept until the row
 /// group ends, because the dictionary page, which is complete only then, stands before it. A chunk
 /// begins with a dictionary on trial: when its first page would be smaller without, or the
-/// dictionary outgrows its bound, the rest of the chunk is PLAIN.
+/// dictionary outgrows its bound, the rest of the chunk has none. Values without a dictionary are
+/// gathered PLAIN; the compact profile brings them into their encoding when the page ends.
 #ifndef PQ_PARQUET_COLUMN_WRITE_H
 #define PQ_PARQUET_COLUMN_WRITE_H
 
@@ -54,6 +55,10 @@ struct pq_column_writer {
     size_t entry_count, entry_capacity;
     uint64_t row_count, value_count, null_count, nan_count;
     int32_t coded_pages;
+    int32_t pages_by_encoding[PQ_ENCODING_BYTE_STREAM_SPLIT + 1];  // data pages
+    bool wants_bloom;
+    struct pq_bytes hashes;  // of uint64_t: values of pages that are not coded
+    struct pq_bytes bloom;   // the chunk's filter, made when it ends
 };
 
 /// Errors: PQDB_NO_MEMORY. Whatever comes back, deinit may follow.
@@ -67,7 +72,8 @@ pqdb_code pq_column_writer_append(struct pq_column_writer *column, const struct 
                                   size_t start, size_t count, struct pq_text metadata,
                                   pqdb_error *err);
 
-/// Finish the page being filled and put the dictionary page, if any, into `dictionary_page`.
+/// Finish the page being filled, make the bloom filter, and put the dictionary page, if any, into
+/// `dictionary_page`.
 pqdb_code pq_column_writer_end_chunk(struct pq_column_writer *column,
                                      struct pq_bytes *dictionary_page, pqdb_error *err);
 /// Forget the chunk and begin the next one.

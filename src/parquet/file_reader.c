@@ -102,7 +102,9 @@ static pqdb_code check_groups(struct pq_parquet_file *file, pqdb_error *err) {
     const size_t count = file->meta.group_count, leaves = file->schema.leaf_count;
     file->group_first_row = pq_arena_calloc(&file->arena, count + 1, sizeof(uint64_t));
     file->indexes = pq_arena_calloc(&file->arena, count, leaves * sizeof *file->indexes);
-    if (file->group_first_row == NULL || (file->indexes == NULL && count > 0)) {
+    file->blooms = pq_arena_calloc(&file->arena, count, leaves * sizeof *file->blooms);
+    if (file->group_first_row == NULL ||
+        ((file->indexes == NULL || file->blooms == NULL) && count > 0)) {
         return pq_parquet_no_memory(err, "the footer");
     }
     for (size_t g = 0; g < count; g++) {
@@ -192,9 +194,11 @@ done:
 
 void pq_parquet_close(struct pq_parquet_file *file) {
     if (file == NULL) return;
-    const size_t count = file->indexes == NULL ? 0 : file->meta.group_count;
+    const bool is_checked = file->indexes != NULL && file->blooms != NULL;
+    const size_t count = is_checked ? file->meta.group_count : 0;
     for (size_t i = 0; i < count * file->schema.leaf_count; i++) {
         pq_loaded_index_destroy(atomic_load(&file->indexes[i]), file->alloc);
+        pq_loaded_bloom_destroy(atomic_load(&file->blooms[i]), file->alloc);
     }
     pq_bytes_deinit(&file->footer);
     pq_arena_deinit(&file->arena);

@@ -19,7 +19,13 @@ struct pq_loaded_index {
     struct pq_meta_column_index bounds;
 };
 
-/// Immutable but for `indexes`, each of which is set once.
+/// The bloom filter of one chunk; an empty bitset when it is none of a known kind.
+struct pq_loaded_bloom {
+    struct pq_bytes bytes;
+    struct pq_text bitset;  // view into bytes
+};
+
+/// Immutable but for `indexes` and `blooms`, each of which is set once.
 struct pq_parquet_file {
     const struct pq_alloc *alloc;
     struct pq_parquet_source source;
@@ -32,9 +38,11 @@ struct pq_parquet_file {
     uint64_t *group_first_row;  // group_count + 1
     struct pq_parquet_pair *pairs;
     _Atomic(struct pq_loaded_index *) *indexes;  // group * leaf_count + leaf
+    _Atomic(struct pq_loaded_bloom *) *blooms;   // the same
 };
 
 void pq_loaded_index_destroy(struct pq_loaded_index *index, const struct pq_alloc *alloc);
+void pq_loaded_bloom_destroy(struct pq_loaded_bloom *bloom, const struct pq_alloc *alloc);
 
 /// Where a chunk begins: dictionary_page_offset 0 is a known writer's bug for "none".
 uint64_t pq_chunk_start(const struct pq_meta_column *column);

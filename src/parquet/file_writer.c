@@ -8,6 +8,7 @@
 #include "variant/variant.h"
 
 enum { block_rows = 1024, metadata_bytes_max = 1 << 20 };
+enum { compact_page_rows = 20000, compact_page_bytes = 1 << 20 };
 
 static const struct pq_parquet_writer_options defaults = {
     .row_group_rows = 262144,
@@ -23,10 +24,11 @@ static pqdb_code fill_options(struct pq_parquet_writer *writer,
     *options = *given;
     if (options->row_group_rows == 0) options->row_group_rows = defaults.row_group_rows;
     if (options->row_group_bytes == 0) options->row_group_bytes = defaults.row_group_bytes;
-    if (options->page_rows == 0 || options->page_rows > defaults.page_rows) {
-        options->page_rows = defaults.page_rows;
-    }
-    if (options->page_bytes == 0) options->page_bytes = defaults.page_bytes;
+    const bool is_compact = options->profile == PQ_PROFILE_COMPACT;
+    const uint32_t rows_max = is_compact ? compact_page_rows : defaults.page_rows;
+    const uint32_t page_bytes = is_compact ? compact_page_bytes : defaults.page_bytes;
+    if (options->page_rows == 0 || options->page_rows > rows_max) options->page_rows = rows_max;
+    if (options->page_bytes == 0) options->page_bytes = page_bytes;
     if (options->dictionary_bytes == 0) options->dictionary_bytes = defaults.dictionary_bytes;
     const bool has_codec = pq_parquet_codec_number(options->codec) >= 0;
     if (!has_codec || options->codec == &pq_codec_lz4_hadoop) {

@@ -56,25 +56,27 @@ static void fill_statistics(const struct pq_column_writer *column,
 
 static pqdb_code fill_encodings(const struct pq_column_writer *column, struct pq_arena *arena,
                                 struct pq_meta_column *meta, pqdb_error *err) {
-    const int32_t coded = column->coded_pages, plain = (int32_t)column->entry_count - coded;
-    int32_t *encodings = pq_arena_calloc(arena, 3, sizeof *encodings);
-    struct pq_meta_encoding_stats *stats = pq_arena_calloc(arena, 3, sizeof *stats);
+    enum { encodings_max = PQ_ENCODING_BYTE_STREAM_SPLIT + 1 };
+    int32_t *encodings = pq_arena_calloc(arena, encodings_max, sizeof *encodings);
+    struct pq_meta_encoding_stats *stats =
+        pq_arena_calloc(arena, encodings_max + 1, sizeof *stats);
     if (encodings == NULL || stats == NULL) return no_memory(err);
     meta->encodings = encodings;
     meta->encoding_stats = stats;
-    encodings[meta->encoding_count++] = PQ_ENCODING_PLAIN;
-    encodings[meta->encoding_count++] = PQ_ENCODING_RLE;
     size_t count = 0;
-    if (coded > 0) {
-        encodings[meta->encoding_count++] = PQ_ENCODING_RLE_DICTIONARY;
+    if (column->coded_pages > 0) {
         stats[count++] = (struct pq_meta_encoding_stats){0xE, PQ_PAGE_DICTIONARY,
                                                          PQ_ENCODING_PLAIN, 1};
-        stats[count++] = (struct pq_meta_encoding_stats){0xE, PQ_PAGE_DATA,
-                                                         PQ_ENCODING_RLE_DICTIONARY, coded};
     }
-    if (plain > 0) {
-        stats[count++] =
-            (struct pq_meta_encoding_stats){0xE, PQ_PAGE_DATA, PQ_ENCODING_PLAIN, plain};
+    for (int32_t encoding = 0; encoding < encodings_max; encoding++) {
+        const int32_t pages = column->pages_by_encoding[encoding];
+        // Levels are runs, dictionary pages PLAIN: those are always there.
+        if (pages > 0 || encoding == PQ_ENCODING_PLAIN || encoding == PQ_ENCODING_RLE) {
+            encodings[meta->encoding_count++] = encoding;
+        }
+        if (pages > 0) {
+            stats[count++] = (struct pq_meta_encoding_stats){0xE, PQ_PAGE_DATA, encoding, pages};
+        }
     }
     meta->encoding_stats_count = count;
     return PQDB_OK;
@@ -147,7 +149,23 @@ static pqdb_code write_chunk(struct pq_parquet_writer *writer, struct pq_written
     add_to_totals(writer, leaf, meta);
     group->raw_bytes += meta->raw_bytes;
     group->stored_bytes += meta->stored_bytes;
-    pq_column_writer_reset(column);
+    return PQDB_OK;
+}
+
+/// Behind the pages of the row group, so that no filter waits for the end of the file.
+static pqdb_code write_blooms(struct pq_parquet_writer *writer, struct pq_written_group *group,
+                              pqdb_error *err) {
+    for (size_t i = 0; i < writer->column_count; i++) {
+        struct pq_column_writer *column = &writer->columns[i];
+        struct pq_meta_column *meta = &group->chunks[i].column;
+        if (column->bloom.length > 0) {
+            meta->has |= 1u << PQ_COLUMN_BLOOM_OFFSET | 1u << PQ_COLUMN_BLOOM_BYTES;
+            meta->bloom_offset = (int64_t)writer->position;
+            meta->bloom_bytes = (int32_t)column->bloom.length;
+            PQ_TRY(pq_parquet_emit(writer, pq_bytes_text(&column->bloom), err));
+        }
+        pq_column_writer_reset(column);
+    }
     return PQDB_OK;
 }
 
@@ -184,6 +202,7 @@ pqdb_code pq_parquet_end_group(struct pq_parquet_writer *writer, pqdb_error *err
     struct pq_written_group *group = NULL;
     PQ_TRY(add_group(writer, &group, err));
     for (size_t i = 0; i < writer->column_count; i++) PQ_TRY(write_chunk(writer, group, i, err));
+    PQ_TRY(write_blooms(writer, group, err));
     writer->row_count += writer->group_rows;
     writer->group_rows = 0;
     return PQDB_OK;

@@ -167,6 +167,14 @@ TABLE(group_table, "RowGroup", pq_meta_group, group_rows);
 static const struct pq_thrift_field order_rows[] = {NEST(pq_meta_order, 1, empty_table, none)};
 TABLE(order_table, "ColumnOrder", pq_meta_order, order_rows);
 
+static const struct pq_thrift_field bloom_rows[] = {
+    FIELD_R(pq_meta_bloom, 1, I32, bytes),
+    NEST_R(pq_meta_bloom, 2, order_table, algorithm),
+    NEST_R(pq_meta_bloom, 3, order_table, hash),
+    NEST_R(pq_meta_bloom, 4, order_table, compression),
+};
+PUBLIC_TABLE(pq_meta_bloom_table, "BloomFilterHeader", pq_meta_bloom, bloom_rows);
+
 static const struct pq_thrift_field file_rows[] = {
     FIELD_R(pq_meta_file, 1, I32, version),
     ITEMS_R(pq_meta_file, 2, element_table, elements, element_count),

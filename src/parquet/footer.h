@@ -183,9 +183,15 @@ struct pq_meta_file {  // FileMetaData
     struct pq_meta_empty encryption;
 };
 
+struct pq_meta_bloom {  // BloomFilterHeader
+    uint32_t has;
+    int32_t bytes;
+    struct pq_meta_order algorithm, hash, compression;  // bit 1: BLOCK, XXHASH, UNCOMPRESSED
+};
+
 enum { PQ_FILE_PAIRS = 5, PQ_FILE_CREATED_BY = 6, PQ_FILE_ORDERS = 7, PQ_FILE_ENCRYPTION = 8 };
 #define PQ_FILE_ALWAYS 0x1Eu  // fields 1 to 4
 
-extern const struct pq_thrift_struct pq_meta_file_table;
+extern const struct pq_thrift_struct pq_meta_file_table, pq_meta_bloom_table;
 
 #endif

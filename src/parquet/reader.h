@@ -109,6 +109,12 @@ pqdb_code pq_parquet_pages(const struct pq_parquet_file *file, size_t group, siz
 void pq_parquet_page_bounds(const struct pq_parquet_file *file, size_t group, size_t leaf,
                             size_t page, struct pq_parquet_bounds *bounds);
 
+/// Can the value stand in this leaf of the row group, as far as its bloom filter knows? Loaded at
+/// the first call. True where there is no filter, none that is known, or a value of another kind.
+/// Errors: those of the source; PQDB_NO_MEMORY.
+pqdb_code pq_parquet_may_hold(const struct pq_parquet_file *file, size_t group, size_t leaf,
+                              const struct pq_value *value, bool *may_hold, pqdb_error *err);
+
 /// What to read. Rows are counted from the row group's first; row_count UINT64_MAX is "to its end".
 struct pq_parquet_request {
     const uint32_t *fields;  // members of pq_parquet_type, in the order wanted

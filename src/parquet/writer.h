@@ -1,8 +1,9 @@
 /// parquet/writer.h: batches in, one Parquet file out.
 ///
-/// The file: v1 data pages, PLAIN and RLE_DICTIONARY, RLE levels, a CRC on every page, statistics,
-/// column and offset index, converted and logical types, field ids. Rows keep the order in which
-/// they came. Bytes leave in order through one callback, so pacing and uploads sit behind it.
+/// The file: v1 data pages, encodings as the profile says, RLE levels, a CRC on every page,
+/// statistics, column and offset index, bloom filters, converted and logical types, field ids. Rows
+/// keep the order in which they came. Bytes leave in order through one callback, so pacing and
+/// uploads sit behind it.
 /// A leaf is a column of the file: nested members are leaves of their own. Source: FORMATS 1.
 #ifndef PQ_PARQUET_WRITER_H
 #define PQ_PARQUET_WRITER_H
@@ -29,6 +30,12 @@ enum pq_parquet_variant_form {
     PQ_VARIANT_ANNOTATED,  ///< group of metadata and value, marked as VARIANT, unshredded
 };
 
+enum pq_parquet_profile {
+    PQ_PROFILE_COMPATIBLE,  ///< PLAIN and RLE_DICTIONARY: every reader
+    PQ_PROFILE_COMPACT,     ///< also deltas for integers and texts, split bytes for reals, runs of
+                            ///< booleans: DuckDB, arrow, parquet-java 1.13, not old Spark or Trino
+};
+
 struct pq_parquet_pair {
     struct pq_text key;
     struct pq_text value;
@@ -42,13 +49,18 @@ struct pq_parquet_writer_options {
     int level;                       // of the codec; 0 is its own default
     uint32_t row_group_rows;         // at most; 0 is 262144
     size_t row_group_bytes;          // of encoded pages held at most; 0 is 64 MiB
-    uint32_t page_rows;              // at most; 0 is 4096, which is also the maximum
-    uint32_t page_bytes;             // uncompressed, unless one row has more; 0 is 128 KiB
+    uint32_t page_rows;              // at most; 0 is 4096, which is also the maximum; compact:
+                                     // 20000
+    uint32_t page_bytes;             // uncompressed, unless one row has more; 0 is 128 KiB;
+                                     // compact: 1 MiB
     uint32_t dictionary_bytes;       // fall back to PLAIN beyond; 0 is 1 MiB
     bool no_dictionary;              // PLAIN everywhere
     bool is_sorted;                  // rows ascend by `sort_field`: the caller's promise, recorded
     uint32_t sort_field;             // member of `type`
     enum pq_parquet_variant_form variant_form;
+    enum pq_parquet_profile profile;
+    const bool *bloom_fields;  // by member of `type`: a bloom filter per row group; NULL: none.
+                               // Members that are lists, objects, variants, booleans have none.
     const struct pq_parquet_pair *pairs;  // key-value metadata, copied
     size_t pair_count;
 };

@@ -96,6 +96,19 @@ def test_round_trip(root):
     run("export", "Odd", "odd.parquet", folder=folder)
     out, _ = run("parquet", "odd.parquet", "--check", folder=folder)
     check(json.loads(out)["problems"] == 0, f"{out}")
+    run("export", "Item", "small.parquet", "--profile", "compact", folder=folder)
+    for name in ("out.parquet", "small.parquet"):
+        out, _ = run("parquet", name, folder=folder)
+        columns = {c["path"]: c for c in json.loads(out)["rowGroups"][0]["columns"]}
+        check(columns["$id"]["bloomBytes"] > 0 and columns["n"]["bloomBytes"] == 0, f"blooms: {name}")
+        deltas = "DELTA" in columns["$id"]["encodings"]
+        check(deltas == (name == "small.parquet"), f"{name}: {columns['$id']['encodings']}")
+        out, _ = run("parquet", name, "--check", folder=folder)
+        check(json.loads(out)["problems"] == 0, f"{name}: {out}")
+    check((folder / "small.parquet").stat().st_size < (folder / "out.parquet").stat().st_size, "compact")
+    rows = [run("parquet", name, "--rows", folder=folder)[0] for name in ("out.parquet", "small.parquet")]
+    check(rows[0] == rows[1], "both profiles hold the same rows")
+    run("export", "Item", "x.parquet", "--profile", "tiny", folder=folder, code=2)
     out, _ = run("export", "Odd", "-", "--format", "csv", folder=folder)
     odd = sum(row["n"] is not None and row["n"] % 2 == 1 for row in whole)
     check(out.count("\r\n") == 1 + odd, f"{out.count(chr(13))} lines")

@@ -21,6 +21,9 @@ static void ask(const struct pq_parquet_file *file, size_t group) {
         struct pq_parquet_pages pages;
         if (leaf < 0) continue;
         pq_parquet_group_bounds(file, group, (size_t)leaf, &bounds);
+        const struct pq_value value = {.kind = type->fields[k].type.kind};
+        bool may_hold;
+        pq_parquet_may_hold(file, group, (size_t)leaf, &value, &may_hold, NULL);
         if (pq_parquet_pages(file, group, (size_t)leaf, &pages, NULL) != PQDB_OK) continue;
         for (size_t i = 0; i < pages.count; i++) {
             pq_parquet_page_bounds(file, group, (size_t)leaf, i, &bounds);

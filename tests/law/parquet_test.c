@@ -165,6 +165,7 @@ static struct pq_batch draw_batch(const struct pq_type *type, struct pq_arena *a
 }
 
 static void draw_options(struct pq_parquet_writer_options *options, const struct pq_type *type) {
+    static const bool all[fields_max] = {true, true, true, true, true};
     static const struct pq_codec *const codecs[] = {
         NULL, &pq_codec_zstd, &pq_codec_snappy, &pq_codec_gzip, &pq_codec_lz4, &pq_codec_brotli};
     *options = (struct pq_parquet_writer_options){
@@ -177,6 +178,8 @@ static void draw_options(struct pq_parquet_writer_options *options, const struct
         .dictionary_bytes = (uint32_t)(draw(3) == 0 ? 1 + draw(300) : 0),
         .no_dictionary = draw(5) == 0,
         .variant_form = draw(2) == 0 ? PQ_VARIANT_AS_JSON : PQ_VARIANT_ANNOTATED,
+        .profile = draw(2) == 0 ? PQ_PROFILE_COMPATIBLE : PQ_PROFILE_COMPACT,
+        .bloom_fields = draw(2) == 0 ? all : NULL,
     };
 }
 
@@ -300,6 +303,27 @@ static void check_range(const struct pq_parquet_file *file, size_t group, uint64
     pq_hold_unref(hold);
 }
 
+/// Every value of a flat leaf may be there, says its bloom filter.
+static void check_blooms(const struct pq_parquet_file *file, size_t group, uint64_t first,
+                         const struct pq_batch *batches) {
+    const uint64_t end = first + pq_parquet_group_rows(file, group);
+    uint64_t start = 0;
+    for (size_t b = 0; b < batches_max; start += batches[b++].count) {
+        for (uint32_t k = 0; k < batches[b].type->field_count; k++) {
+            const int leaf = pq_parquet_leaf(file, k);
+            for (size_t i = 0; leaf >= 0 && i < batches[b].count; i++) {
+                if (start + i < first || start + i >= end) continue;
+                const struct pq_value value = pq_column_value(&batches[b].columns[k], i);
+                bool may_hold = false;
+                CHECK(pq_parquet_may_hold(file, group, (size_t)leaf, &value, &may_hold, NULL) ==
+                              PQDB_OK && may_hold,
+                      "row %llu member %u is not in the bloom filter",
+                      (unsigned long long)(start + i), k);
+            }
+        }
+    }
+}
+
 static void check_type(const struct pq_type *got, const struct pq_type *want) {
     CHECK(got->kind == want->kind && got->field_count == want->field_count, "kind %d, not %d",
           (int)got->kind, (int)want->kind);
@@ -333,6 +357,7 @@ static void check_file(struct pq_bytes *bytes, const struct pq_type *type,
         const uint64_t here = pq_parquet_group_rows(file, g), first = draw(here + 1);
         check_range(file, g, first, draw(here - first + 1), batches);
         check_range(file, g, draw(here), 1, batches);
+        check_blooms(file, g, pq_parquet_group_first_row(file, g), batches);
     }
     pq_parquet_close(file);
 }
