@@ -97,6 +97,8 @@ void cli_print_json(const struct cli *cli, const char *json, size_t length);
 // text.c: for people with units, for programs without
 /// "2026-01-15 10:00:00.000 UTC" or ISO 8601; NULL for 0: it never was.
 const char *cli_time(const struct cli *cli, int64_t us, char room[40]);
+/// "Mon 09:00 Europe/Berlin"; "" for UTC.
+const char *cli_time_in(const char *zone_name, int64_t us, char room[64]);
 /// "12 s ago" or ISO 8601; NULL for 0.
 const char *cli_ago(const struct cli *cli, int64_t us, char room[40]);
 /// "seq-42"; NULL for 0.

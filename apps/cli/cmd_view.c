@@ -47,18 +47,36 @@ static void print_heading(const struct cli *cli, const pqdb_view_state *state) {
            state->state, plain, state->reason[0] == '\0' ? "" : ": ", state->reason);
 }
 
-static void print_state_text(const struct cli *cli, const pqdb_view_state *state) {
+static void print_source_text(void *ctx, const pqdb_view_source *source) {
+    (void)ctx;
+    char shown[40], newest[40];
+    const char *version = cli_version(source->version, shown);
+    print_field("source", "%s at %s%s%s", source->name, version == NULL ? "-" : version,
+                source->newest > source->version ? ", now at " : "",
+                source->newest > source->version ? cli_version(source->newest, newest) : "");
+}
+
+/// The clock of the schedule's own zone.
+static void print_next_refresh(const struct cli *cli, const pqdb_view_state *state) {
+    char utc[40], local[64];
+    if (state->next_refresh_us == 0) return;
+    print_field("next refresh", "%s%s%s", cli_time(cli, state->next_refresh_us, utc),
+                strcmp(state->timezone, "UTC") == 0 ? "" : ", ",
+                cli_time_in(state->timezone, state->next_refresh_us, local));
+}
+
+static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view_state *state) {
     char room[40], more[40], number[32];
     print_heading(cli, state);
     print_field("from", "%s", state->from);
     print_field("mode", "%s%s%s", state->mode, state->schedule[0] == '\0' ? "" : ", at ",
                 state->schedule);
+    print_next_refresh(cli, state);
     print_field("rows", "%s, %s in files", cli_count(state->rows, number),
                 cli_bytes(state->bytes, room));
     const char *version = cli_version(state->version, room);
-    const char *source = cli_version(state->source_version, more);
-    print_field("version", "%s (%s changed at %s)", version == NULL ? "none yet" : version,
-                state->from, source == NULL ? "none yet" : source);
+    print_field("version", "%s", version == NULL ? "none yet" : version);
+    pqdb_view_sources(db, state->name, print_source_text, NULL, NULL);
     if (state->lag_versions > 0) {
         const char *since = cli_time(cli, state->stale_since_us, room);
         print_field("lag", "%llu version%s%s%s", (unsigned long long)state->lag_versions,
@@ -99,14 +117,17 @@ static long long lag_ms(const pqdb_view_state *state) {
     return ms - state->stale_since_us / 1000;
 }
 
-static void print_source(const char *name, const char *at, bool is_first) {
-    if (!is_first) fputc(',', stdout);
-    cli_json_text(stdout, name, strlen(name));
-    fputc(':', stdout);
-    printf(at == NULL ? "null" : "\"%s\"", at);
+static void print_source_json(void *ctx, const pqdb_view_source *source) {
+    const char **comma = ctx;
+    char room[40];
+    const char *version = cli_version(source->version, room);
+    fputs(*comma, stdout);
+    *comma = ",";
+    cli_json_text(stdout, source->name, strlen(source->name));
+    printf(version == NULL ? ":null" : ":\"%s\"", version);
 }
 
-static void print_state_json(const struct cli *cli, const pqdb_view_state *state) {
+static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view_state *state) {
     char time[40], version[32];
     fputc('{', stdout);
     print_json_field("name", state->name);
@@ -119,12 +140,8 @@ static void print_state_json(const struct cli *cli, const pqdb_view_state *state
     print_json_field("notIncremental", state->not_incremental);
     print_json_field("version", cli_version(state->version, version));
     fputs(",\"lineage\":{\"sourceSnapshots\":{", stdout);
-    const char *at = cli_version(state->version, version);
-    print_source(state->from, at, true);
-    for (size_t i = 0; i < state->linked_count; i++) {
-        if (strcmp(state->linked[i], state->from) == 0) continue;  // rows that link to each other
-        print_source(state->linked[i], at, false);
-    }
+    const char *comma = "";
+    pqdb_view_sources(db, state->name, print_source_json, &comma, NULL);
     printf("},\"refreshVersionId\":\"%s\"", state->refresh_version_id);
     print_json_field("lastRefreshTime", cli_time(cli, state->refreshed_us, time));
     fputc('}', stdout);
@@ -135,6 +152,10 @@ static void print_state_json(const struct cli *cli, const pqdb_view_state *state
     cli_json_text(stdout, state->last_refresh, strlen(state->last_refresh));
     printf(",\"rows\":%llu,\"durationMs\":%.3f}", (unsigned long long)state->last_refresh_rows,
            (double)state->last_refresh_us / 1e3);
+    print_json_field("nextRefreshAt", state->next_refresh_us == 0
+                                          ? NULL
+                                          : cli_time(cli, state->next_refresh_us, time));
+    print_json_field("timezone", state->timezone);
     print_json_field("lastError", state->last_error);
     printf(",\"rows\":%llu,\"bytes\":%llu}", (unsigned long long)state->rows,
            (unsigned long long)state->bytes);
@@ -169,11 +190,11 @@ static int show_state(struct cli *cli, pqdb_db *db, const char *name, struct cli
     pqdb_error err;
     if (pqdb_view_state_get(db, name, &state, &err) != PQDB_OK) return cli_fail(cli, &err);
     if (cli_is_for_people(cli)) {
-        print_state_text(cli, &state);
+        print_state_text(cli, db, &state);
     } else if (cli->format == CLI_CSV) {
         add_state(cli, table, &state);
     } else {
-        print_state_json(cli, &state);
+        print_state_json(cli, db, &state);
         if (cli->format == CLI_NDJSON) fputc('\n', stdout);
     }
     return state.last_error[0] == '\0' ? CLI_DONE : CLI_FAILED;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "base/zone.h"
 #include "cli/cli.h"
 
 enum { read_bytes = 1 << 16 };
@@ -21,6 +22,19 @@ const char *cli_time(const struct cli *cli, int64_t us, char room[40]) {
     const bool fine = !people && left % 1000 != 0;  // a time in JSON is not rounded
     snprintf(room + length, 40 - length, fine ? ".%06d%s" : ".%03d%s", fine ? left : left / 1000,
              people ? " UTC" : "Z");
+    return room;
+}
+
+const char *cli_time_in(const char *zone_name, int64_t us, char room[64]) {
+    const struct pq_zone *zone;
+    room[0] = '\0';
+    if (strcmp(zone_name, "UTC") == 0) return room;
+    if (pq_zone_find(pq_text_of(zone_name), &zone, NULL) != PQDB_OK) return room;
+    const time_t seconds = (time_t)(us / 1000000 + pq_zone_offset(zone, us / 1000000));
+    struct tm civil;
+    gmtime_r(&seconds, &civil);
+    const size_t length = strftime(room, 64, "%a %H:%M ", &civil);
+    snprintf(room + length, 64 - length, "%.48s", zone_name);
     return room;
 }
 

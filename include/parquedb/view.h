@@ -11,8 +11,6 @@ PQDB_BEGIN
 typedef struct pqdb_view_state {
     const char *name;
     const char *from;
-    const char *const *linked;  ///< collections that it reads through links, each once
-    size_t linked_count;
     const char *mode;   ///< "streaming", "scheduled" or "manual"
     const char *state;  ///< "fresh", "stale" or "invalid"
     char reason[256];   ///< why it is not fresh, or ""
@@ -33,7 +31,19 @@ typedef struct pqdb_view_state {
     uint64_t bytes;                ///< of its data files
     int build_percent;             ///< of the build that runs now; -1: none
     int64_t next_try_us;           ///< until a build that failed is tried again, or 0
+    const char *timezone;          ///< of the schedule, "UTC" by default; "" without a schedule
+    int64_t next_refresh_us;       ///< when the schedule is due next, microseconds since 1970, or 0
 } pqdb_view_state;
+
+/// A table that a view reads: the one of `$from`, and those that its links lead to.
+typedef struct pqdb_view_source {
+    const char *name;
+    uint64_t version;     ///< the source's commit that the view shows; 0: none
+    uint64_t newest;      ///< the source's last commit; above `version` the view is stale
+} pqdb_view_source;
+typedef void (*pqdb_on_source)(void *ctx, const pqdb_view_source *source);
+PQDB_API pqdb_code pqdb_view_sources(pqdb_db *db, const char *name, pqdb_on_source on_source,
+                                     void *ctx, pqdb_error *err);
 
 PQDB_API size_t pqdb_view_count(const pqdb_db *db);
 PQDB_API const char *pqdb_view_name(const pqdb_db *db, size_t index);

@@ -9,6 +9,7 @@
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
+#include "view/due.h"
 
 enum { merges_max = 16 };  // that one call of pqdb_checkpoint does
 
@@ -153,6 +154,18 @@ static bool reads_table(const struct pq_db_table *table, uint32_t id) {
     return false;
 }
 
+static void print_schedule(pqdb_db *db, const struct pq_view *view, pqdb_view_state *state) {
+    const struct pq_zone *zone = NULL;
+    state->schedule = state->timezone = "";
+    if (view->mode != PQ_VIEW_SCHEDULED) return;
+    state->schedule = view->schedule.data;
+    state->timezone = view->zone.length == 0 ? "UTC" : view->zone.data;
+    // The plan found the zone; it stays known to the process.
+    if (view->zone.length > 0 && pq_zone_find(view->zone, &zone, NULL) != PQDB_OK) return;
+    const int64_t next_us = pq_cron_next(&view->cron, zone, db->env->now_us(db->env->ctx));
+    if (next_us != INT64_MAX) state->next_refresh_us = next_us;
+}
+
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state) {
     const struct pq_view *view = table->view;
@@ -161,15 +174,14 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     *state = (pqdb_view_state){
         .name = table->entry->name.data, .from = source->entry->name.data,
-        .linked = view->linked_names, .linked_count = view->linked_count,
         .mode = mode_names[view->mode], .is_incremental = view->not_incremental.length == 0,
         .not_incremental = view->not_incremental.length == 0 ? "" : view->not_incremental.data,
         .source_version = pq_db_snapshot_rows(snapshot, source)->version,
         .refreshed_us = facts->refreshed_us, .last_refresh = facts->last_refresh,
-        .schedule = view->schedule.length == 0 ? "" : view->schedule.data,
         .last_refresh_rows = facts->last_refresh_rows,
         .last_refresh_us = facts->last_refresh_took_us, .rows = rows->rows,
         .bytes = file_bytes(rows, NULL)};
+    print_schedule(db, view, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
     const bool fresh = is_fresh(db, snapshot, table, state->reason, sizeof state->reason);
@@ -229,6 +241,31 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     if (state->lag_versions == 0) return PQDB_OK;
     code = first_lacking(db, table, state, err);
     return code == PQDB_NOT_FOUND ? PQDB_OK : code;  // the log has been trimmed meanwhile
+}
+
+/// What the view shows of a source is the source's last commit up to the view's version. When that
+/// was is no longer known once the source has moved on: the view's version stands for it.
+pqdb_code pqdb_view_sources(pqdb_db *db, const char *name, pqdb_on_source on_source, void *ctx,
+                            pqdb_error *err) {
+    struct pq_db_table *table;
+    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const pqdb_code code = check_there(snapshot, table, err);
+    const struct pq_view *view = table->view;
+    const uint64_t shown = code == PQDB_OK ? version_of(db, snapshot, table) : 0;
+    for (size_t i = 0; code == PQDB_OK && i <= view->linked_count; i++) {
+        const struct pq_db_table *source =
+            pq_db_by_id(db, i == 0 ? view->source : view->linked[i - 1]);
+        if (i > 0 && source->id == view->source) continue;
+        const uint64_t newest = source->view == NULL
+                                    ? pq_db_snapshot_rows(snapshot, source)->version
+                                    : version_of(db, snapshot, source);
+        const pqdb_view_source told = {.name = source->entry->name.data, .newest = newest,
+                                       .version = newest < shown ? newest : shown};
+        on_source(ctx, &told);
+    }
+    pq_db_snapshot_unref(snapshot);
+    return code;
 }
 
 size_t pqdb_view_count(const pqdb_db *db) {

@@ -90,24 +90,6 @@ static pqdb_code stage_of(struct pq_planner *planner, uint32_t index,
     return PQDB_OK;
 }
 
-/// The collections that links lead to.
-static pqdb_code name_linked(struct pq_view_plan *plan, pqdb_error *err) {
-    const struct pq_planner *planner = plan->planner;
-    const size_t count = plan->expand->table_count;
-    const char **names = pq_arena_calloc(plan->arena, count + 1, sizeof *names);
-    if (names == NULL) return pq_plan_no_memory(err);
-    for (size_t k = 0; k < planner->schema->entry_count; k++) {
-        for (size_t i = 0; i < count; i++) {
-            if (planner->table_ids[k] != plan->expand->tables[i]) continue;
-            names[i] = planner->schema->entries[k].name.data;
-        }
-    }
-    plan->view->linked = plan->expand->tables;
-    plan->view->linked_names = names;
-    plan->view->linked_count = count;
-    return PQDB_OK;
-}
-
 static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_error *err) {
     struct pq_definition *definition = &planner->definitions[index];
     const struct pq_entry *source = pq_schema_find(planner->schema, definition->source);
@@ -141,7 +123,8 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     if (plan.expand != NULL) {
         view->spec.source_type = plan.origin->scope.type;
         view->spec.expand = plan.expand;
-        PQ_TRY(name_linked(&plan, err));
+        plan.view->linked = plan.expand->tables;
+        plan.view->linked_count = plan.expand->table_count;
     }
     PQ_TRY(pq_plan_describe(&plan, err));
     planner->stages[index] = plan.stage;

@@ -23,7 +23,6 @@ struct pq_view {
     uint32_t source_entry;  // in the schema
     const struct pq_view *upstream;  // the view `$from` names, or NULL for a collection
     const uint32_t *linked;  // tables of collections that it reads through links, each once
-    const char *const *linked_names;
     size_t linked_count;
 
     enum pq_view_mode mode;
