@@ -126,8 +126,10 @@ static pqdb_code search_file(struct search *search, struct pq_segment *segment, 
     struct found_row found = {search, segment};
     const struct pq_file_linked linked = {.column = asked->column, .targets = asked->targets,
                                           .count = asked->count, .take = take_row, .ctx = &found};
-    bool known;
-    PQ_TRY(pq_data_file_linked(segment->file, &linked, &known, err));
+    bool known = false;  // runs are of whole columns, not of members
+    if (asked->path_length == 0) {
+        PQ_TRY(pq_data_file_linked(segment->file, &linked, &known, err));
+    }
     return known ? PQDB_OK : scan_file(search, segment, err);
 }
 
