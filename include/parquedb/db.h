@@ -79,7 +79,7 @@ PQDB_API pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on
                                 pqdb_error *err);
 
 /// Write everything committed so far into Parquet files, with Iceberg metadata that names the
-/// version, and shorten the log. Returns when it is durable.
+/// version, shorten the log, and merge files as far as that is due. Returns when it is durable.
 PQDB_API pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err);
 
 /// The whole database at a glance.

@@ -520,7 +520,9 @@ static pqdb_code remove_leftovers(pqdb_db *db, struct pq_arena *arena, pqdb_erro
         PQ_TRY(listed);
         for (size_t k = 0; k < list.count; k++) {
             const struct pq_text name = list.entries[k].name;
-            if (strtoull(name.data, NULL, 10) <= db->root_version) continue;
+            const bool is_unfinished =  // what was being made beside a data file
+                name.length > 4 && memcmp(name.data + name.length - 4, ".new", 4) == 0;
+            if (!is_unfinished && strtoull(name.data, NULL, 10) <= db->root_version) continue;
             snprintf(path + directory_bytes, sizeof path - (size_t)directory_bytes, "/%.*s",
                      PQ_TEXT_ARG(name));
             PQ_TRY(pq_store_unlink(db->store, path, err));

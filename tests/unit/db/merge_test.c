@@ -1,5 +1,6 @@
 /// Goal: files are merged in the background while a writer creates, replaces and deletes rows: no
-/// race (the tsan preset runs this), no row lost, none that comes back, exact views, and few files.
+/// race (the tsan preset runs this), no row lost, none that comes back, exact views, and few files;
+/// nothing half made stays.
 #include <inttypes.h>
 #include <parquedb/query.h>
 #include <parquedb/view.h>
@@ -196,7 +197,32 @@ static void deaths_between_a_merge_and_its_checkpoint(void) {
     pq_store_destroy(store);
 }
 
+static void what_was_unfinished_goes_with_the_next_opening(void) {
+    static const char path[] = "Item/data/00000000000000000001-00000001.parquet.9.links.new";
+    struct pq_store *store;
+    pqdb_db *db;
+    struct pq_file *file = NULL;
+    created = 0;
+    must(pq_store_open_memory(&pq_alloc_libc, &store, &err));
+    const struct pq_open_with with = {.store = store, .location = "file:///world",
+                                      .env = &pq_env_system, .alloc = &pq_alloc_libc,
+                                      .no_keeper = true};
+    must(pq_db_init_with(&with, pq_text_of(schema), &err));
+    must(pq_db_open_with(&with, NULL, &db, &err));
+    create_some(db);
+    must(pqdb_checkpoint(db, &err));
+    must(pqdb_close(db, &err));
+    must(pq_store_write_file(store, path, PQ_TEXT("half of it"), &err));
+    must(pq_db_open_with(&with, NULL, &db, &err));
+    CHECK(pq_file_open(store, path, PQ_OPEN_READ, &file, &err) == PQDB_NOT_FOUND, "it stays");
+    check(db, "reopened");
+    must(pqdb_close(db, &err));
+    pq_file_close(file);
+    pq_store_destroy(store);
+}
+
 int main(void) {
+    RUN(what_was_unfinished_goes_with_the_next_opening);
     RUN(deaths_between_a_merge_and_its_checkpoint);
     RUN(merges_beside_a_writer);
     return test_done();
