@@ -129,6 +129,7 @@ const char *cli_read_all(struct cli *cli, const char *path, size_t *length);
 // cmd_view_change.c: of `view`, arguments counted
 int cli_view_create(struct cli *cli);
 int cli_view_drop(struct cli *cli, bool cascade);
+int cli_view_changes(struct cli *cli, uint64_t since, bool follows);
 
 /// Open cli->directory; NULL after an error has been shown.
 pqdb_db *cli_open(const struct cli *cli, bool read_only);

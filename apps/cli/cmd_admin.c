@@ -1,4 +1,5 @@
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
 
@@ -7,12 +8,14 @@
 struct changes {
     struct cli *cli;
     struct cli_table *table;
+    uint64_t last;  // version that was shown
 };
 
 static const char *or_missing(const char *text) { return text[0] == '\0' ? NULL : text; }
 
 static pqdb_code add_change(void *ctx, const pqdb_change *change) {
-    const struct changes *changes = ctx;
+    struct changes *changes = ctx;
+    changes->last = change->version;
     char version[32], time[40], added[32], removed[32];
     const char *cells[] = {cli_version(change->version, version),
                            cli_time(changes->cli, change->time_us, time), change->kind,
@@ -22,35 +25,50 @@ static pqdb_code add_change(void *ctx, const pqdb_change *change) {
     return PQDB_OK;
 }
 
-static int run_log(struct cli *cli) {
+/// What comes after `*since`, once. UINT64_MAX: all that the log has.
+static int show_log(struct cli *cli, uint64_t *since, bool follows) {
     static const char *const names[] = {"version", "time", "kind", "collection", "added",
                                         "removed", "token"};
     static const bool is_number[] = {false, false, false, false, true, true, false};
-    bool wrong = false;
-    uint64_t since = cli_number(cli, "--since", UINT64_MAX, &wrong);
-    if (wrong || !cli_takes(cli, 0, 0)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
     const uint64_t first = pqdb_log_first(db);
-    if (since == UINT64_MAX) since = first > 0 ? first - 1 : 0;
+    if (*since == UINT64_MAX) *since = first > 0 ? first - 1 : 0;
     const struct cli_table_shape shape = {names, is_number, 7, NULL, false};
-    struct changes changes = {cli, cli_table_create(cli, shape)};
+    struct changes changes = {cli, cli_table_create(cli, shape), *since};
     pqdb_error err;
-    const pqdb_code code = pqdb_log_read(db, since, add_change, &changes, &err);
+    const pqdb_code code = pqdb_log_read(db, *since, add_change, &changes, &err);
     if (code == PQDB_OK) {
-        cli_table_finish(changes.table);
-        if (!cli_table_has_rows(changes.table)) {
-            cli_note(cli, "no commit after seq-%llu", (unsigned long long)since);
+        const bool any = cli_table_has_rows(changes.table);
+        if (any || !follows) cli_table_finish(changes.table);
+        if (!any && !follows) {
+            cli_note(cli, "no commit after seq-%llu", (unsigned long long)*since);
         }
+        *since = changes.last;
     }
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
 }
 
+static int run_log(struct cli *cli) {
+    bool wrong = false;
+    uint64_t since = cli_number(cli, "--since", UINT64_MAX, &wrong);
+    const bool follows = cli_flag(cli, "--follow");
+    if (wrong || !cli_takes(cli, 0, 0)) return CLI_USAGE;
+    const struct timespec pause = {.tv_nsec = 500 * 1000 * 1000};
+    int code = show_log(cli, &since, follows);
+    while (follows && code == CLI_DONE && fflush(stdout) == 0) {
+        nanosleep(&pause, NULL);
+        code = show_log(cli, &since, true);  // another process writes: opening again shows it
+    }
+    return code;
+}
+
 const struct cli_command cmd_log = {
     .name = "log",
-    .usage = "[--since VERSION]",
+    .usage = "[--since VERSION] [--follow]",
     .summary = "show the change log",
-    .help = "The log reaches back as far as checkpoints, lagging views and retention left it.\n",
+    .help = "The log reaches back as far as checkpoints, lagging views and retention left it.\n"
+            "--follow goes on with what other processes commit.\n",
     .run = run_log,
 };
 

@@ -359,17 +359,24 @@ static int run_on(struct cli *cli, pqdb_db *db, bool full) {
     return explain_view(cli, db, name);
 }
 
+struct flags {
+    bool full, cascade, follows;
+    uint64_t since;  // UINT64_MAX: not given
+};
+
 /// Is it a verb, with a name where it needs one and none where it takes none?
-static bool is_right(struct cli *cli, bool full, bool cascade) {
-    static const char *const verbs[] = {"list",   "state",   "show",   "explain",
-                                        "verify", "refresh", "create", "drop"};
+static bool is_right(struct cli *cli, const struct flags *flags) {
+    static const char *const verbs[] = {"list",    "state",  "show", "explain", "verify",
+                                        "refresh", "create", "drop", "changes"};
     enum { verb_count = sizeof verbs / sizeof *verbs };
     const char *verb = cli->args[0];
     bool known = false;
     for (size_t i = 0; i < verb_count; i++) known = known || strcmp(verbs[i], verb) == 0;
     const bool is_list = strcmp(verb, "list") == 0;
     const bool creates = strcmp(verb, "create") == 0, drops = strcmp(verb, "drop") == 0;
-    const bool named = strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0 || drops;
+    const bool changes = strcmp(verb, "changes") == 0;
+    const bool named =
+        strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0 || drops || changes;
     if (!known) {
         const char *nearest = pq_text_nearest(pq_text_of(verb), verbs, verb_count);
         cli_usage(cli, "has no '%s'%s%s%s", verb, nearest == NULL ? "" : "; did you mean '",
@@ -378,13 +385,15 @@ static bool is_right(struct cli *cli, bool full, bool cascade) {
         cli_usage(cli, "create needs a name and a definition: '{ $from: … }', a file, or -");
     } else if (!creates && cli->arg_count > 2) {
         cli_usage(cli, "%s takes no '%s'", verb, cli->args[2]);
-    } else if (cascade && !drops) {
+    } else if (flags->cascade && !drops) {
         cli_usage(cli, "%s has no option --cascade", verb);
     } else if (named && cli->arg_count < 2) {
         cli_usage(cli, "%s needs the name of a view", verb);
     } else if (is_list && cli->arg_count > 1) {
         cli_usage(cli, "list takes no '%s'; view state tells about one view", cli->args[1]);
-    } else if (full && strcmp(verb, "refresh") != 0) {
+    } else if ((flags->follows || flags->since != UINT64_MAX) && !changes) {
+        cli_usage(cli, "%s has no option %s", verb, flags->follows ? "--follow" : "--since");
+    } else if (flags->full && strcmp(verb, "refresh") != 0) {
         cli_usage(cli, "%s has no option --full", verb);
     } else {
         return true;
@@ -393,19 +402,26 @@ static bool is_right(struct cli *cli, bool full, bool cascade) {
 }
 
 static int run_view(struct cli *cli) {
-    const bool full = cli_flag(cli, "--full"), cascade = cli_flag(cli, "--cascade");
-    if (!cli_takes(cli, 1, 3) || !is_right(cli, full, cascade)) return CLI_USAGE;
+    bool wrong = false;
+    const struct flags flags = {.full = cli_flag(cli, "--full"),
+                                .cascade = cli_flag(cli, "--cascade"),
+                                .follows = cli_flag(cli, "--follow"),
+                                .since = cli_number(cli, "--since", UINT64_MAX, &wrong)};
+    if (wrong || !cli_takes(cli, 1, 3) || !is_right(cli, &flags)) return CLI_USAGE;
     if (strcmp(cli->args[0], "create") == 0) return cli_view_create(cli);
-    if (strcmp(cli->args[0], "drop") == 0) return cli_view_drop(cli, cascade);
+    if (strcmp(cli->args[0], "drop") == 0) return cli_view_drop(cli, flags.cascade);
+    if (strcmp(cli->args[0], "changes") == 0) {
+        return cli_view_changes(cli, flags.since, flags.follows);
+    }
     pqdb_db *db = cli_open(cli, strcmp(cli->args[0], "refresh") != 0);
     if (db == NULL) return CLI_FAILED;
-    return cli_close(cli, db, run_on(cli, db, full));
+    return cli_close(cli, db, run_on(cli, db, flags.full));
 }
 
 const struct cli_command cmd_view = {
     .name = "view",
     .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full] |\n"
-             "       create V DEF | drop V [--cascade]",
+             "       create V DEF | drop V [--cascade] | changes V [--since VERSION] [--follow]",
     .summary = "look at materialized views; verify, refresh, create and drop them",
     .help = "list     every view with its state\n"
             "state    version, lag, lineage, last refresh and error\n"
@@ -415,6 +431,8 @@ const struct cli_command cmd_view = {
             "         the first of which are shown on stderr\n"
             "refresh  bring scheduled and manual views up to date; --full recomputes\n"
             "create   DEF is '{ $from: ... }', a file, or - for stdin; built while writers go on\n"
-            "drop     rows and files go; --cascade: the views that read it too\n",
+            "drop     rows and files go; --cascade: the views that read it too\n"
+            "changes  rows that came and went with each commit behind VERSION, as far as the log\n"
+            "         reaches; of streaming views that declare $history. --follow goes on\n",
     .run = run_view,
 };

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
 
@@ -46,5 +47,84 @@ int cli_view_drop(struct cli *cli, bool cascade) {
     pqdb_error err;
     const pqdb_code code = pqdb_view_drop(db, cli->args[1], cascade, &err);
     if (code == PQDB_OK) cli_note(cli, "dropped %s", cli->args[1]);
+    return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
+}
+
+// ---- changes ----------------------------------------------------------------------------------
+
+struct changes {
+    struct cli *cli;
+    struct cli_table *table;  // of formats that are no stream
+};
+
+static pqdb_code show_change(void *ctx, const pqdb_view_change *change) {
+    struct changes *changes = ctx;
+    char version[32], weight[24], time[40];
+    snprintf(weight, sizeof weight, "%lld", (long long)change->weight);
+    if (changes->table != NULL) {
+        const char *cells[] = {cli_version(change->version, version), weight, change->row};
+        cli_table_row(changes->table, cells);
+        return PQDB_OK;
+    }
+    printf("{\"version\":\"%s\",\"time\":", cli_version(change->version, version));
+    const char *at = cli_time(changes->cli, change->time_us, time);
+    printf(at == NULL ? "null" : "\"%s\"", at);
+    printf(",\"weight\":%s,\"row\":%.*s}\n", weight, (int)change->length, change->row);
+    return PQDB_OK;
+}
+
+/// UINT64_MAX: as far back as the log reaches.
+static uint64_t from(pqdb_db *db, uint64_t since) {
+    if (since != UINT64_MAX) return since;
+    const uint64_t first = pqdb_log_first(db);
+    return first > 0 ? first - 1 : 0;
+}
+
+/// Another process writes: what it has committed since is seen by opening again.
+static int follow(struct cli *cli, struct changes *changes, uint64_t since) {
+    const struct timespec pause = {.tv_nsec = 500 * 1000 * 1000};
+    for (;;) {
+        pqdb_db *db = cli_open(cli, true);
+        if (db == NULL) return CLI_FAILED;
+        pqdb_error err;
+        pqdb_feed *feed = NULL;
+        pqdb_status status;
+        since = from(db, since);
+        pqdb_code code = pqdb_status_get(db, &status, &err);
+        if (code == PQDB_OK && status.version > since) {
+            code = pqdb_feed_open(db, cli->args[1], since, &feed, &err);
+            if (code == PQDB_OK) code = pqdb_feed_next(feed, show_change, changes, &err);
+            if (code == PQDB_OK) since = pqdb_feed_version(feed);
+            pqdb_feed_close(feed);
+        }
+        fflush(stdout);
+        const int closed = cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
+        if (closed != CLI_DONE || ferror(stdout)) return CLI_FAILED;
+        nanosleep(&pause, NULL);
+    }
+}
+
+int cli_view_changes(struct cli *cli, uint64_t since, bool follows) {
+    static const char *const names[] = {"version", "weight", "row"};
+    static const bool is_number[] = {false, true, false};
+    struct changes changes = {.cli = cli};
+    if (cli->format != CLI_NDJSON && !follows) {
+        changes.table =
+            cli_table_create(cli, (struct cli_table_shape){names, is_number, 3, NULL, false});
+    }
+    if (follows) return follow(cli, &changes, since);
+    pqdb_db *db = cli_open(cli, true);
+    if (db == NULL) return CLI_FAILED;
+    pqdb_error err;
+    pqdb_feed *feed = NULL;
+    pqdb_code code = pqdb_feed_open(db, cli->args[1], from(db, since), &feed, &err);
+    if (code == PQDB_OK) code = pqdb_feed_next(feed, show_change, &changes, &err);
+    if (code == PQDB_OK && changes.table != NULL) cli_table_finish(changes.table);
+    char version[32];
+    if (code == PQDB_OK) {
+        const char *at = cli_version(pqdb_feed_version(feed), version);
+        cli_note(cli, "up to %s", at == NULL ? "seq-0" : at);
+    }
+    pqdb_feed_close(feed);
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
 }

@@ -109,6 +109,40 @@ typedef void (*pqdb_on_line)(void *ctx, const char *line);
 PQDB_API pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
                                      void *ctx, pqdb_error *err);
 
+/// A change of a view: a row that came (weight 1) or went (-1) with the commit `version`. An update
+/// is both, the old row first or last.
+typedef struct pqdb_view_change {
+    uint64_t version;
+    int64_t time_us;
+    int64_t weight;
+    const char *row;  ///< as JSON, valid during the call
+    size_t length;
+} pqdb_view_change;
+typedef pqdb_code (*pqdb_on_view_change)(void *ctx, const pqdb_view_change *change);
+
+/// The changes of a view from a version on. The view is streaming and declares `$history`: so long
+/// the log is kept, and from it each change is computed again exactly as it was, whatever crash or
+/// restart came in between. One thread at a time; open feeds are closed before the database.
+typedef struct pqdb_feed pqdb_feed;
+
+/// Cost: the view as of `since` is built at the first pqdb_feed_next (nothing, where its rows and
+/// those below depend on single rows). Errors: PQDB_NOT_FOUND (no such view, or the log no longer
+/// reaches back to `since`: the message has the oldest version that it does), PQDB_INVALID (without
+/// `$history`, or `since` has not been yet), PQDB_UNSUPPORTED (the view lags, reads one that does,
+/// or follows links).
+PQDB_API pqdb_code pqdb_feed_open(pqdb_db *db, const char *view, uint64_t since, pqdb_feed **feed,
+                                  pqdb_error *err);
+
+/// Every change up to the last commit, in the order of the versions. `on_change` may end it with a
+/// code of its own; the feed is of no more use then: open it again from the last version that was
+/// told whole. Errors: that code; as pqdb_feed_open; PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
+PQDB_API pqdb_code pqdb_feed_next(pqdb_feed *feed, pqdb_on_view_change on_change, void *ctx,
+                                  pqdb_error *err);
+
+/// Everything up to this version has been told: where to open it again.
+PQDB_API uint64_t pqdb_feed_version(const pqdb_feed *feed);
+PQDB_API void pqdb_feed_close(pqdb_feed *feed);  ///< NULL is allowed
+
 PQDB_END
 
 #endif

@@ -138,15 +138,13 @@ struct pqdb_db {
     pthread_mutex_t building;        // one refresh, build or change of the schema at a time
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
-    atomic_bool closes;              // builds end
     pthread_t keeper, builder, merger;
     bool keeper_runs, merge_due;           // due: after a checkpoint there may be files
     bool builder_runs, merger_runs;        // joined by the keeper once they end
-    atomic_bool builder_ends, merger_ends;
+    atomic_bool builder_ends, merger_ends, closes;  // builds end once it closes
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory
-    bool keeper_stops;
-    bool checkpoint_wanted;
+    bool keeper_stops, checkpoint_wanted;
     bool writers_wait;               // memory is full until a checkpoint has been written
     char background_error[256];
 
@@ -154,6 +152,7 @@ struct pqdb_db {
     uint64_t run_id, file_id, merge_id;  // the last ones given
     struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
+    struct pq_db_marks *marks;       // in `arena`: where the log was when
     struct pq_log_position trimmable;  // of the root before the last one
     pthread_mutex_t run_lock;        // guards the list of open runs
     struct pq_db_run_file *run_files;

@@ -292,7 +292,9 @@ static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
             if (is_view == (views == 1)) PQ_TRY(pq_db_make_table(db, tables->at[i], err));
         }
     }
-    return pq_circuit_create(db->alloc, &db->circuit, err);
+    PQ_TRY(pq_circuit_create(db->alloc, &db->circuit, err));
+    pq_circuit_use_clock(db->circuit, db->env->monotonic_ns, db->env->ctx);
+    return PQDB_OK;
 }
 
 // ---- open -------------------------------------------------------------------------------------

@@ -47,6 +47,15 @@ static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *t
     return PQDB_OK;
 }
 
+/// Is there a view with state above `below`, up to `table`?
+static bool reads_with_state(const struct pq_db_table *table, const struct pq_db_table *below) {
+    for (const struct pq_view *at = table->view; at != NULL; at = at->upstream) {
+        if (at->table == below->id) return false;
+        if (at->grouped) return true;
+    }
+    return false;
+}
+
 static pqdb_code add_members(struct pq_db_replica *replica,
                              const struct pq_db_replica_options *options, pqdb_error *err) {
     pqdb_db *db = replica->db;
@@ -67,14 +76,16 @@ static pqdb_code add_members(struct pq_db_replica *replica,
                            PQ_TEXT_ARG(below[i]->entry->name),
                            facts->failed ? "has failed" : "is not built yet");
         }
-        PQ_TRY(add_member(replica, below[i], false, err));
+        // Its rows are those of the snapshot, unless what is built starts at an older version.
+        const bool has_rows = options->alone && reads_with_state(table, below[i]);
+        PQ_TRY(add_member(replica, below[i], has_rows, err));
     }
     if (options->borrow) {
         replica->members[replica->count++] = (struct pq_db_member){.table = table};
         return pq_circuit_add(replica->circuit, table->node, err);
     }
-    PQ_TRY(add_member(replica, table, true, err));
-    for (size_t i = 0; i < views->count; i++) {
+    PQ_TRY(add_member(replica, table, !options->alone, err));
+    for (size_t i = 0; i < views->count && !options->alone; i++) {
         struct pq_db_table *above = pq_db_by_id(db, views->views[i].table);
         const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
         if (!streams || above == table || !pq_db_follows(above, table->id)) continue;
@@ -236,7 +247,7 @@ pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err) {
 
 // ---- through the log --------------------------------------------------------------------------
 
-static bool reads(void *ctx, const struct pq_db_table *table) {
+bool pq_db_replica_reads(void *ctx, const struct pq_db_table *table) {
     const struct pq_db_replica *replica = ctx;
     for (size_t i = 0; i < replica->count; i++) {
         const struct pq_view *view = replica->members[i].table->view;
@@ -272,6 +283,23 @@ static pqdb_code take_outputs(struct pq_db_replica *replica, struct pq_hold *hol
     return PQDB_OK;
 }
 
+/// The circuit, and what it puts out. `hold` has room for the step.
+static pqdb_code step_circuit(struct pq_db_replica *replica, const struct pq_delta *inputs,
+                              size_t count, struct pq_hold *hold, uint64_t version,
+                              pqdb_error *err) {
+    pq_circuit_step(replica->circuit, inputs, count, &hold->arena, replica->outputs);
+    for (size_t i = 0; i < replica->count; i++) {
+        const struct pq_db_table *table = replica->members[i].table;
+        const pqdb_error *why = pq_circuit_failure(replica->circuit, table->id);
+        if (why != NULL) {
+            if (err != NULL) *err = *why;
+            return why->code;
+        }
+        if (table == replica->top) break;
+    }
+    return take_outputs(replica, hold, version, err);
+}
+
 static pqdb_code step(struct pq_db_replica *replica, const struct pq_db_changed *changed,
                       pqdb_error *err) {
     struct pq_arena *arena = &changed->hold->arena;
@@ -282,17 +310,35 @@ static pqdb_code step(struct pq_db_replica *replica, const struct pq_db_changed 
                                       .rows = &changed->tables[i].rows};
         replica->steps_rows += changed->tables[i].rows.count;
     }
-    pq_circuit_step(replica->circuit, inputs, changed->count, arena, replica->outputs);
-    for (size_t i = 0; i < replica->count; i++) {
-        const struct pq_db_table *table = replica->members[i].table;
-        const pqdb_error *why = pq_circuit_failure(replica->circuit, table->id);
-        if (why != NULL) {
-            if (err != NULL) *err = *why;
-            return why->code;
-        }
-        if (table == replica->top) break;
+    return step_circuit(replica, inputs, changed->count, changed->hold, changed->to, err);
+}
+
+pqdb_code pq_db_replica_step(struct pq_db_replica *replica,
+                             const struct pq_db_overlay_commit *commit, pqdb_error *err) {
+    struct pq_hold *hold;
+    PQ_TRY(pq_hold_create(replica->db->alloc, &hold, err));
+    struct pq_delta *inputs =
+        pq_arena_alloc(&hold->arena, (commit->part_count + 1) * sizeof *inputs);
+    pqdb_code code = inputs == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a step") : PQDB_OK;
+    for (size_t i = 0; inputs != NULL && i < commit->part_count; i++) {
+        inputs[i] = (struct pq_delta){.table = commit->parts[i].table->id,
+                                      .rows = &commit->parts[i].rows};
     }
-    return take_outputs(replica, changed->hold, changed->to, err);
+    if (code == PQDB_OK) {
+        code = step_circuit(replica, inputs, commit->part_count, hold, commit->version, err);
+    }
+    if (code == PQDB_OK) replica->version = commit->version;
+    pq_hold_unref(hold);
+    return code;
+}
+
+void pq_db_replica_show(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
+                        const struct pq_db_overlay *overlay, uint64_t version) {
+    take_snapshot(replica, snapshot);
+    for (size_t i = 0; i < replica->count; i++) {
+        part_of(&replica->members[i])->source.overlay = overlay;
+    }
+    replica->version = version;
 }
 
 /// A part of the log, no further than `to`.
@@ -303,7 +349,7 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
         return pq_fail(err, PQDB_CONFLICT, "the build was given up");
     }
     const struct pq_db_changed_options options = {
-        .from = replica->version, .to = to, .wants = reads, .ctx = replica,
+        .from = replica->version, .to = to, .wants = pq_db_replica_reads, .ctx = replica,
         .rows_max = rows_max};
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(db, &options, &changed, err));

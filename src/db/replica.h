@@ -8,6 +8,7 @@
 #ifndef PQ_DB_REPLICA_H
 #define PQ_DB_REPLICA_H
 
+#include "db/overlay.h"
 #include "db/view_internal.h"
 
 struct pq_db_member {
@@ -25,7 +26,7 @@ struct pq_db_replica {
     struct pq_db_snapshot *snapshot;  // owned: sources as of the last pq_db_replica_advance
     uint64_t version;               // where the circuit is: the snapshot's or later
     struct pq_db_table *top;
-    const struct pq_sink *on_rows;  // of a borrowed node: what it puts out
+    const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
     uint64_t steps_rows;            // rows of the log that went in so far
     struct pq_arena arena;
 };
@@ -33,7 +34,8 @@ struct pq_db_replica {
 struct pq_db_replica_options {
     struct pq_db_table *table;
     bool borrow;                    // the view's own node goes on; else all is built from nothing
-    const struct pq_sink *on_rows;  // with `borrow`
+    bool alone;                     // without the views above; what it puts out goes to `on_rows`
+    const struct pq_sink *on_rows;  // with `borrow` or `alone`
 };
 
 /// At `snapshot`, of which a reference is taken. Nothing is computed yet.
@@ -60,6 +62,15 @@ pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, b
 /// in small steps between their commits; and as leader, the rest of it.
 pqdb_code pq_db_replica_catch_up(struct pq_db_replica *replica, pqdb_error *err);
 pqdb_code pq_db_replica_finish(struct pq_db_replica *replica, pqdb_error *err);
+
+/// Sources are as the snapshot has them, seen through the overlay (of `version`; borrowed until the
+/// next call or destroy).
+void pq_db_replica_show(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
+                        const struct pq_db_overlay *overlay, uint64_t version);
+/// One commit, by itself.
+pqdb_code pq_db_replica_step(struct pq_db_replica *replica,
+                             const struct pq_db_overlay_commit *commit, pqdb_error *err);
+bool pq_db_replica_reads(void *replica, const struct pq_db_table *table);
 
 /// Leader, `refreshing`, at the last commit: every view that has rows here gets them, and its node.
 /// What was there before is in the replica afterwards.

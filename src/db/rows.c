@@ -1,6 +1,7 @@
 /// db/rows.c: the rows a view reads: of a collection, of what is stored of a view, or of a view
 /// computed anew from the collections below it.
 #include "base/fail.h"
+#include "db/overlay.h"
 #include "db/view_internal.h"
 #include "table/scan.h"
 
@@ -27,17 +28,27 @@ static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *co
     if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
     for (size_t k = 0; k < snapshot->type->field_count; k++) wanted[k] = columns == NULL;
     for (size_t k = 0; columns != NULL && k < column_count; k++) wanted[columns[k]] = true;
+    const bool patched =
+        source->held == NULL && pq_db_overlay_touches(source->overlay, source->table);
+    if (patched) wanted[PQ_ID_COLUMN] = true;
     const struct pq_scan_options options = {.columns = wanted};
     struct pq_scan scan;
     pq_scan_open(&scan, snapshot, &options, db->alloc);
     struct pq_batch batch;
     pqdb_code code;
-    do {
+    for (;;) {
         pq_arena_reset(&batch_arena);
         PQ_GO(pq_scan_next(&scan, &batch_arena, &batch, err));
         PQ_GO(note_progress(source, batch.count, err));
+        if (batch.count == 0) break;
+        const struct pq_batch all = batch;
+        if (patched) {
+            PQ_GO(pq_db_overlay_filter(source->overlay, source->table, &all, &batch_arena, &batch,
+                                       err));
+        }
         if (batch.count > 0) PQ_GO(take(taker, &batch, err));
-    } while (batch.count > 0);
+    }
+    if (patched) code = pq_db_overlay_each(source->overlay, source->table, take, taker, err);
 done:
     pq_scan_close(&scan);
     pq_free(db->alloc, wanted, snapshot->type->field_count, sizeof *wanted);

@@ -299,9 +299,14 @@ static pqdb_code explain_state(pqdb_db *db, const struct pq_db_table *table, pqd
     const struct pq_node_part *parts = node == NULL ? NULL : pq_node_parts(node, &count);
     for (size_t i = 0; code == PQDB_OK && i < count; i++) {
         if (!parts[i].is_there) continue;
-        code = pq_bytes_printf(&lines, err, "state: %s, %zu bytes in memory, %zu runs on disk%c",
-                               parts[i].what, pq_trace_bytes(parts[i].trace),
-                               parts[i].trace->run_count, '\0');
+        const struct pq_trace *trace = parts[i].trace;
+        uint64_t rows = 0;
+        for (size_t k = 0; k < trace->run_count; k++) rows += pq_run_name(trace->runs[k])->rows;
+        code = pq_bytes_printf(&lines, err,
+                               "state: %s, %zu rows in memory in %zu bytes, %" PRIu64
+                               " on disk in %zu runs%c",
+                               parts[i].what, trace->live_rows, pq_trace_bytes(trace), rows,
+                               trace->run_count, '\0');
     }
     pthread_mutex_unlock(&db->leader);
     const char *line = (const char *)lines.data;
@@ -313,6 +318,27 @@ static pqdb_code explain_state(pqdb_db *db, const struct pq_db_table *table, pqd
     }
     pq_bytes_deinit(&lines);
     return code;
+}
+
+/// What its last steps took; of a view that lags, its last refresh.
+static void print_cost(pqdb_db *db, const struct pq_db_table *table, char *line, size_t bytes) {
+    pthread_mutex_lock(&db->leader);
+    const struct pq_circuit_cost *kept = pq_circuit_cost(db->circuit, table->id);
+    const struct pq_circuit_cost cost = kept == NULL ? (struct pq_circuit_cost){0} : *kept;
+    const struct pq_db_facts facts = table->facts;
+    pthread_mutex_unlock(&db->leader);
+    if (table->view->mode != PQ_VIEW_STREAMING) {
+        snprintf(line, bytes, "cost: the last refresh (%s) changed %" PRIu64 " rows in %.3f ms",
+                 facts.last_refresh, facts.last_refresh_rows,
+                 (double)facts.last_refresh_took_us / 1e3);
+    } else if (cost.steps == 0) {
+        snprintf(line, bytes, "cost: no step since the database was opened");
+    } else {
+        snprintf(line, bytes,
+                 "cost: %" PRIu64 " steps since it was opened; the last ones took %.1f rows in, "
+                 "%.1f out, %.1f us on average", cost.steps, cost.rows_in, cost.rows_out,
+                 cost.ns / 1e3);
+    }
 }
 
 pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line, void *ctx,
@@ -339,6 +365,8 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
     PQ_TRY(explain_state(db, table, on_line, ctx, err));
     snprintf(line, sizeof line, "refresh: %s",
              view->not_incremental.length == 0 ? "incremental" : view->not_incremental.data);
+    on_line(ctx, line);
+    print_cost(db, table, line, sizeof line);
     on_line(ctx, line);
     return PQDB_OK;
 }

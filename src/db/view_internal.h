@@ -5,6 +5,8 @@
 
 #include "db/lookup.h"
 
+struct pq_db_overlay;  // db/overlay.h
+
 // state.c
 /// By the facts of the snapshot alone; `stale_since_us` stays 0, which the log would have to tell.
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
@@ -27,6 +29,7 @@ struct pq_db_rows {
     const struct pq_table *held;  // its rows stand here instead: of a view being built; or NULL
     struct pq_db_table *progress;  // a view being built: rows are counted there, and it may be told
                                    // to stop (PQDB_CONFLICT); or NULL
+    const struct pq_db_overlay *overlay;  // stored rows as they were then; or NULL
     bool refuses;    // there is no telling (PQDB_UNSUPPORTED)
     bool recompute;  // of a view: from its definition, not from what is stored
 };

@@ -12,6 +12,7 @@ struct member {
     size_t upstream;  // its source's member, or NO_MEMBER
     bool attached;
     pqdb_error failure;  // why not
+    struct pq_circuit_cost cost;
 };
 #define NO_MEMBER SIZE_MAX
 
@@ -19,6 +20,8 @@ struct pq_circuit {
     const struct pq_alloc *alloc;
     struct member *members;  // owned, topological
     size_t count, capacity;
+    uint64_t (*now_ns)(void *ctx);  // or NULL
+    void *clock;
 };
 
 pqdb_code pq_circuit_create(const struct pq_alloc *alloc, struct pq_circuit **circuit,
@@ -104,6 +107,28 @@ void pq_circuit_remove(struct pq_circuit *circuit, uint32_t table) {
 
 size_t pq_circuit_count(const struct pq_circuit *circuit) { return circuit->count; }
 
+void pq_circuit_use_clock(struct pq_circuit *circuit, uint64_t (*now_ns)(void *ctx), void *ctx) {
+    circuit->now_ns = now_ns;
+    circuit->clock = ctx;
+}
+
+const struct pq_circuit_cost *pq_circuit_cost(const struct pq_circuit *circuit, uint32_t table) {
+    const size_t i = find(circuit, table);
+    return i == NO_MEMBER ? NULL : &circuit->members[i].cost;
+}
+
+static uint64_t read_clock(const struct pq_circuit *circuit) {
+    return circuit->now_ns == NULL ? 0 : circuit->now_ns(circuit->clock);
+}
+
+static void add_cost(struct pq_circuit_cost *cost, size_t rows_in, size_t rows_out, uint64_t ns) {
+    const double part = cost->steps < 16 ? 1.0 / (double)(cost->steps + 1) : 1.0 / 16;
+    cost->steps++;
+    cost->rows_in += ((double)rows_in - cost->rows_in) * part;
+    cost->rows_out += ((double)rows_out - cost->rows_out) * part;
+    cost->ns += ((double)ns - cost->ns) * part;
+}
+
 struct pq_node *pq_circuit_find(const struct pq_circuit *circuit, uint32_t table) {
     const size_t i = find(circuit, table);
     return i == NO_MEMBER ? NULL : circuit->members[i].node;
@@ -155,12 +180,15 @@ struct step_input {
     size_t input_count;
 };
 
-/// The member's own delta, behind the inputs that it reads through links.
+/// The member's own delta, behind the inputs that it reads through links. `*rows_in` is how many
+/// rows that are; 0: there was nothing to do.
 static pqdb_code step_member(const struct member *member, const struct step_input *input,
-                             struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
+                             struct pq_arena *arena, struct pq_batch *out, size_t *rows_in,
+                             pqdb_error *err) {
     const struct pq_batch *delta = input->delta;
+    *rows_in = delta == NULL ? 0 : delta->count;
     if (pq_node_spec(member->node)->expand == NULL) {
-        if (delta == NULL || delta->count == 0) return PQDB_OK;
+        if (*rows_in == 0) return PQDB_OK;
         return pq_node_step(member->node, delta, arena, out, err);
     }
     const size_t room = input->input_count + 1;
@@ -171,6 +199,7 @@ static pqdb_code step_member(const struct member *member, const struct step_inpu
         const uint32_t table = input->inputs[i].table;
         if (table != member->source && pq_node_reads(member->node, table)) {
             deltas[count++] = input->inputs[i];
+            *rows_in += input->inputs[i].rows->count;
         }
     }
     if (delta != NULL) deltas[count++] = (struct pq_delta){member->source, delta};
@@ -198,9 +227,13 @@ void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, 
         output->attached = true;
         pqdb_error error;
         const struct step_input input = {delta, inputs, input_count};
-        if (step_member(member, &input, step_arena, &output->rows, &error) != PQDB_OK) {
+        const uint64_t began = read_clock(circuit);
+        size_t rows_in;
+        if (step_member(member, &input, step_arena, &output->rows, &rows_in, &error) != PQDB_OK) {
             fail_member(member, &error);
             *output = (struct pq_output){.table = member->table, .failed = true};
+        } else if (rows_in > 0) {
+            add_cost(&member->cost, rows_in, output->rows.count, read_clock(circuit) - began);
         }
     }
 }

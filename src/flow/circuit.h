@@ -12,6 +12,20 @@ pqdb_code pq_circuit_create(const struct pq_alloc *alloc, struct pq_circuit **ci
                             pqdb_error *err);
 void pq_circuit_destroy(struct pq_circuit *circuit);  // its nodes too
 
+/// What the last steps of a node took: averages in which each step counts a sixteenth.
+struct pq_circuit_cost {
+    uint64_t steps;  // with a delta, ever
+    double rows_in, rows_out;
+    double ns;       // 0 without a clock
+};
+
+/// From now on steps are timed: two readings a node that has a delta. A room without a clock is
+/// given one.
+void pq_circuit_use_clock(struct pq_circuit *circuit, uint64_t (*now_ns)(void *ctx), void *ctx);
+
+/// NULL when there is no such node. Kept when the node is replaced.
+const struct pq_circuit_cost *pq_circuit_cost(const struct pq_circuit *circuit, uint32_t table);
+
 /// Add a node; if its source is a view of this circuit, that one was added before. The circuit owns
 /// the node afterwards. Errors: PQDB_NO_MEMORY; PQDB_CONFLICT when the table is there already.
 pqdb_code pq_circuit_add(struct pq_circuit *circuit, struct pq_node *node, pqdb_error *err);

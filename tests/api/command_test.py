@@ -119,7 +119,7 @@ USES = [
     (["view", "list", "x"], 2, None, r"list takes no 'x'"),
     (["view", "state", "Nope"], 1, None, r"Nope"),
     (["view", "state", "--full"], 2, None, r"state has no option --full"),
-    (["view", "explain", "EndpointMetrics"], 0, r"^group .*^refresh: incremental$", None),
+    (["view", "explain", "EndpointMetrics"], 0, r"^group .*^refresh: incremental$.*^cost: ", None),
     (["view", "verify"], 0, r'"WorkerLogs","result":"exact"', r"EndpointMetrics is not verified: .*never refreshed"),
     (["view", "verify", "EndpointMetrics"], 1, None, r"EndpointMetrics: the view is stale .*refresh it"),
     (["log", "--since", "x"], 2, None, r"--since takes a whole number, not 'x'"),
@@ -142,6 +142,16 @@ USES = [
     (["find", "Mine"], 0, r'^\{"\$id":"\[\]","n":\d+\}$', None),
     (["view", "create", "Late", "{ $from: 'Mine', $refresh: { mode: 'manual' } }"], 0, None,
      r"made Late: empty until 'view refresh Late'"),
+    (["view", "create", "Kept", "{ $from: 'WorkerErrors', $history: '1d', $select: { o: '$outcome' } }"], 0, None,
+     r"made Kept"),
+    (["view", "changes", "Kept", "--since", "0"], 0,
+     r'^\{"version":"seq-1","time":"[^"]*","weight":1,"row":\{"\$id":"[^"]*","o":"exception"\}\}$', r"up to seq-6"),
+    (["view", "changes", "Kept", "--since", "1"], 0, "", r"up to seq-6"),
+    (["view", "changes", "Kept", "--since", "99"], 1, None, r"version 99 has not been yet"),
+    (["view", "changes", "Mine"], 1, None, r"Mine: its changes are not kept: declare \$history"),
+    (["view", "changes"], 2, None, r"view changes needs the name of a view"),
+    (["view", "state", "--since", "1"], 2, None, r"state has no option --since"),
+    (["view", "drop", "Kept"], 0, None, r"dropped Kept"),
     (["view", "drop"], 2, None, r"view drop needs the name of a view"),
     (["view", "show", "Mine", "--cascade"], 2, None, r"show has no option --cascade"),
     (["view", "drop", "Mine"], 1, None, r"Mine: Late reads it; .*--cascade"),
@@ -198,7 +208,7 @@ def test_formats(folder):
         check(all((cells[name] == "") if row[name] is None else (cells[name] == str(row[name]))
                   for name in cells), f"CSV {cells} is not {row}")
     expect(["find", "WorkerErrors", "--format", "table", "--limit", "1"], folder, 0,
-           r'boom ☃ "quoted"\\nsecond line  http', r"^1 row at version seq-6$")
+           r'boom ☃ "quoted"\\nsecond line  http', r"^1 row at version seq-9$")
     for args in (["status"], ["log"], ["view", "list"], ["view", "state"], ["view", "show", "Hot"],
                  ["view", "state", "WorkerErrors"], ["view", "verify"], ["view", "refresh"]):
         args = ["WorkerErrors" if word == "Hot" else word for word in args]
@@ -218,7 +228,7 @@ def test_metrics(folder):
     check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", state["lineage"]["lastRefreshTime"]),
           f"{state}")
     expect(["view", "verify"], folder, 0, '"EndpointMetrics","result":"exact"', None)
-    expect(["checkpoint"], folder, 0, '"version":"seq-6","files":5', None)
+    expect(["checkpoint"], folder, 0, '"version":"seq-9","files":5', None)
 
 
 def on_terminal(args, folder, columns=80, stdin=subprocess.DEVNULL, **env):
