@@ -128,8 +128,8 @@ typedef struct pqdb_feed pqdb_feed;
 /// Cost: the view as of `since` is built at the first pqdb_feed_next (nothing, where its rows and
 /// those below depend on single rows). Errors: PQDB_NOT_FOUND (no such view, or the log no longer
 /// reaches back to `since`: the message has the oldest version that it does), PQDB_INVALID (without
-/// `$history`, or `since` has not been yet), PQDB_UNSUPPORTED (the view lags, reads one that does,
-/// or follows links).
+/// `$history`, or `since` has not been yet), PQDB_UNSUPPORTED (the view lags, or reads one that
+/// does).
 PQDB_API pqdb_code pqdb_feed_open(pqdb_db *db, const char *view, uint64_t since, pqdb_feed **feed,
                                   pqdb_error *err);
 

@@ -127,10 +127,6 @@ static pqdb_code check(pqdb_db *db, const struct pq_db_table *table, uint64_t si
                           ? "it is not streaming: what a refresh changes is not kept"
                           : "it reads a view that is not streaming", err);
         }
-        if (view->linked_count > 0) {
-            return refuse(table, PQDB_UNSUPPORTED, "changes of views that follow links are not "
-                          "kept", err);
-        }
     }
     const uint64_t first = pq_log_first_version(db->log);
     if (since + 1 < first) {
@@ -174,10 +170,16 @@ uint64_t pqdb_feed_version(const pqdb_feed *feed) { return feed->version; }
 
 // ---- on and on --------------------------------------------------------------------------------
 
-/// The collection at the bottom is all that such a view reads of the log.
-static bool is_root(void *ctx, const struct pq_db_table *table) {
+/// The collection at the bottom, and those that are reached by links.
+static bool is_read(void *ctx, const struct pq_db_table *table) {
     const struct pqdb_feed *feed = ctx;
-    return feed->table->root == table;
+    for (const struct pq_view *view = feed->table->view; view != NULL; view = view->upstream) {
+        if (view->source == table->id) return true;
+        for (size_t i = 0; i < view->linked_count; i++) {
+            if (view->linked[i] == table->id) return true;
+        }
+    }
+    return false;
 }
 
 static pqdb_code begin(pqdb_feed *feed, struct pq_db_snapshot *snapshot,
@@ -211,7 +213,7 @@ pqdb_code pqdb_feed_next(pqdb_feed *feed, pqdb_on_view_change on_change, void *c
     struct pq_db_snapshot *snapshot = pq_db_snapshot(feed->db);
     struct pq_db_overlay *overlay = NULL;
     const struct pq_db_overlay_range range = {.from = feed->version, .to = snapshot->version,
-                                              .wants = is_root, .ctx = feed};
+                                              .wants = is_read, .ctx = feed};
     feed->on_change = on_change;
     feed->ctx = ctx;
     pqdb_code code = pq_db_readable(snapshot, feed->table, err);

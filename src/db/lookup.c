@@ -1,6 +1,7 @@
 #include "db/lookup.h"
 
 #include "base/fail.h"
+#include "db/overlay.h"
 #include "flow/lookup.h"
 #include "table/fetch.h"
 #include "table/scan.h"
@@ -66,8 +67,15 @@ static pqdb_code rows_at(void *ctx, const struct pq_lookup_want *want, struct pq
     struct pq_table_snapshot *snapshot = rows_of(source, want->table);
     *rows = (struct pq_batch){.count = 0};
     if (snapshot == NULL || want->key_count == 0) return PQDB_OK;
-    return want->link == NULL ? by_id(source, snapshot, want, arena, rows, err)
-                              : by_link(source, snapshot, want, arena, rows, err);
+    PQ_TRY(want->link == NULL ? by_id(source, snapshot, want, arena, rows, err)
+                              : by_link(source, snapshot, want, arena, rows, err));
+    const struct pq_db_table *table = pq_db_by_id(source->db, want->table);
+    if (!pq_db_overlay_touches(source->overlay, table)) return PQDB_OK;
+    const struct pq_batch found = *rows;
+    if (found.count > 0) {
+        PQ_TRY(pq_db_overlay_filter(source->overlay, table, &found, arena, rows, err));
+    }
+    return pq_db_overlay_look_up(source->overlay, table, want, arena, rows, err);
 }
 
 struct pq_lookup pq_db_lookup_of(struct pq_db_lookup *source, const struct pq_db_table *view,

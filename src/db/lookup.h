@@ -11,6 +11,7 @@ struct pq_db_lookup {
     const struct pq_db_snapshot *snapshot;  // borrowed; NULL: what is published now (leader)
     const struct pq_table *held;  // the rows of table `held_id` stand here instead: of a view being
     uint32_t held_id;             // built; or NULL
+    const struct pq_db_overlay *overlay;  // tables as they were then; or NULL
 };
 
 /// For a view's node. `is_after`: its steps come after its tables have moved on (it lags).

@@ -270,3 +270,72 @@ done:
     pq_arena_deinit(&arena);
     return code;
 }
+
+// ---- look-ups ---------------------------------------------------------------------------------
+
+static bool is_key(const struct pq_lookup_want *want, struct pq_text text) {
+    for (size_t i = 0; i < want->key_count; i++) {
+        if (pq_text_equal(want->keys[i], text)) return true;
+    }
+    return false;
+}
+
+/// Does a link at `path` below this cell hold one of the keys? Lists are passed through.
+static bool links_to(const struct pq_column *column, size_t row, const struct pq_link_path *path,
+                     const struct pq_lookup_want *want) {
+    if (pq_column_is_null(column, row)) return false;
+    if (column->type->kind == PQ_LIST) {
+        for (uint32_t at = column->offsets[row]; at < column->offsets[row + 1]; at++) {
+            if (links_to(&column->children[0], at, path, want)) return true;
+        }
+        return false;
+    }
+    if (column->type->kind == PQ_OBJECT && path->length > 0) {
+        const struct pq_link_path rest = {path->path + 1, path->length - 1};
+        return links_to(&column->children[path->path[0]], row, &rest, want);
+    }
+    return column->type->kind == PQ_TEXT && is_key(want, pq_column_text(column, row));
+}
+
+static bool is_wanted(const struct image *image, const struct pq_lookup_want *want) {
+    if (image->batch == NULL) return false;
+    if (want->link == NULL) return is_key(want, image->id);
+    const struct pq_link_path rest = {want->link->path + 1, want->link->length - 1};
+    return links_to(&image->batch->columns[want->link->path[0]], image->row, &rest, want);
+}
+
+/// A wanted column: what was found in the snapshot, then the images.
+static pqdb_code join_column(const struct seen *seen, const struct pq_lookup_want *want,
+                             const struct pq_column *found, struct pq_builder *builder,
+                             uint32_t k, pqdb_error *err) {
+    if (found != NULL) PQ_TRY(pq_builder_append_rows(builder, found, 0, found->count, err));
+    for (size_t i = 0; i < seen->count; i++) {
+        const struct image *image = &seen->images[i];
+        if (!is_wanted(image, want)) continue;
+        PQ_TRY(pq_builder_append_rows(builder, &image->batch->columns[k], image->row, 1, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_overlay_look_up(const struct pq_db_overlay *overlay,
+                                const struct pq_db_table *table,
+                                const struct pq_lookup_want *want, struct pq_arena *arena,
+                                struct pq_batch *rows, pqdb_error *err) {
+    const struct seen *seen = find_table(overlay, table);
+    const struct pq_type *type = pq_entry_row_type(table->entry);
+    const struct pq_batch found = *rows;
+    struct pq_column *columns = pq_arena_calloc(arena, type->field_count, sizeof *columns);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a look-up");
+    for (size_t k = 0; k < type->field_count; k++) columns[k].type = &type->fields[k].type;
+    *rows = (struct pq_batch){.type = type, .columns = columns};
+    for (size_t i = 0; i < want->column_count; i++) {
+        const uint32_t k = want->columns[i];
+        struct pq_builder builder;
+        PQ_TRY(pq_builder_init(&builder, columns[k].type, &arena->alloc, err));
+        PQ_TRY(join_column(seen, want, found.count == 0 ? NULL : &found.columns[k], &builder, k,
+                           err));
+        columns[k] = pq_builder_finish(&builder);
+        rows->count = columns[k].count;
+    }
+    return PQDB_OK;
+}

@@ -7,6 +7,7 @@
 #define PQ_DB_OVERLAY_H
 
 #include "db/db_internal.h"
+#include "flow/lookup.h"
 
 struct pq_db_overlay;
 
@@ -46,6 +47,12 @@ bool pq_db_overlay_touches(const struct pq_db_overlay *overlay, const struct pq_
 pqdb_code pq_db_overlay_filter(const struct pq_db_overlay *overlay,
                                const struct pq_db_table *table, const struct pq_batch *rows,
                                struct pq_arena *arena, struct pq_batch *out, pqdb_error *err);
+/// Of the rows that change, those with one of these ids, or with a link that is: as they are now,
+/// behind `rows` (of the snapshot, without those that change).
+pqdb_code pq_db_overlay_look_up(const struct pq_db_overlay *overlay,
+                                const struct pq_db_table *table,
+                                const struct pq_lookup_want *want, struct pq_arena *arena,
+                                struct pq_batch *rows, pqdb_error *err);
 /// Those, as they are now, in batches.
 pqdb_code pq_db_overlay_each(const struct pq_db_overlay *overlay,
                              const struct pq_db_table *table,

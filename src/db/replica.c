@@ -336,7 +336,10 @@ void pq_db_replica_show(struct pq_db_replica *replica, struct pq_db_snapshot *sn
                         const struct pq_db_overlay *overlay, uint64_t version) {
     take_snapshot(replica, snapshot);
     for (size_t i = 0; i < replica->count; i++) {
-        part_of(&replica->members[i])->source.overlay = overlay;
+        struct pq_db_part *part = part_of(&replica->members[i]);
+        part->source.overlay = overlay;
+        part->linked.overlay = overlay;
+        part->lookup.is_after = false;  // commits are stepped one by one
     }
     replica->version = version;
 }

@@ -10,19 +10,24 @@
 
 static const char schema[] =
     "{\n"
-    "  Item: { kind: 'string!', n: 'int!', tags: 'string[]' },\n"
-    "  Other: { n: 'int' },\n"
+    "  Item: { kind: 'string!', n: 'int!', tags: 'string[]', to: '-> Other',\n"
+    "          all: [{ to: '-> Other' }] },\n"
+    "  Other: { n: 'int', back: '<- Item.to[]' },\n"
     "  Rows: { $from: 'Item', $unnest: 'tags', $filter: { n: { $lt: 70 } }, $history: '7d' },\n"
     "  ByKind: { $from: 'Item', $groupBy: ['kind'], $history: '7d', $compute: {\n"
     "    rows: { $count: '*' }, low: { $min: 'n' }, high: { $max: 'n' }, mean: { $avg: 'n' } } },\n"
     "  Top: { $from: 'ByKind', $groupBy: ['rows'], $history: '7d',\n"
     "         $compute: { low: { $min: 'low' } } },\n"
+    "  Linked: { $from: 'Item', $expand: ['to', 'all.to'], $history: '7d' },\n"
+    "  ByOther: { $from: 'Item', $groupBy: ['to.n'], $history: '7d',\n"
+    "             $compute: { rows: { $count: '*' }, low: { $min: 'n' } } },\n"
+    "  Back: { $from: 'Other', $expand: ['back'], $history: '7d' },\n"
     "  Plain: { $from: 'Item' },\n"
     "  Late: { $from: 'Item', $history: '7d', $refresh: { mode: 'manual' } },\n"
     "}\n";
 
-static const char *const views[] = {"Rows", "ByKind", "Top"};
-enum { view_count = 3 };
+static const char *const views[] = {"Rows", "ByKind", "Top", "Linked", "ByOther", "Back"};
+enum { view_count = 6 };
 
 static pqdb_error err;
 
@@ -105,15 +110,31 @@ static uint64_t roll(uint64_t sides) { return pq_hash_word(++dice) % sides; }
 static void commit(pqdb_db *db) {
     char text[2048], filter[64];
     size_t length = 0;
-    const uint64_t what = roll(8);
+    const uint64_t what = roll(9);
     snprintf(filter, sizeof filter, "{ n: { $lt: %d } }", (int)roll(30));
     if (what == 0) {
         MUST(pqdb_delete(db, "Item", filter, NULL, NULL, &err));
     } else if (what == 1) {
         const pqdb_edit edit = {.where = filter, .operators = "{ $inc: { n: 17 } }"};
         MUST(pqdb_update(db, "Item", &edit, NULL, NULL, &err));
-    } else if (what == 2) {
-        MUST(pqdb_create(db, "Other", "{\"n\":1}", 7, NULL, NULL, &err));
+    } else if (what == 2 || what == 8) {
+        const pqdb_write_options options = {.on_conflict = "replace"};
+        length = (size_t)snprintf(text, sizeof text, "{\"$id\":\"o%d\",\"n\":%d}", (int)roll(3),
+                                  (int)roll(5));
+        MUST(pqdb_create(db, "Other", text, length, &options, NULL, &err));
+    } else if (what == 3) {
+        char there_is[64], operators[128];
+        const int to = (int)roll(3);
+        snprintf(there_is, sizeof there_is, "{ $id: 'o%d' }", to);
+        snprintf(filter, sizeof filter, "{ n: { $mod: [3, %d] } }", (int)roll(3));
+        snprintf(operators, sizeof operators, "{ $set: { to: 'o%d', all: [{ to: 'o%d' }] } }", to,
+                 to);
+        const pqdb_edit edit = {.where = filter, .operators = operators};
+        uint64_t there = 0;
+        MUST(pqdb_count(db, "Other", there_is, &there, &err));
+        if (there > 0) MUST(pqdb_update(db, "Item", &edit, NULL, NULL, &err));
+    } else if (what == 4) {
+        if (roll(3) == 0) MUST(pqdb_delete(db, "Other", "{ n: 3 }", NULL, NULL, &err));
     } else {
         for (uint64_t i = roll(5) + 1; i > 0; i--) {
             length += (size_t)snprintf(
