@@ -105,6 +105,12 @@ static void real(struct law_dice *dice, struct pq_bytes *out) {
     }
 }
 
+/// Mostly a few numbers again and again, else so many that no window holds them all.
+static void whole(struct law_dice *dice, struct pq_bytes *out) {
+    const bool is_few = law_roll(dice, 3) != 0;
+    law_say(out, "%d", is_few ? (int)law_roll(dice, 12) - 4 : (int)law_roll(dice, 400) - 150);
+}
+
 static void fixed(struct law_dice *dice, int scale, struct pq_bytes *out) {
     struct naive value = {.kind = NAIVE_DECIMAL, .scale = scale,
                           .number = (naive_i128)law_roll(dice, 2000) - 700};
@@ -174,7 +180,7 @@ void law_value(const struct law_scope *scope, const struct naive_type *type, boo
     struct naive day = {.kind = NAIVE_DATE};
     switch (type->kind) {
     case NAIVE_BOOL: law_say(out, "%s", law_roll(dice, 2) == 0 ? "true" : "false"); return;
-    case NAIVE_INT: law_say(out, "%d", (int)law_roll(dice, 12) - 4); return;
+    case NAIVE_INT: whole(dice, out); return;
     case NAIVE_DECIMAL: fixed(dice, type->scale, out); return;
     case NAIVE_REAL: real(dice, out); return;
     case NAIVE_TEXT: law_say(out, "\"%s\"", words[law_roll(dice, 7)]); return;
@@ -245,6 +251,8 @@ static void operate(const struct law_scope *scope, const struct naive_table *tab
         law_say(out, "true");
     } else if (strcmp(op, "$pop") == 0) {
         law_say(out, law_roll(scope->dice, 2) == 0 ? "1" : "-1");
+    } else if (strcmp(op, "$mul") == 0) {
+        law_say(out, "%d", (int)law_roll(scope->dice, 4) - 1);
     } else if (strcmp(op, "$push") == 0 || strcmp(op, "$pull") == 0 ||
                strcmp(op, "$addToSet") == 0) {
         law_value(scope, type->element, table->is_stream, out);
