@@ -309,8 +309,7 @@ static void check_table(struct world *w, int t) {
     qsort(sorted.rows, (size_t)sorted.row_count, sizeof *sorted.rows, naive_by_id);
     check_answer(w, &sorted, NULL);
     if (t < w->collections && !w->failed) check_versions(w, &sorted);
-    struct law_scope scope = scope_of(w);
-    scope.may_expand = false;  // find follows no links
+    const struct law_scope scope = scope_of(w);
     struct pq_bytes filter;
     pq_bytes_init(&filter, &w->memory.alloc);
     law_filter(&scope, table, 2, &filter);
@@ -424,7 +423,7 @@ static void create_again(struct world *w, struct naive_table *table) {
 /// Which rows: one by its id, those of a filter, or all.
 static const char *say_where(struct world *w, const struct naive_table *table) {
     struct law_scope scope = scope_of(w);
-    scope.may_expand = false;
+    scope.may_expand = false;  // what changes rows leads through no relation
     struct pq_bytes out;
     pq_bytes_init(&out, &w->memory.alloc);
     const uint64_t kind = roll(w, 8);

@@ -129,7 +129,7 @@ static void instant(struct law_dice *dice, struct pq_bytes *out) {
 static void link_to(const struct law_scope *scope, const char *collection, bool may_dangle,
                     struct pq_bytes *out) {
     const struct naive_table *table = naive_db_find(scope->db, collection);
-    const bool prefix = law_roll(scope->dice, 6) == 0 && !scope->plain_links;
+    const bool prefix = law_roll(scope->dice, 6) == 0;
     const char *id = may_dangle && law_roll(scope->dice, 3) == 0
                          ? naive_text("k%02d", (int)law_roll(scope->dice, 24)) : NULL;
     if (id == NULL && table->row_count > 0) {
@@ -362,8 +362,6 @@ void law_filter(const struct law_scope *scope, const struct naive_table *table, 
         return;
     }
     law_say(out, "{ '%s': ", path);
-    struct law_scope plain = *scope;
-    plain.plain_links = strchr(path, '.') != NULL;
-    test_of(&plain, naive_path_type(scope->db, table, path), out);
+    test_of(scope, naive_path_type(scope->db, table, path), out);
     law_say(out, " }");
 }

@@ -21,7 +21,6 @@ struct law_scope {
     struct law_dice *dice;
     const struct naive_db *db;
     bool may_expand, all_aggregates;
-    bool plain_links;  // never as 'Collection/id'
 };
 
 /// The fields of `count` collections linked to each other, the last one a stream: "Name: {…},".
