@@ -14,6 +14,7 @@ run=()
 if [ "$(id -u)" = 0 ]; then
     chown postgres "$place"
     run=(runuser -u postgres --)
+    "${run[@]}" test -w "$place" || { echo "  PostgreSQL cannot write to $place: left out" >&2; exit 0; }
 fi
 pg() { "${run[@]}" env -C "$place" "$@"; }
 query() { pg "$bin/psql" -h "$place" -qAtX -v ON_ERROR_STOP=1 -d postgres "$@"; }
