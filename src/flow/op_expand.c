@@ -148,6 +148,14 @@ void pq_expand_reads(const struct pq_expand_spec *spec, const bool *outputs, boo
 
 // ---- which rows are affected ------------------------------------------------------------------
 
+/// Affected rows of the source. One look-up by link usually finds all of them, so it asks for whole
+/// rows; where several do, or links lead here, the rows are asked for by their ids.
+struct source_rows {
+    const struct expand_step *step;
+    struct pq_batch rows;  // of the last look-up
+    size_t lookups;        // that found some
+};
+
 /// An object of a table's rows, on the way to the links inside it.
 struct place {
     const struct pq_expand_object *object;
@@ -155,6 +163,7 @@ struct place {
     const uint32_t *columns;  // of the table, that are the object's members; NULL: all of them
     uint32_t path[path_max];  // from the table's columns to the object
     size_t length;
+    struct source_rows *source;  // NULL: rows of a linked table
 };
 
 static pqdb_code add_ids(const struct pq_column *ids, size_t count, struct text_index *out,
@@ -190,12 +199,18 @@ static pqdb_code linking_rows(const struct expand_run *run, const struct place *
     const struct place at = below(place, &(struct pq_expand_part){.kind = PQ_EXPAND_INSIDE,
                                                                   .member = part->member});
     const struct pq_link_path link = {at.path, at.length};
-    const struct pq_lookup_want want = {
+    struct source_rows *source = place->source;
+    struct pq_lookup_want want = {
         .table = place->table, .link = &link, .keys = ids->texts, .key_count = ids->count,
         .columns = &id_column, .column_count = 1};
+    if (source != NULL && source->lookups == 0) {
+        want.columns = source->step->columns;
+        want.column_count = source->step->column_count;
+    }
     struct pq_batch rows;
     PQ_TRY(run->lookup->rows_at(run->lookup->ctx, &want, run->arena, &rows, err));
     if (rows.count == 0) return PQDB_OK;
+    if (source != NULL && source->lookups++ == 0) source->rows = rows;
     return add_ids(&rows.columns[PQ_ID_COLUMN], rows.count, out, err);
 }
 
@@ -213,9 +228,10 @@ static pqdb_code add_links(const struct pq_column *links, size_t count, struct t
 }
 
 /// The rows that the changed or affected ones link to, or did.
-static pqdb_code linked_rows(const struct expand_run *run, const struct pq_expand_part *part,
-                             const struct text_index *ids, struct text_index *out,
-                             pqdb_error *err) {
+static pqdb_code linked_rows(const struct expand_run *run, const struct place *place,
+                             const struct pq_expand_part *part, const struct text_index *ids,
+                             struct text_index *out, pqdb_error *err) {
+    if (place->source != NULL) place->source->lookups += 2;  // only their ids are known
     const struct expand_changes *changes = expand_changes_of(run, part->table);
     if (changes != NULL) {
         PQ_TRY(add_links(&changes->rows.columns[part->link], changes->rows.count, out, err));
@@ -248,8 +264,33 @@ static pqdb_code affected_in(const struct expand_run *run, const struct place *p
         PQ_TRY(affected_in(run, &inner, &ids, err));
         if (ids.count == 0) continue;
         PQ_TRY(part->kind == PQ_EXPAND_TO ? linking_rows(run, place, part, &ids, out, err)
-                                          : linked_rows(run, part, &ids, out, err));
+                                          : linked_rows(run, place, part, &ids, out, err));
     }
+    return PQDB_OK;
+}
+
+/// Of rows found by link those that did not change themselves.
+static pqdb_code keep_unchanged(const struct expand_run *run, const struct text_index *changed,
+                                const struct source_rows *source, struct pq_batch *rows,
+                                pqdb_error *err) {
+    const struct pq_batch *found = &source->rows;
+    uint32_t *kept = pq_arena_alloc(run->arena, found->count * sizeof *kept);
+    struct pq_column *columns =
+        pq_arena_calloc(run->arena, found->type->field_count, sizeof *columns);
+    if (kept == NULL || columns == NULL) return no_memory(found->count, err);
+    size_t count = 0;
+    for (uint32_t row = 0; row < found->count; row++) {
+        const struct pq_text id = pq_column_text(&found->columns[PQ_ID_COLUMN], row);
+        if (text_index_find(changed, id) == TEXT_INDEX_NONE) kept[count++] = row;
+    }
+    *rows = *found;
+    if (count == found->count) return PQDB_OK;
+    for (size_t k = 0; k < source->step->column_count; k++) {
+        const uint32_t at = source->step->columns[k];
+        PQ_TRY(pq_column_gather(&found->columns[at], kept, count, run->arena, &columns[at], err));
+    }
+    rows->columns = columns;
+    rows->count = count;
     return PQDB_OK;
 }
 
@@ -258,14 +299,17 @@ static pqdb_code affected_rows(const struct expand_run *run, const struct expand
                                const struct pq_batch *changed, struct pq_batch *rows,
                                pqdb_error *err) {
     struct text_index ids = {.arena = run->arena}, own = {.arena = run->arena};
-    const struct place source = {.object = &step->spec->object, .table = step->source};
+    struct source_rows source = {.step = step};
+    const struct place place = {
+        .object = &step->spec->object, .table = step->source, .source = &source};
     *rows = (struct pq_batch){.count = 0};
     if (run->change_count == 0) return PQDB_OK;
-    PQ_TRY(affected_in(run, &source, &ids, err));
+    PQ_TRY(affected_in(run, &place, &ids, err));
     if (ids.count == 0) return PQDB_OK;
     if (changed->count > 0) {
         PQ_TRY(add_ids(&changed->columns[PQ_ID_COLUMN], changed->count, &own, err));
     }
+    if (source.lookups == 1) return keep_unchanged(run, &own, &source, rows, err);
     struct pq_text *keys = pq_arena_alloc(run->arena, ids.count * sizeof *keys);
     if (keys == NULL) return no_memory(ids.count, err);
     size_t key_count = 0;

@@ -148,6 +148,7 @@ static pqdb_code join(const struct table *table, const uint32_t *rows, size_t co
     if (count == 0) return PQDB_OK;
     const struct pq_type *type = table->rows[rows[0]].batch.type;
     struct pq_builder *columns = pq_arena_calloc(arena, type->field_count, sizeof *columns);
+    if (columns == NULL) return PQDB_NO_MEMORY;
     for (uint32_t k = 0; k < type->field_count; k++) {
         PQ_TRY(pq_builder_init(&columns[k], &type->fields[k].type, &arena->alloc, NULL));
         for (size_t i = 0; i < count; i++) {
@@ -411,16 +412,23 @@ static void check_view(struct world *world, int side, const struct pq_view *view
     text_set_deinit(&full.set);
 }
 
-static void step_view(struct world *world, int side, const struct pq_view *view,
-                      const struct pq_batch *collections, struct pq_batch *outputs) {
-    struct pq_delta deltas[tables_max];
+/// What changed in the tables that the view reads.
+static size_t deltas_of(struct world *world, int side, const struct pq_view *view,
+                        const struct pq_batch *collections, struct pq_delta *deltas) {
     size_t count = 0;
-    pqdb_error err = {0};
     for (uint32_t k = 0; k < 4; k++) {
         if (collections[k].count == 0) continue;
         if (!pq_node_reads(world->nodes[side][view->table], k)) continue;
         deltas[count++] = (struct pq_delta){k, &collections[k]};
     }
+    return count;
+}
+
+static void step_view(struct world *world, int side, const struct pq_view *view,
+                      const struct pq_batch *collections, struct pq_batch *outputs) {
+    struct pq_delta deltas[tables_max];
+    pqdb_error err = {0};
+    size_t count = deltas_of(world, side, view, collections, deltas);
     if (view->upstream != NULL && outputs[view->source].count > 0) {
         deltas[count++] = (struct pq_delta){view->source, &outputs[view->source]};
     }
@@ -456,6 +464,46 @@ static void run_seed(uint64_t seed) {
     tear_down(&world);
 }
 
+/// The step, with memory that ends after `left` requests.
+static pqdb_code step_short(struct world *world, const struct pq_view *view,
+                            const struct pq_delta *deltas, size_t count, long left) {
+    struct failing_alloc failing = {.alloc = {failing_resize, NULL}, .left = left};
+    failing.alloc.ctx = &failing;
+    struct pq_arena arena;
+    struct pq_batch out;
+    pqdb_error err = {0};
+    pq_arena_init(&arena, &failing.alloc);
+    const pqdb_code code =
+        pq_node_step_all(world->nodes[0][view->table], deltas, count, &arena, &out, &err);
+    pq_arena_deinit(&arena);
+    CHECK(code == PQDB_OK || code == PQDB_NO_MEMORY, "%s: %s", view->name.data, err.message);
+    CHECK(failing.live_bytes == 0, "%s: %ld bytes left", view->name.data, failing.live_bytes);
+    return code;
+}
+
+/// Of views without state, which a step that fails leaves as they were.
+static void memory_that_runs_out_is_told(void) {
+    static struct world world;
+    memset(&world, 0, sizeof world);
+    random_state = 7;
+    set_up(&world);
+    struct pq_batch deltas[4] = {0};
+    for (int k = 0; k < 60; k++) random_change(&world, deltas);
+    for (uint32_t k = 0; k < 4; k++) apply(&world, &world.tables[0][k], &deltas[k]);
+    memset(deltas, 0, sizeof deltas);
+    for (int k = 0; k < 12; k++) random_change(&world, deltas);
+    for (size_t k = 0; k < world.views->count; k++) {
+        const struct pq_view *view = &world.views->views[k];
+        struct pq_delta inputs[tables_max];
+        if (view->spec.group != NULL || view->upstream != NULL) continue;
+        const size_t count = deltas_of(&world, 0, view, deltas, inputs);
+        long left = 0;
+        while (left < 10000 && step_short(&world, view, inputs, count, left) != PQDB_OK) left++;
+        CHECK(left > 0 && left < 10000, "%s: %ld requests", view->name.data, left);
+    }
+    tear_down(&world);
+}
+
 static void steps_equal_the_whole_on_either_side(void) {
     const char *given = getenv("PQ_TEST_SEED");
     if (given != NULL) {
@@ -466,6 +514,7 @@ static void steps_equal_the_whole_on_either_side(void) {
 }
 
 int main(void) {
+    RUN(memory_that_runs_out_is_told);
     RUN(steps_equal_the_whole_on_either_side);
     return test_done();
 }
