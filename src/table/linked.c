@@ -6,6 +6,7 @@
 #include "table/data_file.h"
 #include "table/scan.h"
 #include "table/table_internal.h"
+#include "variant/variant.h"
 
 struct search {
     const struct pq_linked *asked;
@@ -81,13 +82,16 @@ static pqdb_code search_rows(struct search *search, struct pq_segment *segment, 
     return PQDB_OK;
 }
 
-/// Without a run beside it: all links of the file.
-static pqdb_code scan_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
+/// Without a run beside it: all links of the file. `encoder` is for variants beside links inside
+/// inline objects, or NULL.
+static pqdb_code scan_file(struct search *search, struct pq_segment *segment,
+                           struct pq_variant_encoder *encoder, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
     bool *columns = pq_arena_calloc(search->arena, asked->snapshot->type->field_count, 1);
     if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "links of a file");
     columns[asked->column] = true;
-    struct pq_file_read read = {.columns = columns, .names = asked->snapshot->names};
+    struct pq_file_read read = {
+        .columns = columns, .encoder = encoder, .names = asked->snapshot->names};
     struct pq_arena piece_arena;
     pq_arena_init(&piece_arena, asked->alloc);
     pqdb_code code = PQDB_OK;
@@ -121,16 +125,27 @@ static pqdb_code take_row(void *ctx, uint32_t row, pqdb_error *err) {
     return add_place(found->search, found->segment, row, err);
 }
 
+/// Links inside inline objects have no run.
+static pqdb_code scan_inside(struct search *search, struct pq_segment *segment, pqdb_error *err) {
+    const struct pq_linked *asked = search->asked;
+    // Reading back adds no name that the list does not have, but for those that never fit it.
+    struct pq_variant_names *names = (struct pq_variant_names *)(uintptr_t)asked->snapshot->names;
+    struct pq_variant_encoder *encoder;
+    PQ_TRY(pq_variant_encoder_create(names, asked->alloc, &encoder, err));
+    const pqdb_code code = scan_file(search, segment, encoder, err);
+    pq_variant_encoder_destroy(encoder);
+    return code;
+}
+
 static pqdb_code search_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
+    if (asked->path_length > 0) return scan_inside(search, segment, err);
     struct found_row found = {search, segment};
     const struct pq_file_linked linked = {.column = asked->column, .targets = asked->targets,
                                           .count = asked->count, .take = take_row, .ctx = &found};
-    bool known = false;  // runs are of whole columns, not of members
-    if (asked->path_length == 0) {
-        PQ_TRY(pq_data_file_linked(segment->file, &linked, &known, err));
-    }
-    return known ? PQDB_OK : scan_file(search, segment, err);
+    bool known;
+    PQ_TRY(pq_data_file_linked(segment->file, &linked, &known, err));
+    return known ? PQDB_OK : scan_file(search, segment, NULL, err);
 }
 
 // ---- in memory ----------------------------------------------------------------------------------
