@@ -126,6 +126,7 @@ static pqdb_code encode(struct pq_db_write *write, const struct pq_write_delta *
         .collection = write->table->id, .rows_minus = (uint32_t)delta->minus,
         .rows_plus = (uint32_t)(delta->rows.count - delta->minus), .batch = delta->rows};
     change->part.length = 0;
+    change->is_encoded = false;  // the rows as they came: a write that waits is formed again
     PQ_TRY(pq_log_encode_rows(&rows, &change->part, err));
     write->part = pq_bytes_text(&change->part);
     return PQDB_OK;

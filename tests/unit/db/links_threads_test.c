@@ -1,5 +1,5 @@
 /// Goal: with writers on both ends of every link, refreshes, full builds and checkpoints beside
-/// them lose nothing: views are exact while it goes on and afterwards.
+/// them lose nothing: views are exact while it goes on, and after a restart.
 #include <inttypes.h>
 #include <parquedb/query.h>
 #include <parquedb/view.h>
@@ -112,6 +112,9 @@ static void refreshes_beside_writers_lose_no_link(void) {
     atomic_store(&stops, true);
     for (int i = 0; i < writers; i++) pthread_join(threads[i], NULL);
     verify_all("when all is quiet");
+    MUST(pqdb_close(db, &err));
+    MUST(pqdb_open(place.path, NULL, &db, &err));
+    verify_all("after a restart");
     MUST(pqdb_close(db, &err));
     temp_directory_remove(&place);
 }
