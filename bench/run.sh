@@ -86,3 +86,6 @@ for room in ingest log parquet flow; do
     say "$room alone"
     "$programs/${room}_bench"
 done
+say ""
+say "Parquet files beside pyarrow and DuckDB"
+"$python" "$project/bench/parquet_peers.py" "$programs/parquet_files" "$place"
