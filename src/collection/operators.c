@@ -69,7 +69,7 @@ static pqdb_code check_number(const struct pq_update_context *context,
 static pqdb_code calculate(const struct pq_operation *operation, struct pq_tree *slot,
                            bool multiplies, pqdb_error *err) {
     const struct pq_tree *by = &operation->operand;
-    struct pq_tree result = {.as_written = slot->value.kind != PQ_DECIMAL || slot->as_written};
+    struct pq_tree result = {.as_written = true};
     if (is_real(slot) || is_real(by)) {
         const double a = pq_number_real(&slot->value), b = pq_number_real(&by->value);
         result.value = (struct pq_value){.kind = PQ_FLOAT64, .as.real = multiplies ? a * b : a + b};

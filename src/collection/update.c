@@ -99,11 +99,6 @@ done:
     return code;
 }
 
-const uint32_t *pq_update_columns(const struct pq_update *update, size_t *count) {
-    *count = update->column_count;
-    return update->columns;
-}
-
 // ---- one row ----------------------------------------------------------------------------------
 
 static size_t place_of(const struct pq_update *update, uint32_t column) {

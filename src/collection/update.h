@@ -32,9 +32,6 @@ pqdb_code pq_update_compile(const struct pq_update_options *options, struct pq_t
                             struct pq_update **update, pqdb_error *err);
 void pq_update_destroy(struct pq_update *update);  // NULL is fine
 
-/// Columns of the row type that it may change, by position, updatedAt and version left out.
-const uint32_t *pq_update_columns(const struct pq_update *update, size_t *count);
-
 /// The rows that differ afterwards.
 struct pq_updated {
     struct pq_batch rows;    // as they become: version one more, updatedAt now

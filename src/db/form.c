@@ -146,33 +146,75 @@ static pqdb_code finish(struct pq_db_write *write, const struct pq_write_delta *
 
 // ---- rows that are created --------------------------------------------------------------------
 
-/// Rows that a stream will not take, each with its fault.
-static pqdb_code refuse_rows(struct pq_db_change *change, const struct pq_created *created,
-                             const struct pq_unique_clashes *clashes, pqdb_error *err) {
+/// Rows that are set aside, each with its fault, ascending.
+static pqdb_code add_fault(struct pq_db_change *change, uint32_t row, const pqdb_error *fault,
+                           pqdb_error *err) {
     struct pq_arena *arena = arena_of(&change->write);
-    const size_t most = created->set_aside_count + clashes->count;
-    uint32_t *rows = pq_arena_alloc(arena, most * sizeof *rows);
-    pqdb_error *faults = pq_arena_alloc(arena, most * sizeof *faults);
-    if (rows == NULL || faults == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu refusals", most);
+    const size_t most = change->rows->batch.count;
+    if (change->set_aside_count == 0) {
+        change->set_aside = pq_arena_alloc(arena, most * sizeof *change->set_aside);
+        change->faults = pq_arena_alloc(arena, most * sizeof *change->faults);
+        if (change->set_aside == NULL || change->faults == NULL) {
+            return pq_fail(err, PQDB_NO_MEMORY, "refusals of %zu rows", most);
+        }
+    }
+    const size_t count = change->set_aside_count;
+    if (count > 0 && change->set_aside[count - 1] == row) return PQDB_OK;
+    change->set_aside[count] = row;
+    change->faults[count] = *fault;
+    change->set_aside_count++;
+    return PQDB_OK;
+}
+
+static pqdb_code add_conflicts(struct pq_db_change *change, const struct pq_created *created,
+                               pqdb_error *err) {
     const struct pq_column *ids = &change->rows->batch.columns[PQ_COLUMN_ID];
-    size_t count = 0;
     for (size_t i = 0; i < created->set_aside_count; i++) {
         const struct pq_text id = pq_column_text(ids, created->set_aside[i]);
-        pq_fail(&faults[count], PQDB_CONFLICT, "'%.*s' is there already",
+        pqdb_error fault;
+        pq_fail(&fault, PQDB_CONFLICT, "'%.*s' is there already",
                 (int)(id.length < 80 ? id.length : 80), id.data);
-        pq_fail_subject(&faults[count], PQDB_CONFLICT, PQ_TEXT("$id"));
-        rows[count++] = created->set_aside[i];
+        pq_fail_subject(&fault, PQDB_CONFLICT, PQ_TEXT("$id"));
+        PQ_TRY(add_fault(change, created->set_aside[i], &fault, err));
     }
-    // Unique values are looked at once the ids are free.
-    for (size_t i = 0; created->set_aside_count == 0 && i < clashes->count; i++) {
-        if (count > 0 && rows[count - 1] == clashes->items[i].row) continue;
-        clash_error(&clashes->items[i], &faults[count]);
-        rows[count++] = clashes->items[i].row;
+    return PQDB_OK;
+}
+
+static pqdb_code add_clashes(struct pq_db_change *change, const struct pq_unique_clashes *clashes,
+                             pqdb_error *err) {
+    for (size_t i = 0; i < clashes->count; i++) {
+        pqdb_error fault;
+        clash_error(&clashes->items[i], &fault);
+        PQ_TRY(add_fault(change, clashes->items[i].row, &fault, err));
     }
-    change->set_aside = rows;
-    change->faults = faults;
-    change->set_aside_count = count;
-    return pq_fail(err, PQDB_CONFLICT, "%zu items are set aside", count);
+    return PQDB_OK;
+}
+
+/// The rows whose links lead nowhere: asked row by row, once some row's do.
+static pqdb_code add_dangling(struct pq_db_change *change, const struct pq_batch *plus,
+                              pqdb_error *err) {
+    struct pq_db_write *write = &change->write;
+    for (size_t row = 0; row < plus->count; row++) {
+        struct pq_batch one;
+        struct pq_links links;
+        pqdb_error fault = {0};
+        PQ_TRY(pq_batch_slice(plus, row, 1, arena_of(write), &one, err));
+        PQ_TRY(pq_links_collect(write->table->entry, &one, NULL, arena_of(write), &links, err));
+        pqdb_code code = PQDB_OK;
+        for (size_t i = 0; code == PQDB_OK && i < links.count; i++) {
+            uint64_t *hashes =
+                pq_arena_alloc(arena_of(write), links.targets[i].count * sizeof *hashes);
+            if (hashes == NULL) return pq_fail(err, PQDB_NO_MEMORY, "the links of a write");
+            code = check_target(write, &links.targets[i], plus, hashes, &fault);
+        }
+        if (code == PQDB_INVALID) code = add_fault(change, (uint32_t)row, &fault, err);
+        if (code != PQDB_OK) return code;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code set_aside_error(const struct pq_db_change *change, pqdb_error *err) {
+    return pq_fail(err, PQDB_CONFLICT, "%zu items are set aside", change->set_aside_count);
 }
 
 pqdb_code pq_db_form_create(struct pq_db_write *write, pqdb_error *err) {
@@ -192,16 +234,25 @@ pqdb_code pq_db_form_create(struct pq_db_write *write, pqdb_error *err) {
     }
     PQ_TRY(check_unique(write, &created.delta, &clashes, err));
     const bool sets_aside = change->on_conflict == PQ_CONFLICT_SET_ASIDE;
-    if (created.set_aside_count > 0 || (sets_aside && clashes.count > 0)) {
-        return refuse_rows(change, &created, &clashes, err);
+    if (created.set_aside_count > 0) {  // then positions in the delta are others
+        PQ_TRY(add_conflicts(change, &created, err));
+    } else if (sets_aside) {
+        PQ_TRY(add_clashes(change, &clashes, err));
+    } else if (clashes.count > 0) {
+        return clash_error(&clashes.items[0], err);
     }
-    if (clashes.count > 0) return clash_error(&clashes.items[0], err);
+    if (change->set_aside_count > 0) return set_aside_error(change, err);
     struct pq_batch plus = created.delta.rows;
     if (created.delta.minus > 0) {
         PQ_TRY(pq_batch_slice(&created.delta.rows, created.delta.minus,
                               created.new_rows + created.replaced, arena_of(write), &plus, err));
     }
-    PQ_TRY(check_links(write, &plus, NULL, err));
+    const pqdb_code linked = check_links(write, &plus, NULL, err);
+    if (linked == PQDB_INVALID && sets_aside) {
+        PQ_TRY(add_dangling(change, &plus, err));
+        return set_aside_error(change, err);
+    }
+    PQ_TRY(linked);
     change->added = created.new_rows;
     change->changed = created.replaced;
     write->new_rows = created.new_rows;

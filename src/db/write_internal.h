@@ -20,7 +20,7 @@ struct pq_db_change {
     struct pq_row_batch *rows;      // borrowed
     enum pq_on_conflict on_conflict;
     bool ids_are_new;               // generated: no look-up
-    const uint32_t *set_aside;      // streams, with PQDB_CONFLICT: rows that could not be taken
+    uint32_t *set_aside;            // where that is done, with PQDB_CONFLICT: rows not taken
     pqdb_error *faults;             // of each
     size_t set_aside_count;
     // Rows that change:

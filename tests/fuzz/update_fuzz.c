@@ -1,10 +1,9 @@
 /// Any JSON5 as an update: it is refused with a reason, or what it makes of a few rows are rows
-/// that could have been created: printed as JSON they are read back, equal in every field.
+/// that could have been created: printed as JSON they are read back, and print the same.
 #include <stdlib.h>
 #include <string.h>
 
 #include "collection/update.h"
-#include "expr/compare.h"
 #include "expr/print.h"
 #include "ingest/rows.h"
 #include "support/fixed_env.h"
@@ -86,16 +85,19 @@ static void print_row(const struct pq_batch *rows, size_t row, struct pq_bytes *
 
 /// Is the row what a create would have made of it?
 static void check_created(struct world *w, const struct pq_batch *rows, size_t row) {
-    struct pq_bytes json;
+    struct pq_bytes json, again;
     struct pq_row_batch read;
     pq_bytes_init(&json, &pq_alloc_libc);
+    pq_bytes_init(&again, &pq_alloc_libc);
     print_row(rows, row, &json);
     must(pq_row_reader_read(w->reader, pq_bytes_text(&json), &read, NULL) == PQDB_OK);
     must(read.batch.count == 1);
     for (size_t k = PQ_COLUMN_DECLARED; k < rows->type->field_count; k++) {
         must(pq_column_is_sound(&rows->columns[k], NULL));
-        must(pq_column_compare(&rows->columns[k], row, &read.batch.columns[k], 0) == 0);
     }
+    print_row(&read.batch, 0, &again);
+    must(pq_text_equal(pq_bytes_text(&json), pq_bytes_text(&again)));
+    pq_bytes_deinit(&again);
     pq_rows_deinit(&read);
     pq_bytes_deinit(&json);
 }
