@@ -42,16 +42,20 @@ static struct pq_text plain_id(struct pq_text id, struct pq_text type_name) {
     return (struct pq_text){id.data + prefix.length + 1, id.length - prefix.length - 1};
 }
 
-/// What a search would be warned of must not choose rows to change: a field that reads as null
-/// would make `$ne` match every row.
-static pqdb_code refuse_warnings(const struct pq_problems *problems, pqdb_error *err) {
-    for (size_t i = 0; i < problems->count; i++) {
+static void note_warning(struct pq_match *match, const struct pq_problems *problems) {
+    for (size_t i = 0; i < problems->count && !match->is_warned; i++) {
         const struct pq_problem *problem = &problems->items[i];
         if (!problem->warning) continue;
-        pq_fail(err, PQDB_INVALID, "%.*s", PQ_TEXT_ARG(problem->message));
-        return pq_fail_subject(err, PQDB_INVALID, problem->path);
+        pq_fail(&match->warning, PQDB_INVALID, "%.*s", PQ_TEXT_ARG(problem->message));
+        pq_fail_subject(&match->warning, PQDB_INVALID, problem->path);
+        match->is_warned = true;
     }
-    return PQDB_OK;
+}
+
+pqdb_code pq_match_refuse_warnings(const struct pq_match *match, pqdb_error *err) {
+    if (!match->is_warned) return PQDB_OK;
+    if (err != NULL) *err = match->warning;
+    return PQDB_INVALID;
 }
 
 static pqdb_code compile(struct pq_match *match, struct pq_text where,
@@ -69,7 +73,7 @@ static pqdb_code compile(struct pq_match *match, struct pq_text where,
                                      .path = PQ_TEXT("filter"), .code = "INVALID_FILTER"};
     pqdb_code code = pq_filter_compile(&source, &with_problems, match->alloc, &match->filter, err);
     if (code == PQDB_INVALID) code = pq_problems_code(&problems, err);
-    if (code == PQDB_OK) code = refuse_warnings(&problems, err);
+    note_warning(match, &problems);
     pq_arena_deinit(&arena);
     return code == PQDB_OK ? take_ids(match, err) : code;
 }

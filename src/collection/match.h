@@ -14,6 +14,8 @@ struct pq_match {
     size_t id_count, id_capacity;
     bool by_id;
     struct pq_text id;                  // of a `where` that is one
+    bool is_warned;                     // a search would be warned:
+    pqdb_error warning;                 // PQDB_INVALID
 };
 
 /// `where` is a filter (JSON5, it begins with '{') or an id, which may be written "customer/ann";
@@ -23,6 +25,10 @@ struct pq_match {
 pqdb_code pq_match_init(struct pq_match *match, struct pq_text where, const struct pq_scope *scope,
                         struct pq_text type_name, const struct pq_alloc *alloc, pqdb_error *err);
 void pq_match_deinit(struct pq_match *match);
+
+/// What a search would be warned of must not choose rows to change: a field that reads as null
+/// would make `$ne` match every row. Errors: PQDB_INVALID.
+pqdb_code pq_match_refuse_warnings(const struct pq_match *match, pqdb_error *err);
 
 /// The live rows that match, whole. `first`: only the one with the lowest id.
 ///

@@ -6,7 +6,9 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "collection/unique.h"
+#include "db/view_internal.h"
 #include "db/write_internal.h"
+#include "query/find.h"
 
 uint64_t pq_db_row_hash(uint32_t table, struct pq_text id) {
     const uint64_t hash = pq_hash_word(pq_hash(id.data, id.length) + table);
@@ -282,6 +284,51 @@ static pqdb_code check_version(const struct pq_db_change *change, const struct p
     return PQDB_OK;
 }
 
+/// The rows that a filter through links finds in the published state.
+static pqdb_code find_linked(struct pq_db_change *change, struct pq_batch *rows, pqdb_error *err) {
+    pqdb_db *db = change->db;
+    struct pq_db_write *write = &change->write;
+    struct pq_arena *arena = arena_of(write);
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    struct pq_db_lookup linked = {.db = db, .snapshot = snapshot};
+    const struct pq_lookup lookup = pq_db_lookup_of(&linked, write->table, true);
+    struct pq_find_table table = *write->table->find;
+    table.lookup = &lookup;
+    const bool first = change->creator != NULL;
+    const struct pq_find_request request = {
+        .filter = pq_text_of(change->where), .select = PQ_TEXT("$id"),
+        .sort = first ? PQ_TEXT("") : PQ_TEXT("none"), .limit = first};
+    struct pq_match by_ids = {.alloc = db->alloc, .by_id = true};
+    struct pq_text *ids = NULL;
+    size_t capacity = 0;
+    struct pq_find *find = NULL;
+    pqdb_code code;
+    PQ_GO(pq_find_open(&table, pq_db_snapshot_rows(snapshot, write->table), &request, db->alloc,
+                       &find, err));
+    for (;;) {
+        bool has_row, is_null;
+        PQ_GO(pq_find_next(find, &has_row, err));
+        if (!has_row) break;
+        if (by_ids.id_count == capacity) {
+            const size_t more = capacity == 0 ? 64 : capacity * 2;
+            struct pq_text *grown = pq_resize(&arena->alloc, ids, capacity, more, sizeof *ids);
+            if (grown == NULL) PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "%zu ids", more));
+            ids = grown;
+            capacity = more;
+        }
+        struct pq_bytes id;
+        pq_bytes_init(&id, &arena->alloc);
+        PQ_GO(pq_find_cell(find, 0, &id, &is_null, err));
+        ids[by_ids.id_count++] = pq_bytes_text(&id);
+    }
+    by_ids.ids = ids;
+    PQ_GO(pq_match_find(&by_ids, state_of(write), first, arena, rows, err));
+done:
+    pq_find_close(find);
+    pq_db_snapshot_unref(snapshot);
+    return code;
+}
+
 /// Nothing matched: the row that the filter and the operators describe.
 static pqdb_code form_insert(struct pq_db_change *change, struct pq_write_delta *delta,
                              pqdb_error *err) {
@@ -334,8 +381,12 @@ pqdb_code pq_db_form_change(struct pq_db_write *write, pqdb_error *err) {
     struct pq_unique_clashes clashes;
     change->added = change->changed = change->removed = write->new_rows = 0;
     write->relies = (struct pq_db_hashes){0};
-    PQ_TRY(pq_match_find(&change->match, state_of(write), change->creator != NULL,
-                         arena_of(write), &old, err));
+    if (change->follows_links) {
+        PQ_TRY(find_linked(change, &old, err));
+    } else {
+        PQ_TRY(pq_match_find(&change->match, state_of(write), change->creator != NULL,
+                             arena_of(write), &old, err));
+    }
     PQ_TRY(check_version(change, &old, err));
     change->matched = old.count;
     if (old.count == 0 && change->creator != NULL) {

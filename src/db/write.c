@@ -106,9 +106,8 @@ struct change_request {
     const pqdb_write_options *options;
 };
 
-/// Rows to be changed are chosen by what they hold themselves: what links lead to may change in the
-/// same frame.
-static pqdb_code check_own_paths(const struct pq_db_change *change, pqdb_error *err) {
+/// Does the filter lead through links? Then the leader asks as `find` does.
+static pqdb_code see_links(struct pq_db_change *change, pqdb_error *err) {
     const struct pq_find_table *find = change->write.table->find;
     if (change->match.document == NULL) return PQDB_OK;
     const struct pq_json *filter = pq_json_root(change->match.document);
@@ -116,12 +115,10 @@ static pqdb_code check_own_paths(const struct pq_db_change *change, pqdb_error *
     struct pq_query_links links;
     struct pq_arena arena;
     pq_arena_init(&arena, change->db->alloc);
-    pqdb_code code = pq_query_links_plan(find->stage, &paths, &arena, &links, err);
+    const pqdb_code code = pq_query_links_plan(find->stage, &paths, &arena, &links, err);
+    change->follows_links = code == PQDB_OK && links.any;
     pq_arena_deinit(&arena);
-    if (code != PQDB_OK || !links.any) return code;
-    code = pq_fail(err, PQDB_UNSUPPORTED, "the filter of a change cannot lead through a relation: "
-                                          "find the rows, then change them by $id");
-    return pq_fail_subject(err, code, PQ_TEXT("filter"));
+    return code;
 }
 
 static pqdb_code compile_match(struct pq_db_change *change, const char *where, pqdb_error *err) {
@@ -135,7 +132,9 @@ static pqdb_code compile_match(struct pq_db_change *change, const char *where, p
     if (where == NULL) where = "";
     PQ_TRY(pq_match_init(&change->match, pq_text_of(where), &scope, table->entry->type_name,
                          change->db->alloc, err));
-    return check_own_paths(change, err);
+    PQ_TRY(see_links(change, err));
+    change->where = where;
+    return change->follows_links ? PQDB_OK : pq_match_refuse_warnings(&change->match, err);
 }
 
 static pqdb_code compile_update(struct pq_db_change *change, const char *operators,
@@ -188,7 +187,7 @@ static pqdb_code prepare(struct pq_db_change *change, const struct change_reques
     PQ_TRY(pq_hold_create(db->alloc, &write->hold, err));
     write->form = pq_db_form_change;
     write->ctx = change;
-    write->reads_all = !change->match.by_id;
+    write->reads_all = change->follows_links || !change->match.by_id;
     return PQDB_OK;
 }
 

@@ -25,6 +25,8 @@ struct pq_db_change {
     size_t set_aside_count;
     // Rows that change:
     struct pq_match match;
+    const char *where;              // what it was made of
+    bool follows_links;             // it reads other tables: pq_find is asked
     struct pq_update *update;       // owned; NULL: they are deleted
     struct pq_row_reader *creator;  // owned; of an upsert
     struct pq_row_batch created;    // owned; what an upsert creates
