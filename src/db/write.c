@@ -173,6 +173,20 @@ static pqdb_code check_options(const struct pq_db_table *table, const pqdb_write
     return PQDB_OK;
 }
 
+/// The rows that it may change are known before it is formed: it waits for a frame that has none.
+static pqdb_code note_ids(struct pq_db_change *change, pqdb_error *err) {
+    struct pq_db_write *write = &change->write;
+    if (write->reads_all) return PQDB_OK;
+    const size_t count = change->match.id_count;
+    uint64_t *hashes = pq_arena_alloc(&write->hold->arena, count * sizeof *hashes);
+    if (hashes == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a write of %zu ids", count);
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = pq_db_row_hash(write->table->id, change->match.ids[i]);
+    }
+    write->changes = (struct pq_db_hashes){hashes, count};
+    return PQDB_OK;
+}
+
 static pqdb_code prepare(struct pq_db_change *change, const struct change_request *request,
                          pqdb_error *err) {
     pqdb_db *db = change->db;
@@ -188,7 +202,7 @@ static pqdb_code prepare(struct pq_db_change *change, const struct change_reques
     write->form = pq_db_form_change;
     write->ctx = change;
     write->reads_all = change->follows_links || !change->match.by_id;
-    return PQDB_OK;
+    return note_ids(change, err);
 }
 
 static pqdb_code run(pqdb_db *db, const struct change_request *request, pqdb_written *written,

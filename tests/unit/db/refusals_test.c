@@ -1,4 +1,5 @@
 /// Goal: refused items of callers that write at the same time are all kept, whole lines each.
+#include <parquedb/query.h>
 #include <parquedb/write.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -48,7 +49,63 @@ static void refusals_of_many_are_kept(void) {
     temp_directory_remove(&place);
 }
 
+// ---- a run ------------------------------------------------------------------------------------
+
+enum { RUN_ITEMS = 3 * PQDB_INGEST_ROWS / 2, AGAIN = 1000 };
+
+/// What was told, by the index of the item.
+struct told {
+    size_t count, wrong;
+};
+
+static void note_refusal(void *ctx, const pqdb_refusal *refusal) {
+    struct told *told = ctx;
+    told->count++;
+    // Item n has the id n modulo RUN_ITEMS - AGAIN, so the last ones come again.
+    if (refusal->index < RUN_ITEMS - AGAIN || refusal->line != refusal->index + 1 ||
+        strcmp(refusal->code, "CONFLICT") != 0 || strcmp(refusal->field, "$id") != 0) {
+        told->wrong++;
+    }
+}
+
+static void feed_items(pqdb_ingest *ingest) {
+    pqdb_error err = {0};
+    for (int i = 0; i < RUN_ITEMS; i++) {
+        char item[64];
+        const int length = snprintf(item, sizeof item, "{\"$id\":\"i%d\",\"n\":%d}\n",
+                                    i % (RUN_ITEMS - AGAIN), i);
+        CHECK(pqdb_ingest_feed(ingest, item, (size_t)length, &err) == PQDB_OK, "%s", err.message);
+    }
+}
+
+static void a_run_sets_ids_aside_that_are_there_already(void) {
+    static const char schema[] = "{ Feed: { $ingest: 'custom:f', n: 'int!' },\n"
+                                 "  Sum: { $from: 'Feed', $compute: { rows: { $count: '*' } } } }";
+    const struct temp_directory place = temp_directory_make();
+    struct told told = {0};
+    pqdb_error err = {0};
+    pqdb_db *db = NULL;
+    pqdb_ingest *ingest = NULL;
+    pqdb_written written = {0};
+    uint64_t count = 0;
+    const pqdb_write_options options = {.on_refusal = note_refusal, .ctx = &told, .token = "t"};
+    CHECK(pqdb_init(place.path, schema, strlen(schema), NULL, NULL, &err) == PQDB_OK &&
+              pqdb_open(place.path, NULL, &db, &err) == PQDB_OK,
+          "%s", err.message);
+    CHECK(pqdb_ingest_open(db, "Feed", &options, &ingest, &err) == PQDB_OK, "%s", err.message);
+    feed_items(ingest);
+    CHECK(pqdb_ingest_finish(ingest, &written, &err) == PQDB_OK, "%s", err.message);
+    pqdb_ingest_close(ingest);
+    CHECK(written.accepted == RUN_ITEMS - AGAIN && written.refused == AGAIN, "counts");
+    CHECK(told.count == AGAIN && told.wrong == 0, "%zu told, %zu wrong", told.count, told.wrong);
+    CHECK(pqdb_count(db, "Feed", NULL, &count, &err) == PQDB_OK && count == RUN_ITEMS - AGAIN,
+          "%d rows", (int)count);
+    CHECK(pqdb_close(db, &err) == PQDB_OK, "%s", err.message);
+    temp_directory_remove(&place);
+}
+
 int main(void) {
     RUN(refusals_of_many_are_kept);
+    RUN(a_run_sets_ids_aside_that_are_there_already);
     return test_done();
 }
