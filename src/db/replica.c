@@ -36,6 +36,7 @@ static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *t
     *member = (struct pq_db_member){.table = table};
     replica->count++;
     PQ_TRY(pq_db_part_create(replica->db, table, &member->part, err));
+    if (table->node != NULL) pq_node_use_parts_of(member->part->node, table->node);
     if (has_rows) {
         const struct pq_table_options options = {
             .name = table->entry->name, .names = table->names, .alloc = replica->db->alloc,

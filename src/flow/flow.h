@@ -145,9 +145,8 @@ const struct pq_node_spec *pq_node_spec(const struct pq_node *node);
 /// Memory held: state and caches, without what steps take from their arena.
 size_t pq_node_bytes(const struct pq_node *node);
 
-/// The state of a grouped node in pieces, for checkpoints (pq_trace_freeze, _write, _install) and
-/// for opening (pq_trace_open): first the groups, then counts and multisets. The names are the same
-/// for every node of an equal spec.
+/// The state of a grouped node in pieces, for checkpoints and for opening (pq_trace_…): first the
+/// groups, then counts and multisets. The names are the same for every node of an equal spec.
 struct pq_node_part {
     const char *name;        // in the node's memory
     const char *what;        // for people
@@ -157,8 +156,9 @@ struct pq_node_part {
 };
 /// Views into the node, valid until it is stepped or built. `*count` 0: a node without state.
 const struct pq_node_part *pq_node_parts(struct pq_node *node, size_t *count);
-/// Before opening it: a late piece is there.
+/// Before opening or building it: a late piece is there; or all that another node of the spec has.
 void pq_node_use_part(struct pq_node *node, size_t part);
+void pq_node_use_parts_of(struct pq_node *node, const struct pq_node *other);
 
 /// Apply a delta of the source; `out` is the view's delta: −old +new for each row that changed.
 ///

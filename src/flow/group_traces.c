@@ -2,7 +2,8 @@
 /// that windows are filled from again. Their keys are the group's key and the value behind it.
 ///
 /// A multiset only for windows of $min, $max, $first or $last is late: it is made from the view's
-/// source when such a window runs empty for the first time. A source that only grows costs nothing.
+/// source when such a window runs empty for the first time, or in the next build where the source
+/// does not show the rows of that version any more. A source that only grows costs nothing.
 #include "base/hash.h"
 #include "flow/op_group.h"
 #include "flow/states.h"
@@ -68,10 +69,7 @@ void group_traces_deinit(struct group_op *op) {
 }
 
 void group_traces_clear(struct group_op *op) {
-    for (size_t i = 0; i < op->layout.trace_count; i++) {
-        pq_trace_clear(&op->traces[i].trace);
-        op->traces[i].is_made = !op->layout.traces[i].is_late;
-    }
+    for (size_t i = 0; i < op->layout.trace_count; i++) pq_trace_clear(&op->traces[i].trace);
 }
 
 struct pq_multiset_place group_place(const struct touch *touch, uint32_t cell) {
@@ -371,6 +369,8 @@ static pqdb_code take_scanned(void *taker, const struct pq_batch *batch, pqdb_er
 pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struct pq_rows *source,
                             pqdb_error *err) {
     struct group_op *op = touch->op;
+    // What a build from all rows will make, if the rows of this version are not there.
+    for (size_t i = 0; i < op->layout.trace_count; i++) op->traces[i].is_made |= wanted[i];
     if (source == NULL) {
         return pq_fail(err, PQDB_UNSUPPORTED,
                        "the smallest or first value of a group was taken back, and its source "
@@ -387,9 +387,5 @@ pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struc
     pqdb_code code = source->scan(source->ctx, NULL, 0, take_scanned, &making, err);
     pq_arena_deinit(&making.arena);
     const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
-    if (code == PQDB_OK) code = add_wanted(&making, &feed, touch->arena, groups, err);
-    for (size_t i = 0; i < op->layout.trace_count && code == PQDB_OK; i++) {
-        op->traces[i].is_made |= wanted[i];
-    }
-    return code;
+    return code == PQDB_OK ? add_wanted(&making, &feed, touch->arena, groups, err) : code;
 }

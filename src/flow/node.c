@@ -134,6 +134,12 @@ void pq_node_use_part(struct pq_node *node, size_t part) {
     if (part > 0) node->group.traces[part - 1].is_made = true;
 }
 
+void pq_node_use_parts_of(struct pq_node *node, const struct pq_node *other) {
+    for (size_t i = 1; i < node->part_count && node->part_count == other->part_count; i++) {
+        node->group.traces[i - 1].is_made |= other->group.traces[i - 1].is_made;
+    }
+}
+
 const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count) {
     *count = node->column_count;
     return node->columns;

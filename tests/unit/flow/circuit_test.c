@@ -348,6 +348,57 @@ static void a_list_has_its_limit(void) {
     flow_fixture_deinit(&fixture);
 }
 
+/// Squares below zero, while a step runs, and then one that is far away.
+static void what_is_taken_back_before_it_is_there_leaves_nothing(void) {
+    struct flow_fixture fixture;
+    CHECK(flow_fixture_init(&fixture, PQ_TEXT("{ compute: { sd: { $stddev: 'd' } } }"),
+                            &pq_alloc_libc, NULL) == PQDB_OK,
+          "init");
+    const struct pq_text rows[] = {PQ_TEXT("{$id:'a',$seq:1,d:0.3}"),
+                                   PQ_TEXT("{$id:'b',$seq:2,d:1e100}"),
+                                   PQ_TEXT("{$id:'a',$seq:1,d:0.3}"),
+                                   PQ_TEXT("{$id:'b',$seq:2,d:1e100}"),
+                                   PQ_TEXT("{$id:'c',$seq:3,d:1}"),
+                                   PQ_TEXT("{$id:'d',$seq:4,d:3}")};
+    const int64_t weights[] = {-1, 1, 1, -1, 1, 1};
+    pqdb_error err;
+    CHECK(flow_fixture_step(&fixture, rows, weights, 6, &err) == PQDB_OK, "%s", err.message);
+    const struct pq_text text = flow_fixture_text(&fixture, &fixture.view);
+    CHECK(pq_text_is(text, "{\"$id\":\"[]\",\"sd\":1}\n"), "%s", text.data);
+    flow_fixture_deinit(&fixture);
+}
+
+/// A lagging view's source does not show old rows: the next build makes what was asked for, and
+/// from then on steps are enough.
+static void a_build_makes_what_was_asked_for(void) {
+    struct flow_fixture fixture;
+    CHECK(flow_fixture_init(&fixture, PQ_TEXT("{ compute: { m: { $min: 'i' } } }"),
+                            &pq_alloc_libc, NULL) == PQDB_OK,
+          "init");
+    const struct pq_text rows[3] = {PQ_TEXT("{$id:'a',$seq:1,i:1}"),
+                                    PQ_TEXT("{$id:'b',$seq:2,i:2}"),
+                                    PQ_TEXT("{$id:'c',$seq:3,i:3}")};
+    const int64_t back[1] = {-1};
+    pqdb_error err;
+    size_t count;
+    CHECK(flow_fixture_step(&fixture, rows, NULL, 3, NULL) == PQDB_OK, "three rows");
+    const struct pq_rows *refill = fixture.spec.refill;
+    fixture.spec.refill = NULL;
+    CHECK(flow_fixture_step(&fixture, rows, back, 1, &err) == PQDB_UNSUPPORTED, "the smallest");
+    struct pq_node *next;
+    CHECK(pq_node_create(&fixture.spec, &pq_alloc_libc, &next, NULL) == PQDB_OK, "create");
+    pq_node_use_parts_of(next, fixture.node);
+    CHECK(pq_node_parts(next, &count)[1].is_there && count == 2, "it is asked for");
+    CHECK(pq_node_full(next, refill, NULL, &err) == PQDB_OK, "%s", err.message);
+    pq_node_destroy(fixture.node);
+    fixture.node = next;
+    CHECK(flow_fixture_step(&fixture, rows, back, 1, &err) == PQDB_OK, "%s", err.message);
+    CHECK(flow_fixture_step(&fixture, rows + 1, back, 1, &err) == PQDB_OK, "%s", err.message);
+    const struct pq_text text = flow_fixture_text(&fixture, &fixture.view);
+    CHECK(pq_text_is(text, "{\"$id\":\"[]\",\"m\":3}\n"), "%s", text.data);
+    flow_fixture_deinit(&fixture);
+}
+
 static void a_source_that_only_grows_says_what_it_cannot_do(void) {
     struct flow_fixture fixture;
     CHECK(flow_fixture_init(&fixture, PQ_TEXT("{ compute: { m: { $min: 'i' } } }"),
@@ -376,6 +427,8 @@ int main(void) {
     RUN(many_keys_outgrow_the_memo);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     RUN(a_list_has_its_limit);
+    RUN(what_is_taken_back_before_it_is_there_leaves_nothing);
+    RUN(a_build_makes_what_was_asked_for);
     RUN(a_source_that_only_grows_says_what_it_cannot_do);
     return test_done();
 }
