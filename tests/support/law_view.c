@@ -262,7 +262,8 @@ void law_view(const struct law_scope *scope, const struct naive_table *from,
               struct pq_bytes *out) {
     struct pq_bytes start;
     pq_bytes_init(&start, &naive_memory()->alloc);
-    if (scope->may_expand && roll(scope, 2) == 0) say_expand(scope, from, &start);
+    const bool has_room = from->column_count + 40 < NAIVE_COLUMNS;
+    if (scope->may_expand && has_room && roll(scope, 2) == 0) say_expand(scope, from, &start);
     if (roll(scope, 3) == 0) say_unnest(scope, from, &start);
     // What the rest can name: the columns after these.
     struct naive_table *table = naive_alloc(sizeof *table);
