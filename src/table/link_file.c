@@ -9,6 +9,7 @@
 #include "state/run.h"
 #include "store/pace.h"
 #include "table/data_file_internal.h"
+#include "variant/variant.h"
 
 enum { piece_rows = 16384, key_bytes = 4, sink_bytes = PQ_PACE_STEP_BYTES, slot_count_min = 1024 };
 enum { tail_bytes = 72, tail_rows = 8 };  // of a run: state/run.h
@@ -207,19 +208,28 @@ static pqdb_code add_link(struct build *build, struct pq_text text, uint64_t row
     return PQDB_OK;
 }
 
+/// Every text of a row, those inside lists and inline objects too.
+static pqdb_code add_texts(struct build *build, const struct pq_column *column, size_t at,
+                           uint64_t row, pqdb_error *err) {
+    if (pq_column_is_null(column, at)) return PQDB_OK;
+    if (column->layout == PQ_ROWS) {
+        for (uint32_t k = column->offsets[at]; k < column->offsets[at + 1]; k++) {
+            PQ_TRY(add_texts(build, &column->children[0], k, row, err));
+        }
+    } else if (column->layout == PQ_MEMBERS) {
+        for (uint32_t k = 0; k < column->type->field_count; k++) {
+            PQ_TRY(add_texts(build, &column->children[k], at, row, err));
+        }
+    } else if (column->type->kind == PQ_TEXT) {
+        PQ_TRY(add_link(build, pq_column_text(column, at), row, err));
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code add_rows(struct build *build, const struct pq_column *column, uint64_t first,
                           pqdb_error *err) {
     for (size_t i = 0; i < column->count; i++) {
-        if (pq_column_is_null(column, i)) continue;
-        if (column->layout != PQ_ROWS) {
-            PQ_TRY(add_link(build, pq_column_text(column, i), first + i, err));
-            continue;
-        }
-        const struct pq_column *elements = &column->children[0];
-        for (uint32_t k = column->offsets[i]; k < column->offsets[i + 1]; k++) {
-            if (pq_column_is_null(elements, k)) continue;
-            PQ_TRY(add_link(build, pq_column_text(elements, k), first + i, err));
-        }
+        PQ_TRY(add_texts(build, column, i, first + i, err));
     }
     return PQDB_OK;
 }
@@ -230,13 +240,17 @@ static pqdb_code collect(struct build *build, pqdb_error *err) {
     pq_arena_init(&arena, build->alloc);
     pq_arena_init(&piece_arena, build->alloc);
     bool *columns = pq_arena_calloc(&arena, field_count, sizeof *columns);
+    struct pq_file_read read = {.columns = columns, .count = piece_rows};
+    struct pq_variant_names *names = NULL;  // of variants beside the texts; nobody keeps them
     pqdb_code code = PQDB_OK;
     if (columns == NULL) {
         code = pq_fail(err, PQDB_NO_MEMORY, "links of a file");
         goto done;
     }
     columns[build->column] = true;
-    struct pq_file_read read = {.columns = columns, .count = piece_rows};
+    PQ_GO(pq_variant_names_create(build->alloc, &names, err));
+    PQ_GO(pq_variant_encoder_create(names, build->alloc, &read.encoder, err));
+    read.names = names;
     while (read.first < build->file->options.rows) {
         struct pq_batch batch;
         pq_arena_reset(&piece_arena);
@@ -245,6 +259,8 @@ static pqdb_code collect(struct build *build, pqdb_error *err) {
         read.first += batch.count;
     }
 done:
+    pq_variant_encoder_destroy(read.encoder);
+    pq_variant_names_unref(names);
     pq_arena_deinit(&piece_arena);
     pq_arena_deinit(&arena);
     return code;

@@ -13,6 +13,7 @@ struct search {
     struct pq_arena *arena;
     size_t slot_count;  // power of two
     uint32_t *slots;    // target + 1
+    const struct pq_text *only;  // the one target that is looked for, or NULL: any
     struct pq_row_place *places;
     size_t count, capacity;
 };
@@ -49,7 +50,10 @@ static bool holds_target(const struct search *search, const struct pq_column *li
         const uint32_t member = search->asked->path[depth];
         return holds_target(search, &links->children[member], row, depth + 1);
     }
-    if (links->layout != PQ_ROWS) return is_target(search, pq_column_text(links, row));
+    if (links->layout != PQ_ROWS) {
+        const struct pq_text id = pq_column_text(links, row);
+        return search->only == NULL ? is_target(search, id) : pq_text_equal(id, *search->only);
+    }
     for (uint32_t i = links->offsets[row]; i < links->offsets[row + 1]; i++) {
         if (holds_target(search, &links->children[0], i, depth)) return true;
     }
@@ -82,16 +86,17 @@ static pqdb_code search_rows(struct search *search, struct pq_segment *segment, 
     return PQDB_OK;
 }
 
-/// Without a run beside it: all links of the file. `encoder` is for variants beside links inside
-/// inline objects, or NULL.
-static pqdb_code scan_file(struct search *search, struct pq_segment *segment,
-                           struct pq_variant_encoder *encoder, pqdb_error *err) {
+/// Without a run beside it: all links of the file.
+static pqdb_code scan_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
     bool *columns = pq_arena_calloc(search->arena, asked->snapshot->type->field_count, 1);
     if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "links of a file");
     columns[asked->column] = true;
-    struct pq_file_read read = {
-        .columns = columns, .encoder = encoder, .names = asked->snapshot->names};
+    struct pq_file_read read = {.columns = columns, .names = asked->snapshot->names};
+    // Variants may stand beside links. Reading them back adds no name that the list does not have,
+    // but for those that never fit it.
+    struct pq_variant_names *names = (struct pq_variant_names *)(uintptr_t)read.names;
+    PQ_TRY(pq_variant_encoder_create(names, asked->alloc, &read.encoder, err));
     struct pq_arena piece_arena;
     pq_arena_init(&piece_arena, asked->alloc);
     pqdb_code code = PQDB_OK;
@@ -105,6 +110,7 @@ static pqdb_code scan_file(struct search *search, struct pq_segment *segment,
     }
 done:
     pq_arena_deinit(&piece_arena);
+    pq_variant_encoder_destroy(read.encoder);
     return code;
 }
 
@@ -125,45 +131,46 @@ static pqdb_code take_row(void *ctx, uint32_t row, pqdb_error *err) {
     return add_place(found->search, found->segment, row, err);
 }
 
-/// Links inside inline objects have no run.
-static pqdb_code scan_inside(struct search *search, struct pq_segment *segment, pqdb_error *err) {
+/// The run tells of all texts of the column: keep the rows that hold a target at the path.
+static pqdb_code keep_holders(struct search *search, size_t from, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
-    // Reading back adds no name that the list does not have, but for those that never fit it.
-    struct pq_variant_names *names = (struct pq_variant_names *)(uintptr_t)asked->snapshot->names;
-    struct pq_variant_encoder *encoder;
-    PQ_TRY(pq_variant_encoder_create(names, asked->alloc, &encoder, err));
-    const pqdb_code code = scan_file(search, segment, encoder, err);
-    pq_variant_encoder_destroy(encoder);
-    return code;
+    const struct pq_row_place *found = search->places + from;
+    const size_t count = search->count - from;
+    bool *columns = pq_arena_calloc(search->arena, asked->snapshot->type->field_count, 1);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "links of a file");
+    columns[asked->column] = true;
+    const struct pq_fetch fetch = {.snapshot = asked->snapshot, .places = found, .count = count,
+                                   .columns = columns, .alloc = asked->alloc};
+    struct pq_batch batch;
+    PQ_TRY(pq_table_fetch(&fetch, search->arena, &batch, err));
+    search->count = from;
+    for (size_t i = 0; i < count; i++) {
+        if (!holds_target(search, &batch.columns[asked->column], i, 0)) continue;
+        search->places[search->count++] = found[i];
+    }
+    return PQDB_OK;
 }
 
 static pqdb_code search_file(struct search *search, struct pq_segment *segment, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
-    if (asked->path_length > 0) return scan_inside(search, segment, err);
     struct found_row found = {search, segment};
     const struct pq_file_linked linked = {.column = asked->column, .targets = asked->targets,
                                           .count = asked->count, .take = take_row, .ctx = &found};
+    const size_t before = search->count;
     bool known;
     PQ_TRY(pq_data_file_linked(segment->file, &linked, &known, err));
-    return known ? PQDB_OK : scan_file(search, segment, NULL, err);
+    if (!known) return scan_file(search, segment, err);
+    if (asked->path_length == 0 || search->count == before) return PQDB_OK;
+    return keep_holders(search, before, err);
 }
 
 // ---- in memory ----------------------------------------------------------------------------------
-
-static bool holds(const struct pq_column *links, size_t row, struct pq_text target) {
-    if (links->layout != PQ_ROWS) return pq_text_equal(pq_column_text(links, row), target);
-    const struct pq_column *elements = &links->children[0];
-    for (uint32_t i = links->offsets[row]; i < links->offsets[row + 1]; i++) {
-        if (pq_column_is_null(elements, i)) continue;
-        if (pq_text_equal(pq_column_text(elements, i), target)) return true;
-    }
-    return false;
-}
 
 static pqdb_code search_index(struct search *search, const struct pq_row_view *view, size_t target,
                               pqdb_error *err) {
     const uint32_t column = search->asked->column;
     const struct pq_text id = search->asked->targets[target];
+    search->only = &search->asked->targets[target];
     const uint64_t hash = pq_hash(id.data, id.length);
     for (int t = 0; t < 2; t++) {
         const struct pq_row_table *table = view->tables[t];
@@ -173,7 +180,7 @@ static pqdb_code search_index(struct search *search, const struct pq_row_view *v
             struct pq_row_place place;
             const struct pq_column *links;
             if (!pq_row_view_resolve(view, entry->row, column, &place, &links)) continue;
-            if (!holds(links, place.row, id)) continue;
+            if (!holds_target(search, links, place.row, 0)) continue;
             PQ_TRY(add_place(search, place.segment, place.row, err));
         }
     }
@@ -184,15 +191,13 @@ static pqdb_code search_index(struct search *search, const struct pq_row_view *v
 static pqdb_code search_memory(struct search *search, pqdb_error *err) {
     const struct pq_linked *asked = search->asked;
     struct pq_table_snapshot *snapshot = asked->snapshot;
-    const bool is_nested = asked->path_length > 0;
-    const struct pq_index_view *index =
-        is_nested ? NULL : pq_index_of(snapshot, asked->column);
+    const struct pq_index_view *index = pq_index_of(snapshot, asked->column);
     if (index != NULL) {
         const struct pq_row_view view = pq_row_view_of(snapshot, index);
         for (size_t i = 0; i < asked->count; i++) PQ_TRY(search_index(search, &view, i, err));
         return PQDB_OK;
     }
-    if (!is_nested) pq_link_wishes_make(snapshot->wishes, asked->column);
+    pq_link_wishes_make(snapshot->wishes, asked->column);
     for (size_t i = snapshot->catalog->file_count; i < snapshot->catalog->count; i++) {
         struct pq_segment *segment = snapshot->catalog->segments[i];
         PQ_TRY(search_rows(search, segment, 0, &segment->batch.columns[asked->column], err));

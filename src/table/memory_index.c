@@ -57,24 +57,54 @@ static uint64_t hash_of(const struct pq_column *column, size_t row) {
     return pq_hash(text.data, text.length);
 }
 
-static size_t add_lists(struct pq_row_table *table, const struct pq_column *column, size_t start,
-                        size_t count, uint64_t number) {
-    const struct pq_column *elements = &column->children[0];
-    for (size_t i = 0; i < count; i++) {
-        if (pq_column_is_null(column, start + i)) continue;
-        const uint32_t first = column->offsets[start + i], end = column->offsets[start + i + 1];
-        if (end - first > table->capacity - table->count) return i;
-        for (uint32_t k = first; k < end; k++) {
-            if (pq_column_is_null(elements, k)) continue;
-            add(table, hash_of(elements, k), number + i);
+size_t pq_row_texts_count(const struct pq_column *column, size_t row) {
+    if (pq_column_is_null(column, row)) return 0;
+    size_t count = 0;
+    if (column->layout == PQ_ROWS) {
+        for (uint32_t k = column->offsets[row]; k < column->offsets[row + 1]; k++) {
+            count += pq_row_texts_count(&column->children[0], k);
         }
+    } else if (column->layout == PQ_MEMBERS) {
+        for (uint32_t k = 0; k < column->type->field_count; k++) {
+            count += pq_row_texts_count(&column->children[k], row);
+        }
+    } else {
+        count = column->type->kind == PQ_TEXT;
+    }
+    return count;
+}
+
+static void add_texts(struct pq_row_table *table, const struct pq_column *column, size_t row,
+                      uint64_t number) {
+    if (pq_column_is_null(column, row)) return;
+    if (column->layout == PQ_ROWS) {
+        for (uint32_t k = column->offsets[row]; k < column->offsets[row + 1]; k++) {
+            add_texts(table, &column->children[0], k, number);
+        }
+    } else if (column->layout == PQ_MEMBERS) {
+        for (uint32_t k = 0; k < column->type->field_count; k++) {
+            add_texts(table, &column->children[k], row, number);
+        }
+    } else if (column->type->kind == PQ_TEXT) {
+        add(table, hash_of(column, row), number);
+    }
+}
+
+static size_t add_nested(struct pq_row_table *table, const struct pq_column *column, size_t start,
+                         size_t count, uint64_t number) {
+    for (size_t i = 0; i < count; i++) {
+        const size_t texts = pq_row_texts_count(column, start + i);
+        if (texts > table->capacity - table->count) return i;
+        add_texts(table, column, start + i, number + i);
     }
     return count;
 }
 
 size_t pq_row_table_add(struct pq_row_table *table, const struct pq_column *column, size_t start,
                         size_t count, uint64_t number) {
-    if (column->layout == PQ_ROWS) return add_lists(table, column, start, count, number);
+    if (column->layout == PQ_ROWS || column->layout == PQ_MEMBERS) {
+        return add_nested(table, column, start, count, number);
+    }
     size_t added = 0;
     while (added < count && table->count < table->capacity) {
         uint64_t hashes[prefetch_rows];

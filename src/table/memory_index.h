@@ -53,8 +53,11 @@ pqdb_code pq_row_table_create(size_t capacity, const struct pq_alloc *alloc,
 struct pq_row_table *pq_row_table_ref(struct pq_row_table *table);  // NULL is fine
 void pq_row_table_unref(struct pq_row_table *table);                // NULL is fine
 
-/// Enter the texts of rows [start, start + count) of a TEXT or LIST of TEXT column; row `start` has
-/// number `number`. Returns how many rows there was room for.
+/// How many texts a row of a column holds: one, or those in its lists and inline objects.
+size_t pq_row_texts_count(const struct pq_column *column, size_t row);
+
+/// Enter the texts of rows [start, start + count) of a column, those inside lists and inline
+/// objects too; row `start` has number `number`. Returns how many rows there was room for.
 size_t pq_row_table_add(struct pq_row_table *table, const struct pq_column *column, size_t start,
                         size_t count, uint64_t number);
 

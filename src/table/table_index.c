@@ -43,8 +43,10 @@ void pq_link_wishes_make(struct pq_link_wishes *wishes, uint32_t column) {
 // ---- one index ----------------------------------------------------------------------------------
 
 static size_t entries_of(const struct pq_column *column, size_t start, size_t count) {
-    if (column->layout != PQ_ROWS) return count;
-    return column->offsets[start + count] - column->offsets[start];
+    if (column->layout != PQ_ROWS && column->layout != PQ_MEMBERS) return count;
+    size_t entries = 0;
+    for (size_t i = 0; i < count; i++) entries += pq_row_texts_count(column, start + i);
+    return entries;
 }
 
 /// At least as many as live rows in memory have.
@@ -53,8 +55,8 @@ static size_t entries_in_memory(const struct pq_table *table, uint32_t column) {
     for (size_t i = table->catalog->file_count; i < table->catalog->count; i++) {
         const struct pq_segment *segment = table->catalog->segments[i];
         const struct pq_column *of = &segment->batch.columns[column];
-        entries += of->layout == PQ_ROWS ? entries_of(of, 0, segment->rows)
-                                         : segment->rows - segment->dead;
+        const bool is_nested = of->layout == PQ_ROWS || of->layout == PQ_MEMBERS;
+        entries += is_nested ? entries_of(of, 0, segment->rows) : segment->rows - segment->dead;
     }
     if (table->open == NULL) return entries;
     const struct pq_column of = pq_builder_finish(&table->open_columns[column]);

@@ -1,6 +1,6 @@
-/// Goal: the run beside a data file gives exactly the rows that hold a text, in scalars and in
-/// lists; it is made when it is missing, never by one who may only read, its damage is told, and it
-/// goes with its file.
+/// Goal: the run beside a data file gives exactly the rows that hold a text, in scalars, in lists
+/// and inside their objects; it is made when it is missing, never by one who may only read, its
+/// damage is told, and it goes with its file.
 #include "table/link_file.h"
 
 #include <stdio.h>
@@ -15,17 +15,27 @@
 #include "table/table.h"
 #include "variant/variant.h"
 
-enum { ROWS = 5000, TARGETS = 30, TO = 1, TAGS = 2, TO_ID = 12, TAGS_ID = 13 };
+enum { ROWS = 5000, TARGETS = 30, TO = 1, TAGS = 2, ITEMS = 3, TO_ID = 12, TAGS_ID = 13,
+       ITEMS_ID = 15 };
 
 static const struct pq_field tag_fields[] = {
     {.name = {"element", 7}, .type = {.kind = PQ_TEXT}, .id = 14}};
+static const struct pq_field item_fields[] = {
+    {.name = {"note", 4}, .type = {.kind = PQ_TEXT}, .id = 17},
+    {.name = {"count", 5}, .type = {.kind = PQ_INT64}, .id = 18},
+};
+static const struct pq_field items_fields[] = {
+    {.name = {"element", 7},
+     .type = {.kind = PQ_OBJECT, .field_count = 2, .fields = item_fields}, .id = 16}};
 static const struct pq_field fields[] = {
     {.name = {"$id", 3}, .type = {.kind = PQ_TEXT}, .required = true, .id = 11},
     {.name = {"to", 2}, .type = {.kind = PQ_TEXT}, .id = TO_ID},
     {.name = {"tags", 4},
      .type = {.kind = PQ_LIST, .field_count = 1, .fields = tag_fields}, .id = TAGS_ID},
+    {.name = {"items", 5},
+     .type = {.kind = PQ_LIST, .field_count = 1, .fields = items_fields}, .id = ITEMS_ID},
 };
-static const struct pq_type type = {.kind = PQ_OBJECT, .field_count = 3, .fields = fields};
+static const struct pq_type type = {.kind = PQ_OBJECT, .field_count = 4, .fields = fields};
 static const struct pq_type *const table_type = &type;
 
 static pqdb_error err;
@@ -55,6 +65,7 @@ static void append(struct pq_builder *columns, int row) {
     if (target_of(row) < 0) {
         must(pq_builder_append_null(&columns[TO], &err));
         must(pq_builder_append_null(&columns[TAGS], &err));
+        must(pq_builder_append_null(&columns[ITEMS], &err));
         return;
     }
     put(&columns[TO], target_of(row));
@@ -62,6 +73,14 @@ static void append(struct pq_builder *columns, int row) {
     put(&columns[TAGS].children[0], row % TARGETS);
     put(&columns[TAGS].children[0], row % TARGETS);  // twice the same
     must(pq_builder_end_list(&columns[TAGS], &err));
+    struct pq_builder *item = &columns[ITEMS].children[0];
+    const int notes[] = {target_of(row), row % TARGETS};
+    for (int k = 0; k < 2; k++) {
+        put(&item->children[0], notes[k]);
+        must(pq_builder_append_fixed(&item->children[1], &(int64_t){row}, &err));
+        must(pq_builder_end_object(item, &err));
+    }
+    must(pq_builder_end_list(&columns[ITEMS], &err));
 }
 
 /// "t.parquet" in a fresh store.
@@ -69,7 +88,7 @@ static void write_table(void) {
     struct pq_variant_names *names;
     struct pq_table *table;
     struct pq_hold *hold;
-    struct pq_builder columns[3];
+    struct pq_builder columns[4];
     struct pq_batch batch;
     must(pq_store_open_memory(&pq_alloc_libc, &store, &err));
     must(pq_variant_names_create(&pq_alloc_libc, &names, &err));
@@ -77,7 +96,7 @@ static void write_table(void) {
                                              .alloc = &pq_alloc_libc};
     must(pq_table_create(&options, &table, &err));
     must(pq_hold_create(&pq_alloc_libc, &hold, &err));
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         must(pq_builder_init(&columns[k], &fields[k].type, &hold->arena.alloc, &err));
     }
     for (int row = 0; row < ROWS; row++) append(columns, row);
@@ -121,7 +140,7 @@ static pqdb_code take(void *ctx, uint32_t row, pqdb_error *error) {
 
 static bool points(uint32_t column, int row, int target) {
     if (target_of(row) < 0) return false;
-    return target_of(row) == target || (column == TAGS && row % TARGETS == target);
+    return target_of(row) == target || (column != TO && row % TARGETS == target);
 }
 
 static void check_column(struct pq_data_file *file, uint32_t column) {
@@ -148,6 +167,7 @@ static void every_row_is_found_by_what_it_holds(void) {
     CHECK(!exists("t.parquet.12.links"), "nobody asked");
     check_column(file, TO);
     check_column(file, TAGS);
+    check_column(file, ITEMS);
     CHECK(exists("t.parquet.12.links") && exists("t.parquet.13.links"), "they stay");
     CHECK(!exists("t.parquet.12.links.new"), "under their last name alone");
     pq_data_file_destroy(file);
