@@ -194,23 +194,42 @@ static uint32_t shown_at(const struct pq_expand_link *link, uint32_t at) {
     return link->kind == PQ_EXPAND_INSIDE || link->shows_id ? at : at - 1;
 }
 
-static pqdb_code add_column(struct outputs *outputs, const struct pq_type *object,
-                            const struct pq_expand_column *column, pqdb_error *err) {
-    const struct pq_expand_end *end = column->end;
+/// An output behind the links of `end`, at `at` in the object there.
+static pqdb_code add_behind(struct outputs *outputs, const struct pq_type *object,
+                            struct pq_text name, const struct pq_expand_end *end, uint32_t at,
+                            pqdb_error *err) {
     uint32_t *path =
         pq_arena_calloc(outputs->tree->arena, end->link_count + 1, sizeof *path);
     if (path == NULL) return pq_plan_no_memory(err);
-    for (size_t k = 0; k < end->link_count; k++) {
-        const uint32_t at = end->links[k]->at;
-        path[k] = k == 0 ? at : shown_at(end->links[k - 1], at);
+    for (size_t k = 0; k <= end->link_count; k++) {
+        const uint32_t next = k == end->link_count ? at : end->links[k]->at;
+        path[k] = k == 0 ? next : shown_at(end->links[k - 1], next);
     }
-    const struct pq_expand_link *last = end->links[end->link_count - 1];
-    const uint32_t *positions = last->below->positions;
-    path[end->link_count] =
-        shown_at(last, positions == NULL ? column->member : positions[column->member]);
+    return add_output(outputs, object, name, path, end->link_count + 1, err);
+}
+
+static pqdb_code add_column(struct outputs *outputs, const struct pq_type *object,
+                            const struct pq_expand_column *column, pqdb_error *err) {
+    const uint32_t *positions = column->end->node->positions;
+    const uint32_t at = positions == NULL ? column->member : positions[column->member];
     outputs->declared[outputs->count] = column->declared;
     outputs->along[outputs->count] = column->along;
-    return add_output(outputs, object, column->name, path, end->link_count + 1, err);
+    return add_behind(outputs, object, column->name, column->end, at, err);
+}
+
+/// Beside a column of `$expand` that paths go on behind, what stands beside the member.
+static pqdb_code add_beside(struct outputs *outputs, const struct pq_type *object,
+                            const struct pq_expand_column *column, pqdb_error *err) {
+    const struct pq_expand_link *link = column->leads_on ? column->end->node->links : NULL;
+    while (link != NULL && (link->kind == PQ_EXPAND_FROM || link->member != column->member)) {
+        link = link->next;
+    }
+    if (link == NULL) return PQDB_OK;
+    struct pq_text name;
+    PQ_TRY(pq_related_name(outputs->tree->arena, column->name, &name, err));
+    outputs->hidden[outputs->count] = true;
+    outputs->along[outputs->count].list = column->along.list;
+    return add_behind(outputs, object, name, column->end, link->at, err);
 }
 
 static pqdb_code add_plain(struct outputs *outputs, const struct pq_type *object, uint32_t column,
@@ -236,6 +255,9 @@ static pqdb_code fill_outputs(struct outputs *outputs, const struct pq_type *obj
     }
     for (size_t k = 0; k < count; k++) {
         PQ_TRY(add_column(outputs, object, &columns[k], err));
+    }
+    for (size_t k = 0; k < count; k++) {
+        PQ_TRY(add_beside(outputs, object, &columns[k], err));
     }
     for (uint32_t k = source_count; k < object->field_count; k++) {
         outputs->hidden[outputs->count] = true;
@@ -328,7 +350,7 @@ pqdb_code pq_expand_tree_spec(struct pq_expand_tree *tree, const struct pq_expan
     uint32_t *tables = pq_arena_calloc(arena, count_links(&tree->source) + 1, sizeof *tables);
     *spec = (struct pq_expand_spec){.tables = tables};
     PQ_TRY(object_of(tree, &tree->source, source->scope.type, &spec->object, err));
-    const size_t room = spec->object.type->field_count + column_count;
+    const size_t room = spec->object.type->field_count + 2 * column_count;
     struct pq_type *type = pq_arena_alloc(arena, sizeof *type);
     struct outputs outputs = {
         .tree = tree,

@@ -73,10 +73,11 @@ struct pq_expand_column {
     uint32_t member;
     const struct pq_declared_field *declared;
     struct pq_along along;
+    bool leads_on;  // a path goes on behind it
 };
 
 /// The operator's spec, and the stage of its rows: the source's columns, the given ones, hidden
-/// ones for paths that go on behind links.
+/// ones for paths that go on behind links of either.
 pqdb_code pq_expand_tree_spec(struct pq_expand_tree *tree, const struct pq_expand_column *columns,
                               size_t column_count, struct pq_expand_spec *spec,
                               struct pq_stage *stage, pqdb_error *err);

@@ -73,24 +73,26 @@ static pqdb_code join(struct pq_arena *arena, struct pq_text a, char between, st
     return PQDB_OK;
 }
 
-/// A field as it is declared below `lists` lists: links in one list are a list of links.
+/// A field as it is declared below `lists` lists: links in one list are a list of links, inline
+/// objects a list of those.
 static pqdb_code declared_below(struct pq_arena *arena, const struct pq_declared_field *field,
                                 size_t lists, const struct pq_declared_field **out,
                                 pqdb_error *err) {
     *out = lists == 0 ? field : NULL;
-    if (lists != 1 || field == NULL || field->relation == NULL || field->relation->many) {
-        return PQDB_OK;
-    }
+    if (lists != 1 || field == NULL || field->field.type.kind == PQ_LIST) return PQDB_OK;
+    if (field->relation == NULL && field->member_count == 0) return PQDB_OK;
     struct pq_declared_field *made = pq_arena_alloc(arena, sizeof *made);
     struct pq_relation *relation = pq_arena_alloc(arena, sizeof *relation);
     struct pq_field *element = pq_arena_calloc(arena, 1, sizeof *element);
     if (made == NULL || relation == NULL || element == NULL) return pq_plan_no_memory(err);
     *made = *field;
-    *relation = *field->relation;
-    relation->many = true;
     *element = field->field;
-    made->relation = relation;
     made->field.type = (struct pq_type){.kind = PQ_LIST, .field_count = 1, .fields = element};
+    if (field->relation != NULL) {
+        *relation = *field->relation;
+        relation->many = true;
+        made->relation = relation;
+    }
     *out = made;
     return PQDB_OK;
 }
@@ -241,12 +243,43 @@ static pqdb_code before_unnest(const struct pq_view_plan *plan, struct pq_text p
     return out->data == NULL ? pq_plan_no_memory(err) : PQDB_OK;
 }
 
+/// What stands behind the positions that a path begins with: "0.name" is "name".
+static struct pq_text behind_positions(struct pq_text path) {
+    size_t used = 0;
+    while (used < path.length && path.data[used] >= '0' && path.data[used] <= '9') {
+        while (used < path.length && path.data[used] != '.') used++;
+        if (used < path.length) used++;
+    }
+    return (struct pq_text){path.data + used, path.length - used};
+}
+
+/// A path that goes on behind a column of `$expand`, as the way that the column came by. Which
+/// elements it means says the path itself: the way only leads to the links.
+static pqdb_code behind_column(struct columns *columns, struct pq_text *path, pqdb_error *err) {
+    const struct pq_definition *definition = columns->plan->definition;
+    for (size_t k = 0; k < columns->count; k++) {
+        struct pq_expand_column *column = &columns->all[k];
+        const bool is_element = pq_text_equal(column->along.list, definition->unnest_path);
+        const bool is_declared =
+            column->declared != NULL || (column->along.declared != NULL && is_element);
+        const size_t used = column->name.length + 1;
+        if (!is_declared || path->length <= used) continue;
+        if (!is_path_prefix(column->name, *path)) continue;
+        const struct pq_text rest =
+            behind_positions((struct pq_text){path->data + used, path->length - used});
+        column->leads_on = true;
+        return join(columns->plan->arena, column->path, '.', rest, path, err);
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code add_mention(struct columns *columns, const struct pq_mention *mention,
                              pqdb_error *err) {
     struct pq_view_plan *plan = columns->plan;
     struct pq_expand_end end;
     struct pq_text path;
     PQ_TRY(before_unnest(plan, mention->path, &path, err));
+    PQ_TRY(behind_column(columns, &path, err));
     PQ_TRY(pq_expand_tree_add(&columns->tree, path, false, &end, err));
     if (!end.crosses || end.missing.length == 0 || end.node->entry == NULL) return PQDB_OK;
     if (!end.node->entry->strict) return PQDB_OK;

@@ -300,6 +300,8 @@ static bool is_scalar(const struct naive_type *type) {
 }
 
 const char *law_path(const struct law_scope *scope, const struct naive_table *table, int hops) {
+    // Links are few among columns: now and then only they will do, if there are any.
+    const bool follows = hops > 0 && law_roll(scope->dice, 4) == 0;
     for (int attempt = 0; attempt < 40; attempt++) {
         const int at = (int)law_roll(scope->dice, (uint64_t)table->column_count);
         const char *path = table->columns[at].name;
@@ -310,6 +312,7 @@ const char *law_path(const struct law_scope *scope, const struct naive_table *ta
             type = type->members[member].type;
         }
         if (!is_scalar(type) || type->via != NULL) continue;
+        if (follows && attempt < 30 && type->link == NULL) continue;
         if (type->link == NULL || hops == 0 || law_roll(scope->dice, 3) == 0) return path;
         const char *rest = law_path(scope, naive_db_find(scope->db, type->link), hops - 1);
         if (rest != NULL) return naive_text("%s.%s", path, rest);

@@ -243,19 +243,6 @@ static void say_per_row(const struct law_scope *scope, const struct naive_table 
     law_say(out, " },");
 }
 
-/// What `$expand` made is named, but links in it are not followed.
-static void forget_links(struct naive_table *table) {
-    for (int k = 0; k < table->column_count; k++) {
-        struct naive_column *column = &table->columns[k];
-        if ((column->name[0] != 'x' && column->name[0] != 'y') || column->name[1] > '9') continue;
-        struct naive_type *type = naive_alloc(sizeof *type);
-        *type = *column->type;
-        type->link = NULL;
-        if (type->kind == NAIVE_OBJECT) type->member_count = 2;  // the third is a link
-        column->type = type;
-    }
-}
-
 // ---- a view -----------------------------------------------------------------------------------
 
 void law_view(const struct law_scope *scope, const struct naive_table *from,
@@ -271,7 +258,6 @@ void law_view(const struct law_scope *scope, const struct naive_table *from,
     table->from = from->name;
     table->view = law_parse(naive_text("{ $from: '%s', %s }", from->name, law_text(&start)));
     naive_view_eval(scope->db, table);
-    forget_links(table);
     pq_bytes_append(out, start.data, start.length, NULL);
     if (roll(scope, 2) == 0) {
         law_say(out, " $filter: ");

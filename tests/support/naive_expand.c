@@ -12,9 +12,11 @@ struct walk {
     int count;
 };
 
-/// What the last step leads to: rows of which collection, through how many lists.
+/// What the last step leads to: rows, or inline objects, with which fields, through how many lists.
 struct target {
-    const struct naive_table *table;
+    const struct naive_column *columns;
+    int column_count;
+    bool has_id;
     int lists;
 };
 
@@ -27,22 +29,22 @@ static const struct naive_type *type_of_step(const struct naive_column *columns,
 }
 
 static struct target find_target(const struct walk *walk, const struct naive_table *table) {
-    struct target target = {table, 0};
-    const struct naive_column *columns = table->columns;
-    int count = table->column_count;
+    struct target target = {table->columns, table->column_count, true, 0};
     for (int i = 0; i < walk->count; i++) {
-        const struct naive_type *type = type_of_step(columns, count, walk->steps[i]);
+        const struct naive_type *type =
+            type_of_step(target.columns, target.column_count, walk->steps[i]);
         while (type->kind == NAIVE_LIST) {
             target.lists++;
             type = type->element;
         }
-        if (type->link != NULL) {
-            target.table = naive_db_find(walk->db, type->link);
-            columns = target.table->columns;
-            count = target.table->column_count;
+        target.has_id = type->link != NULL;
+        if (target.has_id) {
+            const struct naive_table *linked = naive_db_find(walk->db, type->link);
+            target.columns = linked->columns;
+            target.column_count = linked->column_count;
         } else {
-            columns = type->members;
-            count = type->member_count;
+            target.columns = type->members;
+            target.column_count = type->member_count;
         }
     }
     return target;
@@ -66,10 +68,14 @@ static struct naive walk_value(const struct walk *walk, int step, const struct n
         const struct naive_row *row = naive_row_find(table, value->text);
         return row == NULL ? (struct naive){0} : walk_row(walk, step, table, row, field);
     }
-    const struct naive_type *next = type_of_step(type->members, type->member_count,
-                                                 walk->steps[step]);
-    const struct naive *member = naive_member(value, walk->steps[step]);
-    return member == NULL ? (struct naive){0} : walk_value(walk, step + 1, next, member, field);
+    const bool is_end = step == walk->count;
+    const char *name = is_end ? field : walk->steps[step];
+    const struct naive_type *next = type_of_step(type->members, type->member_count, name);
+    const struct naive *member = naive_member(value, name);
+    if (member == NULL) return (struct naive){0};
+    struct naive made = *member;
+    made.key = NULL;
+    return is_end ? made : walk_value(walk, step + 1, next, member, field);
 }
 
 static bool links_to(const struct naive *value, const char *id) {
@@ -171,13 +177,13 @@ static void expand_path(const struct naive_db *db, struct naive_table *table, co
     }
     const struct target target = find_target(&walk, table);
     const int first = table->column_count;
-    const int fields = target.table->column_count;
-    const struct naive_table *rows_of = target.table;
-    if (naive_column_find(rows_of, "id", 2) < 0) {
-        add_column(&walk, table, naive_text("%s_id", prefix), target, NULL);
+    bool shows_id = target.has_id;
+    for (int k = 0; k < target.column_count; k++) {
+        if (strcmp(target.columns[k].name, "id") == 0) shows_id = false;
     }
-    for (int k = 0; k < fields; k++) {
-        const struct naive_column *field = &rows_of->columns[k];
+    if (shows_id) add_column(&walk, table, naive_text("%s_id", prefix), target, NULL);
+    for (int k = 0; k < target.column_count; k++) {
+        const struct naive_column *field = &target.columns[k];
         if (naive_is_inverse(field->type)) continue;
         add_column(&walk, table, naive_text("%s_%s", prefix, field->name), target, field);
     }
