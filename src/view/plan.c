@@ -102,6 +102,13 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     };
     PQ_TRY(stage_of(planner, source_index, &plan.source, err));
     if (plan.source == NULL || definition->is_unclear) return PQDB_OK;  // reported already
+    if (source->kind == PQ_ENTRY_EXTERNAL) {
+        const struct pq_place place =
+            pq_definition_place(definition, "UNSUPPORTED", "$from", definition->from);
+        pq_definition_mistake(definition, &place, "copy its rows into a collection",
+                              "%s is an external table: no view can read it", source->name.data);
+        return PQDB_OK;
+    }
     plan.origin = plan.stage = plan.source;
     struct pq_view *view = plan.view;
     *view = (struct pq_view){

@@ -1,4 +1,5 @@
-"""Goal: every complete C program in README.md and docs compiles against the library and runs."""
+"""Goal: every complete C program in README.md and docs compiles against the library and runs; every
+shell session there that begins with an example's schema runs too, and prints what stands below it."""
 import os
 import pathlib
 import re
@@ -10,12 +11,36 @@ PROJECT = pathlib.Path(os.environ["PQ_PROJECT_DIR"])
 BUILD = pathlib.Path(os.environ["PQ_BUILD_DIR"])
 
 
-def programs():
+def pages():
     for page in [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]:
-        text = page.read_text() if page.exists() else ""
+        yield page, page.read_text() if page.exists() else ""
+
+
+def programs():
+    for page, text in pages():
         for block in re.findall(r"^```c\n(.*?)^```", text, re.S | re.M):
             if re.search(r"\bint main\b", block):
                 yield page.name, block
+
+
+def sessions():
+    block = r"^```sh\n(parquedb init examples/.*?)^```\n(?:\n```text\n(.*?)^```)?"
+    for page, text in pages():
+        for commands, shown in re.findall(block, text, re.S | re.M):
+            yield page.name, commands, shown
+
+
+def play(commands, shown, folder):
+    """As on a terminal; afterwards every view equals its recomputation."""
+    (folder / "examples").symlink_to(PROJECT / "examples")
+    script = ('parquedb() { [ "$1" = find ] && set -- --format table "$@"; command parquedb "$@"; }\n'
+              + commands)
+    ran = subprocess.run(["bash", "-euc", script + "parquedb view verify\n"], cwd=folder, timeout=60,
+                         capture_output=True, text=True, check=False,
+                         env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"})
+    if ran.returncode != 0:
+        return f"exit code {ran.returncode}\n{ran.stdout}{ran.stderr}"
+    return "" if shown in ran.stdout else f"it prints\n{ran.stdout}"
 
 
 def sanitizers():
@@ -39,14 +64,17 @@ def run(code, folder):
 
 def main():
     failed = count = 0
-    for page, code in programs():
+    tries = [(page, lambda folder, code=code: run(code, folder)) for page, code in programs()]
+    for page, commands, shown in sessions():
+        tries.append((page, lambda folder, a=commands, b=shown: play(a, b, folder)))
+    for page, attempt in tries:
         count += 1
         with tempfile.TemporaryDirectory() as folder:
-            problem = run(code, pathlib.Path(folder))
+            problem = attempt(pathlib.Path(folder))
         if problem:
             failed += 1
-            print(f"{page}, program {count}: {problem}")
-    print(f"{count} programs, {failed} failed")
+            print(f"{page}, example {count}: {problem}")
+    print(f"{count} examples, {failed} failed")
     return 1 if failed else 0
 
 
