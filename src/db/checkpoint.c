@@ -93,6 +93,9 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
         cut->root = (struct pq_root){.version = db->version,
                                      .time_us = pq_log_time_us(db->log),
                                      .position = pq_log_position(db->log)};
+        cut->token_bound = (struct pq_db_token_bound){
+            .tokens_max = db->tokens_max, .now_us = cut->root.time_us, .end = db->version};
+        cut->tokens.tokens = &cut->token_bound;
         code = pq_db_publish(db, db->version, cut->root.time_us, err);
     }
     pthread_mutex_unlock(&db->leader);
@@ -475,6 +478,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
     if (code == PQDB_OK) {
         code = pq_db_cut_install(&cut->tokens, err);
     }
+    if (code == PQDB_OK) pq_db_tokens_forget(db, &cut->token_bound);
     if (code == PQDB_OK) code = pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
     if (code == PQDB_OK) {
         db->has_root = true;

@@ -2,7 +2,7 @@
 #ifndef PQ_DB_CHECKPOINT_INTERNAL_H
 #define PQ_DB_CHECKPOINT_INTERNAL_H
 
-#include "db/db_internal.h"
+#include "db/tokens.h"
 
 // garbage.c, lineage.c
 /// What the last root no longer names: old roots, runs, log segments, retired files.
@@ -31,6 +31,7 @@ struct pq_db_cut_state {
     struct pq_run *opened;  // what had changed; NULL: nothing
     bool merges;            // all its runs become `merged` (NULL: nothing is left)
     struct pq_run *merged;
+    struct pq_db_token_bound *tokens;  // borrowed: the state is of tokens; or NULL
 };
 /// Leader.
 void pq_db_cut_freeze(struct pq_db_cut_state *cut, const char *name, struct pq_trace *trace);

@@ -19,7 +19,12 @@ static pqdb_code merge_runs(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_
                             size_t count, pqdb_error *err) {
     const struct pq_run_io io = pq_db_run_io(db);
     const struct pq_run_place place = {.io = &io, .id = ++db->run_id, .alloc = db->alloc};
-    const struct pq_run_merge merge = {.runs = runs, .count = count, .drop_dead = true};
+    struct pq_run_merge merge = {.runs = runs, .count = count, .drop_dead = true};
+    if (cut->tokens != NULL) {
+        PQ_TRY(pq_db_tokens_choose(cut->tokens, runs, count, db->alloc, err));
+        merge.stays = pq_db_token_stays;
+        merge.ctx = cut->tokens;
+    }
     struct pq_run_name name;
     PQ_TRY(pq_run_merge(&merge, &place, &name, err));
     if (name.rows > 0) PQ_TRY(pq_run_open(&io, &name, db->alloc, &cut->merged, err));
@@ -44,7 +49,8 @@ pqdb_code pq_db_cut_write(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_ar
     size_t total = 0;
     if (cut->opened != NULL) runs[total++] = cut->opened;
     for (size_t i = 0; i < old; i++) runs[total++] = cut->trace->runs[i];
-    if (total >= state_runs_max) {
+    const bool overflows = cut->tokens != NULL && pq_db_tokens_overflow(cut->tokens, runs, total);
+    if (total >= state_runs_max || overflows) {
         PQ_TRY(merge_runs(db, cut, runs, total, err));
         runs[0] = cut->merged;
         total = cut->merged != NULL ? 1 : 0;

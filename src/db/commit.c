@@ -3,62 +3,11 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/hash.h"
 #include "batch/builder.h"
+#include "db/tokens.h"
 #include "db/view_internal.h"
 
 enum { frame_writes_max = 64, frame_bytes_max = 4 << 20 };
-
-/// What a token's row in the trace holds.
-struct token_payload {
-    uint64_t version;
-    uint64_t content;
-};
-
-enum { token_content_bytes = 8 };
-
-// ---- tokens -----------------------------------------------------------------------------------
-
-static void split_token(struct pq_text token, struct pq_text *name, uint64_t *content) {
-    const size_t name_length = token.length - token_content_bytes - 1;
-    *name = (struct pq_text){token.data, name_length};
-    *content = pq_load_u64(token.data + name_length + 1);
-}
-
-bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqdb_code *code,
-                       pqdb_error *err) {
-    *code = PQDB_OK;
-    if (token.length <= token_content_bytes) return false;
-    struct pq_text name;
-    uint64_t content;
-    split_token(token, &name, &content);
-    struct pq_trace_row *row;
-    const struct pq_hashed_key key = {pq_hash(name.data, name.length), name};
-    *code = pq_trace_find(&db->tokens, &key, &row, err);
-    if (*code != PQDB_OK || row == NULL) return false;
-    struct token_payload payload;
-    memcpy(&payload, pq_trace_payload(row), sizeof payload);
-    *version = payload.version;
-    if (payload.content != content) {
-        *code = pq_fail(err, PQDB_CONFLICT,
-                        "token '%.*s' was used for other content in version %llu",
-                        PQ_TEXT_ARG(name), (unsigned long long)payload.version);
-    }
-    return true;
-}
-
-pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, pqdb_error *err) {
-    if (token.length <= token_content_bytes) return PQDB_OK;
-    struct pq_text name;
-    struct token_payload payload = {.version = version};
-    split_token(token, &name, &payload.content);
-    struct pq_trace_row *row;
-    bool created;
-    const struct pq_hashed_key key = {pq_hash(name.data, name.length), name};
-    PQ_TRY(pq_trace_touch(&db->tokens, &key, sizeof payload, &row, &created, err));
-    memcpy(pq_trace_payload(row), &payload, sizeof payload);
-    return PQDB_OK;
-}
 
 // ---- a step -----------------------------------------------------------------------------------
 
@@ -261,13 +210,8 @@ static bool has_any(const struct frame *frame, const struct pq_db_hashes *hashes
 }
 
 static bool has_token(const struct frame *frame, struct pq_text token) {
-    for (size_t i = 0; token.length > 0 && i < frame->count; i++) {
-        struct pq_text name, other;
-        uint64_t content;
-        if (frame->writes[i]->token.length == 0) continue;
-        split_token(token, &name, &content);
-        split_token(frame->writes[i]->token, &other, &content);
-        if (pq_text_equal(name, other)) return true;
+    for (size_t i = 0; i < frame->count; i++) {
+        if (pq_db_token_same_name(token, frame->writes[i]->token)) return true;
     }
     return false;
 }
@@ -349,7 +293,8 @@ static pqdb_code commit_frame(pqdb_db *db, const struct frame *frame, pqdb_error
     pqdb_code code = PQDB_OK;
     for (size_t i = 0; i < count; i++) {
         writes[i]->version = first + i;
-        if (code == PQDB_OK) code = pq_db_token_add(db, writes[i]->token, first + i, &why);
+        if (code != PQDB_OK) continue;
+        code = pq_db_token_add(db, writes[i]->token, first + i, pq_log_time_us(db->log), &why);
     }
     if (code == PQDB_OK) {
         code = pq_db_step(db, deltas, delta_count, last, pq_log_time_us(db->log), &why);

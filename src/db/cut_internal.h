@@ -50,6 +50,7 @@ struct cut {
     struct cut_table *tables;
     size_t table_count;
     struct pq_db_cut_state tokens;
+    struct pq_db_token_bound token_bound;
     struct pq_root root;
     bool write_all;
 };

@@ -119,7 +119,9 @@ struct pqdb_db {
     struct pq_output *outputs;       // in `arena`; of every node of the circuit
     size_t outputs_room;
     struct pq_hold *step_hold;       // memory of the running step
-    struct pq_trace tokens;
+    struct pq_trace tokens;          // of writes: db/tokens.h
+    uint64_t tokens_from;            // those of lower versions are forgotten
+    uint64_t tokens_max;             // so many are kept
     uint64_t version;
     bool broken;                     // the log or a step failed: only close is left
     pqdb_error broken_by;
@@ -183,9 +185,6 @@ struct pq_db_delta {
 pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count,
                      uint64_t version, int64_t time_us, pqdb_error *err);
 pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why);
-bool pq_db_token_known(pqdb_db *db, struct pq_text token, uint64_t *version, pqdb_code *code,
-                       pqdb_error *err);
-pqdb_code pq_db_token_add(pqdb_db *db, struct pq_text token, uint64_t version, pqdb_error *err);
 
 // checkpoint.c
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);

@@ -412,6 +412,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     if (options != NULL) made->options = *options;
     if (made->options.memory_bytes == 0) made->options.memory_bytes = PQ_DB_MEMORY_DEFAULT;
     made->merge_rows = PQ_DB_MERGE_ROWS;
+    made->tokens_max = PQ_DB_TOKENS_MAX;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, made->alloc);
@@ -445,6 +446,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     made->store_is_borrowed = true;
     made->log_segment_bytes = with->log_segment_bytes;
     if (with->merge_rows != 0) made->merge_rows = with->merge_rows;
+    if (with->tokens_max != 0) made->tokens_max = with->tokens_max;
     const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
     made->location = (char *)(uintptr_t)location.data;
     const pqdb_code code = location.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a path")

@@ -10,6 +10,7 @@
 #include "batch/builder.h"
 #include "db/checkpoint_internal.h"
 #include "db/schema_change.h"
+#include "db/tokens.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
 
@@ -482,7 +483,7 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
     pqdb_db *db = replay->db;
     db->replayed = record->next;
     db->replay_time_us = record->time_us;
-    PQ_TRY(pq_db_token_add(db, record->token, record->version, err));
+    PQ_TRY(pq_db_token_add(db, record->token, record->version, record->time_us, err));
     for (size_t i = 0; i < record->rows_count; i++) {
         PQ_TRY(replay_rows(replay, record, &record->rows[i], err));
     }

@@ -132,6 +132,10 @@ struct pq_run_merge {
     struct pq_run *const *runs;
     size_t count;  // at most PQ_RUN_MERGE_MAX
     bool drop_dead;
+    /// NULL: all rows. Which of the newest rows of a key stay, of all runs that know it, and with
+    /// drop_dead; what goes is as if it had never been there.
+    bool (*stays)(const void *ctx, const struct pq_run_row *row);
+    const void *ctx;
 };
 enum { PQ_RUN_MERGE_MAX = 8 };
 /// `name->rows` 0: nothing was left and no run was written.

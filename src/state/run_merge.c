@@ -27,8 +27,15 @@ static size_t smallest(const struct merge *merge) {
     return best;
 }
 
-static pqdb_code merge_all(struct merge *merge, struct pq_run_writer *writer, bool drop_dead,
-                           uint64_t *written, pqdb_error *err) {
+static bool is_nothing(const struct pq_run_merge *given, enum pq_trace_kind kind,
+                       const struct pq_run_row *row) {
+    if (kind == PQ_TRACE_WEIGHTS_ADD) return row->weight == 0;
+    if (row->dead) return given->drop_dead;
+    return given->stays != NULL && !given->stays(given->ctx, row);
+}
+
+static pqdb_code merge_all(struct merge *merge, struct pq_run_writer *writer,
+                           const struct pq_run_merge *given, uint64_t *written, pqdb_error *err) {
     for (size_t i = 0; i < merge->count; i++) PQ_TRY(advance(merge, i, err));
     for (size_t best = smallest(merge); best < merge->count; best = smallest(merge)) {
         // Older rows of the key go first: the newest one's bytes are still needed.
@@ -38,10 +45,7 @@ static pqdb_code merge_all(struct merge *merge, struct pq_run_writer *writer, bo
                 PQ_TRY(advance(merge, i, err));
             }
         }
-        const bool is_nothing = merge->kind == PQ_TRACE_WEIGHTS_ADD
-                                    ? merge->heads[best].weight == 0
-                                    : drop_dead && merge->heads[best].dead;
-        if (!is_nothing) {
+        if (!is_nothing(given, merge->kind, &merge->heads[best])) {
             PQ_TRY(pq_run_writer_append(writer, &merge->heads[best], err));
             ++*written;
         }
@@ -62,7 +66,7 @@ pqdb_code pq_run_merge(const struct pq_run_merge *given, const struct pq_run_pla
     struct pq_run_writer *writer = NULL;
     pqdb_code code;
     PQ_GO(pq_run_writer_create(place, merge.kind, rows, &writer, err));
-    PQ_GO(merge_all(&merge, writer, given->drop_dead, &written, err));
+    PQ_GO(merge_all(&merge, writer, given, &written, err));
     *name = (struct pq_run_name){.id = place->id};
     if (written > 0) PQ_GO(pq_run_writer_finish(writer, name, err));
 done:

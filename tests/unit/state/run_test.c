@@ -141,7 +141,8 @@ static void merging_keeps_the_newest_row_of_a_key(void) {
         CHECK(pq_run_open(&io, &name, &pq_alloc_libc, &opened[id], NULL) == PQDB_OK, "open");
     }
     for (int drop = 0; drop < 2; drop++) {
-        const struct pq_run_merge given = {opened, 2, drop == 1};
+        const struct pq_run_merge given = {
+            .runs = opened, .count = 2, .drop_dead = drop == 1};
         const struct pq_run_place place = {&io, 5 + (uint64_t)drop, &pq_alloc_libc};
         CHECK(pq_run_merge(&given, &place, &name, NULL) == PQDB_OK, "merge");
         struct pq_run *merged;

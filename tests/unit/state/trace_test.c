@@ -141,8 +141,8 @@ static void checkpoint(struct model *model) {
 
 static void merge(struct model *model, size_t first, size_t count) {
     if (count == 0) return;
-    const struct pq_run_merge given = {model->trace.runs + first, count,
-                                       first + count == model->trace.run_count};
+    const struct pq_run_merge given = {.runs = model->trace.runs + first, .count = count,
+                                       .drop_dead = first + count == model->trace.run_count};
     const struct pq_run_place place = {&model->io, model->next_id++, &pq_alloc_libc};
     struct pq_run_name name;
     CHECK(pq_run_merge(&given, &place, &name, NULL) == PQDB_OK, "merge");
@@ -267,7 +267,7 @@ static pqdb_code life_of_a_trace(const struct pq_alloc *alloc, pqdb_error *err) 
         pq_trace_evict(&trace, 0, SIZE_MAX);
         for (uint32_t i = 100; i < 300; i++) PQ_GO(add(&trace, i, 1, err));
     }
-    const struct pq_run_merge given = {trace.runs, 2, true};
+    const struct pq_run_merge given = {.runs = trace.runs, .count = 2, .drop_dead = true};
     const struct pq_run_place place = {&io, 2, alloc};
     struct pq_run_name name;
     PQ_GO(pq_run_merge(&given, &place, &name, err));
