@@ -1,6 +1,8 @@
 #include "collection/update.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/fail.h"
@@ -400,6 +402,50 @@ static pqdb_code apply_to_row(const struct pq_update_context *context,
     return pq_operation_apply(context, &whole, row, row, err);
 }
 
+/// The value of the field that supplies the id, for this id: an integer where it declares one.
+static struct pq_tree supplier_of(const struct pq_entry *entry, struct pq_text id) {
+    struct pq_tree tree = {.value = {.kind = PQ_TEXT, .as.text = id}};
+    const struct pq_declared_field *field = pq_entry_find(entry, entry->id_field);
+    char digits[24], again[24];
+    if (field == NULL || field->field.type.kind != PQ_INT64 || id.length >= sizeof digits) {
+        return tree;
+    }
+    memcpy(digits, id.data, id.length);
+    digits[id.length] = '\0';
+    const long long integer = strtoll(digits, NULL, 10);
+    snprintf(again, sizeof again, "%lld", integer);
+    if (strcmp(digits, again) == 0) {  // else the reader says that it must be an integer
+        tree.value = (struct pq_value){.kind = PQ_INT64, .as.integer = integer};
+    }
+    return tree;
+}
+
+/// A row whose `$id` is given has the field that would supply it.
+static pqdb_code set_supplier(const struct pq_update_context *context, struct pq_tree *row,
+                              pqdb_error *err) {
+    const struct pq_text name = context->entry->id_field;
+    const struct pq_tree *id = pq_tree_find(row, PQ_TEXT("$id"));
+    if (name.length == 0 || id == NULL || id->value.kind != PQ_TEXT) return PQDB_OK;
+    if (pq_tree_find(row, name) != NULL) return PQDB_OK;
+    const struct pq_tree value = supplier_of(context->entry, id->value.as.text);
+    return set_path(context, name, &value, row, err);
+}
+
+/// It is another one after the operators, or in the filter?
+static pqdb_code check_supplier(const struct pq_update_context *context,
+                                const struct pq_tree *row, pqdb_error *err) {
+    const struct pq_text name = context->entry->id_field;
+    const struct pq_tree *id = pq_tree_find(row, PQ_TEXT("$id"));
+    if (name.length == 0 || id == NULL || id->value.kind != PQ_TEXT) return PQDB_OK;
+    const struct pq_tree value = supplier_of(context->entry, id->value.as.text);
+    const struct pq_tree *field = pq_tree_find(row, name);
+    if (field != NULL && pq_tree_equal(field, &value)) return PQDB_OK;
+    const struct pq_text text = id->value.as.text;
+    pq_fail(err, PQDB_INVALID, "supplies $id and must be '%.*s', as the id is",
+            (int)(text.length < 60 ? text.length : 60), text.data);
+    return pq_fail_subject(err, PQDB_INVALID, name);
+}
+
 pqdb_code pq_update_insert(struct pq_update *update, const struct pq_json *filter,
                            struct pq_text id, struct pq_bytes *json, pqdb_error *err) {
     pq_arena_reset(&update->row_arena);
@@ -411,8 +457,10 @@ pqdb_code pq_update_insert(struct pq_update *update, const struct pq_json *filte
         const struct pq_tree text = {.value = {.kind = PQ_TEXT, .as.text = id}};
         PQ_TRY(set_path(&context, PQ_TEXT("$id"), &text, &row, err));
     }
+    PQ_TRY(set_supplier(&context, &row, err));
     for (size_t i = 0; i < update->operations.count; i++) {
         PQ_TRY(apply_to_row(&context, &update->operations.items[i], &row, err));
     }
+    PQ_TRY(check_supplier(&context, &row, err));
     return pq_tree_print(&row, json, err);
 }

@@ -48,7 +48,8 @@ pqdb_code pq_update_run(struct pq_update *update, const struct pq_batch *old,
 
 /// Append the row that an upsert creates, as JSON for a reader of rows: the fields that `filter`
 /// (parsed with PQ_JSON_RAW_NUMBERS, an object, or NULL) sets equal to something, `id` where it is
-/// not empty, then every operator. Errors: as pq_update_run.
+/// not empty, the field that supplies `$id` where one does, then every operator. Errors: as
+/// pq_update_run.
 pqdb_code pq_update_insert(struct pq_update *update, const struct pq_json *filter,
                            struct pq_text id, struct pq_bytes *json, pqdb_error *err);
 

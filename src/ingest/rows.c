@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/fail.h"
@@ -33,6 +34,7 @@ struct pq_row_reader {
     struct pq_variant_names *names;  // referenced
     const struct pq_env *env;        // borrowed
     bool set_aside, is_unbounded;
+    bool is_alone;  // the item that is read is all of its input
     size_t rows_max;
     unsigned json_flags;
     struct pq_object_plan *plan;  // owned, as all below
@@ -284,6 +286,11 @@ static pqdb_code append_item(struct pq_row_reader *reader, uint64_t index, uint6
 static pqdb_code refuse(struct pq_row_reader *reader, const struct pq_item *item, uint64_t index,
                         const pqdb_error *fault, pqdb_error *err) {
     if (!reader->set_aside) {
+        if (reader->is_alone) {
+            const char *const whose = fault->subject[0] == '\0' ? "the row " : "";
+            pq_fail(err, fault->code, "%s%s", whose, fault->message);
+            return pq_fail_subject(err, fault->code, pq_text_of(fault->subject));
+        }
         pq_fail(err, fault->code, "item %" PRIu64 " (line %" PRIu64 ") %s", index, item->line,
                 fault->message);
         return pq_fail_subject(err, fault->code, pq_text_of(fault->subject));
@@ -369,6 +376,15 @@ bool pq_row_reader_is_full(const struct pq_row_reader *reader) {
            reader->text_bytes >= PQ_ROWS_TEXT_BYTES;
 }
 
+/// Is there nothing but one item in an input that is read as a whole?
+static bool is_alone(const struct pq_row_reader *reader, struct pq_text rest) {
+    if (!reader->is_unbounded || reader->next_item > 0) return false;
+    for (size_t i = 0; i < rest.length; i++) {
+        if (strchr(" \t\r\n]", rest.data[i]) == NULL || rest.data[i] == '\0') return false;
+    }
+    return true;
+}
+
 pqdb_code pq_row_reader_push(struct pq_row_reader *reader, struct pq_text chunk, size_t *used,
                              pqdb_error *err) {
     struct pq_text input = chunk;
@@ -378,7 +394,9 @@ pqdb_code pq_row_reader_push(struct pq_row_reader *reader, struct pq_text chunk,
         struct pq_item item;
         bool found;
         code = pq_splitter_next(&reader->splitter, &input, &item, &found, err);
-        if (code == PQDB_OK && found) code = read_item(reader, &item, err);
+        if (code != PQDB_OK || !found) continue;
+        reader->is_alone = is_alone(reader, input);
+        code = read_item(reader, &item, err);
     }
     if (code != PQDB_OK) drop_batch(reader);
     *used = chunk.length - input.length;
@@ -401,6 +419,7 @@ pqdb_code pq_row_reader_end(struct pq_row_reader *reader, pqdb_error *err) {
     struct pq_item item;
     reader->object.received_us = now_us(reader);
     while (pq_splitter_end(&reader->splitter, &item)) {
+        reader->is_alone = is_alone(reader, PQ_TEXT(""));
         const pqdb_code code = read_item(reader, &item, err);
         if (code != PQDB_OK) {
             drop_batch(reader);
@@ -496,7 +515,7 @@ pqdb_code pq_row_reader_read(struct pq_row_reader *reader, struct pq_text text,
     pqdb_code code = pq_row_reader_push(reader, text, &used, err);
     if (code == PQDB_OK) code = pq_row_reader_end(reader, err);
     if (code == PQDB_OK) code = pq_row_reader_take(reader, rows, err);
-    reader->is_unbounded = false;
+    reader->is_unbounded = reader->is_alone = false;
     if (code != PQDB_OK) pq_row_reader_restart(reader);
     return code;
 }

@@ -105,7 +105,8 @@ pqdb_code pq_row_reader_take(struct pq_row_reader *reader, struct pq_row_batch *
 /// Forget batch and unfinished input; items and lines are counted from the start again.
 void pq_row_reader_restart(struct pq_row_reader *reader);
 
-/// A whole input in one batch, whatever its size: restart, push, end, take.
+/// A whole input in one batch, whatever its size: restart, push, end, take. The message about an
+/// item that is all of it names no item and no line.
 pqdb_code pq_row_reader_read(struct pq_row_reader *reader, struct pq_text text,
                              struct pq_row_batch *rows, pqdb_error *err);
 
