@@ -103,6 +103,7 @@ struct pqdb_db {
     struct pq_store *store;
     bool store_is_borrowed;
     uint64_t log_segment_bytes, merge_rows;  // 0: the usual; files that checkpoints merge
+    uint64_t ahead_rows;           // in files, from which views read a table by two threads
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database

@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "db/overlay.h"
 #include "db/view_internal.h"
-#include "table/scan.h"
+#include "table/scan_ahead.h"
 
 static struct pq_table_snapshot *stored(const struct pq_db_rows *source) {
     if (source->held != NULL) return source->held->published;
@@ -22,23 +22,24 @@ static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *co
                              size_t column_count, pq_db_take take, void *taker, pqdb_error *err) {
     pqdb_db *db = source->db;
     struct pq_table_snapshot *snapshot = stored(source);
-    struct pq_arena batch_arena;
-    pq_arena_init(&batch_arena, db->alloc);
-    bool *wanted = pq_resize(db->alloc, NULL, 0, snapshot->type->field_count, sizeof *wanted);
+    const size_t field_count = snapshot->type->field_count;
+    bool *wanted = pq_resize(db->alloc, NULL, 0, field_count, sizeof *wanted);
     if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    for (size_t k = 0; k < snapshot->type->field_count; k++) wanted[k] = columns == NULL;
+    for (size_t k = 0; k < field_count; k++) wanted[k] = columns == NULL;
     for (size_t k = 0; columns != NULL && k < column_count; k++) wanted[columns[k]] = true;
     const bool patched =
         source->held == NULL && pq_db_overlay_touches(source->overlay, source->table);
     if (patched) wanted[PQ_ID_COLUMN] = true;
     const struct pq_scan_options options = {.columns = wanted};
-    struct pq_scan scan;
-    pq_scan_open(&scan, snapshot, &options, db->alloc);
+    struct pq_arena batch_arena;  // of what the overlay leaves
+    pq_arena_init(&batch_arena, db->alloc);
+    struct pq_scan_ahead scan;
+    pq_scan_ahead_open(&scan, snapshot, &options, db->ahead_rows, db->alloc);
     struct pq_batch batch;
     pqdb_code code;
     for (;;) {
         pq_arena_reset(&batch_arena);
-        PQ_GO(pq_scan_next(&scan, &batch_arena, &batch, err));
+        PQ_GO(pq_scan_ahead_next(&scan, &batch, err));
         PQ_GO(note_progress(source, batch.count, err));
         if (batch.count == 0) break;
         const struct pq_batch all = batch;
@@ -50,8 +51,8 @@ static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *co
     }
     if (patched) code = pq_db_overlay_each(source->overlay, source->table, take, taker, err);
 done:
-    pq_scan_close(&scan);
-    pq_free(db->alloc, wanted, snapshot->type->field_count, sizeof *wanted);
+    pq_scan_ahead_close(&scan);
+    pq_free(db->alloc, wanted, field_count, sizeof *wanted);
     pq_arena_deinit(&batch_arena);
     return code;
 }
