@@ -81,5 +81,9 @@ static pqdb_code rows_at(void *ctx, const struct pq_lookup_want *want, struct pq
 struct pq_lookup pq_db_lookup_of(struct pq_db_lookup *source, const struct pq_db_table *view,
                                  bool is_after) {
     return (struct pq_lookup){
-        .rows_at = rows_at, .ctx = source, .names = view->names, .is_after = is_after};
+        .rows_at = rows_at,
+        .ctx = source,
+        .names = view->root->names,  // the view's own: it may be dropped while it is asked
+        .is_after = is_after,
+    };
 }

@@ -197,6 +197,8 @@ static void a_dropped_view_leaves_no_file(void) {
 
 // ---- with writers -----------------------------------------------------------------------------
 
+enum { rows_max = 5000 };
+
 struct writers {
     pqdb_db *db;
     atomic_bool stop;
@@ -207,8 +209,16 @@ static void *write_rows(void *ctx) {
     struct writers *writers = ctx;
     const struct timespec pause = {.tv_nsec = 1000000};
     while (!writers->stop) {
-        put(writers->db, "Item", atomic_fetch_add(&writers->at, 50), 50);
-        nanosleep(&pause, NULL);  // what there is to verify must not grow without end
+        // What there is to verify must not grow without end: later writes change rows.
+        if (writers->at < rows_max) {
+            put(writers->db, "Item", atomic_fetch_add(&writers->at, 50), 50);
+        } else {
+            static const pqdb_edit up = {"{ n: 7, kind: 'k0' }", "{ $inc: { n: 1 } }"};
+            static const pqdb_edit down = {"{ n: 8, kind: 'k0' }", "{ $inc: { n: -1 } }"};
+            CHECK(pqdb_update(writers->db, "Item", &up, NULL, NULL, NULL) == PQDB_OK, "up");
+            CHECK(pqdb_update(writers->db, "Item", &down, NULL, NULL, NULL) == PQDB_OK, "down");
+        }
+        nanosleep(&pause, NULL);
     }
     return NULL;
 }
