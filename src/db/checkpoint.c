@@ -509,7 +509,8 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
     for (size_t i = 0; i < table->piece_count; i++) {
         if (table->pieces[i].fresh != NULL) files[count++] = table->pieces[i].fresh;
     }
-    if (own->iceberg == NULL) {
+    const bool is_first = own->iceberg == NULL;
+    if (is_first) {
         PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc,
                                &own->iceberg, err));
     }
@@ -533,7 +534,9 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
         return code;
     }
     own->published_version = cut->root.version;
-    return pq_db_release(db, own, &outcome, err);
+    PQ_TRY(pq_db_release(db, own, &outcome, err));
+    if (is_first) pq_db_remove_orphans(db, own, &cut->arena);
+    return PQDB_OK;
 }
 
 /// A table whose rows in memory travel in the root is not published: its metadata stays at the

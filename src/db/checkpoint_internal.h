@@ -12,6 +12,10 @@ pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_er
 void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
 pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
                         const struct pq_iceberg_outcome *outcome, pqdb_error *err);
+/// After the first publish of an opening: metadata and data files that an earlier one could not
+/// remove any more. Reads the manifests of the kept snapshots. What cannot be read now is left to
+/// the next opening.
+void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_arena *arena);
 void pq_db_retired_close(pqdb_db *db);
 /// Properties of a table's metadata: its versions at the cut, and of a view definition and lineage.
 struct pq_db_pairs {

@@ -49,6 +49,25 @@ pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
     return PQDB_OK;
 }
 
+/// The file that a merge beside the keeper makes: no root names it yet.
+static bool is_being_merged(struct pq_text path) {
+    return path.length > 5 && strtoull(path.data + 5, NULL, 10) == UINT64_MAX;  // below data/
+}
+
+void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_arena *arena) {
+    struct pq_iceberg_outcome orphans;
+    if (pq_iceberg_find_orphans(table->iceberg, arena, &orphans, NULL) != PQDB_OK) return;
+    struct pq_text *released = pq_arena_alloc(arena, orphans.released_count * sizeof *released);
+    if (released == NULL) return;
+    size_t count = 0;
+    for (size_t i = 0; i < orphans.released_count; i++) {
+        if (!is_being_merged(orphans.released[i])) released[count++] = orphans.released[i];
+    }
+    orphans.released = released;
+    orphans.released_count = count;
+    pq_db_release(db, table, &orphans, NULL);
+}
+
 static void bury_retired(pqdb_db *db) {
     for (struct pq_db_retired **link = &db->retired; *link != NULL;) {
         struct pq_db_retired *retired = *link;
