@@ -15,7 +15,7 @@ enum {
     assist_rows = 1024,       // of the log in a step between two commits,
     assist_ns = 5000000,      // and for so long
     wait_ns = 50000,
-    checkpoint_rows = 100000, // a result of so many rows is written soon
+    checkpoint_rows = 100000, // a result of or from so many rows is written soon
 };
 
 bool pq_db_is_views_own(pqdb_code code) {
@@ -145,7 +145,8 @@ static pqdb_code swap_locked(struct pq_db_replica *replica, uint64_t began_ns, p
     pthread_mutex_lock(&db->refreshing);
     pthread_mutex_lock(&db->leader);
     const pqdb_code code = swap(replica, began_ns, err);
-    const bool is_large = code == PQDB_OK && replica->top->table->rows >= checkpoint_rows;
+    const bool is_large = code == PQDB_OK && (replica->top->table->rows >= checkpoint_rows ||
+                                              replica->top->built_rows >= checkpoint_rows);
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_unlock(&db->refreshing);
     if (is_large) pq_db_keeper_want(db);  // recovery would compute it again until it is in a root
