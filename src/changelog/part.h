@@ -27,6 +27,7 @@ struct pq_log_rows {
     uint32_t rows_minus;
     uint32_t rows_plus;
     uint64_t first_seq;     // of the first row, where rows_minus is 0
+    bool waits_for_seq;     // rows_minus is 0, and the leader will number the rows: see below
     struct pq_batch batch;  // type NULL when the reader did not know the schema: only counts then
 };
 
@@ -43,7 +44,8 @@ struct pq_log_schemas {
 /// in which at most half of them differ is then written once, and only what differs beside it.
 ///
 /// Shape   rows without minus whose $seq column counts up from any number are written without it:
-///         first_seq stands for it, which pq_log_append replaces (so callers encode from 0)
+///         first_seq stands for it, which pq_log_append replaces. Rows that wait for their numbers
+///         are always written so, whatever the column holds.
 /// Owns    `out` must hold a multiple of 8 bytes and does so afterwards
 /// Cost    one copy of the batch, LZ4 about 1.8 GB/s; no allocation once `out` is large enough
 /// Thread  any; needs no log

@@ -11,6 +11,7 @@ struct encoder {
     pqdb_error *err;
     bool has_variant;
     bool is_seq_free;  // $seq may be left out
+    bool waits_for_seq;  // and is, whatever it holds
     size_t pairs;      // rows that go, each of which comes again in its place behind them
     bool has_seq;      // it was: `first_seq` stands for it
     int64_t first_seq;
@@ -123,15 +124,18 @@ static bool is_counting(const struct range *range) {
     return true;
 }
 
+/// Is it the column that first_seq may stand for?
+static bool is_seq(const struct encoder *encoder, const struct range *range) {
+    return encoder->is_seq_free && range->is_top && range->place == PQ_LOG_SEQ_COLUMN &&
+           range->column->type->kind == PQ_INT64;
+}
+
 static pqdb_code encode_counting(struct encoder *encoder, const struct range *range) {
     const int64_t *values = (const int64_t *)range->column->values + range->start;
-    const bool is_seq = encoder->is_seq_free && range->is_top &&
-                        range->place == PQ_LOG_SEQ_COLUMN &&
-                        range->column->type->kind == PQ_INT64;
     pqdb_code code;
     uint8_t *at = begin_chunk(encoder, 8, &code);
     PQ_TRY(code);
-    if (is_seq) {
+    if (is_seq(encoder, range)) {
         encoder->has_seq = true;
         encoder->first_seq = values[0];
         return end_chunk(encoder, range, PQ_CHUNK_SEQ, PQ_MARKS_VALID, 0);
@@ -148,7 +152,8 @@ static pqdb_code encode_fixed(struct encoder *encoder, const struct range *range
     const uint8_t *values = (const uint8_t *)range->column->values + range->start * width;
     const size_t bytes = range->count * width;
     if (marks == PQ_MARKS_VALID) {
-        if (is_counting(range)) return encode_counting(encoder, range);
+        const bool waits = encoder->waits_for_seq && is_seq(encoder, range);
+        if (waits || is_counting(range)) return encode_counting(encoder, range);
         if (memcmp(values, values + width, bytes - width) == 0) {
             return encode_const(encoder, range, marks,
                                 (struct pq_text){(const char *)values, width});
@@ -483,6 +488,7 @@ pqdb_code pq_log_encode_rows(const struct pq_log_rows *rows, struct pq_bytes *ou
     }
     const bool has_pairs = rows->rows_plus >= rows->rows_minus;
     struct encoder encoder = {.out = out, .err = err, .is_seq_free = rows->rows_minus == 0,
+                              .waits_for_seq = rows->waits_for_seq,
                               .pairs = has_pairs ? rows->rows_minus : 0};
     pqdb_code code;
     PQ_GO(begin_part(out, err));

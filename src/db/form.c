@@ -126,7 +126,8 @@ static pqdb_code encode(struct pq_db_write *write, const struct pq_write_delta *
     struct pq_db_change *change = write->ctx;
     const struct pq_log_rows rows = {
         .collection = write->table->id, .rows_minus = (uint32_t)delta->minus,
-        .rows_plus = (uint32_t)(delta->rows.count - delta->minus), .batch = delta->rows};
+        .rows_plus = (uint32_t)(delta->rows.count - delta->minus),
+        .waits_for_seq = delta->rows.weights == NULL, .batch = delta->rows};
     change->part.length = 0;
     change->is_encoded = false;  // the rows as they came: a write that waits is formed again
     PQ_TRY(pq_log_encode_rows(&rows, &change->part, err));

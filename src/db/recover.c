@@ -440,11 +440,7 @@ static pqdb_code replay_rows(struct replay *replay, const struct pq_log_record *
                              const struct pq_log_rows *rows, pqdb_error *err) {
     struct pq_db_table *table = pq_db_by_id(replay->db, rows->collection);
     if (table == NULL || rows->batch.type == NULL) return PQDB_OK;  // dropped since
-    if (rows->rows_minus == 0) {
-        table->next_seq = rows->first_seq + rows->rows_plus;
-    } else {
-        follow_seq(table, rows);
-    }
+    follow_seq(table, rows);
     struct pending *pending;
     PQ_TRY(pending_of(replay, table, &pending, err));
     const size_t first = pending->columns[PQ_COLUMN_ID].count;

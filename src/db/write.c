@@ -67,7 +67,8 @@ static pqdb_code commit(struct pq_db_change *change, pqdb_error *err) {
 static pqdb_code encode_rows(struct pq_db_change *change, pqdb_error *err) {
     const struct pq_batch *batch = &change->rows->batch;
     const struct pq_log_rows rows = {.collection = change->write.table->id,
-                                     .rows_plus = (uint32_t)batch->count, .batch = *batch};
+                                     .rows_plus = (uint32_t)batch->count, .waits_for_seq = true,
+                                     .batch = *batch};
     change->part.length = 0;
     PQ_TRY(pq_log_encode_rows(&rows, &change->part, err));
     change->write.part = pq_bytes_text(&change->part);
