@@ -4,6 +4,11 @@
 
 #include "cli/cli.h"
 
+struct flags {
+    bool full, due, cascade, follows;
+    uint64_t since;  // UINT64_MAX: not given
+};
+
 // ---- list and state ---------------------------------------------------------------------------
 
 static int list_views(struct cli *cli, pqdb_db *db) {
@@ -56,13 +61,14 @@ static void print_source_text(void *ctx, const pqdb_view_source *source) {
                 source->newest > source->version ? cli_version(source->newest, newest) : "");
 }
 
-/// The clock of the schedule's own zone.
-static void print_next_refresh(const struct cli *cli, const pqdb_view_state *state) {
+/// A time of the schedule, also as the clock of its own zone shows it.
+static void print_slot(const struct cli *cli, const pqdb_view_state *state, const char *name,
+                       int64_t us) {
     char utc[40], local[64];
-    if (state->next_refresh_us == 0) return;
-    print_field("next refresh", "%s%s%s", cli_time(cli, state->next_refresh_us, utc),
+    if (us == 0) return;
+    print_field(name, "%s%s%s", cli_time(cli, us, utc),
                 strcmp(state->timezone, "UTC") == 0 ? "" : ", ",
-                cli_time_in(state->timezone, state->next_refresh_us, local));
+                cli_time_in(state->timezone, us, local));
 }
 
 static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view_state *state) {
@@ -71,7 +77,8 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_field("from", "%s", state->from);
     print_field("mode", "%s%s%s", state->mode, state->schedule[0] == '\0' ? "" : ", at ",
                 state->schedule);
-    print_next_refresh(cli, state);
+    print_slot(cli, state, "last run", state->last_slot_us);
+    print_slot(cli, state, "next run", state->next_refresh_us);
     print_field("rows", "%s, %s in files", cli_count(state->rows, number),
                 cli_bytes(state->bytes, room));
     const char *version = cli_version(state->version, room);
@@ -155,6 +162,7 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_json_field("nextRefreshAt", state->next_refresh_us == 0
                                           ? NULL
                                           : cli_time(cli, state->next_refresh_us, time));
+    print_json_field("lastSlot", cli_time(cli, state->last_slot_us, time));
     print_json_field("timezone", state->timezone);
     print_json_field("lastError", state->last_error);
     printf(",\"rows\":%llu,\"bytes\":%llu}", (unsigned long long)state->rows,
@@ -311,27 +319,33 @@ static int verify_views(struct cli *cli, pqdb_db *db, const char *only) {
     return code;
 }
 
-static int refresh_view(struct cli *cli, pqdb_db *db, const char *name, bool full,
+static bool is_scheduled(pqdb_db *db, const char *name) {
+    pqdb_view_state state;
+    return pqdb_view_state_get(db, name, &state, NULL) == PQDB_OK && state.schedule[0] != '\0';
+}
+
+static int refresh_view(struct cli *cli, pqdb_db *db, const char *name, const struct flags *flags,
                         struct cli_table *table) {
     pqdb_refreshed refreshed;
     pqdb_error err;
     struct cli_progress progress;
     cli_progress_begin(&progress, cli, "refreshing");
     cli_progress_say(&progress, name);
-    const pqdb_code code = pqdb_view_refresh(db, name, full, &refreshed, &err);
+    const pqdb_code code = flags->due ? pqdb_view_refresh_due(db, name, &refreshed, &err)
+                                      : pqdb_view_refresh(db, name, flags->full, &refreshed, &err);
     cli_progress_end(&progress);
     if (code != PQDB_OK) return cli_fail(cli, &err);
-    const bool none = strcmp(refreshed.kind, "none") == 0;
     char rows[32], version[32], took[24];
-    const char *cells[] = {name, none && cli_is_for_people(cli) ? "was fresh" : refreshed.kind,
-                           or_missing(refreshed.reason), cli_count(refreshed.rows, rows),
+    const char *cells[] = {name, refreshed.kind, or_missing(refreshed.reason),
+                           cli_count(refreshed.rows, rows),
                            cli_version(refreshed.version, version),
                            cli_took(cli, refreshed.us, took)};
     cli_table_row(table, cells);
     return CLI_DONE;
 }
 
-static int refresh_views(struct cli *cli, pqdb_db *db, const char *only, bool full) {
+static int refresh_views(struct cli *cli, pqdb_db *db, const char *only,
+                         const struct flags *flags) {
     const bool people = cli_is_for_people(cli);
     const char *const names[] = {"view", people ? "refresh" : "kind", "reason",
                                  people ? "rows changed" : "rows", "version",
@@ -343,26 +357,22 @@ static int refresh_views(struct cli *cli, pqdb_db *db, const char *only, bool fu
     const size_t count = only == NULL ? pqdb_view_count(db) : 1;
     for (size_t i = 0; i < count; i++) {
         const char *name = only == NULL ? pqdb_view_name(db, i) : only;
-        if (refresh_view(cli, db, name, full, table) != CLI_DONE) code = CLI_FAILED;
+        if (only == NULL && flags->due && !is_scheduled(db, name)) continue;
+        if (refresh_view(cli, db, name, flags, table) != CLI_DONE) code = CLI_FAILED;
     }
     if (only == NULL || cli_table_has_rows(table)) cli_table_finish(table);
     return code;
 }
 
-static int run_on(struct cli *cli, pqdb_db *db, bool full) {
+static int run_on(struct cli *cli, pqdb_db *db, const struct flags *flags) {
     const char *verb = cli->args[0], *name = cli->arg_count > 1 ? cli->args[1] : NULL;
     if (strcmp(verb, "list") == 0) return list_views(cli, db);
     if (strcmp(verb, "state") == 0) return show_states(cli, db, name);
     if (strcmp(verb, "verify") == 0) return verify_views(cli, db, name);
-    if (strcmp(verb, "refresh") == 0) return refresh_views(cli, db, name, full);
+    if (strcmp(verb, "refresh") == 0) return refresh_views(cli, db, name, flags);
     if (strcmp(verb, "show") == 0) return show_view(cli, db, name);
     return explain_view(cli, db, name);
 }
-
-struct flags {
-    bool full, cascade, follows;
-    uint64_t since;  // UINT64_MAX: not given
-};
 
 /// Is it a verb, with a name where it needs one and none where it takes none?
 static bool is_right(struct cli *cli, const struct flags *flags) {
@@ -393,8 +403,10 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
         cli_usage(cli, "list takes no '%s'; view state tells about one view", cli->args[1]);
     } else if ((flags->follows || flags->since != UINT64_MAX) && !changes) {
         cli_usage(cli, "%s has no option %s", verb, flags->follows ? "--follow" : "--since");
-    } else if (flags->full && strcmp(verb, "refresh") != 0) {
-        cli_usage(cli, "%s has no option --full", verb);
+    } else if ((flags->full || flags->due) && strcmp(verb, "refresh") != 0) {
+        cli_usage(cli, "%s has no option %s", verb, flags->full ? "--full" : "--due");
+    } else if (flags->full && flags->due) {
+        cli_usage(cli, "refresh takes --full or --due, not both");
     } else {
         return true;
     }
@@ -404,6 +416,7 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
 static int run_view(struct cli *cli) {
     bool wrong = false;
     const struct flags flags = {.full = cli_flag(cli, "--full"),
+                                .due = cli_flag(cli, "--due"),
                                 .cascade = cli_flag(cli, "--cascade"),
                                 .follows = cli_flag(cli, "--follow"),
                                 .since = cli_number(cli, "--since", UINT64_MAX, &wrong)};
@@ -415,12 +428,12 @@ static int run_view(struct cli *cli) {
     }
     pqdb_db *db = cli_open(cli, strcmp(cli->args[0], "refresh") != 0);
     if (db == NULL) return CLI_FAILED;
-    return cli_close(cli, db, run_on(cli, db, flags.full));
+    return cli_close(cli, db, run_on(cli, db, &flags));
 }
 
 const struct cli_command cmd_view = {
     .name = "view",
-    .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full] |\n"
+    .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full | --due] |\n"
              "       create V DEF | drop V [--cascade] | changes V [--since VERSION] [--follow]",
     .summary = "look at materialized views; verify, refresh, create and drop them",
     .help = "list     every view with its state\n"
@@ -429,7 +442,8 @@ const struct cli_command cmd_view = {
             "explain  operators, column types, where state is kept; for people in every format\n"
             "verify   recompute and compare row by row; exit code 1 on a difference,\n"
             "         the first of which are shown on stderr\n"
-            "refresh  bring scheduled and manual views up to date; --full recomputes\n"
+            "refresh  bring scheduled and manual views up to date; --full recomputes, --due\n"
+            "         takes scheduled views whose time has come, and says why it takes no other\n"
             "create   DEF is '{ $from: ... }', a file, or - for stdin; built while writers go on\n"
             "drop     rows and files go; --cascade: the views that read it too\n"
             "changes  rows that came and went with each commit behind VERSION, as far as the log\n"

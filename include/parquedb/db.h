@@ -44,6 +44,7 @@ typedef struct pqdb_options {
     size_t memory_bytes;         ///< of memtables before they are written as files; 0: 256 MiB.
                                  ///< Half as much again holds decoded pages of files
     uint64_t checkpoint_log_bytes;  ///< checkpoint when the log has grown so much; 0: 256 MiB
+    bool schedule;               ///< refresh scheduled views at their times, in the background
     int64_t checkpoint_ms;       ///< and at least so often while there is news; 0: 60 s; -1: never
 } pqdb_options;
 

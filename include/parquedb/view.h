@@ -33,6 +33,7 @@ typedef struct pqdb_view_state {
     int64_t next_try_us;           ///< until a build that failed is tried again, or 0
     const char *timezone;          ///< of the schedule, "UTC" by default; "" without a schedule
     int64_t next_refresh_us;       ///< when the schedule is due next, microseconds since 1970, or 0
+    int64_t last_slot_us;          ///< the last time of the schedule that is done, or 0
 } pqdb_view_state;
 
 /// A table that a view reads: the one of `$from`, and those that its links lead to.
@@ -71,16 +72,24 @@ PQDB_API pqdb_code pqdb_view_drop(pqdb_db *db, const char *name, bool cascade, p
 
 typedef struct pqdb_refreshed {
     const char *kind;    ///< "none" (it was fresh), "incremental" or "full"
-    const char *reason;  ///< why full, or ""
+    const char *reason;  ///< why full, why nothing was done, or ""
     uint64_t version;
     uint64_t rows;  ///< that changed
     int64_t us;     ///< it took
+    int64_t slot_us;  ///< the time of the schedule that is done with it, microseconds, or 0
 } pqdb_refreshed;
 
 /// Bring a scheduled or manual view up to the last commit; a failed streaming one is built again.
 /// The old contents stay readable until the new ones are durable. `full` recomputes.
 PQDB_API pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full,
                                      pqdb_refreshed *refreshed, pqdb_error *err);
+
+/// The same for a scheduled view, and only if a time of its schedule has come that is not done yet,
+/// however long ago: it is done once then, and that is durable. For timers outside; with the option
+/// `schedule` of pqdb_open nobody has to call it.
+/// Errors: those of pqdb_view_refresh; PQDB_INVALID: the view has no schedule.
+PQDB_API pqdb_code pqdb_view_refresh_due(pqdb_db *db, const char *name,
+                                         pqdb_refreshed *refreshed, pqdb_error *err);
 
 /// One difference between what is stored and what the definition gives.
 typedef struct pqdb_difference {

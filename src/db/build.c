@@ -130,7 +130,7 @@ static pqdb_code swap(struct pq_db_replica *replica, uint64_t began_ns, pqdb_err
     struct pq_db_table *table = replica->top;
     PQ_TRY(pq_db_replica_finish(replica, err));
     uint64_t version;
-    PQ_TRY(pq_db_log_refresh(db, table, PQ_LOG_SWAP, &version, err));
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_SWAP, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
     pqdb_code code = pq_db_replica_install(replica, version, time_us, err);
     table->facts.last_refresh_took_us =
@@ -240,12 +240,26 @@ bool pq_db_build_is_due(pqdb_db *db) {
     return due;
 }
 
-/// `building` is held.
-static void try_build(pqdb_db *db, struct pq_db_table *table) {
-    if (!is_due(db, table)) return;
+/// NULL: the last refresh has not failed any more.
+static void note_failure_of_try(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
+    pthread_mutex_lock(&db->leader);
+    struct pq_db_facts *facts = &table->facts;
+    const bool is_news = why != NULL || facts->refresh_failed;
+    if (is_news && !facts->failed && pq_db_check_open(db, NULL) == PQDB_OK) {
+        facts->refresh_failed = why != NULL;
+        if (why != NULL) pq_db_set_failure(db, table, why);
+        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
+    }
+    pthread_mutex_unlock(&db->leader);
+}
+
+void pq_db_note_try(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
+                    const pqdb_error *why) {
     const uint64_t second = 1000 * 1000 * 1000;
-    if (pq_db_build(db, table, NULL) == PQDB_OK) {
+    note_failure_of_try(db, table, code == PQDB_OK ? NULL : why);
+    if (code == PQDB_OK) {
         table->retry_after_ns = 0;
+        table->retry_ns = 0;
         return;
     }
     table->retry_after_ns = table->retry_after_ns == 0 ? retry_first_s * second
@@ -254,6 +268,12 @@ static void try_build(pqdb_db *db, struct pq_db_table *table) {
         table->retry_after_ns = retry_last_s * second;
     }
     table->retry_ns = db->env->monotonic_ns(db->env->ctx) + table->retry_after_ns;
+}
+
+/// `building` is held.
+static void try_build(pqdb_db *db, struct pq_db_table *table) {
+    pqdb_error why = {0};
+    if (is_due(db, table)) pq_db_note_try(db, table, pq_db_build(db, table, &why), &why);
 }
 
 void pq_db_build_due(pqdb_db *db) {

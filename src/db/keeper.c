@@ -1,5 +1,5 @@
 /// db/keeper.c: the background thread: checkpoints, log segments ahead, buried files; it starts
-/// threads for builds and merges.
+/// threads for builds, merges and the schedule.
 #include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
+#include "db/schedule.h"
 #include "db/view_internal.h"
 
 enum {
@@ -111,6 +112,24 @@ static void look_after_builds(pqdb_db *db) {
     db->builder_runs = pthread_create(&db->builder, NULL, build, db) == 0;
 }
 
+static void *run_schedule(void *ctx) {
+    pqdb_db *db = ctx;
+    pq_db_in_background();
+    pq_db_schedule_run(db);
+    db->scheduler_ends = true;
+    return NULL;
+}
+
+static void look_after_schedule(pqdb_db *db) {
+    if (db->scheduler_runs && db->scheduler_ends) {
+        pthread_join(db->scheduler, NULL);
+        db->scheduler_runs = false;
+    }
+    if (!db->options.schedule || db->scheduler_runs || !pq_db_schedule_is_due(db)) return;
+    db->scheduler_ends = false;
+    db->scheduler_runs = pthread_create(&db->scheduler, NULL, run_schedule, db) == 0;
+}
+
 static void *merge(void *ctx) {
     pqdb_db *db = ctx;
     bool merged = false;
@@ -162,6 +181,7 @@ static void *keep(void *ctx) {
         }
         look_after_builds(db);
         look_after_merges(db);
+        look_after_schedule(db);
         shrink_ns = pq_pace_shrink(db->pace);
         pthread_mutex_lock(&db->keeper_lock);
     }
@@ -185,6 +205,7 @@ void pq_db_keeper_stop(pqdb_db *db) {
     pthread_join(db->keeper, NULL);
     if (db->builder_runs) pthread_join(db->builder, NULL);
     if (db->merger_runs) pthread_join(db->merger, NULL);
-    db->builder_runs = db->merger_runs = false;
+    if (db->scheduler_runs) pthread_join(db->scheduler, NULL);
+    db->builder_runs = db->merger_runs = db->scheduler_runs = false;
     db->keeper_runs = false;
 }

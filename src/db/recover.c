@@ -101,6 +101,7 @@ static pqdb_code load_table(pqdb_db *db, const struct pq_root *root,
     table->facts.reflects = named->reflects;
     table->reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
+    table->facts.slot_us = named->slot_us;
     if (named->failure.length > 0) {
         table->facts.failed = true;
         pq_fail(&table->failure, PQDB_LIMIT, "%.*s", PQ_TEXT_ARG(named->failure));
@@ -455,6 +456,13 @@ static pqdb_code replay_rows(struct replay *replay, const struct pq_log_record *
     return replay->rows >= join_rows ? flush(replay, err) : PQDB_OK;
 }
 
+static const struct pq_json *member(const struct pq_json *object, const char *name,
+                                    enum pq_json_kind kind) {
+    if (pq_json_kind(object) != PQ_JSON_OBJECT) return NULL;
+    const struct pq_json *value = pq_json_find(object, name);
+    return value != NULL && pq_json_kind(value) == kind ? value : NULL;
+}
+
 /// A refresh is repeated as a full one: all its sources are exactly where they were.
 static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_record *record,
                                 pqdb_error *err) {
@@ -462,16 +470,20 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     PQ_TRY(flush(replay, err));
     struct pq_json_document *document;
     PQ_TRY(pq_json_parse(record->payload, PQ_JSON_STRICT, db->alloc, &document, err));
-    const struct pq_json *name = pq_json_kind(pq_json_root(document)) == PQ_JSON_OBJECT
-                                     ? pq_json_find(pq_json_root(document), "view")
-                                     : NULL;
-    struct pq_db_table *table = NULL;
-    if (name != NULL && pq_json_kind(name) == PQ_JSON_TEXT) {
-        table = pq_db_find(db, pq_json_text(name));
-    }
+    const struct pq_json *said = pq_json_root(document);
+    const struct pq_json *name = member(said, "view", PQ_JSON_TEXT);
+    const struct pq_json *slot = member(said, "slotUs", PQ_JSON_INT);
+    const bool is_fresh = member(said, "fresh", PQ_JSON_BOOL) != NULL;
+    struct pq_db_table *table = name == NULL ? NULL : pq_db_find(db, pq_json_text(name));
+    const bool is_there = table != NULL && table->view != NULL;  // else it was dropped since
+    if (is_there && slot != NULL) table->facts.slot_us = pq_json_int(slot);
     pq_json_destroy(document);
-    if (table == NULL || table->view == NULL) return PQDB_OK;  // dropped since
-    return build_here(db, table, record->version, record->time_us, err);
+    if (!is_there) return PQDB_OK;
+    if (!is_fresh) return build_here(db, table, record->version, record->time_us, err);
+    if (table->node == NULL) return PQDB_OK;
+    table->facts.reflects = record->version;
+    table->reflects_position = record->next;
+    return PQDB_OK;
 }
 
 static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error *err) {

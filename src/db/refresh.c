@@ -5,24 +5,38 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "db/replica.h"
+#include "db/schedule.h"
 
-pqdb_code pq_db_log_refresh(pqdb_db *db, const struct pq_db_table *table, enum pq_log_kind kind,
+enum { checkpoint_rows = 100000 };  // a refresh over so many source rows is written soon
+
+static uint64_t us_since(const pqdb_db *db, uint64_t began_ns) {
+    return (db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000;
+}
+
+pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
                             uint64_t *version, pqdb_error *err) {
+    const int64_t now_us = db->env->now_us(db->env->ctx);
+    const int64_t slot_us = pq_db_slot_done(table->view, table->facts.slot_us, now_us);
     struct pq_bytes payload, part;
     pq_bytes_init(&payload, db->alloc);
     pq_bytes_init(&part, db->alloc);
     pqdb_code code;
     PQ_GO(pq_bytes_printf(&payload, err, "{\"view\":"));
     PQ_GO(pq_json_write_text(&payload, table->entry->name, err));
-    PQ_GO(pq_bytes_printf(&payload, err, ",\"from\":%llu,\"to\":%llu}",
+    PQ_GO(pq_bytes_printf(&payload, err, ",\"from\":%llu,\"to\":%llu,\"slotUs\":%lld%s}",
                           (unsigned long long)table->facts.reflects,
-                          (unsigned long long)db->version));
+                          (unsigned long long)db->version, (long long)slot_us,
+                          kind == PQ_DB_LOGGED_FRESH ? ",\"fresh\":true" : ""));
     PQ_GO(pq_log_encode_payload(pq_bytes_text(&payload), &part, err));
     const struct pq_log_part parts[] = {{.bytes = pq_bytes_text(&part)}};
-    const struct pq_log_commit commit = {.kind = kind, .parts = parts, .part_count = 1};
+    const struct pq_log_commit commit = {
+        .kind = kind == PQ_DB_LOGGED_SWAP ? PQ_LOG_SWAP : PQ_LOG_REFRESH, .parts = parts,
+        .part_count = 1};
     *version = pq_log_position(db->log).version;
     PQ_GO(pq_log_append(db->log, &commit, 1, err));
     db->version = *version;
+    table->facts.slot_us = slot_us;
+    table->facts.refresh_failed = false;
 done:
     pq_bytes_deinit(&payload);
     pq_bytes_deinit(&part);
@@ -91,7 +105,7 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
                                pqdb_error *err) {
     const uint64_t to = db->version;
     uint64_t version;
-    PQ_TRY(pq_db_log_refresh(db, table, PQ_LOG_REFRESH, &version, err));
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
     pqdb_code code = PQDB_OK;
     for (struct change *at = changes->first; code == PQDB_OK && at != NULL; at = at->next) {
@@ -103,8 +117,7 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
     table->facts.last_refresh = "incremental";
-    table->facts.last_refresh_took_us =
-        (int64_t)((db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000);
+    table->facts.last_refresh_took_us = (int64_t)us_since(db, began_ns);
     if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);  // reopening repeats it
 }
@@ -126,6 +139,7 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     if (code == PQDB_OK) code = pq_db_replica_catch_up(replica, err);
     pthread_mutex_lock(&db->leader);
     if (code == PQDB_OK) code = pq_db_replica_finish(replica, err);
+    const bool is_large = pq_db_by_id(db, table->view->source)->table->rows >= checkpoint_rows;
     pq_db_replica_destroy(replica);
     if (code == PQDB_OK) {
         code = apply_changes(db, table, &changes, began, err);
@@ -136,6 +150,7 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_unlock(&db->refreshing);
     changes_deinit(&changes);
+    if (is_large && code == PQDB_OK) pq_db_keeper_want(db);  // recovery computes it from nothing
     return code;
 }
 
@@ -155,16 +170,49 @@ static bool is_done(pqdb_db *db, const struct pq_db_table *table, bool full, con
            (facts->reflects > 0 && pq_db_source_version(db, table) <= facts->reflects);
 }
 
-static pqdb_code refresh(pqdb_db *db, struct pq_db_table *table, bool full,
-                         pqdb_refreshed *refreshed, pqdb_error *err) {
-    const char *why;
+/// Leader: a slot that found the view fresh, durable as well.
+static pqdb_code complete_slot(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    uint64_t version;
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_FRESH, &version, err));
+    table->facts.reflects = version;
+    table->reflects_position = pq_db_position(db);
+    const pqdb_code code = pq_db_publish(db, version, pq_log_time_us(db->log), err);
+    return code == PQDB_OK ? code : pq_db_break(db, code, err);
+}
+
+/// Leader: what is at hand without a computation; *left: that is not all.
+static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
+                       pqdb_refreshed *refreshed, bool *left, pqdb_error *err) {
+    const int64_t now_us = db->env->now_us(db->env->ctx);
+    const int64_t slot_us = pq_db_slot_due(table->view, table->facts.slot_us, now_us);
+    const char *why = NULL;
+    *left = false;
+    PQ_TRY(pq_db_check_open(db, err));
+    *refreshed = (pqdb_refreshed){.kind = "none", .reason = "", .version = db->version,
+                                  .slot_us = slot_us};
+    if (how->due && slot_us == PQ_DB_NO_SLOT) {
+        refreshed->reason = "it is not due";
+    } else if (is_done(db, table, how->full, &why)) {
+        refreshed->reason = "it is fresh";
+        if (slot_us != PQ_DB_NO_SLOT) PQ_TRY(complete_slot(db, table, err));
+        refreshed->version = db->version;
+    } else {
+        *left = true;
+        refreshed->reason = why;
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
+                        pqdb_refreshed *refreshed, pqdb_error *err) {
+    const uint64_t began_ns = db->env->monotonic_ns(db->env->ctx);
+    bool left = false;
     pthread_mutex_lock(&db->leader);
-    const pqdb_code open = pq_db_check_open(db, err);
-    const bool done = open == PQDB_OK && is_done(db, table, full, &why);
-    *refreshed = (pqdb_refreshed){.kind = "none", .reason = "", .version = db->version};
+    const pqdb_code begun = begin(db, table, how, refreshed, &left, err);
     pthread_mutex_unlock(&db->leader);
-    PQ_TRY(open);
-    if (done) return PQDB_OK;
+    refreshed->us = (int64_t)us_since(db, began_ns);
+    if (begun != PQDB_OK || !left) return begun;
+    const char *why = refreshed->reason;
     if (why == NULL) {
         pqdb_error failure = {0};
         const pqdb_code code = refresh_by_log(db, table, &failure);
@@ -186,15 +234,31 @@ static pqdb_code refresh(pqdb_db *db, struct pq_db_table *table, bool full,
     return PQDB_OK;
 }
 
-pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full, pqdb_refreshed *refreshed,
-                            pqdb_error *err) {
+static pqdb_code refresh_named(pqdb_db *db, const char *name, const struct pq_db_refresh *how,
+                               pqdb_refreshed *refreshed, pqdb_error *err) {
     pqdb_refreshed unused;
     struct pq_db_table *table;
+    pqdb_error why = {0};
     pthread_mutex_lock(&db->building);
-    pqdb_code code = pq_db_find_view(db, pq_text_of(name), &table, err);
-    if (code == PQDB_OK) {
-        code = refresh(db, table, full, refreshed == NULL ? &unused : refreshed, err);
+    pqdb_code code = pq_db_find_view(db, pq_text_of(name), &table, &why);
+    if (code == PQDB_OK && how->due && table->view->mode != PQ_VIEW_SCHEDULED) {
+        code = pq_fail(&why, PQDB_INVALID, "only a scheduled view is ever due: refresh it without");
+        pq_fail_subject(&why, code, table->entry->name);
+    } else if (code == PQDB_OK) {
+        code = pq_db_refresh(db, table, how, refreshed == NULL ? &unused : refreshed, &why);
+        pq_db_note_try(db, table, code, &why);
     }
     pthread_mutex_unlock(&db->building);
+    if (code != PQDB_OK && err != NULL) *err = why;
     return code;
+}
+
+pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full, pqdb_refreshed *refreshed,
+                            pqdb_error *err) {
+    return refresh_named(db, name, &(struct pq_db_refresh){.full = full}, refreshed, err);
+}
+
+pqdb_code pqdb_view_refresh_due(pqdb_db *db, const char *name, pqdb_refreshed *refreshed,
+                                pqdb_error *err) {
+    return refresh_named(db, name, &(struct pq_db_refresh){.due = true}, refreshed, err);
 }

@@ -12,11 +12,13 @@ struct pq_db_table;
 /// What a view's state is computed from; a snapshot carries a copy.
 struct pq_db_facts {
     uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
+    int64_t slot_us;           // scheduled: the last slot that its contents complete; 0: none
     int64_t refreshed_us;
     const char *last_refresh;  // "streaming", "incremental", "full", "none"
     uint64_t last_refresh_rows;
     int64_t last_refresh_took_us;
     bool failed;               // its last step or refresh went wrong: see `failure`
+    bool refresh_failed;       // only the last try of a refresh did: the view is as it was
     bool unbuilt;              // nothing readable exists yet: reads are refused
 };
 

@@ -7,9 +7,9 @@
 
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
+#include "db/schedule.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
-#include "view/due.h"
 
 enum { merges_max = 16 };  // that one call of pqdb_checkpoint does
 
@@ -155,15 +155,11 @@ static bool reads_table(const struct pq_db_table *table, uint32_t id) {
 }
 
 static void print_schedule(pqdb_db *db, const struct pq_view *view, pqdb_view_state *state) {
-    const struct pq_zone *zone = NULL;
     state->schedule = state->timezone = "";
     if (view->mode != PQ_VIEW_SCHEDULED) return;
     state->schedule = view->schedule.data;
     state->timezone = view->zone.length == 0 ? "UTC" : view->zone.data;
-    // The plan found the zone; it stays known to the process.
-    if (view->zone.length > 0 && pq_zone_find(view->zone, &zone, NULL) != PQDB_OK) return;
-    const int64_t next_us = pq_cron_next(&view->cron, zone, db->env->now_us(db->env->ctx));
-    if (next_us != INT64_MAX) state->next_refresh_us = next_us;
+    state->next_refresh_us = pq_db_slot_next(view, db->env->now_us(db->env->ctx));
 }
 
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
@@ -179,7 +175,8 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         .source_version = pq_db_snapshot_rows(snapshot, source)->version,
         .refreshed_us = facts->refreshed_us, .last_refresh = facts->last_refresh,
         .last_refresh_rows = facts->last_refresh_rows,
-        .last_refresh_us = facts->last_refresh_took_us, .rows = rows->rows,
+        .last_refresh_us = facts->last_refresh_took_us, .last_slot_us = facts->slot_us,
+        .rows = rows->rows,
         .bytes = file_bytes(rows, NULL)};
     print_schedule(db, view, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
@@ -189,11 +186,12 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     if (facts->unbuilt) print_unbuilt(table, facts, state->reason, sizeof state->reason);
     state->build_percent = built_percent(table);
     const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
-    if (facts->failed && due > now) state->next_try_us = (int64_t)((due - now) / 1000);
+    const bool has_error = facts->failed || facts->refresh_failed;
+    if (has_error && due > now) state->next_try_us = (int64_t)((due - now) / 1000);
     state->version = version_of(db, snapshot, table);
     const uint64_t newest = newest_below(db, snapshot, table);
     if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
-    if (!facts->failed) return;
+    if (!has_error) return;
     pthread_mutex_lock(&db->published_lock);
     const pqdb_error why = table->failure;
     pthread_mutex_unlock(&db->published_lock);

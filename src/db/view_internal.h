@@ -76,14 +76,25 @@ pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t vers
 /// later. And leader-free: is any due?
 void pq_db_build_due(pqdb_db *db);
 bool pq_db_build_is_due(pqdb_db *db);
+/// `building`: after a refresh or build; a failure is kept for the view's state, and the next try
+/// in the background comes later than the last.
+void pq_db_note_try(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pqdb_error *why);
 /// The view's node, in the circuit or outside; it is not built yet.
 pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 /// Is nothing readable of it, or has it failed, and is it not manual?
 bool pq_db_wants_build(const struct pq_db_table *table);
 
 // refresh.c
-/// A record that names the view: a refresh (REFRESH), new contents (SWAP).
-pqdb_code pq_db_log_refresh(pqdb_db *db, const struct pq_db_table *table, enum pq_log_kind kind,
+/// `building`. By the log, or anew where it has to be; `due`: only when its slot has come.
+struct pq_db_refresh {
+    bool full, due;
+};
+pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
+                        pqdb_refreshed *refreshed, pqdb_error *err);
+/// A record that names the view and the slot that is complete now: rows that changed, new contents
+/// in place of the old, or that there is nothing new. Sets facts.slot_us.
+enum pq_db_logged { PQ_DB_LOGGED_ROWS, PQ_DB_LOGGED_SWAP, PQ_DB_LOGGED_FRESH };
+pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
                             uint64_t *version, pqdb_error *err);
 /// Leader: the last commit that changed what the view reads.
 uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table);
