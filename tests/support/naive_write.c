@@ -102,6 +102,7 @@ static void add(struct naive_db *db, struct naive_table *table, const struct nai
 bool naive_create(struct naive_db *db, struct naive_table *table, const struct pq_json *rows,
                   enum naive_conflict conflict) {
     struct naive_row row;
+    if (table->is_stream && conflict == NAIVE_REFUSE) conflict = NAIVE_IGNORE;  // set aside
     const size_t count = pq_json_count(rows);
     const struct pq_json *first = count > 0 ? pq_json_first(rows) : NULL, *at = first;
     for (size_t i = 0; conflict == NAIVE_REFUSE && i < count; i++, at = pq_json_next(at)) {
