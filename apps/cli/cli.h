@@ -7,6 +7,7 @@
 #include <parquedb/view.h>
 #include <parquedb/write.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 
@@ -15,7 +16,20 @@ enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV, CLI_PARQUE
 /// Exit codes (SPEC 8).
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
+/// Where this thread's command prints, whoever runs it: the files of its own process, or of the
+/// client that a server runs it for. In commands `stdout` and `stderr` mean these.
+extern _Thread_local FILE *cli_out, *cli_err;
+#undef stdout
+#undef stderr
+#undef printf
+#undef puts
+#define stdout cli_out
+#define stderr cli_err
+#define printf(...) fprintf(cli_out, __VA_ARGS__)
+#define puts(text) fprintf(cli_out, "%s\n", text)
+
 struct cli_command;
+struct cli_session;  // session.h
 
 struct cli {
     const char *directory;
@@ -25,6 +39,9 @@ struct cli {
     bool colour;      // of stdout
     bool err_colour;  // of stderr
     size_t width;     // of the terminal that stdout is; 0: it is none
+    bool in_terminal, out_terminal, err_terminal;
+    struct cli_session *session;  // a server runs it for a client; NULL: the command's own process
+    const char *working;          // that client's directory, which paths begin in; or NULL
     const char *file;  // whose problems are shown, or NULL
     size_t mistakes;   // of it that were shown
     const struct cli_command *command;
@@ -39,11 +56,17 @@ struct cli_command {
     const char *summary;  // one line
     const char *help;     // more lines, or ""
     int (*run)(struct cli *cli);
+    bool alone;  // has no use for a server: opens no database, or in its own way
 };
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
     cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status,
-    cmd_parquet, cmd_import, cmd_export, cmd_version;
+    cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
+
+// main.c
+const struct cli_command *cli_find_command(const char *name);  // or NULL
+/// Options and arguments are in place.
+int cli_run_command(struct cli *cli);
 
 // options.c: each takes the option out of cli->args when it is there.
 bool cli_flag(struct cli *cli, const char *name);
@@ -131,7 +154,26 @@ int cli_view_create(struct cli *cli);
 int cli_view_drop(struct cli *cli, bool cascade);
 int cli_view_changes(struct cli *cli, uint64_t since, bool follows);
 
-/// Open cli->directory; NULL after an error has been shown.
+// session.c: the same in the command's own process and in a server
+void cli_use_process(void);  // this thread prints on the files of the process
+/// From now on Ctrl-C is asked for, where it would end the process. Has it come, or has the client
+/// gone?
+void cli_catch_interrupts(const struct cli *cli);
+bool cli_is_interrupted(const struct cli *cli);
+/// Wait; false: no longer, nobody is there to be told.
+bool cli_pause(const struct cli *cli, int ms);
+int cli_stdin(const struct cli *cli);  // its descriptor, to be asked, not read
+/// As read(2): what there is now. EINTR when interrupted.
+ssize_t cli_read_stdin(const struct cli *cli, void *out, size_t capacity);
+/// A file that the user named, as this process finds it.
+const char *cli_path(struct cli *cli, const char *path);
+/// Into stderr, files as the user named them.
+void cli_print_text(const struct cli *cli, const char *text);
+
+// forward.c: has a server run the command? Then with this exit code.
+bool cli_forward(struct cli *cli, int *code);
+
+/// Open cli->directory (in a server, it is open); NULL after an error has been shown.
 pqdb_db *cli_open(const struct cli *cli, bool read_only);
 /// Close, and say when that fails: `code` or CLI_FAILED.
 int cli_close(const struct cli *cli, pqdb_db *db, int code);

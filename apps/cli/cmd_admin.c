@@ -1,5 +1,4 @@
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 
@@ -54,10 +53,8 @@ static int run_log(struct cli *cli) {
     uint64_t since = cli_number(cli, "--since", UINT64_MAX, &wrong);
     const bool follows = cli_flag(cli, "--follow");
     if (wrong || !cli_takes(cli, 0, 0)) return CLI_USAGE;
-    const struct timespec pause = {.tv_nsec = 500 * 1000 * 1000};
     int code = show_log(cli, &since, follows);
-    while (follows && code == CLI_DONE && fflush(stdout) == 0) {
-        nanosleep(&pause, NULL);
+    while (follows && code == CLI_DONE && fflush(stdout) == 0 && cli_pause(cli, 500)) {
         code = show_log(cli, &since, true);  // another process writes: opening again shows it
     }
     return code;
@@ -234,4 +231,5 @@ const struct cli_command cmd_version = {
     .summary = "which version this is",
     .help = "",
     .run = run_version,
+    .alone = true,
 };

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 struct export {
+    const struct cli *cli;
     struct cli_progress progress;
     uint64_t rows_all;
 };
@@ -15,7 +16,8 @@ static pqdb_code tell(void *ctx, uint64_t rows, uint64_t bytes) {
     (void)bytes;
     // The bar is of rows: how many bytes there will be is not known.
     cli_progress_tell(&export->progress, rows, rows, export->rows_all);
-    return PQDB_OK;
+    return export->cli->session != NULL && cli_is_interrupted(export->cli) ? PQDB_CANCELLED
+                                                                           : PQDB_OK;
 }
 
 static pqdb_code write_stdout(void *ctx, const void *data, size_t length, pqdb_error *err) {
@@ -50,7 +52,7 @@ static int run_export(struct cli *cli) {
     }
     const char *name = cli->args[0], *path = cli->args[1];
     const bool is_stdout = strcmp(path, "-") == 0;
-    struct export export = {0};
+    struct export export = {.cli = cli};
     const pqdb_export_options options = {
         .format = format_of(cli, path), .compact = is_compact, .on_progress = tell,
         .ctx = &export};
@@ -68,7 +70,8 @@ static int run_export(struct cli *cli) {
     cli_progress_begin(&export.progress, cli, name);
     const pqdb_export_target target = {.write = write_stdout};
     const pqdb_code result = is_stdout ? pqdb_export_to(db, name, &target, &options, &done, &err)
-                                       : pqdb_export(db, name, path, &options, &done, &err);
+                                       : pqdb_export(db, name, cli_path(cli, path), &options, &done,
+                                                      &err);
     cli_progress_end(&export.progress);
     if (result != PQDB_OK) {
         code = cli_fail(cli, &err);

@@ -27,6 +27,7 @@ const struct cli_command cmd_init = {
     .help = "SCHEMA.json5 is ./schema.json5 unless named; - is stdin. Every mistake in it is\n"
             "shown at once, with line, column and what to do.\n",
     .run = run_init,
+    .alone = true,
 };
 
 // ---- schema -----------------------------------------------------------------------------------

@@ -454,4 +454,5 @@ const struct cli_command cmd_parquet = {
             "--rows shows the rows. --check decodes every page and compares checksums, and the\n"
             "statistics with the values; a damaged file makes the exit code 1.\n",
     .run = run_parquet,
+    .alone = true,
 };

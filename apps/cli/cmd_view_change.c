@@ -1,5 +1,4 @@
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 
@@ -82,7 +81,6 @@ static uint64_t from(pqdb_db *db, uint64_t since) {
 
 /// Another process writes: what it has committed since is seen by opening again.
 static int follow(struct cli *cli, struct changes *changes, uint64_t since) {
-    const struct timespec pause = {.tv_nsec = 500 * 1000 * 1000};
     for (;;) {
         pqdb_db *db = cli_open(cli, true);
         if (db == NULL) return CLI_FAILED;
@@ -100,7 +98,7 @@ static int follow(struct cli *cli, struct changes *changes, uint64_t since) {
         fflush(stdout);
         const int closed = cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
         if (closed != CLI_DONE || ferror(stdout)) return CLI_FAILED;
-        nanosleep(&pause, NULL);
+        if (!cli_pause(cli, 500)) return CLI_DONE;
     }
 }
 

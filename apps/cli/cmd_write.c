@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <parquedb/exchange.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,7 +72,7 @@ static void print_written(struct cli *cli, const char *what, const pqdb_written 
 
 /// Reading from a person is said: else it looks as if nothing happened.
 static void say_terminal(const struct cli *cli) {
-    if (isatty(STDIN_FILENO)) cli_note(cli, "reading from the terminal; Ctrl-D ends it");
+    if (cli->in_terminal) cli_note(cli, "reading from the terminal; Ctrl-D ends it");
 }
 
 // ---- create -----------------------------------------------------------------------------------
@@ -125,23 +124,15 @@ const struct cli_command cmd_create = {
 
 // ---- ingest -----------------------------------------------------------------------------------
 
-/// Ctrl-C stops between two batches; a second one stops at once.
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal) {
-    (void)signal;
-    interrupted = 1;
-}
-
-static void catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
+struct source {
+    const char *path;
+    pqdb_file_format format;  // UNKNOWN: JSON
+};
 
 struct input {
+    const struct cli *cli;
     int file;
+    bool is_stdin;
     uint64_t bytes, bytes_all;
     pqdb_ingest *ingest;
     struct cli_progress *progress;
@@ -158,14 +149,15 @@ static pqdb_code read_input(void *ctx, void *out, size_t capacity, size_t *lengt
     // What a pipe has now, not what fills `out`: events are committed while others are awaited.
     ssize_t got;
     do {
-        got = read(input->file, out, capacity);
-    } while (got < 0 && errno == EINTR && !interrupted);
+        got = input->is_stdin ? cli_read_stdin(input->cli, out, capacity)
+                              : read(input->file, out, capacity);
+    } while (got < 0 && errno == EINTR && !cli_is_interrupted(input->cli));
     const int number = errno;
     *length = got < 0 ? 0 : (size_t)got;
     input->bytes += *length;
     cli_progress_tell(input->progress, pqdb_ingest_rows(input->ingest), input->bytes,
                       input->bytes_all);
-    if (interrupted) {
+    if (cli_is_interrupted(input->cli)) {
         *length = 0;
         return cancel(err);
     }
@@ -179,17 +171,19 @@ static pqdb_code tell_rows(void *ctx, uint64_t rows, uint64_t rows_all) {
     struct input *input = ctx;
     // Bytes are what a bar is made of; a row counts as one.
     cli_progress_tell(input->progress, pqdb_ingest_rows(input->ingest), rows, rows_all);
-    return interrupted ? PQDB_CANCELLED : PQDB_OK;
+    return cli_is_interrupted(input->cli) ? PQDB_CANCELLED : PQDB_OK;
 }
 
-static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path, pqdb_file_format format,
+static pqdb_code ingest_file(struct cli *cli, pqdb_ingest *ingest, const struct source *source,
                              struct cli_progress *progress, pqdb_error *err) {
-    struct input input = {.ingest = ingest, .progress = progress};
-    if (format == PQDB_FILE_PARQUET) {
-        return pqdb_ingest_parquet(ingest, path, tell_rows, &input, err);
-    }
+    const char *path = source->path;
     const bool is_stdin = strcmp(path, "-") == 0;
-    input.file = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    struct input input = {.cli = cli, .ingest = ingest, .progress = progress,
+                          .is_stdin = is_stdin};
+    if (source->format == PQDB_FILE_PARQUET) {
+        return pqdb_ingest_parquet(ingest, cli_path(cli, path), tell_rows, &input, err);
+    }
+    input.file = is_stdin ? cli_stdin(cli) : open(cli_path(cli, path), O_RDONLY | O_CLOEXEC);
     if (input.file < 0) {
         *err = (pqdb_error){.code = PQDB_NOT_FOUND, .offset = -1};
         snprintf(err->message, sizeof err->message, "%s", strerror(errno));
@@ -200,7 +194,7 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path, pqdb_file_fo
     if (fstat(input.file, &facts) == 0 && S_ISREG(facts.st_mode)) {
         input.bytes_all = (uint64_t)facts.st_size;
     }
-    const pqdb_code code = format == PQDB_FILE_CSV
+    const pqdb_code code = source->format == PQDB_FILE_CSV
                                ? pqdb_ingest_csv(ingest, read_input, &input, err)
                                : pqdb_ingest_from(ingest, read_input, &input, err);
     if (code != PQDB_OK && err->subject[0] == '\0') {
@@ -209,11 +203,6 @@ static pqdb_code ingest_file(pqdb_ingest *ingest, const char *path, pqdb_file_fo
     if (!is_stdin) close(input.file);
     return code;
 }
-
-struct source {
-    const char *path;
-    pqdb_file_format format;  // UNKNOWN: JSON
-};
 
 /// Each file is a run of its own: its items are counted from 0, its token is its own.
 static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const struct source *source,
@@ -227,7 +216,7 @@ static pqdb_code ingest_one(pqdb_db *db, struct cli *cli, const struct source *s
     pqdb_code code = pqdb_ingest_open(db, cli->args[0], options, &ingest, err);
     if (code != PQDB_OK) return code;
     pqdb_written written = {0};
-    code = ingest_file(ingest, path, source->format, &progress, err);
+    code = ingest_file(cli, ingest, source, &progress, err);
     if (code == PQDB_OK) code = pqdb_ingest_finish(ingest, &written, err);
     const uint64_t committed = pqdb_ingest_rows(ingest);
     pqdb_ingest_close(ingest);
@@ -280,7 +269,7 @@ static int open_and_ingest(struct cli *cli, const struct source *sources, size_t
                            pqdb_write_options *options) {
     pqdb_db *db = cli_open(cli, false);
     if (db == NULL) return CLI_FAILED;
-    catch_interrupts();
+    cli_catch_interrupts(cli);
     return cli_close(cli, db, ingest_all(db, cli, sources, count, options));
 }
 
@@ -320,8 +309,9 @@ const struct cli_command cmd_ingest = {
 /// A pattern that the shell left alone, as the files it means; else the name itself.
 static bool expand(struct cli *cli, const char *pattern, struct source **sources, size_t *count) {
     glob_t found = {0};
-    const bool is_pattern = strpbrk(pattern, "*?[") != NULL && access(pattern, F_OK) != 0;
-    if (is_pattern && glob(pattern, 0, NULL, &found) != 0) {
+    const char *path = cli_path(cli, pattern);
+    const bool is_pattern = strpbrk(pattern, "*?[") != NULL && access(path, F_OK) != 0;
+    if (is_pattern && glob(path, 0, NULL, &found) != 0) {
         globfree(&found);
         pqdb_error err = {.code = PQDB_NOT_FOUND, .offset = -1, .message = "no file is called so"};
         snprintf(err.subject, sizeof err.subject, "%s", pattern);
@@ -370,7 +360,7 @@ static int run_import(struct cli *cli) {
             return cli_usage(cli, "takes Parquet from a file, not from stdin");
         }
     }
-    if (cli->format_given) cli->format = isatty(STDOUT_FILENO) ? CLI_TABLE : CLI_NDJSON;
+    if (cli->format_given) cli->format = cli->out_terminal ? CLI_TABLE : CLI_NDJSON;
     return open_and_ingest(cli, sources, count, &options);
 }
 

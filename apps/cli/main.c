@@ -12,7 +12,8 @@
 static const struct cli_command *const commands[] = {
     &cmd_init,   &cmd_schema, &cmd_create, &cmd_update, &cmd_upsert, &cmd_delete,
     &cmd_get,    &cmd_find,   &cmd_count,  &cmd_ingest, &cmd_view,   &cmd_log,
-    &cmd_status, &cmd_checkpoint, &cmd_import, &cmd_export, &cmd_parquet, &cmd_version,
+    &cmd_status, &cmd_checkpoint, &cmd_import, &cmd_export, &cmd_parquet, &cmd_serve,
+    &cmd_version,
 };
 
 enum { command_count = sizeof commands / sizeof *commands };
@@ -33,7 +34,7 @@ static void print_help(FILE *out) {
           out);
 }
 
-static const struct cli_command *find_command(const char *name) {
+const struct cli_command *cli_find_command(const char *name) {
     for (size_t i = 0; i < command_count; i++) {
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
     }
@@ -50,7 +51,7 @@ static bool read_format(struct cli *cli) {
     const char *given = cli_value(cli, "--format", &wrong);
     if (wrong) return false;
     if (given == NULL) {
-        cli->format = isatty(STDOUT_FILENO) ? CLI_TABLE : CLI_NDJSON;
+        cli->format = cli->out_terminal ? CLI_TABLE : CLI_NDJSON;
         return true;
     }
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
@@ -79,6 +80,8 @@ static int show_help(const struct cli *cli) {
     return CLI_DONE;
 }
 
+int cli_run_command(struct cli *cli) { return cli->command->run(cli); }
+
 static int run(struct cli *cli) {
     bool wrong = false;
     const char *directory = cli_value(cli, "--db", &wrong);
@@ -97,7 +100,7 @@ static int run(struct cli *cli) {
         return help ? CLI_DONE : CLI_USAGE;
     }
     if (strcmp(cli->args[0], "--version") == 0) cli->args[0] += 2;
-    cli->command = find_command(cli->args[0]);
+    cli->command = cli_find_command(cli->args[0]);
     if (cli->command == NULL) return unknown_command(cli->args[0]);
     cli->args++;
     cli->arg_count--;
@@ -106,7 +109,9 @@ static int run(struct cli *cli) {
     if (cli->format == CLI_PARQUET && !is_exchange) {
         return cli_usage(cli, "does not answer in Parquet: use export");
     }
-    return cli->command->run(cli);
+    int code;
+    if (!cli->command->alone && cli_forward(cli, &code)) return code;
+    return cli_run_command(cli);
 }
 
 /// A closed descriptor would be given to the first file that is opened, and that file be read as
@@ -130,13 +135,16 @@ static size_t terminal_width(void) {
 int main(int argc, char **argv) {
     hold_standard_files();
     setlocale(LC_CTYPE, "C.UTF-8");  // the width of characters; numbers stay as they are
-    struct cli cli = {.directory = "./data", .args = argv + 1, .arg_count = argc - 1};
+    cli_use_process();
+    struct cli cli = {.directory = "./data", .args = argv + 1, .arg_count = argc - 1,
+                      .in_terminal = isatty(STDIN_FILENO), .out_terminal = isatty(STDOUT_FILENO),
+                      .err_terminal = isatty(STDERR_FILENO)};
     pq_arena_init(&cli.arena, &pq_alloc_libc);
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
     const bool colours = (no_colour == NULL || no_colour[0] == '\0') &&
                          (terminal == NULL || strcmp(terminal, "dumb") != 0);
-    cli.colour = colours && isatty(STDOUT_FILENO);
-    cli.err_colour = colours && isatty(STDERR_FILENO);
+    cli.colour = colours && cli.out_terminal;
+    cli.err_colour = colours && cli.err_terminal;
     cli.width = terminal_width();
     int code = run(&cli);
     // A full disk shows only now.

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/session.h"
 
 static const char *dim(bool colour) { return colour ? "\033[2m" : ""; }
 static const char *plain(bool colour) { return colour ? "\033[0m" : ""; }
@@ -18,8 +18,12 @@ static bool is_named(const pqdb_error *err) {
 int cli_fail(const struct cli *cli, const pqdb_error *err) {
     fflush(stdout);
     fprintf(stderr, "parquedb: %s", cli->err_colour ? "\033[31m" : "");
-    if (!is_named(err)) fprintf(stderr, "%s: ", err->subject);
-    fprintf(stderr, "%s%s", err->message, plain(cli->err_colour));
+    if (!is_named(err)) {
+        cli_print_text(cli, err->subject);
+        fputs(": ", stderr);
+    }
+    cli_print_text(cli, err->message);
+    fputs(plain(cli->err_colour), stderr);
     if (err->offset >= 0) fprintf(stderr, " (at byte %lld)", (long long)err->offset);
     fputc('\n', stderr);
     return CLI_FAILED;
@@ -65,6 +69,7 @@ void cli_print_problem(void *ctx, const pqdb_problem *problem) {
 }
 
 pqdb_db *cli_open(const struct cli *cli, bool read_only) {
+    if (cli->session != NULL) return cli->session->db;
     const pqdb_options options = {.read_only = read_only};
     pqdb_db *db;
     pqdb_error err;
@@ -75,6 +80,7 @@ pqdb_db *cli_open(const struct cli *cli, bool read_only) {
 
 int cli_close(const struct cli *cli, pqdb_db *db, int code) {
     pqdb_error err;
+    if (cli->session != NULL) return code;
     return pqdb_close(db, &err) == PQDB_OK ? code : cli_fail(cli, &err);
 }
 

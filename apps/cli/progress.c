@@ -1,6 +1,5 @@
 /// apps/cli/progress.c: one line on a terminal that is gone when the work is done.
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -10,7 +9,7 @@ void cli_progress_begin(struct cli_progress *progress, const struct cli *cli, co
     const char *slash = strrchr(what, '/');
     if (slash != NULL) what = slash + 1;
     *progress = (struct cli_progress){.what = what, .began = cli_seconds()};
-    progress->enabled = !cli->quiet && isatty(STDERR_FILENO);
+    progress->enabled = !cli->quiet && cli->err_terminal;
 }
 
 void cli_progress_tell(struct cli_progress *progress, uint64_t rows, uint64_t bytes,

@@ -1,8 +1,10 @@
 /// apps/cli/text.c: numbers, sizes and times as people read them; files as a whole.
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/zone.h"
@@ -117,24 +119,25 @@ static const char *fail_file(const struct cli *cli, const char *path, const char
 }
 
 const char *cli_read_all(struct cli *cli, const char *path, size_t *length) {
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (file == stdin) path = "stdin";
-    if (file == NULL) return fail_file(cli, path, strerror(errno));
+    const bool is_stdin = strcmp(path, "-") == 0;
+    const int file = is_stdin ? STDIN_FILENO : open(cli_path(cli, path), O_RDONLY | O_CLOEXEC);
+    if (is_stdin) path = "stdin";
+    if (file < 0) return fail_file(cli, path, strerror(errno));
     struct pq_bytes text;
     pq_bytes_init(&text, &cli->arena.alloc);
     pqdb_code code = PQDB_OK;
-    size_t got = 1;
+    ssize_t got = 1;
     while (code == PQDB_OK && got > 0) {
         code = pq_bytes_reserve(&text, read_bytes, NULL);
         if (code != PQDB_OK) break;
-        got = fread(text.data + text.length, 1, read_bytes - 1, file);
-        text.length += got;
+        uint8_t *end = text.data + text.length;
+        got = is_stdin ? cli_read_stdin(cli, end, read_bytes - 1) : read(file, end, read_bytes - 1);
+        if (got > 0) text.length += (size_t)got;
     }
-    const bool failed = ferror(file) != 0;
     const int number = errno;
-    if (file != stdin) fclose(file);
+    if (!is_stdin) close(file);
     if (code != PQDB_OK) return fail_file(cli, path, "does not fit into memory");
-    if (failed) return fail_file(cli, path, strerror(number));
+    if (got < 0) return fail_file(cli, path, strerror(number));
     text.data[text.length] = '\0';
     *length = text.length;
     return (const char *)text.data;
