@@ -60,8 +60,8 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
-    cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_status,
-    cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
+    cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_check,
+    cmd_status, cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
 
 // main.c
 const struct cli_command *cli_find_command(const char *name);  // or NULL

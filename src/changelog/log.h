@@ -151,6 +151,29 @@ pqdb_code pq_log_reader_next(struct pq_log_reader *reader, const struct pq_log_r
                              pqdb_error *err);
 void pq_log_reader_close(struct pq_log_reader *reader);
 
+/// Read every frame of every segment of a log that is open and was not replayed. `options.from` is
+/// what is needed: damage before it only says so in `checked`, and the walk goes on from there.
+/// Errors: PQDB_CORRUPT with file and offset, and `checked` tells how far it was whole; as
+/// pq_log_replay.
+struct pq_log_checked {
+    size_t segments;
+    uint64_t frames, commits, bytes;
+    struct pq_log_position end;  // of what is whole
+    bool older_is_damaged;
+    struct pq_log_position older_end;
+    pqdb_error older_damage;
+};
+pqdb_code pq_log_check(struct pq_log *log, struct pq_log_checked *checked, pqdb_error *err);
+
+/// Write a segment's header anew from its first frame. Nobody has the log open.
+/// Errors: PQDB_CORRUPT when that frame is not whole, PQDB_IO, PQDB_NO_MEMORY.
+struct pq_log_repair {
+    struct pq_store *store;
+    const char *path;
+    const struct pq_alloc *alloc;
+};
+pqdb_code pq_log_repair_header(const struct pq_log_repair *repair, pqdb_error *err);
+
 /// End with an empty frame (unless read_only, failed or never replayed) and free everything,
 /// also when that fails. NULL is allowed. No reader may be open.
 pqdb_code pq_log_close(struct pq_log *log, pqdb_error *err);

@@ -95,6 +95,8 @@ struct pq_log {
 /// Segments: segment.c.
 #define PQ_LOG_PATH_BYTES (PQ_STORE_PATH_MAX + 1)
 void pq_log_path(const struct pq_log *log, uint64_t number, char path[static PQ_LOG_PATH_BYTES]);
+/// The number in a segment's path, 0 when it is none.
+uint64_t pq_log_number_of(const char *path);
 void pq_log_header_encode(const struct pq_log_segment *segment, int64_t time_us,
                           uint8_t header[static PQ_SEGMENT_HEADER_BYTES]);
 /// Fill segments, last_number and spare_count from the directory. Errors as pq_log_open.
@@ -142,6 +144,9 @@ void pq_log_scanner_close(struct pq_log_scanner *scanner);
 /// until the next call. Errors: CORRUPT, IO, NO_MEMORY, NOT_FOUND (trimmed away meanwhile).
 pqdb_code pq_log_scanner_next(struct pq_log_scanner *scanner, struct pq_log_frame *frame,
                               bool *found, pqdb_error *err);
+/// Is a whole frame at `at`? Then its bytes are in `room`.
+pqdb_code pq_log_read_frame(struct pq_file *file, uint64_t at, struct pq_bytes *room,
+                            bool *is_frame, pqdb_error *err);
 struct pq_log_position pq_log_scanner_position(const struct pq_log_scanner *scanner);
 /// Is there a whole frame numbered `least` or more in [from, to) of a file?
 struct pq_log_search {

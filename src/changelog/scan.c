@@ -97,6 +97,18 @@ static pqdb_code check_candidate(struct pq_file *file, uint64_t at, const uint8_
     return PQDB_OK;
 }
 
+pqdb_code pq_log_read_frame(struct pq_file *file, uint64_t at, struct pq_bytes *room,
+                            bool *is_frame, pqdb_error *err) {
+    uint8_t header[PQ_FRAME_HEADER_BYTES];
+    size_t length = sizeof header;
+    *is_frame = false;
+    PQ_TRY(pq_file_read(file, at, header, &length, err));
+    if (length < sizeof header || !header_is_likely(header, 0)) return PQDB_OK;
+    PQ_TRY(check_candidate(file, at, header, room, is_frame, err));
+    room->length = pq_load_u32(header + 60);
+    return PQDB_OK;
+}
+
 pqdb_code pq_log_find_frame(const struct pq_log_search *search, uint64_t *at, pqdb_error *err) {
     struct pq_bytes window, candidate;
     pq_bytes_init(&window, search->alloc);

@@ -24,6 +24,11 @@ static uint64_t number_of(struct pq_text name) {
     return number;
 }
 
+uint64_t pq_log_number_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return number_of(pq_text_of(slash == NULL ? path : slash + 1));
+}
+
 void pq_log_header_encode(const struct pq_log_segment *segment, int64_t time_us,
                           uint8_t header[static PQ_SEGMENT_HEADER_BYTES]) {
     pq_store_u32(header + 8, PQ_SEGMENT_MAGIC);

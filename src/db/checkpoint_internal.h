@@ -47,6 +47,7 @@ pqdb_code pq_db_cut_install(struct pq_db_cut_state *cut, pqdb_error *err);
 void pq_db_cut_deinit(struct pq_db_cut_state *cut);
 
 // run_files.c
+void pq_db_run_path(uint64_t id, char path[static 64]);
 struct pq_run_io pq_db_run_io(pqdb_db *db);
 void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);

@@ -16,11 +16,9 @@ static pqdb_code read_bytes(void *ctx, uint64_t offset, void *out, size_t length
     return pq_file_read_all(ctx, offset, out, length, err);
 }
 
-static pqdb_code open_bytes(pqdb_parquet *file, const char *path, pqdb_error *err) {
-    char absolute[PATH_MAX];
-    if (realpath(path, absolute) == NULL) return pq_store_fail_errno(err, path, "open", errno);
-    PQ_TRY(pq_store_open_fs("/", false, file->alloc, &file->store, err));
-    PQ_TRY(pq_file_open(file->store, absolute, PQ_OPEN_READ, &file->bytes, err));
+static pqdb_code open_bytes(pqdb_parquet *file, struct pq_store *store, const char *path,
+                            pqdb_error *err) {
+    PQ_TRY(pq_file_open(store, path, PQ_OPEN_READ, &file->bytes, err));
     PQ_TRY(pq_file_size(file->bytes, &file->file_bytes, err));
     const struct pq_parquet_source source = {.read = read_bytes, .ctx = file->bytes};
     const struct pq_parquet_open_options options = {.json_as_variant = true};
@@ -30,19 +28,34 @@ static pqdb_code open_bytes(pqdb_parquet *file, const char *path, pqdb_error *er
     return pq_parquet_fields(file->file, &file->arena, &file->fields, &file->field_count, err);
 }
 
-pqdb_code pqdb_parquet_open(const char *path, pqdb_parquet **file, pqdb_error *err) {
-    const struct pq_alloc *alloc = &pq_alloc_libc;
+pqdb_code pq_db_parquet_open_in(struct pq_store *store, const char *path,
+                                const struct pq_alloc *alloc, pqdb_parquet **file,
+                                pqdb_error *err) {
     pqdb_parquet *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a Parquet file");
     *made = (pqdb_parquet){.alloc = alloc};
     pq_arena_init(&made->arena, alloc);
-    const pqdb_code code = open_bytes(made, path, err);
+    const pqdb_code code = open_bytes(made, store, path, err);
     if (code != PQDB_OK) {
         pqdb_parquet_close(made);
         return pq_fail_subject(err, code, pq_text_of(path));
     }
     *file = made;
     return PQDB_OK;
+}
+
+pqdb_code pqdb_parquet_open(const char *path, pqdb_parquet **file, pqdb_error *err) {
+    char absolute[PATH_MAX];
+    struct pq_store *store;
+    if (realpath(path, absolute) == NULL) return pq_store_fail_errno(err, path, "open", errno);
+    PQ_TRY(pq_store_open_fs("/", false, &pq_alloc_libc, &store, err));
+    const pqdb_code code = pq_db_parquet_open_in(store, absolute, &pq_alloc_libc, file, err);
+    if (code == PQDB_OK) {
+        (*file)->store = store;
+        return PQDB_OK;
+    }
+    pq_store_destroy(store);
+    return pq_fail_subject(err, code, pq_text_of(path));
 }
 
 void pqdb_parquet_close(pqdb_parquet *file) {

@@ -9,7 +9,7 @@
 
 struct pqdb_parquet {
     const struct pq_alloc *alloc;
-    struct pq_store *store;
+    struct pq_store *store;  // owned; NULL: the file is in another one's
     struct pq_file *bytes;
     uint64_t file_bytes;
     struct pq_parquet_file *file;
@@ -18,5 +18,10 @@ struct pqdb_parquet {
     const pqdb_parquet_field *fields;
     size_t field_count;
 };
+
+/// The file at `path` in a store, which is borrowed until close. Errors: as pqdb_parquet_open.
+pqdb_code pq_db_parquet_open_in(struct pq_store *store, const char *path,
+                                const struct pq_alloc *alloc, pqdb_parquet **file,
+                                pqdb_error *err);
 
 #endif

@@ -197,7 +197,14 @@ static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct
     if (lags && source->facts.unbuilt) table->facts.reflects = 0;
     if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
         has_states(node, named)) {
-        return open_states(db, node, named, err);
+        pqdb_error why = {.offset = -1};
+        const pqdb_code code = open_states(db, node, named, &why);
+        if (code == PQDB_CORRUPT || code == PQDB_NOT_FOUND) {
+            pq_db_note_failed(db, table, &why);  // its rows are there; it is built again from its
+            return PQDB_OK;                      // source
+        }
+        if (code != PQDB_OK && err != NULL) *err = why;
+        return code;
     }
     const bool is_new = named == NULL;
     if (view->mode == PQ_VIEW_MANUAL && (is_new || table->in_root)) return PQDB_OK;

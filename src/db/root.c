@@ -121,7 +121,7 @@ static pqdb_code put_root(struct writer *w, const struct pq_root *root, pqdb_err
     return PQDB_OK;
 }
 
-static void root_path(uint64_t version, char path[64]) {
+void pq_root_path(uint64_t version, char path[static 64]) {
     snprintf(path, 64, PQ_STATE_DIRECTORY "/%020" PRIu64 ".root", version);
 }
 
@@ -150,7 +150,7 @@ pqdb_code pq_root_write(struct pq_store *store, const struct pq_root *root,
     pq_store_u64(check, pq_hash(file.data, file.length));
     PQ_GO(pq_bytes_append(&file, check, sizeof check, err));
     char path[64];
-    root_path(root->version, path);
+    pq_root_path(root->version, path);
     PQ_GO(pq_store_write_file(store, path, pq_bytes_text(&file), err));
 done:
     pq_bytes_deinit(&w.json);
@@ -162,7 +162,7 @@ done:
 bool pq_root_may_exist(struct pq_store *store, uint64_t version) {
     char path[64];
     struct pq_file *file = NULL;
-    root_path(version, path);
+    pq_root_path(version, path);
     const pqdb_code code = pq_file_open(store, path, PQ_OPEN_READ, &file, NULL);
     pq_file_close(file);
     return code != PQDB_NOT_FOUND;
@@ -356,16 +356,19 @@ static void get_root(struct reader *r, const struct pq_json *json, struct pq_roo
 static pqdb_code decode(struct pq_text file, const char *path, struct pq_arena *arena,
                         struct pq_root *root, pqdb_error *err) {
     if (file.length < header_bytes + check_bytes || memcmp(file.data, magic, 8) != 0) {
-        return pq_store_fail(err, PQDB_CORRUPT, path, "this is not a checkpoint root");
+        return pq_store_fail_at(err, PQDB_CORRUPT, path, 0, "this is not a checkpoint root");
     }
     const size_t body = file.length - check_bytes;
     if (pq_load_u64(file.data + body) != pq_hash(file.data, body)) {
-        return pq_store_fail(err, PQDB_CORRUPT, path, "the root does not match its checksum");
+        return pq_store_fail_at(err, PQDB_CORRUPT, path, body,
+                                "the root does not match its checksum");
     }
     const uint32_t format = pq_load_u32(file.data + 8);
     if (format > PQ_ROOT_FORMAT) {
         return pq_store_fail(err, PQDB_UNSUPPORTED, path,
-                             "format %u was written by a newer version of parquedb", format);
+                             "a root of format %u: this version reads up to %d, open it with a "
+                             "newer one",
+                             format, PQ_ROOT_FORMAT);
     }
     const size_t json_bytes = pq_load_u32(file.data + 12);
     const uint64_t blob_bytes = pq_load_u64(file.data + 16);
@@ -384,29 +387,44 @@ static pqdb_code decode(struct pq_text file, const char *path, struct pq_arena *
     return PQDB_OK;
 }
 
-pqdb_code pq_root_read_newest(struct pq_store *store, struct pq_arena *arena,
-                              struct pq_root *root, bool *found, pqdb_error *err) {
+pqdb_code pq_root_list(struct pq_store *store, struct pq_arena *arena, struct pq_roots *roots,
+                       pqdb_error *err) {
     struct pq_store_list list;
-    *found = false;
+    *roots = (struct pq_roots){0};
     const pqdb_code listed = pq_store_list(store, PQ_STATE_DIRECTORY, arena, &list, err);
     if (listed == PQDB_NOT_FOUND) return PQDB_OK;
-    if (listed != PQDB_OK) return listed;
-    const struct pq_store_entry *newest = NULL;
-    for (size_t i = 0; i < list.count; i++) {
+    PQ_TRY(listed);
+    uint64_t *versions = pq_arena_alloc(arena, (list.count + 1) * sizeof *versions);
+    if (versions == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of roots");
+    for (size_t i = list.count; i-- > 0;) {  // the list ascends
         const struct pq_text name = list.entries[i].name;
-        if (name.length == name_digits + 5 && pq_text_is((struct pq_text){name.data + name_digits,
-                                                                          5}, ".root")) {
-            newest = &list.entries[i];  // the list ascends
-        }
+        if (name.length != name_digits + 5) continue;
+        if (!pq_text_is((struct pq_text){name.data + name_digits, 5}, ".root")) continue;
+        versions[roots->count++] = strtoull(name.data, NULL, 10);
     }
-    if (newest == NULL) return PQDB_OK;
+    roots->versions = versions;
+    return PQDB_OK;
+}
+
+pqdb_code pq_root_read(struct pq_store *store, uint64_t version, struct pq_arena *arena,
+                       struct pq_root *root, pqdb_error *err) {
     char path[64];
-    root_path(strtoull(newest->name.data, NULL, 10), path);
+    pq_root_path(version, path);
     struct pq_bytes file;
     pq_bytes_init(&file, arena->source);
     pqdb_code code = pq_store_read_file(store, path, PQ_ROOT_BYTES_MAX, &file, err);
     if (code == PQDB_OK) code = decode(pq_bytes_text(&file), path, arena, root, err);
     pq_bytes_deinit(&file);
-    *found = code == PQDB_OK;
     return code;
+}
+
+pqdb_code pq_root_read_newest(struct pq_store *store, struct pq_arena *arena,
+                              struct pq_root *root, bool *found, pqdb_error *err) {
+    struct pq_roots roots;
+    *found = false;
+    PQ_TRY(pq_root_list(store, arena, &roots, err));
+    if (roots.count == 0) return PQDB_OK;
+    PQ_TRY(pq_root_read(store, roots.versions[0], arena, root, err));
+    *found = true;
+    return PQDB_OK;
 }

@@ -73,8 +73,22 @@ pqdb_code pq_root_write(struct pq_store *store, const struct pq_root *root,
 /// After an error of pq_root_write: is its name there all the same, or cannot that be told?
 bool pq_root_may_exist(struct pq_store *store, uint64_t version);
 
-/// The newest root that is whole, everything in `arena`; `*found` false in a fresh database.
-/// A damaged newest root is PQDB_CORRUPT: the log behind the one before may be gone.
+/// Versions of the roots that are there, newest first, in `arena`.
+struct pq_roots {
+    const uint64_t *versions;
+    size_t count;
+};
+pqdb_code pq_root_list(struct pq_store *store, struct pq_arena *arena, struct pq_roots *roots,
+                       pqdb_error *err);
+void pq_root_path(uint64_t version, char path[static 64]);
+
+/// One of them, everything in `arena`. Errors: PQDB_CORRUPT, PQDB_UNSUPPORTED (a newer format),
+/// PQDB_IO, PQDB_NO_MEMORY.
+pqdb_code pq_root_read(struct pq_store *store, uint64_t version, struct pq_arena *arena,
+                       struct pq_root *root, pqdb_error *err);
+
+/// The newest one; `*found` false in a fresh database. A damaged newest root is PQDB_CORRUPT: going
+/// on from the one before is a repair (parquedb/check.h).
 pqdb_code pq_root_read_newest(struct pq_store *store, struct pq_arena *arena,
                               struct pq_root *root, bool *found, pqdb_error *err);
 

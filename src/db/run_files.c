@@ -13,7 +13,7 @@ struct pq_db_run_file {
     uint64_t written;
 };
 
-static void run_path(uint64_t id, char path[64]) {
+void pq_db_run_path(uint64_t id, char path[static 64]) {
     snprintf(path, 64, PQ_STATE_DIRECTORY "/%020" PRIu64 ".run", id);
 }
 
@@ -31,7 +31,7 @@ static struct pq_db_run_file *get(pqdb_db *db, uint64_t id, enum pq_open_mode mo
     }
     *made = (struct pq_db_run_file){.id = id};
     char path[64];
-    run_path(id, path);
+    pq_db_run_path(id, path);
     *code = pq_file_open(db->store, path, mode, &made->file, err);
     if (*code == PQDB_OK && mode == PQ_OPEN_WRITE) *code = pq_file_truncate(made->file, 0, err);
     if (*code != PQDB_OK) {
@@ -78,9 +78,16 @@ static pqdb_code run_read(void *ctx, uint64_t id, uint64_t offset, void *out, si
     return run == NULL ? code : pq_file_read_all(run->file, offset, out, length, err);
 }
 
+static void run_blame(void *ctx, uint64_t id, pqdb_error *err) {
+    (void)ctx;
+    char path[64];
+    pq_db_run_path(id, path);
+    pq_fail_subject(err, PQDB_CORRUPT, pq_text_of(path));
+}
+
 struct pq_run_io pq_db_run_io(pqdb_db *db) {
     return (struct pq_run_io){.append = run_append, .finish = run_finish, .read = run_read,
-                              .ctx = db};
+                              .blame = run_blame, .ctx = db};
 }
 
 static void close_run(pqdb_db *db, struct pq_db_run_file **link) {
@@ -99,7 +106,7 @@ void pq_db_run_remove(pqdb_db *db, uint64_t id) {
     }
     pthread_mutex_unlock(&db->run_lock);
     char path[64];
-    run_path(id, path);
+    pq_db_run_path(id, path);
     pq_pace_bury(db->pace, path, NULL);  // what stays is removed as garbage at the next open
 }
 

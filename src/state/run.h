@@ -38,6 +38,8 @@ struct pq_run_io {
     pqdb_code (*finish)(void *ctx, uint64_t id, pqdb_error *err);  // durable after this
     pqdb_code (*read)(void *ctx, uint64_t id, uint64_t offset, void *out, size_t length,
                       pqdb_error *err);
+    /// Name the run's file in an error; NULL: it has no name.
+    void (*blame)(void *ctx, uint64_t id, pqdb_error *err);
     void *ctx;
 };
 
@@ -99,6 +101,10 @@ void pq_run_unref(struct pq_run *run);
 const struct pq_run_name *pq_run_name(const struct pq_run *run);
 enum pq_trace_kind pq_run_kind(const struct pq_run *run);
 size_t pq_run_bytes_held(const struct pq_run *run);
+
+/// Read all of it: every block and row, the filter. Errors: PQDB_CORRUPT with the offset, PQDB_IO,
+/// PQDB_NO_MEMORY.
+pqdb_code pq_run_check(struct pq_run *run, uint64_t *rows, pqdb_error *err);
 
 /// Look a key of a NEWEST_WINS run up. `*found` with the row as a view into `room` (a buffer of the
 /// caller's that is reused from call to call), dead or not. Cost: a miss is a filter probe; a hit

@@ -21,8 +21,10 @@ static inline uint64_t run_block_hash(const struct pq_run *run, size_t block) {
     return pq_load_u64(run->index + block * RUN_INDEX_ENTRY);
 }
 
-/// Errors: PQDB_CORRUPT, with the run's id.
-pqdb_code run_corrupt(const struct pq_run *run, const char *what, pqdb_error *err);
+/// Errors: PQDB_CORRUPT, with the run's id and the offset in its file.
+pqdb_code run_corrupt(const struct pq_run *run, uint64_t offset, const char *what,
+                      pqdb_error *err);
+pqdb_code run_bad_row(const struct pq_run *run, size_t block, pqdb_error *err);
 
 /// The block's bytes, checked, as all there is in `room`.
 pqdb_code run_read_block(const struct pq_run *run, size_t block, struct pq_bytes *room,

@@ -5,8 +5,17 @@
 #include "base/fail.h"
 #include "state/run_internal.h"
 
-pqdb_code run_corrupt(const struct pq_run *run, const char *what, pqdb_error *err) {
-    return pq_fail(err, PQDB_CORRUPT, "state run %" PRIu64 ": %s", run->name.id, what);
+pqdb_code run_corrupt(const struct pq_run *run, uint64_t offset, const char *what,
+                      pqdb_error *err) {
+    pq_fail(err, PQDB_CORRUPT, "state run %" PRIu64 ": %s", run->name.id, what);
+    if (err != NULL) err->offset = (int64_t)offset;
+    if (run->io.blame != NULL) run->io.blame(run->io.ctx, run->name.id, err);
+    return PQDB_CORRUPT;
+}
+
+pqdb_code run_bad_row(const struct pq_run *run, size_t block, pqdb_error *err) {
+    const uint64_t offset = pq_load_u64(run->index + block * RUN_INDEX_ENTRY + 8);
+    return run_corrupt(run, offset, "a row is damaged", err);
 }
 
 static pqdb_code read_run(const struct pq_run *run, uint64_t offset, void *out, size_t length,
@@ -19,25 +28,26 @@ static pqdb_code check_index(const struct pq_run *run, uint64_t index_offset, pq
     for (size_t i = 0; i < run->block_count; i++) {
         const uint8_t *entry = run->index + i * RUN_INDEX_ENTRY;
         if (pq_load_u64(entry + 8) != offset || pq_load_u32(entry + 16) < RUN_BLOCK_HEAD) {
-            return run_corrupt(run, "its index has a gap", err);
+            return run_corrupt(run, index_offset, "its index has a gap", err);
         }
         offset += pq_load_u32(entry + 16);
         if (i > 0 && run_block_hash(run, i - 1) > pq_load_u64(entry)) {
-            return run_corrupt(run, "its index is not sorted", err);
+            return run_corrupt(run, index_offset, "its index is not sorted", err);
         }
     }
-    return offset == index_offset ? PQDB_OK : run_corrupt(run, "its index has a gap", err);
+    return offset == index_offset ? PQDB_OK
+                                  : run_corrupt(run, index_offset, "its index has a gap", err);
 }
 
 static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
     uint8_t tail[RUN_TAIL];
-    if (run->name.length < RUN_TAIL) return run_corrupt(run, "it is too short", err);
+    if (run->name.length < RUN_TAIL) return run_corrupt(run, 0, "it is too short", err);
     const uint64_t end = run->name.length - RUN_TAIL;
     PQ_TRY(read_run(run, end, tail, sizeof tail, err));
     const uint64_t magic = pq_load_u64(tail);
     if ((magic != PQ_RUN_MAGIC && magic != PQ_RUN_MAGIC_WEIGHTED) ||
         pq_load_u64(tail + 64) != pq_hash(tail, 64)) {
-        return run_corrupt(run, "its tail is damaged", err);
+        return run_corrupt(run, end, "its tail is damaged", err);
     }
     run->kind = magic == PQ_RUN_MAGIC ? PQ_TRACE_NEWEST_WINS : PQ_TRACE_WEIGHTS_ADD;
     const uint64_t blocks = pq_load_u64(tail + 24), index = pq_load_u64(tail + 32);
@@ -47,7 +57,7 @@ static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
         run->filter_offset > end || (end - run->filter_offset) % RUN_FILTER_LINE != 0 ||
         end == run->filter_offset || (run->filter_offset - index) / RUN_INDEX_ENTRY != blocks ||
         (run->filter_offset - index) % RUN_INDEX_ENTRY != 0) {
-        return run_corrupt(run, "its tail does not fit the file", err);
+        return run_corrupt(run, end, "its tail does not fit the file", err);
     }
     run->filter_lines = (end - run->filter_offset) / RUN_FILTER_LINE;
     run->index = pq_resize(run->alloc, NULL, 0, blocks + 1, RUN_INDEX_ENTRY);
@@ -58,7 +68,7 @@ static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
     const size_t bytes = blocks * RUN_INDEX_ENTRY;
     PQ_TRY(read_run(run, index, run->index, bytes, err));
     if (pq_hash(run->index, bytes) != pq_load_u64(tail + 48)) {
-        return run_corrupt(run, "its index is damaged", err);
+        return run_corrupt(run, index, "its index is damaged", err);
     }
     return check_index(run, index, err);
 }
@@ -106,7 +116,7 @@ static pqdb_code load_filter(struct pq_run *run, pqdb_error *err) {
     const size_t bytes = run->filter_lines * RUN_FILTER_LINE;
     pqdb_code code = read_run(run, run->filter_offset, filter, bytes, err);
     if (code == PQDB_OK && pq_hash(filter, bytes) != run->filter_check) {
-        code = run_corrupt(run, "its filter is damaged", err);
+        code = run_corrupt(run, run->filter_offset, "its filter is damaged", err);
     }
     if (code != PQDB_OK) {
         pq_free(run->alloc, filter, run->filter_lines, RUN_FILTER_LINE);
@@ -138,7 +148,7 @@ pqdb_code run_read_block(const struct pq_run *run, size_t block, struct pq_bytes
     if (pq_load_u64(room->data) != pq_hash(room->data + 8, bytes - 8) ||
         pq_load_u32(room->data + 8) != bytes ||
         pq_load_u32(room->data + 12) != pq_load_u32(entry + 20)) {
-        return run_corrupt(run, "a block is damaged", err);
+        return run_corrupt(run, pq_load_u64(entry + 8), "a block is damaged", err);
     }
     room->length = bytes;
     return PQDB_OK;
@@ -185,7 +195,7 @@ pqdb_code pq_run_find(struct pq_run *run, const struct pq_hashed_key *key, struc
         pq_cursor_take(&cursor, RUN_BLOCK_HEAD);
         for (uint32_t left = pq_load_u32(room->data + 12); left > 0; left--) {
             struct pq_run_row next;
-            if (!take_row(&cursor, &next)) return run_corrupt(run, "a row is damaged", err);
+            if (!take_row(&cursor, &next)) return run_bad_row(run, block, err);
             if (next.hash > hash) return PQDB_OK;
             if (next.hash == hash && pq_text_equal(next.key, key->bytes)) {
                 *row = next;
@@ -253,10 +263,30 @@ pqdb_code pq_run_cursor_next(struct pq_run_cursor *cursor, struct pq_run_row *ro
                                    .weight = cursor->rows->rows[at].weight};
     } else {
         struct pq_cursor bytes = pq_cursor_of(cursor->at, (size_t)(cursor->end - cursor->at));
-        if (!take_row(&bytes, row)) return run_corrupt(cursor->run, "a row is damaged", err);
+        if (!take_row(&bytes, row)) {
+            return run_bad_row(cursor->run, cursor->block_index - 1, err);
+        }
         cursor->at = bytes.at;
     }
     cursor->rows_left--;
     *more = true;
     return PQDB_OK;
+}
+
+pqdb_code pq_run_check(struct pq_run *run, uint64_t *rows, pqdb_error *err) {
+    struct pq_run_cursor cursor;
+    pq_run_cursor_init(&cursor, run, run->alloc);
+    bool more = true;
+    pqdb_code code = run->filter == NULL ? load_filter(run, err) : PQDB_OK;
+    *rows = 0;
+    while (code == PQDB_OK && more) {
+        struct pq_run_row row;
+        code = pq_run_cursor_next(&cursor, &row, &more, err);
+        *rows += code == PQDB_OK && more;
+    }
+    pq_run_cursor_deinit(&cursor);
+    if (code == PQDB_OK && *rows != run->name.rows) {
+        code = run_corrupt(run, 0, "it has another number of rows than it says", err);
+    }
+    return code;
 }

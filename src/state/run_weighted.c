@@ -40,7 +40,7 @@ pqdb_code run_block_rows(const struct pq_run *run, size_t block, struct pq_bytes
     for (uint32_t left = pq_load_u32(room->data + 12); left > 0; left--) {
         pqdb_code code = PQDB_OK;
         if (!take_row(&cursor, rows, &hash, &code, err)) {
-            return run_corrupt(run, "a row is damaged", err);
+            return run_bad_row(run, block, err);
         }
         PQ_TRY(code);
     }
@@ -59,7 +59,7 @@ static pqdb_code begins_behind(const struct pq_run *run, size_t block,
     pq_cursor_take(&cursor, RUN_BLOCK_HEAD + 1 + 8);  // a whole key and its hash
     const uint64_t length = pq_cursor_varint(&cursor);
     const uint8_t *key = pq_cursor_take(&cursor, length);
-    if (key == NULL) return run_corrupt(run, "a row is damaged", err);
+    if (key == NULL) return run_bad_row(run, block, err);
     *is_behind =
         pq_text_compare((struct pq_text){(const char *)key, length}, at->bytes) > 0;
     return PQDB_OK;

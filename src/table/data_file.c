@@ -1,5 +1,7 @@
 #include "table/data_file.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/fail.h"
 #include "parquet/reader.h"
@@ -70,9 +72,14 @@ static pqdb_code read_source(void *ctx, uint64_t offset, void *out, size_t lengt
 }
 
 pqdb_code pq_data_file_named(const struct pq_data_file *file, pqdb_code code, pqdb_error *err) {
-    if (code == PQDB_OK || code == PQDB_NO_MEMORY) return code;
-    if (err != NULL && err->subject[0] == '\0') pq_fail_subject(err, code, file->options.path);
-    return code;
+    if (code == PQDB_OK || code == PQDB_NO_MEMORY || err == NULL) return code;
+    if (strchr(err->subject, '/') != NULL) return code;  // it names a file
+    if (err->subject[0] != '\0') {  // a column
+        char message[sizeof err->message];
+        snprintf(message, sizeof message, "%.100s: %.150s", err->subject, err->message);
+        memcpy(err->message, message, sizeof message);
+    }
+    return pq_fail_subject(err, code, file->options.path);
 }
 
 static pqdb_code map_fields(struct pq_data_file *file, const struct pq_parquet_file *reader,
@@ -210,7 +217,10 @@ static pqdb_code need_links(struct pq_data_file *file, uint32_t column, struct p
     }
     *links = file->links[column];
     if (*links != NULL) return PQDB_OK;
-    PQ_TRY(pq_link_file_open(file, column, links, err));
+    const pqdb_code opened = pq_link_file_open(file, column, links, err);
+    const bool is_damaged = opened == PQDB_CORRUPT;  // it is made again, like one that is missing
+    if (is_damaged) *links = NULL;
+    if (opened != PQDB_OK && !is_damaged) return opened;
     if (*links == NULL && !file->options.read_only) {
         PQ_TRY(pq_link_file_write(file, column, pace, err));
         PQ_TRY(pq_link_file_open(file, column, links, err));

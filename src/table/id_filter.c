@@ -58,8 +58,9 @@ static void add(struct pq_id_filter *filter, uint64_t hash) {
 
 // ---- reading ------------------------------------------------------------------------------------
 
-static pqdb_code read_lines(struct pq_file *in, const struct pq_data_file *file, const char *path,
+static pqdb_code read_lines(struct pq_file *in, uint64_t rows, const struct pq_alloc *alloc,
                             struct pq_id_filter **out, pqdb_error *err) {
+    const char *path = in->path;
     uint8_t head[head_bytes];
     uint64_t bytes;
     PQ_TRY(pq_file_size(in, &bytes, err));
@@ -67,22 +68,21 @@ static pqdb_code read_lines(struct pq_file *in, const struct pq_data_file *file,
     PQ_TRY(pq_file_read_all(in, 0, head, head_bytes, err));
     const uint64_t lines = pq_load_u64(head + 16);
     if (memcmp(head, magic, 8) != 0 || pq_load_u64(head + 32) != pq_hash(head, 32) ||
-        pq_load_u64(head + 8) != file->options.rows ||
-        lines != run_filter_lines(file->options.rows) ||
+        pq_load_u64(head + 8) != rows || lines != run_filter_lines(rows) ||
         bytes != head_bytes + lines * RUN_FILTER_LINE) {
-        return pq_store_fail(err, PQDB_CORRUPT, path,
-                             "its head is damaged, or not of this data file: remove it");
+        return pq_store_fail_at(err, PQDB_CORRUPT, path, 0,
+                                "its head is damaged, or not of this data file");
     }
     struct pq_id_filter *filter;
-    PQ_TRY(create(lines, file->options.alloc, &filter, err));
+    PQ_TRY(create(lines, alloc, &filter, err));
     const size_t length = (size_t)lines * RUN_FILTER_LINE;
     pqdb_code code = pq_file_read_all(in, head_bytes, filter->lines, length, err);
     if (code == PQDB_OK && pq_hash(filter->lines, length) != pq_load_u64(head + 24)) {
         code = pq_store_fail_at(err, PQDB_CORRUPT, path, head_bytes,
-                                "the filter is damaged: remove it");
+                                "the filter is damaged");
     }
     if (code != PQDB_OK) {
-        pq_id_filter_destroy(filter, file->options.alloc);
+        pq_id_filter_destroy(filter, alloc);
         return code;
     }
     *out = filter;
@@ -96,8 +96,21 @@ pqdb_code pq_id_filter_read(struct pq_data_file *file, struct pq_id_filter **fil
     *filter = NULL;
     snprintf(path, sizeof path, "%s.ids", file->path);
     pqdb_code code = pq_file_open(file->options.store, path, PQ_OPEN_READ, &in, err);
-    if (code == PQDB_NOT_FOUND) return PQDB_OK;
-    if (code == PQDB_OK) code = read_lines(in, file, path, filter, err);
+    if (code == PQDB_OK) {
+        code = read_lines(in, file->options.rows, file->options.alloc, filter, err);
+    }
+    pq_file_close(in);
+    // It only saves work: without it the answers are the same.
+    return code == PQDB_NOT_FOUND || code == PQDB_CORRUPT ? PQDB_OK : code;
+}
+
+pqdb_code pq_id_filter_check(struct pq_store *store, const char *path, uint64_t rows,
+                             const struct pq_alloc *alloc, pqdb_error *err) {
+    struct pq_file *in;
+    struct pq_id_filter *filter = NULL;
+    PQ_TRY(pq_file_open(store, path, PQ_OPEN_READ, &in, err));
+    const pqdb_code code = read_lines(in, rows, alloc, &filter, err);
+    pq_id_filter_destroy(filter, alloc);
     pq_file_close(in);
     return code;
 }

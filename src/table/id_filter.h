@@ -16,11 +16,15 @@
 struct pq_id_filter;
 struct pq_pace;
 
-/// Read it whole; *filter NULL when there is none.
+/// Read it whole; *filter NULL when there is none, or when it is damaged.
 /// Cost    10 bits of memory a row
-/// Errors  PQDB_IO, PQDB_CORRUPT (subject: its path), PQDB_NO_MEMORY
+/// Errors  PQDB_IO, PQDB_NO_MEMORY
 pqdb_code pq_id_filter_read(struct pq_data_file *file, struct pq_id_filter **filter,
                             pqdb_error *err);
+/// Is the file at `path` the sound filter of a data file with so many rows? Errors: PQDB_CORRUPT
+/// (subject: the path, with the offset), PQDB_IO, PQDB_NO_MEMORY.
+pqdb_code pq_id_filter_check(struct pq_store *store, const char *path, uint64_t rows,
+                             const struct pq_alloc *alloc, pqdb_error *err);
 void pq_id_filter_destroy(struct pq_id_filter *filter, const struct pq_alloc *alloc);
 
 /// Write it, whole or not at all, from the ids of the data file; its name is not yet durable.

@@ -43,17 +43,32 @@ static pqdb_code read_run(void *ctx, uint64_t id, uint64_t offset, void *out, si
 }
 
 /// What a root would remember of a run stands in its tail as well.
-static pqdb_code open_run(struct pq_link_file *links, pqdb_error *err) {
+static pqdb_code open_run(struct pq_file *file, const struct pq_alloc *alloc, struct pq_run **run,
+                          pqdb_error *err) {
     struct pq_run_name name = {0};
     uint8_t rows[8];
-    PQ_TRY(pq_file_size(links->file, &name.length, err));
+    PQ_TRY(pq_file_size(file, &name.length, err));
     if (name.length < tail_bytes) {
         return pq_fail(err, PQDB_CORRUPT, "the file is too short for a run");
     }
-    PQ_TRY(pq_file_read_all(links->file, name.length - tail_bytes + tail_rows, rows, 8, err));
+    PQ_TRY(pq_file_read_all(file, name.length - tail_bytes + tail_rows, rows, 8, err));
     name.rows = pq_load_u64(rows);
-    const struct pq_run_io io = {.read = read_run, .ctx = links->file};
-    return pq_run_open(&io, &name, links->alloc, &links->run, err);
+    const struct pq_run_io io = {.read = read_run, .ctx = file};
+    return pq_run_open(&io, &name, alloc, run, err);
+}
+
+pqdb_code pq_link_file_check(struct pq_store *store, const char *path,
+                             const struct pq_alloc *alloc, pqdb_error *err) {
+    struct pq_file *file;
+    struct pq_run *run = NULL;
+    uint64_t rows;
+    PQ_TRY(pq_file_open(store, path, PQ_OPEN_READ, &file, err));
+    pqdb_code code = open_run(file, alloc, &run, err);
+    if (code == PQDB_OK) code = pq_run_check(run, &rows, err);
+    pq_run_unref(run);
+    pq_file_close(file);
+    if (code == PQDB_CORRUPT) pq_fail_subject(err, code, pq_text_of(path));
+    return code;
 }
 
 pqdb_code pq_link_file_open(struct pq_data_file *file, uint32_t column,
@@ -65,7 +80,7 @@ pqdb_code pq_link_file_open(struct pq_data_file *file, uint32_t column,
     pqdb_code code;
     PQ_GO(path_of(file, column, links->path, err));
     code = pq_file_open(file->options.store, links->path, PQ_OPEN_READ, &links->file, err);
-    if (code == PQDB_OK) code = open_run(links, err);
+    if (code == PQDB_OK) code = open_run(links->file, alloc, &links->run, err);
     if (code == PQDB_OK) *out = links;
 done:
     if (code == PQDB_CORRUPT) pq_fail_subject(err, code, pq_text_of(links->path));

@@ -20,6 +20,10 @@ bool pq_type_can_link(const struct pq_type *type);
 pqdb_code pq_link_file_open(struct pq_data_file *file, uint32_t column,
                             struct pq_link_file **links, pqdb_error *err);
 void pq_link_file_close(struct pq_link_file *links);  // NULL is fine
+/// Is all of the file at `path` sound? Errors: PQDB_CORRUPT (subject: the path, with the offset),
+/// PQDB_IO, PQDB_NO_MEMORY.
+pqdb_code pq_link_file_check(struct pq_store *store, const char *path,
+                             const struct pq_alloc *alloc, pqdb_error *err);
 
 /// Write it, from the rows of the data file: whole or not at all, but for its name, which is not
 /// yet durable. `pace` may be NULL.

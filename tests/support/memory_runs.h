@@ -51,7 +51,8 @@ static inline struct pq_run_io memory_runs_init(struct memory_runs *runs) {
     memset(runs, 0, sizeof *runs);
     runs->calls_left = -1;
     for (size_t i = 0; i < MEMORY_RUNS_MAX; i++) pq_bytes_init(&runs->files[i], &pq_alloc_libc);
-    return (struct pq_run_io){memory_runs_append, memory_runs_finish, memory_runs_read, runs};
+    return (struct pq_run_io){.append = memory_runs_append, .finish = memory_runs_finish,
+                              .read = memory_runs_read, .ctx = runs};
 }
 
 static inline void memory_runs_deinit(struct memory_runs *runs) {

@@ -43,6 +43,15 @@ pqdb_code pq_iceberg_read_file(const struct pq_iceberg *table, struct pq_text na
     return PQDB_OK;
 }
 
+/// A file that is damaged is named.
+static pqdb_code blame(const struct pq_iceberg *table, struct pq_text name, pqdb_code code,
+                       pqdb_error *err) {
+    char path[PQ_ICEBERG_PATH_BYTES];
+    if (code != PQDB_CORRUPT && code != PQDB_UNSUPPORTED) return code;
+    if (pq_iceberg_path(table, local_path(name), path, NULL) != PQDB_OK) return code;
+    return pq_fail_subject(err, code, pq_text_of(path));
+}
+
 pqdb_code pq_iceberg_read_list(const struct pq_iceberg *table,
                                const struct pq_iceberg_snapshot *snapshot, struct pq_arena *arena,
                                struct pq_iceberg_list *list, pqdb_error *err) {
@@ -52,9 +61,9 @@ pqdb_code pq_iceberg_read_list(const struct pq_iceberg *table,
     }
     const struct pq_text location = table->metadata.location;
     struct pq_text bytes;
-    PQ_TRY(pq_iceberg_read_file(table, pq_iceberg_relative(location, snapshot->manifest_list),
-                                arena, &bytes, err));
-    return pq_iceberg_list_read(bytes, location, arena, list, err);
+    const struct pq_text name = pq_iceberg_relative(location, snapshot->manifest_list);
+    PQ_TRY(pq_iceberg_read_file(table, name, arena, &bytes, err));
+    return blame(table, name, pq_iceberg_list_read(bytes, location, arena, list, err), err);
 }
 
 pqdb_code pq_iceberg_read_entries(const struct pq_iceberg *table,
@@ -62,7 +71,9 @@ pqdb_code pq_iceberg_read_entries(const struct pq_iceberg *table,
                                   struct pq_iceberg_entries *entries, pqdb_error *err) {
     struct pq_text bytes;
     PQ_TRY(pq_iceberg_read_file(table, line->path, arena, &bytes, err));
-    return pq_iceberg_manifest_read(bytes, line, table->metadata.location, arena, entries, err);
+    const pqdb_code code =
+        pq_iceberg_manifest_read(bytes, line, table->metadata.location, arena, entries, err);
+    return blame(table, line->path, code, err);
 }
 
 // ---- live manifests
@@ -222,7 +233,9 @@ static pqdb_code read_metadata(struct pq_iceberg *table, struct pq_arena *arena,
         PQ_TRY(pq_codec_expand(&pq_codec_gzip, json, FILE_BYTES_MAX, &expanded, err));
         json = pq_bytes_text(&expanded);
     }
-    PQ_TRY(pq_iceberg_metadata_parse(json, &table->arena, &table->metadata, err));
+    const pqdb_code parsed =
+        pq_iceberg_metadata_parse(json, &table->arena, &table->metadata, err);
+    PQ_TRY(blame(table, pq_text_of(relative), parsed, err));
     return read_hint(table, arena, err);
 }
 
