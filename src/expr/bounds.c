@@ -1,5 +1,5 @@
-/// What a finished program tells about itself: the columns it reads, and the conjuncts that can
-/// be decided from statistics.
+/// What a finished program tells about itself: the columns it reads, the conditions that all have
+/// to hold, and those of them that are plain bounds of a column.
 #include <stdlib.h>
 
 #include "expr/compile_internal.h"
@@ -171,10 +171,34 @@ static void add_conjuncts(struct bounds *bounds, const struct pq_node *node) {
     }
 }
 
+static size_t count_conditions(const struct pq_node *node) {
+    if (node->kind != PQ_NODE_CALL || node->function->scalar != pq_scalar_and) return 1;
+    size_t count = 0;
+    for (size_t k = 0; k < node->arg_count; k++) count += count_conditions(node->args[k]);
+    return count;
+}
+
+static void list_conditions(struct pq_program *program, const struct pq_node *node) {
+    if (node->kind != PQ_NODE_CALL || node->function->scalar != pq_scalar_and) {
+        program->conditions[program->condition_count++] = node;
+        return;
+    }
+    for (size_t k = 0; k < node->arg_count; k++) list_conditions(program, node->args[k]);
+}
+
+static bool set_conditions(struct pq_compiler *compiler) {
+    struct pq_program *program = compiler->program;
+    const size_t count = count_conditions(program->root);
+    program->conditions = pq_arena_alloc(compiler->arena, (count + 1) * sizeof(struct pq_node *));
+    if (program->conditions == NULL) return pq_compile_no_memory(compiler) != NULL;
+    list_conditions(program, program->root);
+    return true;
+}
+
 bool pq_compile_finish(struct pq_compiler *compiler) {
     struct pq_program *program = compiler->program;
     struct bounds bounds = {.compiler = compiler};
-    if (!set_columns(compiler)) return false;
+    if (!set_columns(compiler) || !set_conditions(compiler)) return false;
     add_conjuncts(&bounds, program->root);
     program->bounds = bounds.items;
     program->bound_count = bounds.count;

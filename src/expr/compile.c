@@ -37,6 +37,13 @@ const uint32_t *pq_program_columns(const struct pq_program *program, size_t *cou
     return program->columns;
 }
 
+int pq_program_column(const struct pq_program *program) {
+    const struct pq_node *root = program->root;
+    const bool plain = root->kind == PQ_NODE_PATH && root->path.step_count == 0 &&
+                       root->path.inner_count == 0;
+    return plain ? (int)root->path.column : -1;
+}
+
 const struct pq_bound *pq_program_bounds(const struct pq_program *program, size_t *count) {
     *count = program->bound_count;
     return program->bounds;

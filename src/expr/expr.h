@@ -94,6 +94,9 @@ const struct pq_type *pq_program_type(const struct pq_program *program);
 /// scan (as any column of its type).
 const uint32_t *pq_program_columns(const struct pq_program *program, size_t *count);
 
+/// The column that the program is, or -1 when it is more than that.
+int pq_program_column(const struct pq_program *program);
+
 /// One row out for each row in, in order. A program that is a plain column costs nothing: `out` is
 /// the column itself. A program of type PQ_NULL gives a variant column of nulls.
 ///

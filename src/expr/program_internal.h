@@ -107,6 +107,8 @@ struct pq_program {
     size_t column_count;
     const struct pq_bound *bounds;
     size_t bound_count;
+    const struct pq_node **conditions;  // that all have to hold
+    size_t condition_count;
     atomic_uint_fast64_t mismatches;
     struct pq_variant_names *names;  // of list and object literals, or NULL
     struct pq_regex *regexes;        // owned, chained

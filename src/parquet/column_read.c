@@ -16,18 +16,31 @@ struct chunk_reader {
     const struct pq_chunk_request *request;
     struct pq_leaf_values *out;
     struct pq_page_reader pages;
-    struct pq_value_decoder decoder;
+    struct pq_chunk_memo *memo;
     struct pq_bytes bytes;      // stored: the pages wanted, or the window over the chunk
     struct pq_bytes head;       // stored, of the dictionary page alone
     struct pq_bytes def, rep;   // levels of the page
-    struct pq_bytes remap;      // of uint32_t: entry of the page to code of the dictionary
-    struct pq_bytes converted;  // the dictionary's entries of a fixed width, as values
-    bool has_converted;
+    bool saw_dictionary;
     uint64_t rows_seen;         // begun so far, from the row group's first
     uint64_t levels_seen;
     uint64_t rows_taken;
     bool was_asked_for_codes;
 };
+
+void pq_chunk_memo_init(struct pq_chunk_memo *memo, const struct pq_leaf *leaf,
+                        const struct pq_alloc *alloc) {
+    *memo = (struct pq_chunk_memo){0};
+    pq_value_decoder_init(&memo->decoder, leaf, alloc);
+    pq_bytes_init(&memo->remap, alloc);
+    pq_bytes_init(&memo->converted, alloc);
+}
+
+void pq_chunk_memo_deinit(struct pq_chunk_memo *memo) {
+    pq_value_decoder_deinit(&memo->decoder);
+    pq_bytes_deinit(&memo->remap);
+    pq_bytes_deinit(&memo->converted);
+    if (memo->dictionary != NULL) pq_dictionary_unref(memo->dictionary);
+}
 
 static pqdb_code corrupt(const char *why, pqdb_error *err) {
     return pq_fail(err, PQDB_CORRUPT, "a Parquet column is damaged: %s", why);
@@ -135,24 +148,22 @@ static void append_levels(struct chunk_reader *reader, const struct cut *cut) {
     out->level_count += cut->level_count;
 }
 
-/// The hold takes the only reference.
-static pqdb_code keep_dictionary(struct pq_hold *hold, struct pq_dictionary *dictionary,
+/// The hold takes a reference of its own.
+static pqdb_code keep_dictionary(struct pq_hold *hold, const struct pq_dictionary *dictionary,
                                  pqdb_error *err) {
     static const struct pq_field field = {.type = {.kind = PQ_TEXT}};
     static const struct pq_type type = {.kind = PQ_OBJECT, .field_count = 1, .fields = &field};
     const struct pq_column column = {
         .type = &field.type, .layout = PQ_DICTIONARY, .dictionary = dictionary};
     const struct pq_batch batch = {.type = &type, .columns = &column};
-    const pqdb_code code = pq_hold_keep_dictionaries(hold, &batch, err);
-    pq_dictionary_unref(dictionary);
-    return code;
+    return pq_hold_keep_dictionaries(hold, &batch, err);
 }
 
 /// The metadata of annotated variants is one long text for all rows: it is never multiplied.
 static pqdb_code begin_variant_codes(struct chunk_reader *reader, pqdb_error *err) {
     struct pq_leaf_values *out = reader->out;
-    const uint32_t count = reader->decoder.entry_count;
-    const struct pq_text *entries = pq_value_decoder_entry_texts(&reader->decoder);
+    const uint32_t count = reader->memo->decoder.entry_count;
+    const struct pq_text *entries = pq_value_decoder_entry_texts(&reader->memo->decoder);
     struct pq_text *kept = pq_arena_calloc(out->arena, (size_t)count + 1, sizeof *kept);
     if (kept == NULL) return pq_parquet_no_memory(err, "a column");
     for (uint32_t i = 0; i < count; i++) {
@@ -164,38 +175,53 @@ static pqdb_code begin_variant_codes(struct chunk_reader *reader, pqdb_error *er
     return PQDB_OK;
 }
 
-/// Make a pq_dictionary of the chunk's if it fits and so many rows are wanted that it pays.
-static pqdb_code begin_codes(struct chunk_reader *reader, pqdb_error *err) {
-    struct pq_leaf_values *out = reader->out;
-    const struct pq_leaf *leaf = reader->chunk->leaf;
-    const uint32_t count = reader->decoder.entry_count;
-    reader->was_asked_for_codes = true;
-    if (leaf->conversion == PQ_CONVERT_VARIANT && out->count == 0) {
-        return begin_variant_codes(reader, err);
-    }
-    if (reader->request->hold == NULL || leaf->kind != PQ_TEXT ||
-        leaf->conversion != PQ_CONVERT_NONE || out->count > 0 || count == 0 ||
-        count > PQ_DICTIONARY_ENTRIES_MAX || reader->request->row_count / 2 < count) {
-        return PQDB_OK;
-    }
-    const struct pq_text *entries = pq_value_decoder_entry_texts(&reader->decoder);
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) bytes += entries[i].length;
-    if (bytes > PQ_DICTIONARY_BYTES_MAX) return PQDB_OK;
+/// A pq_dictionary of the chunk's, in the memo.
+static pqdb_code make_dictionary(struct chunk_reader *reader, size_t bytes, pqdb_error *err) {
+    struct pq_chunk_memo *memo = reader->memo;
+    const uint32_t count = memo->decoder.entry_count;
+    const struct pq_text *entries = pq_value_decoder_entry_texts(&memo->decoder);
     struct pq_dictionary *dictionary;
-    PQ_TRY(pq_dictionary_create(count, (uint32_t)bytes + 1, reader->request->hold->alloc,
-                                &dictionary, err));
-    PQ_TRY(keep_dictionary(reader->request->hold, dictionary, err));
-    PQ_TRY(pq_bytes_reserve(&reader->remap, count * sizeof(uint32_t), err));
-    uint32_t *remap = (uint32_t *)(void *)reader->remap.data;
+    PQ_TRY(pq_bytes_reserve(&memo->remap, count * sizeof(uint32_t), err));
+    uint32_t *remap = (uint32_t *)(void *)memo->remap.data;
     for (uint32_t i = 0; i < count; i++) {
         if (!pq_text_is_utf8(entries[i])) {
             return pq_fail(err, PQDB_CORRUPT, "a text is not UTF-8");
         }
+    }
+    PQ_TRY(pq_dictionary_create(count, (uint32_t)bytes + 1, reader->request->hold->alloc,
+                                &dictionary, err));
+    for (uint32_t i = 0; i < count; i++) {
         remap[i] = pq_dictionary_code(dictionary, entries[i]);
         pq_assert(remap[i] != UINT32_MAX);
     }
-    out->dictionary = dictionary;
+    memo->dictionary = dictionary;
+    return PQDB_OK;
+}
+
+/// Give codes if the chunk's dictionary fits and so many rows share it that it pays.
+static pqdb_code begin_codes(struct chunk_reader *reader, pqdb_error *err) {
+    struct pq_leaf_values *out = reader->out;
+    const struct pq_leaf *leaf = reader->chunk->leaf;
+    const struct pq_chunk_request *request = reader->request;
+    const uint32_t count = reader->memo->decoder.entry_count;
+    const uint64_t rows = request->memo != NULL ? reader->chunk->row_count : request->row_count;
+    reader->was_asked_for_codes = true;
+    if (leaf->conversion == PQ_CONVERT_VARIANT && out->count == 0) {
+        return begin_variant_codes(reader, err);
+    }
+    if (request->hold == NULL || leaf->kind != PQ_TEXT || leaf->conversion != PQ_CONVERT_NONE ||
+        out->count > 0 || count == 0 || count > PQ_DICTIONARY_ENTRIES_MAX || rows / 2 < count) {
+        return PQDB_OK;
+    }
+    if (reader->memo->dictionary == NULL) {
+        const struct pq_text *entries = pq_value_decoder_entry_texts(&reader->memo->decoder);
+        size_t bytes = 0;
+        for (uint32_t i = 0; i < count; i++) bytes += entries[i].length;
+        if (bytes > PQ_DICTIONARY_BYTES_MAX) return PQDB_OK;
+        PQ_TRY(make_dictionary(reader, bytes, err));
+    }
+    PQ_TRY(keep_dictionary(request->hold, reader->memo->dictionary, err));
+    out->dictionary = reader->memo->dictionary;
     out->is_coded = true;
     return PQDB_OK;
 }
@@ -204,16 +230,16 @@ static pqdb_code begin_codes(struct chunk_reader *reader, pqdb_error *err) {
 static pqdb_code append_fixed_codes(struct chunk_reader *reader,
                                     const struct pq_stored_values *values, pqdb_error *err) {
     struct pq_leaf_values *out = reader->out;
-    if (!reader->has_converted) {
-        const struct pq_value_decoder *decoder = &reader->decoder;
+    if (!reader->memo->has_converted) {
+        const struct pq_value_decoder *decoder = &reader->memo->decoder;
         const struct pq_stored_values entries = {.count = decoder->entry_count,
                                                  .fixed = decoder->entries.data,
                                                  .width = decoder->width};
-        PQ_TRY(pq_bytes_reserve(&reader->converted, entries.count * out->width + 1, err));
-        PQ_TRY(pq_leaf_convert(out->leaf, &entries, reader->converted.data, err));
-        reader->has_converted = true;
+        PQ_TRY(pq_bytes_reserve(&reader->memo->converted, entries.count * out->width + 1, err));
+        PQ_TRY(pq_leaf_convert(out->leaf, &entries, reader->memo->converted.data, err));
+        reader->memo->has_converted = true;
     }
-    pq_leaf_values_gather(out, reader->converted.data, values->codes, values->count);
+    pq_leaf_values_gather(out, reader->memo->converted.data, values->codes, values->count);
     return PQDB_OK;
 }
 
@@ -235,10 +261,10 @@ static pqdb_code append_values(struct chunk_reader *reader, struct pq_stored_val
     if (values->codes == NULL) return pq_leaf_values_append(out, values, err);
     if (!out->is_coded && is_fixed(out->leaf)) return append_fixed_codes(reader, values, err);
     if (!out->is_coded) {
-        PQ_TRY(pq_value_decoder_look_up(&reader->decoder, values, err));
+        PQ_TRY(pq_value_decoder_look_up(&reader->memo->decoder, values, err));
         return pq_leaf_values_append(out, values, err);
     }
-    const uint32_t *remap = (const uint32_t *)(const void *)reader->remap.data;
+    const uint32_t *remap = (const uint32_t *)(const void *)reader->memo->remap.data;
     uint32_t *codes = out->codes + out->count;
     for (size_t i = 0; i < values->count; i++) {
         codes[i] = out->entries != NULL ? values->codes[i] : remap[values->codes[i]];
@@ -264,6 +290,7 @@ static pqdb_code read_data_page(struct chunk_reader *reader, struct pq_page *pag
         return corrupt("its pages hold more values than it says", err);
     }
     reader->levels_seen += page->value_count;
+    if (reader->request->counts != NULL) reader->request->counts->pages++;
     if (leaf->max_rep == 0 && reader->rows_seen + page->value_count > reader->chunk->row_count) {
         return corrupt("its pages hold more rows than the row group", err);
     }
@@ -277,8 +304,8 @@ static pqdb_code read_data_page(struct chunk_reader *reader, struct pq_page *pag
     append_levels(reader, &cut);
     if (cut.value_count == 0) return PQDB_OK;
     struct pq_stored_values values;
-    PQ_TRY(pq_value_decode(&reader->decoder, page, cut.values_before, cut.value_count, &values,
-                           err));
+    PQ_TRY(pq_value_decode(&reader->memo->decoder, page, cut.values_before, cut.value_count,
+                           &values, err));
     return append_values(reader, &values, expected, err);
 }
 
@@ -288,13 +315,16 @@ static pqdb_code fetch(struct chunk_reader *reader, uint64_t offset, uint64_t le
     PQ_TRY(pq_bytes_reserve(bytes, (size_t)length + 1, err));
     PQ_TRY(reader->source->read(reader->source->ctx, offset, bytes->data, (size_t)length, err));
     bytes->length = (size_t)length;
+    if (reader->request->counts != NULL) reader->request->counts->bytes += length;
     return PQDB_OK;
 }
 
 static pqdb_code take_dictionary(struct chunk_reader *reader, const struct pq_page *page,
                                  pqdb_error *err) {
-    if (reader->decoder.has_dictionary) return corrupt("it has two dictionaries", err);
-    return pq_value_decoder_set_dictionary(&reader->decoder, page, err);
+    if (reader->saw_dictionary) return corrupt("it has two dictionaries", err);
+    reader->saw_dictionary = true;
+    if (reader->memo->decoder.has_dictionary) return PQDB_OK;  // an earlier read took it
+    return pq_value_decoder_set_dictionary(&reader->memo->decoder, page, err);
 }
 
 static bool is_coded(const struct pq_page *page) {
@@ -329,7 +359,8 @@ static pqdb_code take_page(struct chunk_reader *reader, struct pq_page *page, pq
     if (page->type == PQ_PAGE_DICTIONARY) {
         code = take_dictionary(reader, page, err);
     } else {
-        if (is_coded(page) && !reader->decoder.has_dictionary && reader->request->pages != NULL) {
+        const bool lacks = is_coded(page) && !reader->memo->decoder.has_dictionary;
+        if (lacks && reader->request->pages != NULL) {
             code = fetch_dictionary(reader, err);
         }
         if (code == PQDB_OK) code = read_data_page(reader, page, err);
@@ -438,16 +469,17 @@ static pqdb_code read_chunk(struct chunk_reader *reader, pqdb_error *err) {
 pqdb_code pq_chunk_read(const struct pq_parquet_source *source, const struct pq_chunk *chunk,
                         const struct pq_chunk_request *request, struct pq_leaf_values *out,
                         pqdb_error *err) {
-    struct chunk_reader reader = {
-        .source = source, .chunk = chunk, .request = request, .out = out};
-    struct pq_bytes *const buffers[] = {&reader.bytes, &reader.head, &reader.def, &reader.rep,
-                                        &reader.remap, &reader.converted};
-    for (size_t i = 0; i < 6; i++) pq_bytes_init(buffers[i], request->alloc);
+    struct pq_chunk_memo own;
+    struct chunk_reader reader = {.source = source, .chunk = chunk, .request = request,
+                                  .memo = request->memo == NULL ? &own : request->memo,
+                                  .out = out};
+    struct pq_bytes *const buffers[] = {&reader.bytes, &reader.head, &reader.def, &reader.rep};
+    for (size_t i = 0; i < 4; i++) pq_bytes_init(buffers[i], request->alloc);
     pq_page_reader_init(&reader.pages, chunk->codec, request->alloc);
-    pq_value_decoder_init(&reader.decoder, chunk->leaf, request->alloc);
+    if (request->memo == NULL) pq_chunk_memo_init(&own, chunk->leaf, request->alloc);
     const pqdb_code code = read_chunk(&reader, err);
-    for (size_t i = 0; i < 6; i++) pq_bytes_deinit(buffers[i]);
+    for (size_t i = 0; i < 4; i++) pq_bytes_deinit(buffers[i]);
     pq_page_reader_deinit(&reader.pages);
-    pq_value_decoder_deinit(&reader.decoder);
+    if (request->memo == NULL) pq_chunk_memo_deinit(&own);
     return code == PQDB_OK ? code : pq_parquet_at(code, err, (int64_t)chunk->offset, chunk->leaf);
 }

@@ -15,10 +15,24 @@ struct pq_chunk {
     uint64_t row_count;    // of the row group
 };
 
+/// What several reads of one chunk share: its dictionary, decoded once. One thread.
+struct pq_chunk_memo {
+    struct pq_value_decoder decoder;
+    struct pq_bytes remap;      // of uint32_t: entry of the page to code of the dictionary
+    struct pq_bytes converted;  // the dictionary's entries of a fixed width, as values
+    bool has_converted;
+    struct pq_dictionary *dictionary;  // owned reference, or NULL
+};
+void pq_chunk_memo_init(struct pq_chunk_memo *memo, const struct pq_leaf *leaf,
+                        const struct pq_alloc *alloc);
+void pq_chunk_memo_deinit(struct pq_chunk_memo *memo);
+
 struct pq_chunk_request {
     uint64_t first_row, row_count;  // within the row group
     const struct pq_parquet_pages *pages;  // NULL: read the whole chunk
     struct pq_hold *hold;                  // may keep a dictionary; NULL: no codes
+    struct pq_chunk_memo *memo;            // of this chunk, or NULL: nothing is shared
+    struct pq_parquet_counts *counts;      // or NULL
     const struct pq_alloc *alloc;          // for scratch
 };
 

@@ -272,6 +272,53 @@ int pq_parquet_leaf(const struct pq_parquet_file *file, size_t field) {
     return node->child_count == 0 && node->leaf_count == 1 ? (int)node->leaf : -1;
 }
 
+/// Chunks are entered when they are first read.
+struct pq_parquet_memo {
+    const struct pq_parquet_file *file;
+    size_t group;
+    struct pq_chunk_memo *chunks[];  // owned, one a leaf, or NULL
+};
+
+pqdb_code pq_parquet_memo_create(const struct pq_parquet_file *file, size_t group,
+                                 struct pq_parquet_memo **memo, pqdb_error *err) {
+    pq_assert(group < file->meta.group_count);
+    const size_t bytes = file->schema.leaf_count * sizeof(struct pq_chunk_memo *);
+    struct pq_parquet_memo *made = pq_resize(file->alloc, NULL, 0, sizeof *made + bytes, 1);
+    if (made == NULL) return pq_parquet_no_memory(err, "a row group");
+    made->file = file;
+    made->group = group;
+    memset(made->chunks, 0, bytes);
+    *memo = made;
+    return PQDB_OK;
+}
+
+void pq_parquet_memo_destroy(struct pq_parquet_memo *memo) {
+    if (memo == NULL) return;
+    const struct pq_alloc *alloc = memo->file->alloc;
+    const size_t leaves = memo->file->schema.leaf_count;
+    for (size_t i = 0; i < leaves; i++) {
+        if (memo->chunks[i] == NULL) continue;
+        pq_chunk_memo_deinit(memo->chunks[i]);
+        pq_free(alloc, memo->chunks[i], 1, sizeof(struct pq_chunk_memo));
+    }
+    pq_free(alloc, memo, sizeof *memo + leaves * sizeof(struct pq_chunk_memo *), 1);
+}
+
+/// *chunk NULL where nothing is to be remembered.
+static pqdb_code chunk_memo(struct pq_parquet_memo *memo, uint32_t leaf,
+                            struct pq_chunk_memo **chunk, pqdb_error *err) {
+    *chunk = NULL;
+    if (memo == NULL) return PQDB_OK;
+    if (memo->chunks[leaf] == NULL) {
+        struct pq_chunk_memo *made = pq_resize(memo->file->alloc, NULL, 0, 1, sizeof *made);
+        if (made == NULL) return pq_parquet_no_memory(err, "a column");
+        pq_chunk_memo_init(made, &memo->file->schema.leaves[leaf], memo->file->alloc);
+        memo->chunks[leaf] = made;
+    }
+    *chunk = memo->chunks[leaf];
+    return PQDB_OK;
+}
+
 /// What a read of several columns shares.
 struct reading {
     const struct pq_parquet_file *file;
@@ -300,13 +347,15 @@ static pqdb_code read_leaf(struct reading *reading, uint32_t leaf, struct pq_lea
     if (reading->row_count < chunk.row_count) {
         PQ_TRY(pq_parquet_pages(file, group, leaf, &pages, err));
     }
-    const struct pq_chunk_request request = {
+    struct pq_chunk_request request = {
         .first_row = reading->request->first_row,
         .row_count = reading->row_count,
         .pages = pages.count > 0 ? &pages : NULL,
         .hold = reading->request->hold,
+        .counts = reading->request->counts,
         .alloc = file->alloc,
     };
+    PQ_TRY(chunk_memo(reading->request->memo, leaf, &request.memo, err));
     *out = (struct pq_leaf_values){
         .leaf = of,
         .arena = reading->arena,
@@ -382,6 +431,8 @@ pqdb_code pq_parquet_read(const struct pq_parquet_file *file,
                           struct pq_batch *batch, pqdb_error *err) {
     pq_assert(request->group < file->meta.group_count);
     pq_assert(request->hold == NULL || arena == &request->hold->arena);
+    pq_assert(request->memo == NULL ||
+              (request->memo->file == file && request->memo->group == request->group));
     const uint64_t rows = pq_parquet_group_rows(file, request->group);
     pq_assert(request->first_row <= rows);
     struct reading reading = {.file = file, .request = request, .arena = arena};

@@ -58,7 +58,9 @@ static void set_bounds(struct pq_loaded_index *index) {
     index->has_bounds = bounds->null_page_count == count && bounds->min_count == count &&
                         bounds->max_count == count &&
                         (!PQ_THRIFT_HAS(bounds, PQ_COLUMN_INDEX_NULL_COUNTS) ||
-                         bounds->null_count_count == count);
+                         bounds->null_count_count == count) &&
+                        (!PQ_THRIFT_HAS(bounds, PQ_COLUMN_INDEX_NAN_COUNTS) ||
+                         bounds->nan_count_count == count);
 }
 
 static pqdb_code load_parts(const struct pq_parquet_file *file, size_t group,
@@ -175,13 +177,16 @@ static bool old_bounds_hold(const struct pq_leaf *leaf) {
 void pq_parquet_group_bounds(const struct pq_parquet_file *file, size_t group, size_t leaf,
                              struct pq_parquet_bounds *bounds) {
     pq_assert(group < file->meta.group_count && leaf < file->schema.leaf_count);
-    *bounds = (struct pq_parquet_bounds){.null_count = -1};
+    *bounds = (struct pq_parquet_bounds){.null_count = -1, .nan_count = -1};
     const struct pq_leaf *of = &file->schema.leaves[leaf];
     const struct pq_meta_column *column = &pq_file_chunk(file, group, leaf)->column;
     const struct pq_meta_statistics *s = &column->statistics;
     if (!PQ_THRIFT_HAS(column, PQ_COLUMN_STATISTICS)) return;
     if (PQ_THRIFT_HAS(s, PQ_STATISTICS_NULL_COUNT) && s->null_count >= 0) {
         bounds->null_count = s->null_count;
+    }
+    if (PQ_THRIFT_HAS(s, PQ_STATISTICS_NAN_COUNT) && s->nan_count >= 0) {
+        bounds->nan_count = s->nan_count;
     }
     if (is_type_ordered(file, leaf)) {
         bounds->has_min = PQ_THRIFT_HAS(s, PQ_STATISTICS_MIN) &&
@@ -205,13 +210,16 @@ void pq_parquet_group_bounds(const struct pq_parquet_file *file, size_t group, s
 
 void pq_parquet_page_bounds(const struct pq_parquet_file *file, size_t group, size_t leaf,
                             size_t page, struct pq_parquet_bounds *bounds) {
-    *bounds = (struct pq_parquet_bounds){.null_count = -1};
+    *bounds = (struct pq_parquet_bounds){.null_count = -1, .nan_count = -1};
     const struct pq_loaded_index *index = atomic_load_explicit(
         &file->indexes[group * file->schema.leaf_count + leaf], memory_order_acquire);
     if (index == NULL || !index->has_bounds || page >= index->count) return;
     const struct pq_meta_column_index *stored = &index->bounds;
     if (PQ_THRIFT_HAS(stored, PQ_COLUMN_INDEX_NULL_COUNTS) && stored->null_counts[page] >= 0) {
         bounds->null_count = stored->null_counts[page];
+    }
+    if (PQ_THRIFT_HAS(stored, PQ_COLUMN_INDEX_NAN_COUNTS) && stored->nan_counts[page] >= 0) {
+        bounds->nan_count = stored->nan_counts[page];
     }
     if (stored->null_pages[page]) {
         bounds->null_count = (int64_t)index->pages[page].row_count;

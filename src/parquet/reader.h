@@ -75,6 +75,7 @@ int pq_parquet_leaf(const struct pq_parquet_file *file, size_t field);
 /// below +0. A text or binary bound may be cut: it is a bound all the same.
 struct pq_parquet_bounds {
     int64_t null_count;  // -1 unknown
+    int64_t nan_count;   // -1 unknown
     bool has_min, has_max;
     bool is_min_exact, is_max_exact;
     struct pq_value min, max;  // of the leaf's kind, views into the file's memory
@@ -115,6 +116,18 @@ void pq_parquet_page_bounds(const struct pq_parquet_file *file, size_t group, si
 pqdb_code pq_parquet_may_hold(const struct pq_parquet_file *file, size_t group, size_t leaf,
                               const struct pq_value *value, bool *may_hold, pqdb_error *err);
 
+/// What reads of one row group share: dictionaries, decoded once. One thread at a time; it must
+/// not outlive the file.
+struct pq_parquet_memo;
+pqdb_code pq_parquet_memo_create(const struct pq_parquet_file *file, size_t group,
+                                 struct pq_parquet_memo **memo, pqdb_error *err);
+void pq_parquet_memo_destroy(struct pq_parquet_memo *memo);  // NULL is fine
+
+/// What was read: added up.
+struct pq_parquet_counts {
+    uint64_t pages, bytes;  // of data; as stored
+};
+
 /// What to read. Rows are counted from the row group's first; row_count UINT64_MAX is "to its end".
 struct pq_parquet_request {
     const uint32_t *fields;  // members of pq_parquet_type, in the order wanted
@@ -125,6 +138,8 @@ struct pq_parquet_request {
     struct pq_variant_encoder *encoder;        // needed when a VARIANT is read: values come in its
     const struct pq_variant_names *names;      // names, which are these
     struct pq_hold *hold;  // whose arena is given; NULL: every TEXT column as PQ_BYTES
+    struct pq_parquet_memo *memo;      // of the group, or NULL
+    struct pq_parquet_counts *counts;  // or NULL
 };
 
 /// Read rows of one row group into a batch whose type is an OBJECT of the wanted fields.

@@ -26,6 +26,9 @@ struct pq_find_request {
     uint64_t limit;         // 0: none
     uint64_t skip;
     bool system_columns;
+    struct pq_text cursor;  // of the page before, or empty
+    bool counts_only;       // no columns; rows are counted
+    bool explains;          // what is read is counted too
 };
 
 struct pq_find_column {
@@ -57,6 +60,11 @@ pqdb_code pq_find_next(struct pq_find *find, bool *has_row, pqdb_error *err);
 pqdb_code pq_find_json(struct pq_find *find, struct pq_bytes *out, pqdb_error *err);
 pqdb_code pq_find_cell(struct pq_find *find, size_t column, struct pq_bytes *out, bool *is_null,
                        pqdb_error *err);
+
+/// Where the page ends: for the request of the next one, with the same filter and sort. Empty when
+/// no row follows, before the limit is reached, or without an order. Valid until the next call.
+/// Errors: PQDB_NO_MEMORY.
+pqdb_code pq_find_cursor(struct pq_find *find, struct pq_text *cursor, pqdb_error *err);
 
 /// How many rows match; without a filter that is known.
 pqdb_code pq_find_count(const struct pq_find_table *table, struct pq_table_snapshot *snapshot,

@@ -10,17 +10,18 @@ enum { spare_rows = 8192 };  // that have fallen out and may stay a while
 struct pq_order_piece {
     struct pq_batch rows;
     const struct pq_column *keys;
+    struct pq_segment *segment;
+    const uint32_t *places;  // of the rows in the segment, or NULL
 };
 
 void pq_order_init(struct pq_order *order, const struct pq_alloc *alloc) {
     *order = (struct pq_order){.alloc = alloc};
-    for (int i = 0; i < 2; i++) pq_arena_init(&order->arenas[i], alloc);
 }
 
 void pq_order_deinit(struct pq_order *order) {
     pq_free(order->alloc, order->pieces, order->piece_capacity, sizeof *order->pieces);
     pq_free(order->alloc, order->refs, order->ref_capacity, sizeof *order->refs);
-    for (int i = 0; i < 2; i++) pq_arena_deinit(&order->arenas[i]);
+    for (int i = 0; i < 2; i++) pq_hold_unref(order->holds[i]);
 }
 
 // ---- comparing --------------------------------------------------------------------------------
@@ -113,11 +114,24 @@ static pqdb_code reserve(struct pq_order *order, size_t rows, pqdb_error *err) {
     return PQDB_OK;
 }
 
-/// The rows named of a piece, copied into `arena`.
+/// What the keys' texts are codes of stays.
+static pqdb_code keep_dictionaries(struct pq_hold *hold, const struct pq_order_piece *piece,
+                                   size_t key_count, pqdb_error *err) {
+    for (size_t k = 0; k < key_count; k++) {
+        const struct pq_field field = {.type = *piece->keys[k].type};
+        const struct pq_type type = {.kind = PQ_OBJECT, .field_count = 1, .fields = &field};
+        const struct pq_batch key = {.type = &type, .columns = &piece->keys[k]};
+        PQ_TRY(pq_hold_keep_dictionaries(hold, &key, err));
+    }
+    return pq_hold_keep_dictionaries(hold, &piece->rows, err);
+}
+
+/// The rows named of a piece, copied into `hold`.
 static pqdb_code copy_rows(size_t key_count, const struct pq_order_piece *from,
-                           struct pq_selection chosen, struct pq_arena *arena,
+                           struct pq_selection chosen, struct pq_hold *hold,
                            struct pq_order_piece *out, pqdb_error *err) {
-    struct pq_order_piece copy;
+    struct pq_arena *arena = &hold->arena;
+    struct pq_order_piece copy = {.segment = from->segment};
     struct pq_column *keys = pq_arena_alloc(arena, key_count * sizeof *keys);
     if (keys == NULL) return no_memory(err);
     PQ_TRY(pq_batch_gather(&from->rows, chosen.rows, chosen.count, arena, &copy.rows, err));
@@ -125,8 +139,14 @@ static pqdb_code copy_rows(size_t key_count, const struct pq_order_piece *from,
         PQ_TRY(pq_column_gather(&from->keys[k], chosen.rows, chosen.count, arena, &keys[k], err));
     }
     copy.keys = keys;
+    if (from->places != NULL) {
+        uint32_t *places = pq_arena_alloc(arena, (chosen.count + 1) * sizeof *places);
+        if (places == NULL) return no_memory(err);
+        for (size_t i = 0; i < chosen.count; i++) places[i] = from->places[chosen.rows[i]];
+        copy.places = places;
+    }
     *out = copy;
-    return PQDB_OK;
+    return keep_dictionaries(hold, &copy, key_count, err);
 }
 
 static int by_place(const void *left, const void *right) {
@@ -138,7 +158,7 @@ static int by_place(const void *left, const void *right) {
 /// Everything in pieces that no reference names goes: what is left moves to the other arena. On an
 /// error `order` is fit for deinit only.
 static pqdb_code leave_behind(struct pq_order *order, pqdb_error *err) {
-    struct pq_arena *fresh = &order->arenas[1 - order->arena];
+    struct pq_hold *fresh = order->holds[1 - order->hold];
     pqdb_code code = PQDB_OK;
     size_t pieces = 0;
     uint32_t *rows = pq_resize(order->alloc, NULL, 0, order->ref_count, sizeof *rows);
@@ -160,8 +180,8 @@ static pqdb_code leave_behind(struct pq_order *order, pqdb_error *err) {
     make_heap(order);
 done:
     pq_free(order->alloc, rows, order->ref_count, sizeof *rows);
-    pq_arena_reset(&order->arenas[order->arena]);
-    order->arena = 1 - order->arena;
+    pq_hold_reset(order->holds[order->hold]);
+    order->hold = 1 - order->hold;
     return code;
 }
 
@@ -189,13 +209,17 @@ static pqdb_code keep_some(struct pq_order *order, struct pq_order_piece *piece,
         piece->rows.count = 0;
         return PQDB_OK;
     }
-    struct pq_arena *kept = &order->arenas[order->arena];
-    return copy_rows(order->key_count, piece, chosen, kept, piece, err);
+    for (int i = 0; i < 2; i++) {
+        if (order->holds[i] == NULL) PQ_TRY(pq_hold_create(order->alloc, &order->holds[i], err));
+    }
+    return copy_rows(order->key_count, piece, chosen, order->holds[order->hold], piece, err);
 }
 
-pqdb_code pq_order_add(struct pq_order *order, const struct pq_batch *batch,
+pqdb_code pq_order_add(struct pq_order *order, const struct pq_scan_rows *rows,
                        struct pq_arena *arena, pqdb_error *err) {
-    struct pq_order_piece piece = {.rows = *batch};
+    const struct pq_batch *batch = &rows->batch;
+    struct pq_order_piece piece = {
+        .rows = *batch, .segment = rows->segment, .places = rows->rows};
     struct pq_column *keys = pq_arena_alloc(arena, order->key_count * sizeof *keys);
     if (keys == NULL) return no_memory(err);
     PQ_TRY(reserve(order, batch->count, err));
@@ -231,6 +255,22 @@ void pq_order_drop_repeats(struct pq_order *order) {
         }
     }
     order->ref_count = kept;
+}
+
+const struct pq_batch *pq_order_last(const struct pq_order *order, struct pq_value *first) {
+    if (order->keep == 0 || !is_full(order)) return NULL;
+    const struct pq_order_ref last = order->refs[0];
+    const struct pq_order_piece *piece = &order->pieces[last.piece];
+    const struct pq_column *key =
+        order->key_count > 0 ? &piece->keys[0] : &piece->rows.columns[0];
+    *first = pq_column_value(key, last.row);
+    return &piece->rows;
+}
+
+struct pq_row_place pq_order_place(const struct pq_order *order, size_t index) {
+    const struct pq_order_ref ref = order->refs[index];
+    const struct pq_order_piece *piece = &order->pieces[ref.piece];
+    return (struct pq_row_place){piece->segment, piece->places[ref.row]};
 }
 
 const struct pq_batch *pq_order_row(const struct pq_order *order, size_t index, size_t *row) {

@@ -36,7 +36,9 @@ pqdb_code pq_file_out_open(struct pq_file_out *out, pqdb_error *err) {
     PQ_TRY(pq_file_truncate(out->file, 0, err));
     const struct pq_parquet_writer_options options = {
         .type = out->type, .codec = &pq_codec_zstd, .level = codec_level,
-        .page_rows = page_rows, .page_bytes = page_bytes, .dictionary_bytes = dictionary_bytes,
+        .page_rows = out->page_rows == 0 ? page_rows : out->page_rows,
+        .row_group_rows = out->group_rows, .page_bytes = page_bytes,
+        .dictionary_bytes = dictionary_bytes,
         .is_sorted = true, .sort_field = 0, .variant_form = PQ_VARIANT_AS_JSON};
     const struct pq_parquet_sink sink = {.append = sink_append, .ctx = out};
     PQ_TRY(pq_parquet_writer_create(&options, sink, out->alloc, &out->writer, err));

@@ -14,6 +14,7 @@ struct pq_file_out {
     struct pq_pace *pace;  // may be NULL
     const char *path;
     const struct pq_type *type;
+    uint32_t page_rows, group_rows;  // at most; 0: as it reads best
     const struct pq_alloc *alloc;
     struct pq_file *file;
     struct pq_bytes buffer;

@@ -13,6 +13,7 @@ struct pq_rewrite {
     struct pq_store *store;
     struct pq_pace *pace;  // may be NULL
     const char *path;      // of the new file, in an existing directory
+    uint32_t page_rows, group_rows;  // see table/file_out.h
     const struct pq_alloc *alloc;  // thread-safe
 };
 

@@ -44,6 +44,10 @@ static struct pq_batch make_batch(int course, uint64_t first, struct pq_arena *a
     return batch;
 }
 
+static size_t held_by(const struct pq_hold *hold) {
+    return hold == NULL ? 0 : hold->arena.bytes_held;
+}
+
 static void check_first(int course, uint64_t keep) {
     struct pq_order order;
     struct pq_arena arena;
@@ -54,8 +58,9 @@ static void check_first(int course, uint64_t keep) {
     for (uint64_t first = 0; first < rows_all; first += batch_rows) {
         if (keep != 0) pq_arena_reset(&arena);
         const struct pq_batch batch = make_batch(course, first, &arena);
-        CHECK(pq_order_add(&order, &batch, &arena, &err) == PQDB_OK, "%s", err.message);
-        const size_t held = order.arenas[0].bytes_held + order.arenas[1].bytes_held;
+        const struct pq_scan_rows rows = {.batch = batch};
+        CHECK(pq_order_add(&order, &rows, &arena, &err) == PQDB_OK, "%s", err.message);
+        const size_t held = held_by(order.holds[0]) + held_by(order.holds[1]);
         if (held > most) most = held;
     }
     pq_order_finish(&order);
@@ -91,7 +96,8 @@ static void repeats_go_and_no_rows_are_fine(void) {
     CHECK(order.ref_count == 0, "none");
     const struct pq_batch batch = make_batch(0, 0, &arena);
     for (int i = 0; i < 3; i++) {
-        CHECK(pq_order_add(&order, &batch, &arena, &err) == PQDB_OK, "%s", err.message);
+        const struct pq_scan_rows rows = {.batch = batch};
+        CHECK(pq_order_add(&order, &rows, &arena, &err) == PQDB_OK, "%s", err.message);
     }
     pq_order_finish(&order);
     pq_order_drop_repeats(&order);

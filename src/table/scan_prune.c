@@ -1,0 +1,256 @@
+/// table/scan_prune.c: what bounds, page index and bloom filters leave of a row group.
+#include "base/fail.h"
+#include "table/data_file_internal.h"
+#include "table/scan_internal.h"
+
+/// The pages of a column that the filter asks for, and the one at hand.
+struct walk {
+    uint32_t column;
+    size_t leaf;
+    struct pq_parquet_pages pages;
+    size_t page;
+};
+
+struct prune {
+    struct pq_scan *scan;
+    const struct pq_data_file *file;
+    const struct pq_parquet_file *reader;
+    size_t group;
+    bool *asked;  // columns of which the filter wanted to know
+    struct walk *walks;  // NULL while the whole group is judged
+    size_t walk_count;
+};
+
+// ---- facts --------------------------------------------------------------------------------------
+
+static bool is_real(enum pq_kind kind) { return kind == PQ_FLOAT32 || kind == PQ_FLOAT64; }
+
+/// `rows` of them have these bounds.
+static void know(const struct pq_type *type, const struct pq_parquet_bounds *bounds,
+                 uint64_t rows, struct pq_known *known) {
+    const bool counted = bounds->null_count >= 0;
+    *known = (struct pq_known){
+        .may_null = !counted || bounds->null_count > 0,
+        .may_value = !counted || (uint64_t)bounds->null_count < rows};
+    if (type->kind == PQ_VARIANT) {
+        known->may_null = true;  // a value may be the null of JSON
+        return;
+    }
+    known->may_nan = is_real(type->kind) && bounds->nan_count != 0;
+    known->has_min = bounds->has_min;
+    known->has_max = bounds->has_max;
+    known->min = bounds->min;
+    known->max = bounds->max;
+}
+
+/// The leaf of a column, or -1: nothing is known of it, or (`*missing`) all of it is null.
+static int leaf_of(const struct pq_data_file *file, const struct pq_parquet_file *reader,
+                   uint32_t column, bool *missing) {
+    *missing = false;
+    if (column >= file->options.type->field_count) return -1;
+    *missing = file->fields[column] == PQ_NO_FIELD;
+    return *missing ? -1 : pq_parquet_leaf(reader, file->fields[column]);
+}
+
+static void know_column(const struct prune *prune, uint32_t column, const struct walk *walk,
+                        struct pq_known *known) {
+    struct pq_parquet_bounds bounds;
+    bool missing;
+    const int leaf = leaf_of(prune->file, prune->reader, column, &missing);
+    *known = (struct pq_known){.may_null = true, .may_value = !missing, .may_nan = !missing};
+    if (leaf < 0) return;
+    uint64_t rows = pq_parquet_group_rows(prune->reader, prune->group);
+    if (walk == NULL) {
+        pq_parquet_group_bounds(prune->reader, prune->group, (size_t)leaf, &bounds);
+    } else {
+        rows = walk->pages.pages[walk->page].row_count;
+        pq_parquet_page_bounds(prune->reader, prune->group, (size_t)leaf, walk->page, &bounds);
+    }
+    know(&prune->file->options.type->fields[column].type, &bounds, rows, known);
+}
+
+static pqdb_code known(void *ctx, uint32_t column, struct pq_known *out, pqdb_error *err) {
+    const struct prune *prune = ctx;
+    const struct walk *walk = NULL;
+    (void)err;
+    for (size_t i = 0; i < prune->walk_count; i++) {
+        if (prune->walks[i].column == column) walk = &prune->walks[i];
+    }
+    if (column < prune->file->options.type->field_count) prune->asked[column] = true;
+    know_column(prune, column, walk, out);
+    return PQDB_OK;
+}
+
+static pqdb_code may_hold(void *ctx, uint32_t column, const struct pq_value *value, bool *may,
+                          pqdb_error *err) {
+    const struct prune *prune = ctx;
+    bool missing;
+    const int leaf = leaf_of(prune->file, prune->reader, column, &missing);
+    *may = !missing;
+    if (leaf < 0) return PQDB_OK;
+    return pq_parquet_may_hold(prune->reader, prune->group, (size_t)leaf, value, may, err);
+}
+
+// ---- the cut ------------------------------------------------------------------------------------
+
+/// Of rows [first, first + count) of the group: all its pages must be beyond.
+static bool is_beyond(const struct prune *prune, const struct pq_scan_cut *cut, uint64_t first,
+                      uint64_t count) {
+    struct pq_known of;
+    struct pq_parquet_pages pages;
+    bool missing;
+    know_column(prune, cut->column, NULL, &of);
+    if (cut->is_beyond(cut->ctx, &of)) return true;
+    const int leaf = leaf_of(prune->file, prune->reader, cut->column, &missing);
+    if (leaf < 0 || pq_parquet_pages(prune->reader, prune->group, (size_t)leaf, &pages, NULL) !=
+                        PQDB_OK || !pages.has_bounds) {
+        return false;
+    }
+    size_t low = 0, high = pages.count;
+    while (low + 1 < high) {
+        const size_t middle = low + (high - low) / 2;
+        *(pages.pages[middle].first_row <= first ? &low : &high) = middle;
+    }
+    struct walk walk = {.column = cut->column, .leaf = (size_t)leaf, .pages = pages, .page = low};
+    for (; walk.page < pages.count; walk.page++) {
+        if (pages.pages[walk.page].first_row >= first + count) break;
+        know_column(prune, cut->column, &walk, &of);
+        if (!cut->is_beyond(cut->ctx, &of)) return false;
+    }
+    return true;
+}
+
+bool pq_scan_is_cut(const struct pq_scan *scan, const struct pq_scan_task *task) {
+    const struct pq_scan_cut *cut = scan->options.cut;
+    if (cut == NULL || task->segment->kind != PQ_SEGMENT_FILE) return false;
+    const struct prune prune = {.file = task->segment->file,
+                                .reader = task->segment->file->reader, .group = task->group};
+    return is_beyond(&prune, cut, task->first - task->group_first, task->count);
+}
+
+// ---- groups and pages ---------------------------------------------------------------------------
+
+/// Which condition is to blame is looked for only when somebody wants to know.
+static pqdb_code blame(const struct prune *prune, const struct pq_facts *facts, uint64_t rows,
+                       pqdb_error *err) {
+    const struct pq_scan_options *options = &prune->scan->options;
+    if (options->counts == NULL || options->counts->skipped == NULL) return PQDB_OK;
+    const struct pq_program *program = options->filter->program;
+    const size_t count = pq_program_condition_count(program);
+    uint32_t guilty = 0;
+    for (; guilty < count; guilty++) {
+        enum pq_verdict verdict;
+        PQ_TRY(pq_program_judge(program, guilty, facts, &verdict, err));
+        if ((verdict & PQ_MAY_BE_TRUE) == 0) break;
+    }
+    options->counts->skipped[guilty] += rows;
+    return PQDB_OK;
+}
+
+/// Rows [from, to) of the group may match.
+static void add_range(struct pq_scan *scan, uint64_t from, uint64_t to) {
+    const uint64_t first = scan->current.group_first + from;
+    if (scan->range_count > 0) {
+        struct pq_scan_range *last = &scan->ranges[scan->range_count - 1];
+        if (last->first + last->count == first) {
+            last->count += to - from;
+            return;
+        }
+    }
+    scan->ranges[scan->range_count++] = (struct pq_scan_range){first, to - from};
+}
+
+/// The columns that were asked for and have bounds by page. *room: pages in all.
+static pqdb_code find_walks(struct prune *prune, size_t *room, pqdb_error *err) {
+    const size_t columns = prune->file->options.type->field_count;
+    struct pq_arena *arena = &prune->scan->group_arena;
+    size_t count = 0;
+    *room = 1;
+    struct walk *walks = pq_arena_alloc(arena, (columns + 1) * sizeof *walks);
+    if (walks == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    for (uint32_t k = 0; k < columns; k++) {
+        bool missing;
+        const int leaf = prune->asked[k] ? leaf_of(prune->file, prune->reader, k, &missing) : -1;
+        if (leaf < 0) continue;
+        struct walk walk = {.column = k, .leaf = (size_t)leaf};
+        PQ_TRY(pq_parquet_pages(prune->reader, prune->group, walk.leaf, &walk.pages, err));
+        if (!walk.pages.has_bounds || walk.pages.count < 2) continue;
+        *room += walk.pages.count;
+        walks[count++] = walk;
+    }
+    prune->walks = walks;
+    prune->walk_count = count;
+    return PQDB_OK;
+}
+
+/// Step behind row `from`: the first row at which one of the columns begins another page.
+static uint64_t next_edge(const struct prune *prune, uint64_t rows) {
+    uint64_t edge = rows;
+    for (size_t i = 0; i < prune->walk_count; i++) {
+        const struct walk *walk = &prune->walks[i];
+        const struct pq_parquet_page *page = &walk->pages.pages[walk->page];
+        const uint64_t end = page->first_row + page->row_count;
+        if (end < edge) edge = end;
+    }
+    return edge;
+}
+
+static void step_to(struct prune *prune, uint64_t row) {
+    for (size_t i = 0; i < prune->walk_count; i++) {
+        struct walk *walk = &prune->walks[i];
+        while (walk->page + 1 < walk->pages.count &&
+               walk->pages.pages[walk->page + 1].first_row <= row) {
+            walk->page++;
+        }
+    }
+}
+
+static pqdb_code choose_pages(struct prune *prune, const struct pq_facts *facts, uint64_t rows,
+                              pqdb_error *err) {
+    struct pq_scan *scan = prune->scan;
+    const struct pq_program *program = scan->options.filter->program;
+    size_t room;
+    PQ_TRY(find_walks(prune, &room, err));
+    scan->ranges = pq_arena_alloc(&scan->group_arena, room * sizeof *scan->ranges);
+    if (scan->ranges == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    for (uint64_t row = 0, edge; row < rows; row = edge) {
+        enum pq_verdict verdict;
+        step_to(prune, row);
+        edge = next_edge(prune, rows);
+        if (edge <= row) edge = rows;  // an index that makes no sense skips nothing
+        PQ_TRY(pq_program_judge(program, PQ_WHOLE_FILTER, facts, &verdict, err));
+        if ((verdict & PQ_MAY_BE_TRUE) != 0) {
+            add_range(scan, row, edge);
+        } else {
+            PQ_TRY(blame(prune, facts, edge - row, err));
+        }
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code choose_all(struct pq_scan *scan, uint64_t rows, pqdb_error *err) {
+    scan->ranges = pq_arena_alloc(&scan->group_arena, sizeof *scan->ranges);
+    if (scan->ranges == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    if (rows > 0) add_range(scan, 0, rows);
+    return PQDB_OK;
+}
+
+pqdb_code pq_scan_choose_ranges(struct pq_scan *scan, const struct pq_parquet_file *reader,
+                                pqdb_error *err) {
+    const struct pq_scan_filter *filter = scan->options.filter;
+    struct prune prune = {.scan = scan, .file = scan->current.segment->file, .reader = reader,
+                          .group = scan->current.group};
+    const uint64_t rows = pq_parquet_group_rows(reader, prune.group);
+    if (filter == NULL || filter->program == NULL) return choose_all(scan, rows, err);
+    const size_t columns = prune.file->options.type->field_count;
+    prune.asked = pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.asked);
+    if (prune.asked == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    const struct pq_facts facts = {.known = known, .may_hold = may_hold, .ctx = &prune};
+    enum pq_verdict verdict;
+    PQ_TRY(pq_program_judge(filter->program, PQ_WHOLE_FILTER, &facts, &verdict, err));
+    if ((verdict & PQ_MAY_BE_TRUE) == 0) return blame(&prune, &facts, rows, err);
+    scan->current.is_certain = (verdict & PQ_MAY_BE_FALSE) == 0;
+    if (scan->current.is_certain) return choose_all(scan, rows, err);
+    const struct pq_facts of_pages = {.known = known, .ctx = &prune};
+    return choose_pages(&prune, &of_pages, rows, err);
+}
