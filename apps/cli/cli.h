@@ -60,8 +60,8 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
-    cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint, cmd_check,
-    cmd_status, cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
+    cmd_explain, cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint,
+    cmd_check, cmd_status, cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
 
 // main.c
 const struct cli_command *cli_find_command(const char *name);  // or NULL
@@ -131,6 +131,15 @@ const char *cli_size(const struct cli *cli, uint64_t bytes, char room[24]);  // 
 const char *cli_bytes(uint64_t bytes, char room[24]);  // "12.3 MiB"
 const char *cli_count(uint64_t count, char room[32]);  // "1,234,567"
 const char *cli_duration(int64_t us, char room[24]);   // "1.2 ms"
+
+// cmd_read.c
+/// What `find` and `explain find` take: their options, then the name and a filter behind `before`
+/// other arguments. CLI_DONE, or CLI_USAGE once the usage has been shown.
+struct cli_find {
+    const char *name;
+    pqdb_find_options options;
+};
+int cli_take_find(struct cli *cli, struct cli_find *find, int before);
 
 // progress.c: one line on a terminal, for work of more than a second
 struct cli_progress {

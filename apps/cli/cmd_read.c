@@ -27,26 +27,39 @@ const struct cli_command cmd_get = {
     .run = run_get,
 };
 
-static int run_find(struct cli *cli) {
+int cli_take_find(struct cli *cli, struct cli_find *find, int before) {
     bool wrong = false;
-    pqdb_find_options options = {
-        .sort = cli_value(cli, "--sort", &wrong), .select = cli_value(cli, "--select", &wrong),
-        .limit = cli_number(cli, "--limit", UINT64_MAX, &wrong),
-        .skip = cli_number(cli, "--skip", 0, &wrong)};
-    if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
-    if (options.limit == 0) return cli_usage(cli, "takes a --limit of 1 or more");
-    if (options.limit == UINT64_MAX) options.limit = 0;  // none
-    if (cli->arg_count == 2) options.filter = cli->args[1];
-    options.system_columns = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
+    *find = (struct cli_find){
+        .options = {.sort = cli_value(cli, "--sort", &wrong),
+                    .select = cli_value(cli, "--select", &wrong),
+                    .limit = cli_number(cli, "--limit", UINT64_MAX, &wrong),
+                    .skip = cli_number(cli, "--skip", 0, &wrong),
+                    .cursor = cli_value(cli, "--cursor", &wrong)}};
+    if (wrong || !cli_takes(cli, before + 1, before + 2)) return CLI_USAGE;
+    if (find->options.limit == 0) return cli_usage(cli, "takes a --limit of 1 or more");
+    if (find->options.limit == UINT64_MAX) find->options.limit = 0;  // none
+    find->name = cli->args[before];
+    if (cli->arg_count == before + 2) find->options.filter = cli->args[before + 1];
+    find->options.system_columns = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
+    return CLI_DONE;
+}
+
+static int run_find(struct cli *cli) {
+    struct cli_find find;
+    int code = cli_take_find(cli, &find, 0);
+    if (code != CLI_DONE) return code;
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
     pqdb_rows *rows;
     pqdb_error err;
-    int code;
-    if (pqdb_find(db, cli->args[0], &options, &rows, &err) != PQDB_OK) {
+    if (pqdb_find(db, find.name, &find.options, &rows, &err) != PQDB_OK) {
         code = cli_fail(cli, &err);
     } else {
         code = cli_print_rows(cli, rows);
+        const char *cursor = code == CLI_DONE ? pqdb_rows_cursor(rows) : "";
+        if (cursor[0] != '\0') {
+            cli_note(cli, "more rows follow:%c--cursor %s", cli->err_terminal ? '\n' : ' ', cursor);
+        }
         pqdb_rows_close(rows);
     }
     return cli_close(cli, db, code);
@@ -54,12 +67,15 @@ static int run_find(struct cli *cli) {
 
 const struct cli_command cmd_find = {
     .name = "find",
-    .usage = "NAME [FILTER] [--sort J|none] [--select a,b] [--limit N] [--skip N]",
+    .usage = "NAME [FILTER] [--sort J|none] [--select a,b] [--limit N] [--skip N]\n"
+             "    [--cursor C]",
     .summary = "show the rows of a collection or view that match",
     .help = "FILTER is JSON5, like \"{ outcome: { $ne: 'ok' } }\"; --sort like \"{ total: -1 }\".\n"
             "Without --sort rows come by $id; 'none' is the order they are stored in.\n"
             "JSON has the fields that were not declared too; tables and CSV have those that\n"
-            "--select names, like event.request.url.\n",
+            "--select names, like event.request.url.\n"
+            "Where rows follow behind the --limit, stderr says with which --cursor the same\n"
+            "question goes on: behind the last row, whatever has been written since.\n",
     .run = run_find,
 };
 

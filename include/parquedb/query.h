@@ -14,14 +14,15 @@ typedef struct pqdb_find_options {
     uint64_t limit;       ///< 0: no limit
     uint64_t skip;
     bool system_columns;  ///< also $type, createdAt, updatedAt, version of a collection
+    const char *cursor;   ///< pqdb_rows_cursor of the page before: go on behind it; NULL: begin
 } pqdb_find_options;
 
 /// An open answer, on one snapshot. One thread at a time.
 typedef struct pqdb_rows pqdb_rows;
 
 /// Errors: PQDB_NOT_FOUND (no such collection or view; the nearest name is suggested),
-/// PQDB_INVALID (the filter, the sort, the columns: err->subject is the path), PQDB_LIMIT,
-/// PQDB_CORRUPT, PQDB_IO.
+/// PQDB_INVALID (the filter, the sort, the columns, the cursor: err->subject is the path),
+/// PQDB_LIMIT, PQDB_CORRUPT, PQDB_IO.
 PQDB_API pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
                              pqdb_rows **rows, pqdb_error *err);
 
@@ -43,7 +44,20 @@ PQDB_API const char *pqdb_rows_cell(pqdb_rows *rows, size_t column, size_t *leng
 PQDB_API uint64_t pqdb_rows_version(const pqdb_rows *rows);
 /// A sentence for people when the answer is stale or a filter names an unknown field, or "".
 PQDB_API const char *pqdb_rows_note(const pqdb_rows *rows);
+/// Once the limit is reached: what the next page goes on from, with the same name, filter and sort.
+/// "" when no row follows, without a limit, in storage order, when memory is out. It names the last
+/// row by its sort keys and `$id`, so the next page shows what lies behind it at that time: no row
+/// whose keys stay comes twice or is missed, whatever is written meanwhile. Valid until the next
+/// call.
+PQDB_API const char *pqdb_rows_cursor(pqdb_rows *rows);
 PQDB_API void pqdb_rows_close(pqdb_rows *rows);  ///< NULL is fine
+
+/// Find, and tell how: one JSON object, free with pqdb_free. Which way (scan, ids), the conditions
+/// of the filter, how it was sorted, columns read first and late; files, row groups, pages and
+/// bytes, all and read; rows skipped, and by which condition; tested, matched, given; ms.
+/// Errors: those of pqdb_find.
+PQDB_API pqdb_code pqdb_explain(pqdb_db *db, const char *name, const pqdb_find_options *options,
+                                char **json, size_t *length, pqdb_error *err);
 
 /// One row by id, as JSON in memory of the caller's: free with pqdb_free.
 /// Errors: PQDB_NOT_FOUND (no such table, or no such row: the message says which).

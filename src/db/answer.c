@@ -66,6 +66,10 @@ const char *pqdb_rows_cell(pqdb_rows *rows, size_t column, size_t *length, bool 
                        length);
 }
 
+const char *pqdb_rows_cursor(pqdb_rows *rows) {
+    return rows->kind->cursor == NULL ? "" : rows->kind->cursor(rows->ctx);
+}
+
 uint64_t pqdb_rows_version(const pqdb_rows *rows) { return rows->version; }
 
 const char *pqdb_rows_note(const pqdb_rows *rows) { return rows->note; }

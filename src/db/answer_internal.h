@@ -17,6 +17,7 @@ struct pq_answer_kind {
     pqdb_code (*json)(void *ctx, struct pq_bytes *out, pqdb_error *err);
     pqdb_code (*cell)(void *ctx, size_t column, struct pq_bytes *out, bool *is_null,
                       pqdb_error *err);
+    const char *(*cursor)(void *ctx);  // NULL: there is none
     void (*close)(void *ctx);
 };
 

@@ -92,6 +92,12 @@ static pqdb_code print_cell(void *ctx, size_t column, struct pq_bytes *out, bool
     return pq_find_cell(((struct table_answer *)ctx)->find, column, out, is_null, err);
 }
 
+static const char *cursor_of(void *ctx) {
+    struct pq_text cursor;
+    const pqdb_code code = pq_find_cursor(((struct table_answer *)ctx)->find, &cursor, NULL);
+    return code == PQDB_OK ? cursor.data : "";
+}
+
 static void close_answer(void *ctx) {
     struct table_answer *answer = ctx;
     pq_find_close(answer->find);
@@ -101,12 +107,11 @@ static void close_answer(void *ctx) {
 
 static const struct pq_answer_kind table_answer_kind = {
     .column_count = column_count, .column_name = column_name, .column_kind = column_kind,
-    .next = next_row, .json = print_row, .cell = print_cell, .close = close_answer};
+    .next = next_row, .json = print_row, .cell = print_cell, .cursor = cursor_of,
+    .close = close_answer};
 
-pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
-                    pqdb_rows **rows, pqdb_error *err) {
-    static const pqdb_find_options defaults;
-    const pqdb_find_options *o = options == NULL ? &defaults : options;
+static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find_request *request,
+                             pqdb_rows **rows, pqdb_error *err) {
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
     pqdb_rows *made;
@@ -120,17 +125,13 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
     made->kind = &table_answer_kind;
     made->ctx = answer;
     made->version = answer->snapshot->version;
-    const struct pq_find_request request = {
-        .filter = text_or_empty(o->filter), .sort = text_or_empty(o->sort),
-        .select = text_or_empty(o->select), .limit = o->limit, .skip = o->skip,
-        .system_columns = o->system_columns};
     pqdb_code code = pq_db_readable(answer->snapshot, table, err);
     answer->linked = (struct pq_db_lookup){.db = db, .snapshot = answer->snapshot};
     answer->lookup = pq_db_lookup_of(&answer->linked, table, true);
     if (code == PQDB_OK) {
         struct pq_find_table find = *table->find;
         find.lookup = &answer->lookup;
-        code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), &request,
+        code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), request,
                             db->alloc, &answer->find, err);
     }
     if (code != PQDB_OK) {
@@ -139,6 +140,57 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
     }
     note_staleness(made, table);
     *rows = made;
+    return PQDB_OK;
+}
+
+static struct pq_find_request request_of(const pqdb_find_options *options) {
+    static const pqdb_find_options defaults;
+    const pqdb_find_options *o = options == NULL ? &defaults : options;
+    return (struct pq_find_request){
+        .filter = text_or_empty(o->filter), .sort = text_or_empty(o->sort),
+        .select = text_or_empty(o->select), .limit = o->limit, .skip = o->skip,
+        .system_columns = o->system_columns, .cursor = text_or_empty(o->cursor)};
+}
+
+pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
+                    pqdb_rows **rows, pqdb_error *err) {
+    const struct pq_find_request request = request_of(options);
+    return open_answer(db, name, &request, rows, err);
+}
+
+// ---- how it was found ---------------------------------------------------------------------------
+
+static pqdb_code write_explanation(pqdb_db *db, const char *name, uint64_t began, pqdb_rows *rows,
+                                   struct pq_bytes *out, pqdb_error *err) {
+    const struct table_answer *answer = rows->ctx;
+    bool has_row = true;
+    while (has_row) PQ_TRY(pqdb_rows_next(rows, &has_row, err));
+    const uint64_t took = db->env->monotonic_ns(db->env->ctx) - began;
+    PQ_TRY(pq_bytes_append_text(out, PQ_TEXT("{\"name\":"), err));
+    PQ_TRY(pq_json_write_text(out, pq_text_of(name), err));
+    PQ_TRY(pq_bytes_printf(out, err, ",\"version\":\"seq-%llu\",\"ms\":%.3f",
+                           (unsigned long long)rows->version, (double)took / 1e6));
+    PQ_TRY(pq_find_explain(answer->find, out, err));
+    return pq_bytes_append_text(out, (struct pq_text){"}", 2}, err);  // with its NUL
+}
+
+pqdb_code pqdb_explain(pqdb_db *db, const char *name, const pqdb_find_options *options,
+                       char **json, size_t *length, pqdb_error *err) {
+    struct pq_find_request request = request_of(options);
+    const uint64_t began = db->env->monotonic_ns(db->env->ctx);
+    pqdb_rows *rows;
+    request.explains = true;
+    PQ_TRY(open_answer(db, name, &request, &rows, err));
+    struct pq_bytes out;
+    pq_bytes_init(&out, &pq_alloc_libc);
+    const pqdb_code code = write_explanation(db, name, began, rows, &out, err);
+    pqdb_rows_close(rows);
+    if (code != PQDB_OK) {
+        pq_bytes_deinit(&out);
+        return code;
+    }
+    *json = (char *)out.data;  // pqdb_free gives it back
+    if (length != NULL) *length = out.length - 1;
     return PQDB_OK;
 }
 

@@ -272,6 +272,13 @@ int pq_parquet_leaf(const struct pq_parquet_file *file, size_t field) {
     return node->child_count == 0 && node->leaf_count == 1 ? (int)node->leaf : -1;
 }
 
+void pq_parquet_leaves(const struct pq_parquet_file *file, size_t field, size_t *first,
+                       size_t *count) {
+    pq_assert(field < file->schema.root.child_count);
+    *first = file->schema.root.children[field].leaf;
+    *count = file->schema.root.children[field].leaf_count;
+}
+
 /// Chunks are entered when they are first read.
 struct pq_parquet_memo {
     const struct pq_parquet_file *file;

@@ -71,6 +71,10 @@ struct pq_text pq_parquet_created_by(const struct pq_parquet_file *file);
 /// The leaf of a member that is neither list, object nor annotated variant, else -1.
 int pq_parquet_leaf(const struct pq_parquet_file *file, size_t field);
 
+/// The leaves of a member: `count` of them from `first` on.
+void pq_parquet_leaves(const struct pq_parquet_file *file, size_t field, size_t *first,
+                       size_t *count);
+
 /// What is known of the values of a leaf in a row group or page. NaN is not in the bounds, -0 is
 /// below +0. A text or binary bound may be cut: it is a bound all the same.
 struct pq_parquet_bounds {

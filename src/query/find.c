@@ -72,13 +72,18 @@ static bool pays_late(const struct pq_find *find) {
     return more && keep != 0 && (keep <= late_few || keep <= rows / late_share);
 }
 
-static void open_scan(struct pq_find *find) {
+static pqdb_code open_scan(struct pq_find *find, pqdb_error *err) {
     find->scan_filter = (struct pq_scan_filter){
         .program = find->filter, .columns = find->tested,
         .select = find->links.any ? select_linked : NULL, .ctx = find};
     struct pq_scan_options options = {.columns = find->is_late ? find->sorted : find->wanted,
                                       .counts = find->explains ? &find->counts : NULL};
     if (find->filter != NULL) options.filter = &find->scan_filter;
+    if (find->filter != NULL && find->explains) {
+        const size_t conditions = pq_program_condition_count(find->filter) + 1;
+        find->counts.skipped = pq_arena_calloc(&find->arena, conditions, sizeof(uint64_t));
+        if (find->counts.skipped == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an explanation");
+    }
     const int first = find->streams ? -1 : first_column(find);
     if (first >= 0 && (find->order.keep != 0 || find->after.is_set)) {
         find->scan_cut = (struct pq_scan_cut){(uint32_t)first, is_beyond, find};
@@ -89,6 +94,8 @@ static void open_scan(struct pq_find *find) {
     if (few && (find->streams || options.cut != NULL)) options.rows_first = rows_first;
     pq_scan_open(&find->scan, find->snapshot, &options, find->alloc);
     find->scanning = true;
+    find->way = "scan";
+    return PQDB_OK;
 }
 
 // ---- sorting ------------------------------------------------------------------------------------
@@ -146,6 +153,7 @@ static pqdb_code look_up(struct pq_find *find, const struct pq_bound *ids, pqdb_
     struct pq_arena *arena = &find->rows->arena;
     find->streams = false;
     find->order.keep = 0;
+    find->way = "by $id";
     for (size_t k = 0; k < ids->value_count; k++) {
         struct pq_scan_rows found = {0};
         struct pq_batch row;
@@ -174,6 +182,8 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
                           pqdb_error *err) {
     PQ_TRY(pq_find_plan(find, request, err));
     PQ_TRY(pq_find_question(find, request, err));
+    find->sort = pq_arena_copy(&find->arena, request->sort);
+    if (find->sort.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
     if (request->cursor.length > 0) PQ_TRY(pq_find_position_parse(find, request, err));
     const bool keeps_all = find->limit == 0 || find->limit > rows_max - find->skip ||
                            find->skip > rows_max;
@@ -184,7 +194,7 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
     find->is_late = !find->streams && pays_late(find);
     const size_t columns = find->streams || find->is_late ? 0 : find->snapshot->type->field_count;
     for (size_t k = 0; k < columns; k++) find->wanted[k] |= find->sorted[k];
-    open_scan(find);
+    PQ_TRY(open_scan(find, err));
     return find->streams ? PQDB_OK : collect(find, err);
 }
 

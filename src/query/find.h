@@ -61,6 +61,10 @@ pqdb_code pq_find_json(struct pq_find *find, struct pq_bytes *out, pqdb_error *e
 pqdb_code pq_find_cell(struct pq_find *find, size_t column, struct pq_bytes *out, bool *is_null,
                        pqdb_error *err);
 
+/// What was read and why not more, so far: members of a JSON object, appended behind others. For
+/// answers opened with `explains`. Errors: PQDB_NO_MEMORY, those of page indexes.
+pqdb_code pq_find_explain(struct pq_find *find, struct pq_bytes *out, pqdb_error *err);
+
 /// Where the page ends: for the request of the next one, with the same filter and sort. Empty when
 /// no row follows, before the limit is reached, or without an order. Valid until the next call.
 /// Errors: PQDB_NO_MEMORY.

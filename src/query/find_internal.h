@@ -33,6 +33,8 @@ struct pq_find {
     bool counts_only;  // no columns
     bool explains;     // `counts` is filled in
     struct pq_scan_counts counts;
+    const char *way;        // in which the rows are found
+    struct pq_text sort;    // as it was asked, or empty
     struct pq_find_column *columns;
     size_t column_count;
     bool all_columns;  // no select: undeclared fields are printed too

@@ -125,6 +125,11 @@ struct pq_scan_rows {
 pqdb_code pq_scan_step(struct pq_scan *scan, struct pq_hold *hold, struct pq_scan_rows *rows,
                        pqdb_error *err);
 
+/// Pages of these columns in all files of the snapshot, and their bytes: added up. Errors: PQDB_IO,
+/// PQDB_CORRUPT, PQDB_NO_MEMORY.
+pqdb_code pq_scan_measure(struct pq_table_snapshot *snapshot, const bool *columns,
+                          struct pq_parquet_counts *counts, pqdb_error *err);
+
 // ---- the two halves of a step, for scans by several threads -----------------------------------
 
 /// What to read next; `*more` false at the end. Cost: bounds, no rows. One thread at a time.
