@@ -72,6 +72,13 @@ int cli_run_command(struct cli *cli);
 bool cli_flag(struct cli *cli, const char *name);
 /// NULL when it is not there. Without a value it is an error of usage: `*wrong` is set.
 const char *cli_value(struct cli *cli, const char *name, bool *wrong);
+/// All values of an option that may be given more than once.
+enum { CLI_VALUES_MAX = 64 };
+struct cli_values {
+    const char *at[CLI_VALUES_MAX];
+    size_t count;
+};
+size_t cli_values(struct cli *cli, const char *name, struct cli_values *values, bool *wrong);
 /// A whole number; `fallback` when it is not there.
 uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *wrong);
 /// Are there `min` to `max` arguments and no unknown option? Else the usage has been shown.

@@ -53,6 +53,19 @@ static const char *take_value(struct cli *cli, const char *name, int at) {
     return value;
 }
 
+size_t cli_values(struct cli *cli, const char *name, struct cli_values *values, bool *wrong) {
+    for (int i = 0; i < option_end(cli) && !*wrong; i++) {
+        if (!is_option(cli->args[i], name)) continue;
+        const char *value = take_value(cli, name, i--);
+        *wrong = value == NULL || values->count == CLI_VALUES_MAX;
+        if (value != NULL && *wrong) {
+            fprintf(stderr, "parquedb: %s is given more than %d times\n", name, CLI_VALUES_MAX);
+        }
+        if (!*wrong) values->at[values->count++] = value;
+    }
+    return values->count;
+}
+
 const char *cli_value(struct cli *cli, const char *name, bool *wrong) {
     const char *value = NULL;
     for (int i = 0; i < option_end(cli) && !*wrong; i++) {

@@ -36,6 +36,9 @@ struct pq_log_schemas {
     const struct pq_type *(*type)(void *ctx, uint32_t collection, uint32_t schema_id);
     struct pq_variant_names *(*names)(void *ctx, uint32_t collection);
     void *ctx;
+    /// The type to give rows in that have another one, which reads as this (type/shape.h); NULL, or
+    /// NULL of it: as they are.
+    const struct pq_type *(*wanted)(void *ctx, uint32_t collection);
 };
 
 /// Append rows->batch (its weights are not looked at: rows_minus + rows_plus is its count).

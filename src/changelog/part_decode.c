@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "batch/builder.h"
 #include "batch/dictionary.h"
+#include "batch/project.h"
 #include "changelog/format_internal.h"
 #include "changelog/part.h"
 #include "changelog/part_internal.h"
@@ -504,6 +505,17 @@ static pqdb_code decode_batch(struct decoder *decoder, const struct pq_type *typ
     return PQDB_OK;
 }
 
+/// Rows of an older shape of their collection, in the shape that it has now.
+static pqdb_code give_as_wanted(struct decoder *decoder, const struct pq_log_schemas *schemas,
+                                struct pq_log_rows *rows) {
+    const struct pq_type *wanted =
+        schemas->wanted == NULL ? NULL : schemas->wanted(schemas->ctx, rows->collection);
+    if (wanted == NULL || wanted == rows->batch.type) return PQDB_OK;
+    const struct pq_batch stored = rows->batch;
+    return pq_batch_project(&stored, wanted, decoder->names, decoder->arena, &rows->batch,
+                            decoder->err);
+}
+
 pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *schemas,
                              struct pq_arena *arena, struct pq_log_rows *rows, pqdb_error *err) {
     pq_assert((uintptr_t)bytes.data % 8 == 0);
@@ -532,6 +544,7 @@ pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *
         decoder.names = schemas->names(schemas->ctx, read.collection);
         decoder.first_seq = read.first_seq;
         PQ_TRY(decode_batch(&decoder, type, &read));
+        PQ_TRY(give_as_wanted(&decoder, schemas, &read));
     }
     *rows = read;
     return PQDB_OK;

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "batch/builder.h"
+#include "db/schema_change.h"
 
 /// One collection while the log is read: every row of its commits, in order.
 struct gathered {
@@ -184,13 +185,18 @@ static pqdb_code finish(struct gather *gather, struct pq_db_changed *changed, pq
 // ---- the log ----------------------------------------------------------------------------------
 
 static const struct pq_type *wanted_type(void *ctx, uint32_t collection, uint32_t schema_id) {
-    (void)schema_id;
     const struct gather *gather = ctx;
     const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
     const struct pq_db_changed_options *options = gather->options;
     if (table == NULL) return NULL;
     if (options->wants != NULL && !options->wants(options->ctx, table)) return NULL;
-    return table->table->options.type;
+    return pq_db_log_type(table, schema_id);
+}
+
+static const struct pq_type *type_now(void *ctx, uint32_t collection) {
+    const struct gather *gather = ctx;
+    const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
+    return table == NULL ? NULL : table->table->options.type;
 }
 
 static struct pq_variant_names *names(void *ctx, uint32_t collection) {
@@ -201,7 +207,8 @@ static struct pq_variant_names *names(void *ctx, uint32_t collection) {
 
 static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb_error *err) {
     const struct pq_db_changed_options *options = gather->options;
-    const struct pq_log_schemas schemas = {.type = wanted_type, .names = names, .ctx = gather};
+    const struct pq_log_schemas schemas = {.type = wanted_type, .wanted = type_now,
+                                           .names = names, .ctx = gather};
     struct pq_log_reader *reader;
     PQ_TRY(pq_log_reader_open(gather->db->log, options->from + 1, &schemas, &reader, err));
     pqdb_code code = PQDB_OK;

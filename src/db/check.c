@@ -99,6 +99,18 @@ bool pq_db_check_is_view(struct pq_db_check *check, struct pq_text name) {
     return pq_store_list(check->store, path, &check->arena, &list, NULL) == PQDB_OK;
 }
 
+void pq_db_check_directory(struct pq_db_check *check, const struct pq_root_table *table,
+                           char path[static PQ_STORE_PATH_MAX]) {
+    const struct pq_db_shape *shape = pq_db_shape_find(&check->shapes, table->id);
+    if (shape != NULL) {
+        snprintf(path, PQ_STORE_PATH_MAX, "%.*s", PQ_TEXT_ARG(shape->directory));
+    } else {
+        snprintf(path, PQ_STORE_PATH_MAX, "%s%.*s",
+                 pq_db_check_is_view(check, table->name) ? "_views/" : "",
+                 PQ_TEXT_ARG(table->name));
+    }
+}
+
 struct pq_text pq_db_check_source(const struct pq_db_check *check, struct pq_text view) {
     const struct pq_entry *entry =
         check->schema == NULL ? NULL : pq_schema_find(check->schema, view);
@@ -130,6 +142,35 @@ static pqdb_code check_schema(struct pq_db_check *check, pqdb_error *err) {
     const struct pq_db_found found = {
         .file = PQ_DB_SCHEMA_FILE, .part = "schema",
         .remedy = "put the schema as it was applied there again"};
+    return pq_db_check_found(check, &found, &why, err);
+}
+
+/// What the tables are called, and their columns. Databases of before do without.
+static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
+    struct pq_bytes text;
+    pqdb_error why = {.offset = -1};
+    bool is_exact;
+    const struct pq_text schema =
+        check->schema == NULL ? PQ_TEXT("") : check->schema->source;
+    pq_bytes_init(&text, &check->arena.alloc);
+    pqdb_code code = pq_store_read_file(check->store, PQ_DB_SHAPES_FILE, PQ_ROOT_BYTES_MAX, &text,
+                                        &why);
+    if (code == PQDB_NOT_FOUND) return PQDB_OK;
+    if (code == PQDB_OK) {
+        pq_db_check_file(check, PQ_DB_SHAPES_FILE, text.length);
+        PQ_TRY(pq_db_check_know(check, PQ_DB_SHAPES_FILE, err));
+        code = pq_db_shapes_read(check->store, schema, &check->arena, &check->shapes, &is_exact,
+                                 &why);
+    }
+    if (code == PQDB_OK) return PQDB_OK;
+    if (code != PQDB_CORRUPT && code != PQDB_UNSUPPORTED) {
+        if (err != NULL) *err = why;
+        return code;
+    }
+    const struct pq_db_found found = {
+        .file = PQ_DB_SHAPES_FILE, .part = "tables",
+        .remedy = "put the file of a copy there; its columns follow from schema.json5 if that was "
+                  "never changed: then it can be removed"};
     return pq_db_check_found(check, &found, &why, err);
 }
 
@@ -388,6 +429,7 @@ static void add_bytes(struct pq_db_check *check, const struct pq_root *root) {
 
 pqdb_code pq_db_check_walk(struct pq_db_check *check, pqdb_error *err) {
     PQ_TRY(check_schema(check, err));
+    PQ_TRY(check_shapes(check, err));
     PQ_TRY(check_roots(check, err));
     add_bytes(check, &check->root);
     PQ_TRY(check_named(check, err));

@@ -8,6 +8,7 @@
 
 #include "db/open_with.h"
 #include "db/root.h"
+#include "db/shapes.h"
 #include "type/schema.h"
 
 /// What a repair does about a damage.
@@ -39,6 +40,7 @@ struct pq_db_check {
     const pqdb_check_options *options;
     struct pq_arena arena;       // of everything that follows
     struct pq_schema *schema;    // owned; NULL: it cannot be read
+    struct pq_db_shapes shapes;  // zero: they cannot be read
     struct pq_roots roots;
     bool has_root, has_older;
     struct pq_root root;         // the newest that is whole
@@ -71,6 +73,9 @@ bool pq_db_is_damage(pqdb_code code);
 
 /// Is it a view? And what it is built from, as text for people.
 bool pq_db_check_is_view(struct pq_db_check *check, struct pq_text name);
+/// Where the table lives.
+void pq_db_check_directory(struct pq_db_check *check, const struct pq_root_table *table,
+                           char path[static PQ_STORE_PATH_MAX]);
 struct pq_text pq_db_check_source(const struct pq_db_check *check, struct pq_text view);
 
 /// Data files, what is beside them, metadata of one table of the newest root.

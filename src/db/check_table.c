@@ -28,8 +28,7 @@ static void begin(struct walk *walk, struct pq_db_check *check,
                   const struct pq_root_table *table) {
     *walk = (struct walk){.check = check, .table = table,
                           .is_view = pq_db_check_is_view(check, table->name)};
-    snprintf(walk->directory, sizeof walk->directory, "%s%.*s", walk->is_view ? "_views/" : "",
-             PQ_TEXT_ARG(table->name));
+    pq_db_check_directory(check, table, walk->directory);
     const struct pq_text source = pq_db_check_source(check, table->name);
     snprintf(walk->rebuilt, sizeof walk->rebuilt, "the view is built again from %.*s",
              PQ_TEXT_ARG(source));

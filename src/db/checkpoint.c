@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "batch/builder.h"
 #include "db/cut_internal.h"
+#include "db/schema_change.h"
 #include "table/data_file.h"
 #include "table/publish.h"
 
@@ -323,7 +324,9 @@ static pqdb_code carry(struct cut *cut, struct cut_table *table, pqdb_error *err
         }
     }
     if (count == 0) return PQDB_OK;
-    struct pq_log_rows rows = {.collection = table->table->id, .rows_plus = (uint32_t)count};
+    struct pq_log_rows rows = {.collection = table->table->id,
+                               .schema_id = pq_db_schema_id(table->table),
+                               .rows_plus = (uint32_t)count};
     PQ_TRY(pq_builder_finish_batch(columns, type, &cut->arena, &rows.batch, err));
     const int64_t *seq = rows.batch.columns[PQ_COLUMN_SEQ].values;
     rows.first_seq = (uint64_t)seq[0];

@@ -10,6 +10,9 @@ pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_er
 /// A segment that left the catalog: its file goes once its table's metadata has released it and no
 /// snapshot holds it. Takes a reference.
 void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
+/// A segment that left a catalog while another one stands for the same file: as long as a snapshot
+/// holds it the file stays.
+void pq_db_share(pqdb_db *db, struct pq_segment *segment);
 pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
                         const struct pq_iceberg_outcome *outcome, pqdb_error *err);
 /// After the first publish of an opening: metadata and data files that an earlier one could not

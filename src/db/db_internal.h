@@ -4,7 +4,7 @@
 /// (through the sequencer). The *leader* is whichever caller holds `leader`: only it touches log,
 /// circuit and tables. The *keeper* is one thread that writes checkpoints: it freezes and installs
 /// as leader, and works on what is frozen in between.
-/// Lock order: building, refreshing, leader, published, then nothing.
+/// Lock order: building, gate, refreshing, leader, published, then nothing.
 #ifndef PQ_DB_DB_INTERNAL_H
 #define PQ_DB_DB_INTERNAL_H
 
@@ -16,6 +16,7 @@
 #include "base/env.h"
 #include "changelog/log.h"
 #include "collection/unique.h"
+#include "db/gate.h"
 #include "db/root.h"
 #include "db/snapshot.h"
 #include "flow/circuit.h"
@@ -33,11 +34,13 @@ struct pq_find_table;  // query/find.h
 
 /// One entry of the schema that has rows. Stays where it is until the database is closed.
 struct pq_db_table {
-    size_t position;  // in snapshots; no two tables ever have the same
+    size_t position;  // in snapshots of its generation, where no two tables ever have the same
+    uint32_t generation;
     const struct pq_entry *entry;
     const struct pq_view *view;  // or NULL: a collection or stream
     uint32_t id;
-    char *directory;  // in db->arena: "Order", "_views/Recent"
+    const char *directory;  // "Order", "_views/Recent"
+    const struct pq_db_shape *shape;  // db/shapes.h
     struct pq_table *table;           // leader
     struct pq_variant_names *names;   // a view shares its collection's
     struct pq_db_table *root;         // the collection at the bottom of a view; itself otherwise
@@ -112,7 +115,6 @@ struct pqdb_db {
     _Atomic(struct pq_schema *) schema;  // of the newest plan; older ones stay until close
     _Atomic(struct pq_views *) views;
     struct pq_db_plan *plans;  // `building`; newest first
-    uint32_t next_id;          // `building`; of a table to come
     _Atomic(const struct pq_db_tables *) tables;  // in db->arena; the leader stores, all may load
     pthread_mutex_t leader;
     struct pq_log *log;
@@ -138,6 +140,7 @@ struct pqdb_db {
     pthread_mutex_t published_lock;  // pointer and reference; failures of tables
     struct pq_db_snapshot *published;
 
+    struct pq_db_gate gate;
     pthread_mutex_t building;        // one refresh, build or change of the schema at a time
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
@@ -171,8 +174,6 @@ pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_
                            pqdb_error *err);
 pqdb_code pq_db_find_view(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
                           pqdb_error *err);
-struct pq_log_schemas pq_db_log_schemas(pqdb_db *db);
-struct pq_log_schemas pq_db_log_counts(void);  // for readers that want no rows
 pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err);  // leader: not broken, not read only
 
 // commit.c

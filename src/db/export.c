@@ -230,16 +230,17 @@ static pqdb_code note_version(struct export *export, pqdb_error *err) {
 
 static pqdb_code export_parquet(struct export *export, pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_table(export->db, pq_text_of(export->name), &table, err));
     PQ_TRY(note_version(export, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(export->db);
-    struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
+    struct pq_table_snapshot *rows;
     struct pq_find *find = NULL;
     struct pq_arena arena;
     struct choice choice;
     pq_arena_init(&arena, export->db->alloc);
     pqdb_code code;
     const struct pq_find_request request = {.sort = PQ_TEXT("none")};
+    PQ_GO(pq_db_snapshot_find(export->db, snapshot, pq_text_of(export->name), &table, err));
+    rows = pq_db_snapshot_rows(snapshot, table);
     PQ_GO(pq_find_open(table->find, rows, &request, export->db->alloc, &find, err));
     PQ_GO(choose(table, find, rows->type, &arena, &choice, err));
     PQ_GO(write_parquet(export, rows, &choice, err));

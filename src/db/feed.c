@@ -142,9 +142,9 @@ static pqdb_code check(pqdb_db *db, const struct pq_db_table *table, uint64_t si
 pqdb_code pqdb_feed_open(pqdb_db *db, const char *view, uint64_t since, pqdb_feed **feed,
                          pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_view(db, pq_text_of(view), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    pqdb_code code = pq_db_readable(snapshot, table, err);
+    pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(view), &table, err);
+    if (code == PQDB_OK) code = pq_db_readable(snapshot, table, err);
     if (code == PQDB_OK) code = check(db, table, since, snapshot->version, err);
     pq_db_snapshot_unref(snapshot);
     PQ_TRY(code);
@@ -208,15 +208,34 @@ static pqdb_code tell(pqdb_feed *feed, struct pq_db_snapshot *snapshot,
     return PQDB_OK;
 }
 
+/// The view may stand in another schema by now. What it tells goes on only if it is the same.
+static pqdb_code follow_schema(pqdb_feed *feed, const struct pq_db_snapshot *snapshot,
+                               pqdb_error *err) {
+    struct pq_db_table *before = feed->table;
+    struct pq_db_table *table = pq_db_snapshot_by_id(snapshot, before->id);
+    if (table == before) return PQDB_OK;
+    if (table == NULL) return refuse(before, PQDB_NOT_FOUND, "the view was dropped", err);
+    if (table->view->refresh_version != before->view->refresh_version) {
+        return refuse(table, PQDB_CONFLICT, "its definition changed: read the view, then its "
+                      "changes from there", err);
+    }
+    pq_db_replica_destroy(feed->replica);
+    feed->replica = NULL;
+    feed->table = table;
+    return PQDB_OK;
+}
+
 pqdb_code pqdb_feed_next(pqdb_feed *feed, pqdb_on_view_change on_change, void *ctx,
                          pqdb_error *err) {
     struct pq_db_snapshot *snapshot = pq_db_snapshot(feed->db);
     struct pq_db_overlay *overlay = NULL;
     const struct pq_db_overlay_range range = {.from = feed->version, .to = snapshot->version,
+                                              .snapshot = snapshot,
                                               .wants = is_read, .ctx = feed};
     feed->on_change = on_change;
     feed->ctx = ctx;
-    pqdb_code code = pq_db_readable(snapshot, feed->table, err);
+    pqdb_code code = follow_schema(feed, snapshot, err);
+    if (code == PQDB_OK) code = pq_db_readable(snapshot, feed->table, err);
     if (code == PQDB_OK) code = pq_db_overlay_create(feed->db, &range, &overlay, err);
     if (code == PQDB_OK) code = tell(feed, snapshot, overlay, err);
     if (feed->replica != NULL) {

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "collection/unique.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "db/write_internal.h"
 #include "query/find.h"
@@ -125,7 +126,8 @@ static pqdb_code encode(struct pq_db_write *write, const struct pq_write_delta *
                         pqdb_error *err) {
     struct pq_db_change *change = write->ctx;
     const struct pq_log_rows rows = {
-        .collection = write->table->id, .rows_minus = (uint32_t)delta->minus,
+        .collection = write->table->id, .schema_id = pq_db_schema_id(write->table),
+        .rows_minus = (uint32_t)delta->minus,
         .rows_plus = (uint32_t)(delta->rows.count - delta->minus),
         .waits_for_seq = delta->rows.weights == NULL, .batch = delta->rows};
     change->part.length = 0;

@@ -15,14 +15,20 @@ struct pq_db_retired {
     struct pq_db_retired *next;
     struct pq_segment *segment;  // referenced
     bool released;               // no kept snapshot of the table's metadata names it
+    bool is_shared;              // another segment stands for the file, and will bury it
 };
 
-void pq_db_retire(pqdb_db *db, struct pq_segment *segment) {
+static void retire(pqdb_db *db, struct pq_segment *segment, bool is_shared) {
     struct pq_db_retired *retired = pq_resize(db->alloc, NULL, 0, 1, sizeof *retired);
     if (retired == NULL) return;  // its file is found by the next open
-    *retired = (struct pq_db_retired){.next = db->retired, .segment = pq_segment_ref(segment)};
+    *retired = (struct pq_db_retired){.next = db->retired, .segment = pq_segment_ref(segment),
+                                      .released = is_shared, .is_shared = is_shared};
     db->retired = retired;
 }
+
+void pq_db_retire(pqdb_db *db, struct pq_segment *segment) { retire(db, segment, false); }
+
+void pq_db_share(pqdb_db *db, struct pq_segment *segment) { retire(db, segment, true); }
 
 static void bury_in(pqdb_db *db, const struct pq_db_table *table, struct pq_text name) {
     char path[PQ_STORE_PATH_MAX];
@@ -68,15 +74,27 @@ void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_aren
     pq_db_release(db, table, &orphans, NULL);
 }
 
+/// Does another segment stand for the same file, which somebody still reads?
+static bool is_held_otherwise(const pqdb_db *db, const struct pq_db_retired *retired) {
+    const struct pq_text path = pq_data_file_path(retired->segment->file);
+    for (const struct pq_db_retired *r = db->retired; r != NULL; r = r->next) {
+        if (r->is_shared && pq_text_equal(pq_data_file_path(r->segment->file), path)) return true;
+    }
+    return false;
+}
+
 static void bury_retired(pqdb_db *db) {
     for (struct pq_db_retired **link = &db->retired; *link != NULL;) {
         struct pq_db_retired *retired = *link;
-        if (!retired->released || atomic_load(&retired->segment->references) > 1) {
+        if (!retired->released || atomic_load(&retired->segment->references) > 1 ||
+            (!retired->is_shared && is_held_otherwise(db, retired))) {
             link = &retired->next;
             continue;
         }
-        pq_data_file_bury(db->pace, pq_data_file_path(retired->segment->file),
-                          pq_data_file_type(retired->segment->file));
+        if (!retired->is_shared) {
+            pq_data_file_bury(db->pace, pq_data_file_path(retired->segment->file),
+                              pq_data_file_type(retired->segment->file));
+        }
         pq_segment_unref(retired->segment);
         *link = retired->next;
         pq_free(db->alloc, retired, 1, sizeof *retired);
@@ -128,17 +146,29 @@ void pq_db_remove_files(pqdb_db *db, const char *directory) {
     pq_arena_deinit(&arena);
 }
 
+static bool is_in_use(const pqdb_db *db, struct pq_text directory) {
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (pq_text_is(directory, tables->at[i]->directory)) return true;
+    }
+    return false;
+}
+
 pqdb_code pq_db_remove_dropped(pqdb_db *db, struct pq_arena *arena, pqdb_error *err) {
+    const struct pq_db_shapes *shapes = db->plans->shapes;
+    for (size_t i = 0; i < shapes->count; i++) {
+        const struct pq_db_shape *shape = &shapes->tables[i];
+        if (!shape->is_dropped || is_in_use(db, shape->directory)) continue;
+        pq_db_remove_files(db, shape->directory.data);
+    }
     struct pq_store_list list;
     const pqdb_code code = pq_store_list(db->store, "_views", arena, &list, err);
     if (code == PQDB_NOT_FOUND) return PQDB_OK;
     PQ_TRY(code);
     for (size_t i = 0; i < list.count; i++) {
-        const struct pq_text name = list.entries[i].name;
-        const struct pq_db_table *table = pq_db_find(db, name);
-        if (!list.entries[i].is_directory || (table != NULL && table->view != NULL)) continue;
         char path[PQ_STORE_PATH_MAX];
-        snprintf(path, sizeof path, "_views/%.*s", PQ_TEXT_ARG(name));
+        snprintf(path, sizeof path, "_views/%.*s", PQ_TEXT_ARG(list.entries[i].name));
+        if (!list.entries[i].is_directory || is_in_use(db, pq_text_of(path))) continue;
         pq_db_remove_files(db, path);
     }
     return PQDB_OK;

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "db/ingest_internal.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "db/write_internal.h"
 
@@ -119,38 +120,59 @@ static pqdb_code on_conflict_of(const struct pq_db_table *table, const char *giv
     return pq_fail(err, PQDB_INVALID, "on conflict is 'ignore' or 'replace', not '%.40s'", given);
 }
 
+/// A reader keeps dictionaries and memory from one call to the next.
+static pqdb_code begin_create(pqdb_db *db, const char *collection,
+                              const pqdb_write_options *options, struct pq_db_change *change,
+                              struct pq_row_reader **reader, pqdb_error *err) {
+    struct pq_db_table *table;
+    enum pq_on_conflict on_conflict;
+    PQ_TRY(pq_db_find_writable(db, collection, &table, err));
+    PQ_TRY(on_conflict_of(table, options->on_conflict, &on_conflict, err));
+    *reader = take_idle_reader(table);
+    if (*reader == NULL) PQ_TRY(pq_db_make_reader(db, table, is_stream(table), reader, err));
+    pq_db_change_init(change, db, table);
+    change->on_conflict = on_conflict;
+    return PQDB_OK;
+}
+
+static pqdb_code read_and_commit(struct pq_db_change *change, struct pq_row_reader *reader,
+                                 struct pq_text json, const char *token, struct job *job,
+                                 pqdb_error *err) {
+    pqdb_db *db = change->db;
+    struct pq_ulids ulids;
+    pq_ulids_init(&ulids, db->env);
+    // What happens on conflict belongs to what a token stands for.
+    const uint64_t content =
+        pq_hash_word(pq_hash(json.data, json.length) + (uint64_t)change->on_conflict % 3);
+    PQ_TRY(pq_db_make_token(token, UINT64_MAX, content, &job->token, err));
+    PQ_TRY(pq_row_reader_read(reader, json, &job->rows, err));
+    PQ_TRY(finish_rows(db, change->write.table, &ulids, job, err));
+    return commit_job(change, job, err);
+}
+
 pqdb_code pqdb_create(pqdb_db *db, const char *collection, const char *json, size_t length,
                       const pqdb_write_options *options, pqdb_written *written, pqdb_error *err) {
     static const pqdb_write_options defaults;
     if (options == NULL) options = &defaults;
-    struct pq_db_table *table;
     struct pq_db_change change;
-    enum pq_on_conflict on_conflict;
-    PQ_TRY(pq_db_find_writable(db, collection, &table, err));
-    PQ_TRY(on_conflict_of(table, options->on_conflict, &on_conflict, err));
-    // A reader keeps dictionaries and memory from one call to the next.
-    struct pq_row_reader *reader = take_idle_reader(table);
-    if (reader == NULL) PQ_TRY(pq_db_make_reader(db, table, is_stream(table), &reader, err));
+    struct pq_row_reader *reader;
     struct job job = {0};
     pq_bytes_init(&job.token, db->alloc);
-    pq_db_change_init(&change, db, table);
-    change.on_conflict = on_conflict;
-    struct pq_ulids ulids;
-    pq_ulids_init(&ulids, db->env);
-    pqdb_code code;
-    // What happens on conflict belongs to what a token stands for.
-    const uint64_t content = pq_hash_word(pq_hash(json, length) + (uint64_t)on_conflict % 3);
-    PQ_GO(pq_db_make_token(options->token, UINT64_MAX, content, &job.token, err));
-    PQ_GO(pq_row_reader_read(reader, (struct pq_text){json, length}, &job.rows, err));
-    PQ_GO(finish_rows(db, table, &ulids, &job, err));
-    PQ_GO(commit_job(&change, &job, err));
-    pq_db_sort_refusals(&job.rows);
-    pq_db_tell_refusals(options, job.rows.refusals, job.rows.refusal_count);
-    pq_db_written(&change, written);
-    if (written != NULL) written->refused = job.rows.refusal_count;
-done:
-    give_idle_reader(table, reader);
-    pq_db_change_deinit(&change);
+    pq_db_gate_enter(&db->gate);
+    pqdb_code code = begin_create(db, collection, options, &change, &reader, err);
+    if (code == PQDB_OK) {
+        code = read_and_commit(&change, reader, (struct pq_text){json, length}, options->token,
+                               &job, err);
+        give_idle_reader(change.write.table, reader);
+        if (code == PQDB_OK) pq_db_written(&change, written);
+        pq_db_change_deinit(&change);
+    }
+    pq_db_gate_leave(&db->gate);
+    if (code == PQDB_OK) {
+        pq_db_sort_refusals(&job.rows);
+        pq_db_tell_refusals(options, job.rows.refusals, job.rows.refusal_count);
+        if (written != NULL) written->refused = job.rows.refusal_count;
+    }
     job_deinit(&job);
     return code;
 }
@@ -214,16 +236,39 @@ static void tell_late(pqdb_ingest *ingest, bool is_told) {
     }
 }
 
-static void run_job(pqdb_ingest *ingest, struct job *job) {
+/// The rows were read by the schema that held when the run began.
+static pqdb_code table_of(const pqdb_ingest *ingest, struct pq_db_table **table,
+                          pqdb_error *err) {
+    struct pq_db_table *before = ingest->table;
+    *table = pq_db_by_id(ingest->db, before->id);
+    if (*table == before) return PQDB_OK;
+    if (*table != NULL && pq_db_is_same_entry(before->entry, (*table)->entry)) return PQDB_OK;
+    pq_fail(err, PQDB_CONFLICT, "the schema of %.*s changed while it was read: start again, with "
+            "the same --token if there was one", PQ_TEXT_ARG(before->entry->name));
+    return pq_fail_subject(err, PQDB_CONFLICT, before->entry->name);
+}
+
+static pqdb_code commit_inside(pqdb_ingest *ingest, struct job *job, struct pq_db_write *write,
+                               pqdb_error *err) {
+    struct pq_db_table *table;
     struct pq_db_change change;
-    pqdb_error err = {0};
-    pq_db_change_init(&change, ingest->db, ingest->table);
-    if (ingest->options.set_aside || is_stream(ingest->table)) {
+    PQ_TRY(table_of(ingest, &table, err));
+    pq_db_change_init(&change, ingest->db, table);
+    if (ingest->options.set_aside || is_stream(table)) {
         change.on_conflict = PQ_CONFLICT_SET_ASIDE;
     }
-    const pqdb_code code = commit_job(&change, job, &err);
-    const struct pq_db_write write = change.write;
+    const pqdb_code code = commit_job(&change, job, err);
+    *write = change.write;
     pq_db_change_deinit(&change);
+    return code;
+}
+
+static void run_job(pqdb_ingest *ingest, struct job *job) {
+    pqdb_error err = {0};
+    struct pq_db_write write = {0};
+    pq_db_gate_enter(&ingest->db->gate);
+    const pqdb_code code = commit_inside(ingest, job, &write, &err);
+    pq_db_gate_leave(&ingest->db->gate);
     pthread_mutex_lock(&ingest->lock);
     if (code != PQDB_OK && ingest->code == PQDB_OK) {
         ingest->code = code;

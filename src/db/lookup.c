@@ -6,8 +6,13 @@
 #include "table/fetch.h"
 #include "table/scan.h"
 
+static struct pq_db_table *table_of(const struct pq_db_lookup *source, uint32_t id) {
+    return source->snapshot == NULL ? pq_db_by_id(source->db, id)
+                                    : pq_db_snapshot_by_id(source->snapshot, id);
+}
+
 static struct pq_table_snapshot *rows_of(const struct pq_db_lookup *source, uint32_t id) {
-    struct pq_db_table *table = pq_db_by_id(source->db, id);
+    struct pq_db_table *table = table_of(source, id);
     if (table == NULL) return NULL;
     if (source->held != NULL && source->held_id == id) return source->held->published;
     return source->snapshot == NULL ? table->table->published
@@ -69,7 +74,7 @@ static pqdb_code rows_at(void *ctx, const struct pq_lookup_want *want, struct pq
     if (snapshot == NULL || want->key_count == 0) return PQDB_OK;
     PQ_TRY(want->link == NULL ? by_id(source, snapshot, want, arena, rows, err)
                               : by_link(source, snapshot, want, arena, rows, err));
-    const struct pq_db_table *table = pq_db_by_id(source->db, want->table);
+    const struct pq_db_table *table = table_of(source, want->table);
     if (!pq_db_overlay_touches(source->overlay, table)) return PQDB_OK;
     const struct pq_batch found = *rows;
     if (found.count > 0) {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/hash.h"
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "db/open_with.h"
@@ -52,12 +51,37 @@ pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_
     return pq_fail_subject(err, PQDB_NOT_FOUND, name);
 }
 
+bool pq_db_is_same_entry(const struct pq_entry *a, const struct pq_entry *b) {
+    struct pq_bytes x, y;
+    pq_bytes_init(&x, &pq_alloc_libc);
+    pq_bytes_init(&y, &pq_alloc_libc);
+    const bool same = pq_shape_is_same(pq_entry_row_type(a), pq_entry_row_type(b)) &&
+                      pq_json_write(&x, a->definition, NULL) == PQDB_OK &&
+                      pq_json_write(&y, b->definition, NULL) == PQDB_OK &&
+                      pq_text_equal(pq_bytes_text(&x), pq_bytes_text(&y));
+    pq_bytes_deinit(&x);
+    pq_bytes_deinit(&y);
+    return same;
+}
+
+static pqdb_code check_view(const struct pq_db_table *table, pqdb_error *err) {
+    if (table->view != NULL) return PQDB_OK;
+    const struct pq_text name = table->entry->name;
+    pq_fail(err, PQDB_INVALID, "%.*s is a collection, not a view", PQ_TEXT_ARG(name));
+    return pq_fail_subject(err, PQDB_INVALID, name);
+}
+
 pqdb_code pq_db_find_view(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,
                           pqdb_error *err) {
     PQ_TRY(pq_db_find_table(db, name, table, err));
-    if ((*table)->view != NULL) return PQDB_OK;
-    pq_fail(err, PQDB_INVALID, "%.*s is a collection, not a view", PQ_TEXT_ARG(name));
-    return pq_fail_subject(err, PQDB_INVALID, name);
+    return check_view(*table, err);
+}
+
+pqdb_code pq_db_snapshot_find_view(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                                   struct pq_text name, struct pq_db_table **table,
+                                   pqdb_error *err) {
+    PQ_TRY(pq_db_snapshot_find(db, snapshot, name, table, err));
+    return check_view(*table, err);
 }
 
 pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err) {
@@ -73,10 +97,28 @@ struct pq_log_position pq_db_position(const pqdb_db *db) {
     return db->is_replaying ? db->replayed : pq_log_position(db->log);
 }
 
+const struct pq_type *pq_db_rows_type(const struct pq_db_table *table) {
+    return table->view == NULL ? pq_entry_row_type(table->entry) : table->view->type;
+}
+
+const struct pq_type *pq_db_log_type(const struct pq_db_table *table, uint32_t schema_id) {
+    const struct pq_db_shape *shape = table->shape;
+    if (shape->is_view || schema_id + 1 == shape->type_count) return pq_db_rows_type(table);
+    return schema_id < shape->type_count ? &shape->types[schema_id] : NULL;
+}
+
+uint32_t pq_db_schema_id(const struct pq_db_table *table) {
+    return table->shape->is_view ? 0 : (uint32_t)table->shape->type_count - 1;
+}
+
 static const struct pq_type *log_type(void *ctx, uint32_t collection, uint32_t schema_id) {
-    (void)schema_id;
     const struct pq_db_table *table = pq_db_by_id(ctx, collection);
-    return table == NULL ? NULL : table->table->options.type;
+    return table == NULL ? NULL : pq_db_log_type(table, schema_id);
+}
+
+static const struct pq_type *type_now(void *ctx, uint32_t collection) {
+    const struct pq_db_table *table = pq_db_by_id(ctx, collection);
+    return table == NULL ? NULL : pq_db_rows_type(table);
 }
 
 static struct pq_variant_names *log_names(void *ctx, uint32_t collection) {
@@ -85,7 +127,8 @@ static struct pq_variant_names *log_names(void *ctx, uint32_t collection) {
 }
 
 struct pq_log_schemas pq_db_log_schemas(pqdb_db *db) {
-    return (struct pq_log_schemas){.type = log_type, .names = log_names, .ctx = db};
+    return (struct pq_log_schemas){.type = log_type, .wanted = type_now, .names = log_names,
+                                   .ctx = db};
 }
 
 static const struct pq_type *no_type(void *ctx, uint32_t collection, uint32_t schema_id) {
@@ -118,41 +161,18 @@ static void report(struct pq_problems *problems, pqdb_on_problem on_problem, voi
     }
 }
 
-/// An id that follows from the name, so that a schema edited before the first root still finds its
-/// rows in the log; the next free one where two names fall together.
-static uint32_t *default_ids(const struct pq_schema *schema, struct pq_arena *arena) {
-    uint32_t *ids = pq_arena_alloc(arena, (schema->entry_count + 1) * sizeof *ids);
-    for (size_t i = 0; ids != NULL && i < schema->entry_count; i++) {
-        const struct pq_text name = schema->entries[i].name;
-        ids[i] = (uint32_t)pq_hash(name.data, name.length) >> 1 | 1;
-        for (size_t k = 0; k < i; k++) {
-            if (ids[k] != ids[i]) continue;
-            ids[i] += 2;
-            k = SIZE_MAX;  // from the start again
-        }
-    }
-    return ids;
-}
-
 pqdb_code pqdb_schema_check(const char *schema_text, size_t length, pqdb_on_problem on_problem,
                             void *ctx, pqdb_error *err) {
     struct pq_arena arena;
     pq_arena_init(&arena, &pq_alloc_libc);
     struct pq_problems problems;
     pq_problems_init(&problems, &arena);
-    struct pq_schema *schema = NULL;
-    struct pq_views *views = NULL;
-    pqdb_code code = pq_schema_parse((struct pq_text){schema_text, length}, &pq_alloc_libc,
-                                     &schema, &problems, err);
-    if (code == PQDB_OK) {
-        const uint32_t *ids = default_ids(schema, &arena);
-        code = ids == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a schema")
-                           : pq_views_plan(schema, ids, &pq_alloc_libc, &views, &problems, err);
-    }
+    struct pq_db_plan *plan = NULL;
+    pqdb_code code = pq_db_plan_from(NULL, (struct pq_text){schema_text, length},
+                                     &pq_alloc_libc, &problems, &plan, err);
     report(&problems, on_problem, ctx);
     if (code == PQDB_OK) code = pq_problems_code(&problems, err);
-    if (views != NULL) pq_views_destroy(views);
-    if (schema != NULL) pq_schema_unref(schema);
+    pq_db_plan_destroy(&pq_alloc_libc, plan);
     pq_arena_deinit(&arena);
     return code;
 }
@@ -186,91 +206,94 @@ pqdb_code pq_db_init_with(const struct pq_open_with *with, struct pq_text schema
     return pqdb_close(db, err);
 }
 
-/// Tables keep the ids that the root gave them; new ones get the next free.
-static pqdb_code choose_ids(pqdb_db *db, const struct pq_root *root, uint32_t **out,
-                            pqdb_error *err) {
-    uint32_t *ids = default_ids(db->schema, &db->arena);
-    if (ids == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
-    *out = ids;
-    if (root->table_count == 0) return PQDB_OK;
-    uint32_t next = 1;
+/// What a root of before there was a list of tables tells of them: names and ids.
+static pqdb_code shapes_of_root(pqdb_db *db, const struct pq_root *root,
+                                struct pq_db_shapes *shapes, pqdb_error *err) {
+    shapes->tables = pq_arena_calloc(&db->arena, root->table_count, sizeof *shapes->tables);
+    if (shapes->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
     for (size_t i = 0; i < root->table_count; i++) {
-        if (root->tables[i].id >= next) next = root->tables[i].id + 1;
-    }
-    for (size_t i = 0; i < db->schema->entry_count; i++) {
-        ids[i] = 0;
-        for (size_t k = 0; k < root->table_count; k++) {
-            if (pq_text_equal(root->tables[k].name, db->schema->entries[i].name)) {
-                ids[i] = root->tables[k].id;
-            }
-        }
-        if (ids[i] == 0) ids[i] = next++;
+        const struct pq_root_table *table = &root->tables[i];
+        struct pq_db_shape *shape = &shapes->tables[shapes->count++];
+        *shape = (struct pq_db_shape){.id = table->id, .is_view = table->refresh_version != 0};
+        shape->name = pq_arena_copy(&db->arena, table->name);
+        struct pq_bytes directory;
+        pq_bytes_init(&directory, &db->arena.alloc);
+        PQ_TRY(pq_bytes_printf(&directory, err, "%s%.*s", shape->is_view ? "_views/" : "",
+                               PQ_TEXT_ARG(table->name)));
+        shape->directory = pq_bytes_text(&directory);
+        if (shape->name.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
+        if (shape->id >= shapes->next_id) shapes->next_id = shape->id + 1;
     }
     return PQDB_OK;
 }
 
-static pqdb_code list_tables(pqdb_db *db, const uint32_t *ids, pqdb_error *err) {
-    const size_t entries = db->schema->entry_count;
+/// Of the text that is there; `*is_new`: not yet on disk.
+static pqdb_code read_shapes(pqdb_db *db, const struct pq_root *root, struct pq_text text,
+                             struct pq_db_shapes *shapes, bool *is_new, pqdb_error *err) {
+    bool is_exact = false;
+    *shapes = (struct pq_db_shapes){0};
+    const pqdb_code code =
+        pq_db_shapes_read(db->store, text, &db->arena, shapes, &is_exact, err);
+    *is_new = !is_exact;
+    if (code != PQDB_NOT_FOUND) return code;
+    return root->table_count == 0 ? PQDB_OK : shapes_of_root(db, root, shapes, err);
+}
+
+pqdb_code pq_db_list_tables(pqdb_db *db, const struct pq_db_plan *plan, uint32_t generation,
+                            struct pq_db_tables **out, pqdb_error *err) {
+    const size_t entries = plan->schema->entry_count;
     struct pq_db_tables *tables = pq_arena_calloc(
         &db->arena, 1, sizeof *tables + entries * sizeof(struct pq_db_table *));
     if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
+    tables->generation = generation;
     for (size_t i = 0; i < entries; i++) {
-        if (db->schema->entries[i].kind == PQ_ENTRY_EXTERNAL) continue;
+        if (plan->schema->entries[i].kind == PQ_ENTRY_EXTERNAL) continue;
         struct pq_db_table *table = pq_arena_calloc(&db->arena, 1, sizeof *table);
         if (table == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
-        *table = (struct pq_db_table){.position = tables->positions++,
-                                      .entry = &db->schema->entries[i], .id = ids[i],
+        *table = (struct pq_db_table){.position = tables->positions++, .generation = generation,
+                                      .entry = &plan->schema->entries[i], .id = plan->ids[i],
+                                      .shape = plan->follows[i].now,
                                       .facts = {.last_refresh = "none"}};
+        table->directory = table->shape->directory.data;
         tables->at[tables->count++] = table;
-        if (ids[i] >= db->next_id) db->next_id = ids[i] + 1;
     }
+    *out = tables;
+    return PQDB_OK;
+}
+
+static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, bool *is_new,
+                             pqdb_error *err) {
+    struct pq_bytes text;
+    pq_bytes_init(&text, &db->arena.alloc);
+    PQ_TRY(pq_store_read_file(db->store, PQ_DB_SCHEMA_FILE, schema_bytes_max, &text, err));
+    struct pq_db_shapes before;
+    PQ_TRY(read_shapes(db, root, pq_bytes_text(&text), &before, is_new, err));
+    struct pq_problems problems;
+    pq_problems_init(&problems, &db->arena);
+    struct pq_db_plan *plan;
+    PQ_TRY(pq_db_plan_from(before.next_id == 0 ? NULL : &before, pq_bytes_text(&text), db->alloc,
+                           &problems, &plan, err));
+    pq_db_use_plan(db, plan);
+    PQ_TRY(pq_problems_code(&problems, err));
+    if (*is_new) PQ_TRY(pq_db_check_lossless(&before, plan, err));
+    struct pq_db_tables *tables;
+    PQ_TRY(pq_db_list_tables(db, plan, 0, &tables, err));
     db->tables = tables;
     return PQDB_OK;
 }
 
-static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
-    struct pq_bytes text;
-    pq_bytes_init(&text, &db->arena.alloc);
-    PQ_TRY(pq_store_read_file(db->store, PQ_DB_SCHEMA_FILE, schema_bytes_max, &text, err));
-    struct pq_problems problems;
-    pq_problems_init(&problems, &db->arena);
-    struct pq_db_plan *plan = pq_resize(db->alloc, NULL, 0, 1, sizeof *plan);
-    if (plan == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
-    *plan = (struct pq_db_plan){0};
-    pq_db_use_plan(db, plan);
-    PQ_TRY(pq_schema_parse(pq_bytes_text(&text), db->alloc, &plan->schema, &problems, err));
-    db->schema = plan->schema;
-    uint32_t *ids;
-    PQ_TRY(choose_ids(db, root, &ids, err));
-    plan->ids = ids;
-    PQ_TRY(pq_views_plan(db->schema, ids, db->alloc, &plan->views, &problems, err));
-    db->views = plan->views;
-    PQ_TRY(pq_problems_code(&problems, err));
-    return list_tables(db, ids, err);
-}
-
 // ---- tables -----------------------------------------------------------------------------------
-
-static pqdb_code name_directory(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
-    struct pq_bytes name;
-    pq_bytes_init(&name, &db->arena.alloc);
-    PQ_TRY(pq_bytes_printf(&name, err, "%s%.*s", table->view == NULL ? "" : "_views/",
-                           PQ_TEXT_ARG(table->entry->name)));
-    table->directory = (char *)name.data;  // printf leaves a NUL behind
-    return PQDB_OK;
-}
 
 pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     for (size_t i = 0; i < db->views->count; i++) {
         if (db->views->views[i].table == table->id) table->view = &db->views->views[i];
     }
-    PQ_TRY(name_directory(db, table, err));
     if (table->view == NULL) {
         table->root = table;
         if (pq_entry_has_unique(table->entry)) {
             pq_unique_init(&table->unique, table->entry, db->alloc);
         }
-        PQ_TRY(pq_variant_names_create(db->alloc, &table->names, err));
+        if (table->names == NULL) PQ_TRY(pq_variant_names_create(db->alloc, &table->names, err));
     } else {
         const struct pq_view *lowest = table->view;
         while (lowest->upstream != NULL) lowest = lowest->upstream;
@@ -279,13 +302,13 @@ pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *e
     }
     const struct pq_table_options options = {
         .name = table->entry->name, .names = table->names, .alloc = db->alloc,
-        .type = table->view == NULL ? pq_entry_row_type(table->entry) : table->view->type};
+        .type = pq_db_rows_type(table)};
     PQ_TRY(pq_table_create(&options, &table->table, err));
     return pq_db_prepare_queries(db, table, err);
 }
 
 /// Collections first: a view shares the names of the one at its bottom.
-static pqdb_code make_tables(pqdb_db *db, pqdb_error *err) {
+pqdb_code pq_db_make_tables(pqdb_db *db, pqdb_error *err) {
     const struct pq_db_tables *tables = db->tables;
     for (int views = 0; views < 2; views++) {
         for (size_t i = 0; i < tables->count; i++) {
@@ -340,11 +363,14 @@ static pqdb_code open_all(pqdb_db *db, bool no_keeper, pqdb_error *err) {
     struct pq_arena arena;  // of the root as read, and other scratch
     pq_arena_init(&arena, db->alloc);
     struct pq_root root = {0};
-    bool found;
+    bool found, is_new;
     pqdb_code code;
     PQ_GO(pq_root_read_newest(db->store, &arena, &root, &found, err));
-    PQ_GO(load_schema(db, &root, err));
-    PQ_GO(make_tables(db, err));
+    PQ_GO(load_schema(db, &root, &is_new, err));
+    PQ_GO(pq_db_make_tables(db, err));
+    if (is_new && !db->options.read_only) {
+        PQ_GO(pq_db_shapes_write(db->store, NULL, db->plans->shapes, db->alloc, err));
+    }
     PQ_GO(open_log(db, &root, err));
     const bool keeper_follows = !db->options.read_only && !no_keeper;
     PQ_GO(pq_db_recover(db, &root, keeper_follows, &arena, err));
@@ -365,14 +391,11 @@ static void init_locks(pqdb_db *db) {
     pthread_mutex_init(&db->run_lock, NULL);
     pthread_cond_init(&db->keeper_wake, NULL);
     pthread_cond_init(&db->keeper_done, NULL);
+    pq_db_gate_init(&db->gate);
 }
 
-static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
-    const struct pq_alloc *alloc = db->blocks.source;
-    pq_db_snapshot_unref(db->published);
-    if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
-    const struct pq_db_tables *tables = db->tables;
-    for (size_t i = 0; tables != NULL && i < tables->count; i++) {
+static void free_tables(pqdb_db *db, const struct pq_db_tables *tables) {
+    for (size_t i = 0; i < tables->count; i++) {
         struct pq_db_table *table = tables->at[i];
         pq_node_destroy(table->node);
         pq_db_part_destroy(db, table->part);
@@ -382,6 +405,14 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
         pq_table_destroy(table->table);
         pq_variant_names_unref(table->names);
     }
+}
+
+static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
+    const struct pq_alloc *alloc = db->blocks.source;
+    pq_db_snapshot_unref(db->published);
+    if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
+    const struct pq_db_tables *tables = db->tables;
+    for (; tables != NULL; tables = tables->older) free_tables(db, tables);
     pq_trace_deinit(&db->tokens);
     pq_hold_unref(db->step_hold);
     pq_db_retired_close(db);
@@ -392,7 +423,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     while (db->plans != NULL) {
         struct pq_db_plan *plan = db->plans;
         db->plans = plan->older;
-        pq_db_plan_destroy(db, plan);
+        pq_db_plan_destroy(db->alloc, plan);
     }
     pq_store_unlock(db->lock);
     if (!db->store_is_borrowed) pq_store_destroy(db->store);

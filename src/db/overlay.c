@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "batch/builder.h"
+#include "db/schema_change.h"
 
 /// A row that changes somewhere between: what it is at the moment.
 struct image {
@@ -133,7 +134,8 @@ static pqdb_code keep_commit(struct pq_db_overlay *overlay, const struct pq_log_
         .version = record->version, .time_us = record->time_us, .parts = parts};
     for (size_t i = 0; i < record->rows_count; i++) {
         const struct pq_log_rows *rows = &record->rows[i];
-        const struct pq_db_table *table = pq_db_by_id(overlay->db, rows->collection);
+        const struct pq_db_table *table =
+            pq_db_snapshot_by_id(overlay->range->snapshot, rows->collection);
         if (table == NULL || rows->batch.type == NULL || rows->batch.count == 0) continue;
         struct pq_db_part_rows *part = &parts[commit->shown.part_count];
         part->table = table;
@@ -145,22 +147,28 @@ static pqdb_code keep_commit(struct pq_db_overlay *overlay, const struct pq_log_
 }
 
 static const struct pq_type *wanted_type(void *ctx, uint32_t collection, uint32_t schema_id) {
-    (void)schema_id;
     const struct pq_db_overlay *overlay = ctx;
-    const struct pq_db_table *table = pq_db_by_id(overlay->db, collection);
+    const struct pq_db_table *table = pq_db_snapshot_by_id(overlay->range->snapshot, collection);
     if (table == NULL || !overlay->range->wants(overlay->range->ctx, table)) return NULL;
-    return pq_entry_row_type(table->entry);
+    return pq_db_log_type(table, schema_id);
+}
+
+static const struct pq_type *type_now(void *ctx, uint32_t collection) {
+    const struct pq_db_overlay *overlay = ctx;
+    const struct pq_db_table *table = pq_db_snapshot_by_id(overlay->range->snapshot, collection);
+    return table == NULL ? NULL : pq_db_rows_type(table);
 }
 
 static struct pq_variant_names *names(void *ctx, uint32_t collection) {
     const struct pq_db_overlay *overlay = ctx;
-    const struct pq_db_table *table = pq_db_by_id(overlay->db, collection);
+    const struct pq_db_table *table = pq_db_snapshot_by_id(overlay->range->snapshot, collection);
     return table == NULL ? NULL : table->names;
 }
 
 static pqdb_code read_log(struct pq_db_overlay *overlay, pqdb_error *err) {
     const struct pq_db_overlay_range *range = overlay->range;
-    const struct pq_log_schemas schemas = {.type = wanted_type, .names = names, .ctx = overlay};
+    const struct pq_log_schemas schemas = {.type = wanted_type, .wanted = type_now,
+                                           .names = names, .ctx = overlay};
     struct pq_log_reader *reader;
     PQ_TRY(pq_log_reader_open(overlay->db->log, range->from + 1, &schemas, &reader, err));
     pqdb_code code;

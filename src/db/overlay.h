@@ -29,6 +29,7 @@ struct pq_db_overlay_commit {
 /// PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
 struct pq_db_overlay_range {
     uint64_t from, to;
+    const struct pq_db_snapshot *snapshot;  // of `to` or later: its schema says what rows are
     bool (*wants)(void *ctx, const struct pq_db_table *table);
     void *ctx;
 };

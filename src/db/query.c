@@ -31,8 +31,8 @@ pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_err
         stage = table->view->stage;
     } else {
         PQ_TRY(pq_entry_scope(table->entry, &db->arena, &scope, err));
-        // Collections are made once, at open, of the one plan that there is.
-        PQ_TRY(pq_entry_stage(db->schema, db->plans->ids, table->entry, &db->arena, &stage, err));
+        PQ_TRY(pq_entry_stage(db->plans->schema, db->plans->ids, table->entry, &db->arena, &stage,
+                              err));
     }
     *table->find = (struct pq_find_table){
         .name = table->entry->name, .paths = scope.paths, .path_count = scope.path_count,
@@ -112,8 +112,7 @@ static const struct pq_answer_kind table_answer_kind = {
 
 static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find_request *request,
                              pqdb_rows **rows, pqdb_error *err) {
-    struct pq_db_table *table;
-    PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
+    struct pq_db_table *table = NULL;
     pqdb_rows *made;
     PQ_TRY(pq_answer_create(db->alloc, &made, err));
     struct table_answer *answer = pq_resize(db->alloc, NULL, 0, 1, sizeof *answer);
@@ -125,10 +124,11 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find
     made->kind = &table_answer_kind;
     made->ctx = answer;
     made->version = answer->snapshot->version;
-    pqdb_code code = pq_db_readable(answer->snapshot, table, err);
-    answer->linked = (struct pq_db_lookup){.db = db, .snapshot = answer->snapshot};
-    answer->lookup = pq_db_lookup_of(&answer->linked, table, true);
+    pqdb_code code = pq_db_snapshot_find(db, answer->snapshot, pq_text_of(name), &table, err);
+    if (code == PQDB_OK) code = pq_db_readable(answer->snapshot, table, err);
     if (code == PQDB_OK) {
+        answer->linked = (struct pq_db_lookup){.db = db, .snapshot = answer->snapshot};
+        answer->lookup = pq_db_lookup_of(&answer->linked, table, true);
         struct pq_find_table find = *table->find;
         find.lookup = &answer->lookup;
         code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), request,
@@ -235,12 +235,12 @@ void pqdb_free(char *text) { pq_free(&pq_alloc_libc, text, text == NULL ? 0 : 1,
 pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t *count,
                      pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    pqdb_code code = pq_db_readable(snapshot, table, err);
-    struct pq_db_lookup linked = {.db = db, .snapshot = snapshot};
-    const struct pq_lookup lookup = pq_db_lookup_of(&linked, table, true);
+    pqdb_code code = pq_db_snapshot_find(db, snapshot, pq_text_of(name), &table, err);
+    if (code == PQDB_OK) code = pq_db_readable(snapshot, table, err);
     if (code == PQDB_OK) {
+        struct pq_db_lookup linked = {.db = db, .snapshot = snapshot};
+        const struct pq_lookup lookup = pq_db_lookup_of(&linked, table, true);
         struct pq_find_table find = *table->find;
         find.lookup = &lookup;
         code = pq_find_count(&find, pq_db_snapshot_rows(snapshot, table),

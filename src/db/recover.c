@@ -91,8 +91,8 @@ static bool is_of_use(const struct pq_db_table *table, const struct pq_root_tabl
     return table->view == NULL || table->view->refresh_version == named->refresh_version;
 }
 
-static pqdb_code load_table(pqdb_db *db, const struct pq_root *root,
-                            const struct pq_root_table *named, pqdb_error *err) {
+pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
+                           const struct pq_root_table *named, pqdb_error *err) {
     struct pq_db_table *table = pq_db_by_id(db, named->id);
     if (table == NULL || !is_of_use(table, named)) return PQDB_OK;
     table->in_root = true;
@@ -122,7 +122,7 @@ static pqdb_code load_root(pqdb_db *db, const struct pq_root *root, pqdb_error *
         for (size_t i = 0; i < root->table_count; i++) {
             const struct pq_db_table *table = pq_db_by_id(db, root->tables[i].id);
             if (table == NULL || (table->view != NULL) != (views == 1)) continue;
-            PQ_TRY(load_table(db, root, &root->tables[i], err));
+            PQ_TRY(pq_db_load_table(db, root, &root->tables[i], err));
         }
     }
     const struct pq_run_io io = pq_db_run_io(db);
@@ -185,8 +185,8 @@ static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_
 }
 
 /// The view's node with the state the root names; without one it waits to be built.
-static pqdb_code open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
-                           pqdb_error *err) {
+pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
+                          pqdb_error *err) {
     struct pq_db_table *table = pq_db_by_id(db, view->table);
     PQ_TRY(pq_db_join_circuit(db, table, err));
     struct pq_node *node =
@@ -553,7 +553,7 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
     db->replay_time_us = root->time_us;
     const struct pq_views *views = db->views;
     for (size_t i = 0; i < views->count; i++) {
-        PQ_TRY(open_view(db, root, &views->views[i], err));
+        PQ_TRY(pq_db_open_view(db, root, &views->views[i], err));
     }
     if (!db->has_root) PQ_TRY(build_waiting(db, false, err));  // from nothing: the log has it all
     PQ_TRY(replay_log(db, err));

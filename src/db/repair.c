@@ -121,10 +121,10 @@ static struct pq_root_table *table_of(struct pq_db_check *check, uint32_t id) {
 
 static pqdb_code move_metadata(struct pq_db_check *check, const struct pq_root_table *table,
                                pqdb_error *err) {
-    char directory[PQ_STORE_PATH_MAX], path[PQ_STORE_PATH_MAX];
+    char home[PQ_STORE_PATH_MAX], directory[PQ_STORE_PATH_MAX], path[PQ_STORE_PATH_MAX];
     struct pq_store_list list;
-    snprintf(directory, sizeof directory, "%s%.*s/metadata",
-             pq_db_check_is_view(check, table->name) ? "_views/" : "", PQ_TEXT_ARG(table->name));
+    pq_db_check_directory(check, table, home);
+    snprintf(directory, sizeof directory, "%.1000s/metadata", home);
     const pqdb_code code = pq_store_list(check->store, directory, &check->arena, &list, err);
     if (code == PQDB_NOT_FOUND) return PQDB_OK;
     PQ_TRY(code);

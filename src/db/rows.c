@@ -61,7 +61,9 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
                         pqdb_error *err) {
     pqdb_db *db = source->db;
     struct pq_db_rows below = *source;
-    below.table = pq_db_by_id(db, source->table->view->source);
+    const uint32_t source_id = source->table->view->source;
+    below.table = source->snapshot == NULL ? pq_db_by_id(db, source_id)
+                                           : pq_db_snapshot_by_id(source->snapshot, source_id);
     const struct pq_rows rows = pq_db_rows_of(&below);
     struct pq_node_spec spec = source->table->view->spec;
     struct pq_db_lookup linked = {.db = db, .snapshot = source->snapshot};

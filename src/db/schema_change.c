@@ -15,40 +15,53 @@
 
 // ---- plans ------------------------------------------------------------------------------------
 
-void pq_db_plan_destroy(pqdb_db *db, struct pq_db_plan *plan) {
+void pq_db_plan_destroy(const struct pq_alloc *alloc, struct pq_db_plan *plan) {
     if (plan == NULL) return;
     if (plan->views != NULL) pq_views_destroy(plan->views);
     if (plan->schema != NULL) pq_schema_unref(plan->schema);
-    pq_free(db->alloc, plan, 1, sizeof *plan);
+    pq_free(alloc, plan, 1, sizeof *plan);
 }
 
-/// In the plan's own memory: it is borrowed as long as the views live.
-static uint32_t *choose_ids(pqdb_db *db, struct pq_schema *schema) {
+static pqdb_code plan_tables(const struct pq_db_shapes *before, const struct pq_alloc *alloc,
+                             struct pq_problems *problems, struct pq_db_plan *plan,
+                             pqdb_error *err) {
+    struct pq_schema *schema = plan->schema;
+    struct pq_db_shapes *shapes;
+    PQ_TRY(pq_db_shapes_follow(before, schema, &shapes, &plan->follows, err));
+    plan->shapes = shapes;
     uint32_t *ids = pq_arena_calloc(&schema->arena, schema->entry_count + 1, sizeof *ids);
-    uint32_t next = db->next_id;
-    for (size_t i = 0; ids != NULL && i < schema->entry_count; i++) {
-        const struct pq_db_table *table = pq_db_find(db, schema->entries[i].name);
-        ids[i] = table == NULL ? next++ : table->id;
+    if (ids == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
+    for (size_t i = 0; i < schema->entry_count; i++) {
+        const struct pq_db_shape *shape = plan->follows[i].now;
+        ids[i] = shape == NULL ? shapes->next_id++ : shape->id;  // external ones have no table
     }
-    return ids;
+    plan->ids = ids;
+    PQ_TRY(pq_views_plan(schema, ids, alloc, &plan->views, problems, err));
+    for (size_t i = 0; i < plan->views->count; i++) {
+        const struct pq_view *view = &plan->views->views[i];
+        struct pq_db_follow *follow = &plan->follows[view->entry_index];
+        if (view->type == NULL) continue;
+        PQ_TRY(pq_db_shapes_follow_view(schema, follow, view, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_plan_from(const struct pq_db_shapes *before, struct pq_text text,
+                          const struct pq_alloc *alloc, struct pq_problems *problems,
+                          struct pq_db_plan **plan, pqdb_error *err) {
+    struct pq_db_plan *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
+    *made = (struct pq_db_plan){0};
+    pqdb_code code = pq_schema_parse(text, alloc, &made->schema, problems, err);
+    if (code == PQDB_OK) code = plan_tables(before, alloc, problems, made, err);
+    if (code == PQDB_OK) *plan = made;
+    if (code != PQDB_OK) pq_db_plan_destroy(alloc, made);
+    return code;
 }
 
 pqdb_code pq_db_plan_text(pqdb_db *db, struct pq_text text, struct pq_problems *problems,
                           struct pq_db_plan **plan, pqdb_error *err) {
-    struct pq_db_plan *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
-    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a schema");
-    *made = (struct pq_db_plan){0};
-    pqdb_code code;
-    PQ_GO(pq_schema_parse(text, db->alloc, &made->schema, problems, err));
-    uint32_t *ids = choose_ids(db, made->schema);
-    if (ids == NULL) PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "a schema"));
-    made->ids = ids;
-    PQ_GO(pq_views_plan(made->schema, ids, db->alloc, &made->views, problems, err));
-    *plan = made;
-    return PQDB_OK;
-done:
-    pq_db_plan_destroy(db, made);
-    return code;
+    return pq_db_plan_from(db->plans->shapes, text, db->alloc, problems, plan, err);
 }
 
 void pq_db_use_plan(pqdb_db *db, struct pq_db_plan *plan) {
@@ -118,13 +131,13 @@ static pqdb_code plan_with(pqdb_db *db, struct pq_text text, const struct listen
     *plan = made;
     made = NULL;
 done:
-    pq_db_plan_destroy(db, made);
+    pq_db_plan_destroy(db->alloc, made);
     pq_arena_deinit(&arena);
     return code;
 }
 
-static pqdb_code log_schema(pqdb_db *db, const char *verb, const struct pq_text *names,
-                            size_t count, pqdb_error *err) {
+pqdb_code pq_db_log_schema(pqdb_db *db, const char *verb, const struct pq_text *names,
+                           size_t count, pqdb_error *err) {
     struct pq_bytes payload, part;
     pq_bytes_init(&payload, db->alloc);
     pq_bytes_init(&part, db->alloc);
@@ -155,6 +168,8 @@ static struct pq_db_tables *with_table(pqdb_db *db, struct pq_db_table *table) {
     if (tables == NULL) return NULL;
     for (size_t i = 0; i < old->count; i++) tables->at[i] = old->at[i];
     table->position = old->positions;
+    table->generation = tables->generation = old->generation;
+    tables->older = old->older;
     tables->at[old->count] = table;
     tables->count = old->count + 1;
     tables->positions = old->positions + 1;
@@ -170,6 +185,8 @@ static pqdb_code add_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_text n
     table->entry = pq_schema_find(plan->schema, name);
     table->view = pq_views_find(plan->views, name);
     table->id = table->view->table;
+    table->shape = pq_db_shape_find(plan->shapes, table->id);
+    table->directory = table->shape->directory.data;
     table->facts.last_refresh = "none";
     table->facts.unbuilt = table->view->mode != PQ_VIEW_MANUAL;
     PQ_TRY(pq_db_make_table(db, table, err));
@@ -183,7 +200,6 @@ static pqdb_code add_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_text n
     }
     if (table->node == NULL) pq_circuit_detach(db->circuit, table->id, &not_built);
     db->tables = tables;
-    db->next_id = table->id + 1;
     pq_db_use_plan(db, plan);
     *out = table;
     return PQDB_OK;
@@ -196,7 +212,7 @@ static pqdb_code register_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_t
     pqdb_code code = pq_db_check_open(db, err);
     if (code == PQDB_OK) code = add_view(db, plan, name, table, err);
     if (code == PQDB_OK) {
-        code = log_schema(db, "create", &name, 1, err);
+        code = pq_db_log_schema(db, "create", &name, 1, err);
         if (code == PQDB_OK) code = pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
         if (code != PQDB_OK) code = pq_db_break(db, code, err);  // the schema has it already
     }
@@ -205,27 +221,27 @@ static pqdb_code register_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_t
     return code;
 }
 
-/// The new text, or after an error the old one, as far as the disk allows.
-static pqdb_code write_schema(pqdb_db *db, struct pq_text text, struct pq_text before,
-                              pqdb_error *err) {
-    const pqdb_code code = pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, text, err);
+pqdb_code pq_db_write_plan(pqdb_db *db, const struct pq_db_plan *plan, pqdb_error *err) {
+    const struct pq_text before = db->plans->schema->source;
+    PQ_TRY(pq_db_shapes_write(db->store, db->plans->shapes, plan->shapes, db->alloc, err));
+    const pqdb_code code =
+        pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, plan->schema->source, err);
     if (code != PQDB_OK) pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, before, NULL);
     return code;
 }
 
 /// The plan is the database's, or gone.
-static pqdb_code apply_create(pqdb_db *db, struct pq_db_plan *plan, struct pq_text text,
-                              struct pq_text name, struct pq_db_table **table, pqdb_error *err) {
-    const struct pq_schema *schema = db->schema;
-    const struct pq_text before = schema->source;
+static pqdb_code apply_create(pqdb_db *db, struct pq_db_plan *plan, struct pq_text name,
+                              struct pq_db_table **table, pqdb_error *err) {
+    const struct pq_text before = db->plans->schema->source;
     struct pq_db_plan *const newest = db->plans;
-    pqdb_code code = write_schema(db, text, before, err);
+    pqdb_code code = pq_db_write_plan(db, plan, err);
     if (code == PQDB_OK) {
         code = register_view(db, plan, name, table, err);
         if (db->plans != newest) return code;
         pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, before, NULL);
     }
-    pq_db_plan_destroy(db, plan);
+    pq_db_plan_destroy(db->alloc, plan);
     return code;
 }
 
@@ -252,7 +268,7 @@ static pqdb_code create(pqdb_db *db, const struct listener *given, struct pq_tex
     const struct pq_schema *schema = db->schema;
     PQ_GO(pq_schema_text_add(schema->source, to.name, definition, &text, &to.place, err));
     PQ_GO(plan_with(db, pq_bytes_text(&text), &to, &plan, err));
-    PQ_GO(apply_create(db, plan, pq_bytes_text(&text), to.name, table, err));
+    PQ_GO(apply_create(db, plan, to.name, table, err));
 done:
     pq_bytes_deinit(&text);
     return code;
@@ -316,6 +332,8 @@ static struct pq_db_tables *without(pqdb_db *db, const struct dropped *dropped) 
     struct pq_db_tables *tables = pq_arena_calloc(&db->arena, 1, bytes);
     if (tables == NULL) return NULL;
     tables->positions = old->positions;
+    tables->generation = old->generation;
+    tables->older = old->older;
     for (size_t i = 0; i < old->count; i++) {
         if (!is_dropped(dropped, old->at[i]->id)) tables->at[tables->count++] = old->at[i];
     }
@@ -346,11 +364,10 @@ static pqdb_code apply_drop(pqdb_db *db, const struct dropped *dropped, struct p
     struct pq_db_tables *tables = without(db, dropped);
     if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
     PQ_TRY(pq_db_check_open(db, err));
-    const struct pq_schema *schema = db->schema;
-    PQ_TRY(write_schema(db, plan->schema->source, schema->source, err));
+    PQ_TRY(pq_db_write_plan(db, plan, err));
     pq_db_use_plan(db, plan);
     db->tables = tables;
-    pqdb_code code = log_schema(db, "drop", dropped->names, dropped->count, err);
+    pqdb_code code = pq_db_log_schema(db, "drop", dropped->names, dropped->count, err);
     if (code == PQDB_OK) code = pq_db_publish(db, db->version, pq_log_time_us(db->log), err);
     if (code != PQDB_OK) pq_db_break(db, code, err);  // the schema lacks it already
     for (size_t i = dropped->count; i-- > 0;) take_apart(db, dropped->tables[i]);
@@ -393,7 +410,7 @@ static pqdb_code drop(pqdb_db *db, struct pq_db_table *table, bool cascade, pqdb
     if (db->plans != newest) plan = NULL;
     if (code == PQDB_OK) remove_files(db, &dropped);
 done:
-    pq_db_plan_destroy(db, plan);
+    pq_db_plan_destroy(db->alloc, plan);
     pq_bytes_deinit(&text);
     pq_arena_deinit(&arena);
     return code;

@@ -26,7 +26,29 @@ void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot) {
 
 struct pq_table_snapshot *pq_db_snapshot_rows(const struct pq_db_snapshot *snapshot,
                                               const struct pq_db_table *table) {
+    if (table->generation != snapshot->list->generation) return NULL;
     return table->position < snapshot->count ? snapshot->tables[table->position] : NULL;
+}
+
+struct pq_db_table *pq_db_snapshot_by_id(const struct pq_db_snapshot *snapshot, uint32_t id) {
+    const struct pq_db_tables *list = snapshot->list;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->at[i]->id == id) return list->at[i];
+    }
+    return NULL;
+}
+
+pqdb_code pq_db_snapshot_find(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                              struct pq_text name, struct pq_db_table **table, pqdb_error *err) {
+    const struct pq_db_tables *list = snapshot->list;
+    for (size_t i = 0; i < list->count; i++) {
+        if (!pq_text_equal(list->at[i]->entry->name, name)) continue;
+        *table = list->at[i];
+        return PQDB_OK;
+    }
+    const pqdb_code code = pq_db_find_table(db, name, table, err);  // says what is near
+    return code != PQDB_OK ? code : pq_fail(err, PQDB_NOT_FOUND, "there is no %.*s at this version",
+                                            PQ_TEXT_ARG(name));
 }
 
 pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
@@ -36,7 +58,7 @@ pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
     struct pq_db_snapshot *made = pq_resize(db->alloc, NULL, 0, snapshot_bytes(positions), 1);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
     *made = (struct pq_db_snapshot){.alloc = db->alloc, .version = version, .time_us = time_us,
-                                    .count = positions};
+                                    .list = tables, .count = positions};
     atomic_init(&made->references, 1);
     made->facts = (struct pq_db_facts *)(void *)&made->tables[positions];
     for (size_t i = 0; i < positions; i++) made->tables[i] = NULL;

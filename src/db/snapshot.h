@@ -27,6 +27,8 @@ struct pq_db_facts {
 struct pq_db_tables {
     size_t count;
     size_t positions;  // given so far
+    uint32_t generation;  // a changed schema begins a new one, with positions from 0
+    const struct pq_db_tables *older;  // of the generation before
     struct pq_db_table *at[];
 };
 
@@ -36,6 +38,7 @@ struct pq_db_snapshot {
     const struct pq_alloc *alloc;
     uint64_t version;
     int64_t time_us;
+    const struct pq_db_tables *list;     // what there is at this version
     size_t count;                        // positions; tables made later have higher ones
     struct pq_db_facts *facts;           // by position, in the same block of memory
     struct pq_table_snapshot *tables[];  // by position, referenced; NULL: no table any more
@@ -46,6 +49,11 @@ void pq_db_snapshot_unref(struct pq_db_snapshot *snapshot);
 /// The table's rows at the snapshot, borrowed; NULL: it was not there yet, or no more.
 struct pq_table_snapshot *pq_db_snapshot_rows(const struct pq_db_snapshot *snapshot,
                                               const struct pq_db_table *table);
+/// The table of this id or name at the snapshot, or NULL: for readers, who must not meet a schema
+/// that is newer than the rows. NOT_FOUND names the nearest entry.
+struct pq_db_table *pq_db_snapshot_by_id(const struct pq_db_snapshot *snapshot, uint32_t id);
+pqdb_code pq_db_snapshot_find(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                              struct pq_text name, struct pq_db_table **table, pqdb_error *err);
 /// Leader: what the tables hold now, for readers inside, or published as `version` for all.
 pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
                         struct pq_db_snapshot **snapshot, pqdb_error *err);

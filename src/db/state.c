@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
 #include "db/schedule.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
 
@@ -29,22 +30,22 @@ static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *cou
 // ---- views ------------------------------------------------------------------------------------
 
 /// A table that the view reads and that has moved on since `version`, or NULL.
-static const struct pq_db_table *moved_on(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+static const struct pq_db_table *moved_on(const struct pq_db_snapshot *snapshot,
                                           const struct pq_view *view, uint64_t version) {
-    const struct pq_db_table *table = pq_db_by_id(db, view->source);
+    const struct pq_db_table *table = pq_db_snapshot_by_id(snapshot, view->source);
     if (pq_db_snapshot_rows(snapshot, table)->version > version) return table;
     for (size_t i = 0; i < view->linked_count; i++) {
-        table = pq_db_by_id(db, view->linked[i]);
+        table = pq_db_snapshot_by_id(snapshot, view->linked[i]);
         if (pq_db_snapshot_rows(snapshot, table)->version > version) return table;
     }
     return NULL;
 }
 
 /// Is the view at the version of its sources, and so on down? The first that is not is named.
-static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
-                     const struct pq_db_table *table, char *reason, size_t reason_bytes) {
+static bool is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
+                     char *reason, size_t reason_bytes) {
     const struct pq_db_facts *facts = &snapshot->facts[table->position];
-    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    const struct pq_db_table *source = pq_db_snapshot_by_id(snapshot, table->view->source);
     if (facts->failed) {
         snprintf(reason, reason_bytes, "its last step failed");
         return false;
@@ -54,7 +55,7 @@ static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
             snprintf(reason, reason_bytes, "never refreshed");
             return false;
         }
-        const struct pq_db_table *moved = moved_on(db, snapshot, table->view, facts->reflects);
+        const struct pq_db_table *moved = moved_on(snapshot, table->view, facts->reflects);
         if (moved != NULL) {
             const uint64_t version = pq_db_snapshot_rows(snapshot, moved)->version;
             const int used =
@@ -72,16 +73,16 @@ static bool is_fresh(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
     }
     if (source->view == NULL) return true;
     char below[160];
-    if (is_fresh(db, snapshot, source, below, sizeof below)) return true;
+    if (is_fresh(snapshot, source, below, sizeof below)) return true;
     snprintf(reason, reason_bytes, "%.*s is not fresh: %s", PQ_TEXT_ARG(source->entry->name),
              below);
     return false;
 }
 
 /// The version of the database whose rows the view shows: what follows a view that lags lags too.
-static uint64_t version_of(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+static uint64_t version_of(const struct pq_db_snapshot *snapshot,
                            const struct pq_db_table *table) {
-    for (; table->view != NULL; table = pq_db_by_id(db, table->view->source)) {
+    for (; table->view != NULL; table = pq_db_snapshot_by_id(snapshot, table->view->source)) {
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
         if (facts->failed || table->view->mode != PQ_VIEW_STREAMING) return facts->reflects;
     }
@@ -130,12 +131,12 @@ pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_
 }
 
 /// The last commit that changed what the view, or one below it, reads.
-static uint64_t newest_below(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+static uint64_t newest_below(const struct pq_db_snapshot *snapshot,
                              const struct pq_db_table *table) {
     uint64_t newest = pq_db_snapshot_rows(snapshot, table->root)->version;
     for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
         for (size_t i = 0; i < view->linked_count; i++) {
-            const struct pq_db_table *linked = pq_db_by_id(db, view->linked[i]);
+            const struct pq_db_table *linked = pq_db_snapshot_by_id(snapshot, view->linked[i]);
             const uint64_t version = pq_db_snapshot_rows(snapshot, linked)->version;
             if (version > newest) newest = version;
         }
@@ -166,7 +167,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state) {
     const struct pq_view *view = table->view;
     const struct pq_db_facts *facts = &snapshot->facts[table->position];
-    const struct pq_db_table *source = pq_db_by_id(db, view->source);
+    const struct pq_db_table *source = pq_db_snapshot_by_id(snapshot, view->source);
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     *state = (pqdb_view_state){
         .name = table->entry->name.data, .from = source->entry->name.data,
@@ -181,15 +182,15 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     print_schedule(db, view, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
-    const bool fresh = is_fresh(db, snapshot, table, state->reason, sizeof state->reason);
+    const bool fresh = is_fresh(snapshot, table, state->reason, sizeof state->reason);
     state->state = facts->unbuilt ? "invalid" : fresh ? "fresh" : "stale";
     if (facts->unbuilt) print_unbuilt(table, facts, state->reason, sizeof state->reason);
     state->build_percent = built_percent(table);
     const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
     const bool has_error = facts->failed || facts->refresh_failed;
     if (has_error && due > now) state->next_try_us = (int64_t)((due - now) / 1000);
-    state->version = version_of(db, snapshot, table);
-    const uint64_t newest = newest_below(db, snapshot, table);
+    state->version = version_of(snapshot, table);
+    const uint64_t newest = newest_below(snapshot, table);
     if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
     if (!has_error) return;
     pthread_mutex_lock(&db->published_lock);
@@ -230,9 +231,8 @@ static pqdb_code first_lacking(pqdb_db *db, const struct pq_db_table *table,
 pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *state,
                               pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    pqdb_code code = check_there(snapshot, table, err);
+    pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
     if (code == PQDB_OK) pq_db_view_state(db, snapshot, table, state);
     pq_db_snapshot_unref(snapshot);
     PQ_TRY(code);
@@ -246,18 +246,17 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
 pqdb_code pqdb_view_sources(pqdb_db *db, const char *name, pqdb_on_source on_source, void *ctx,
                             pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const pqdb_code code = check_there(snapshot, table, err);
-    const struct pq_view *view = table->view;
-    const uint64_t shown = code == PQDB_OK ? version_of(db, snapshot, table) : 0;
+    const pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
+    const struct pq_view *view = code == PQDB_OK ? table->view : NULL;
+    const uint64_t shown = code == PQDB_OK ? version_of(snapshot, table) : 0;
     for (size_t i = 0; code == PQDB_OK && i <= view->linked_count; i++) {
         const struct pq_db_table *source =
-            pq_db_by_id(db, i == 0 ? view->source : view->linked[i - 1]);
+            pq_db_snapshot_by_id(snapshot, i == 0 ? view->source : view->linked[i - 1]);
         if (i > 0 && source->id == view->source) continue;
         const uint64_t newest = source->view == NULL
                                     ? pq_db_snapshot_rows(snapshot, source)->version
-                                    : version_of(db, snapshot, source);
+                                    : version_of(snapshot, source);
         const pqdb_view_source told = {.name = source->entry->name.data, .newest = newest,
                                        .version = newest < shown ? newest : shown};
         on_source(ctx, &told);
@@ -342,15 +341,14 @@ static void print_cost(pqdb_db *db, const struct pq_db_table *table, char *line,
 pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line, void *ctx,
                             pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
-    const struct pq_view *view = table->view;
     char line[256];
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const pqdb_code there = check_there(snapshot, table, err);
+    const pqdb_code there = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
     if (there != PQDB_OK) {
         pq_db_snapshot_unref(snapshot);
         return there;
     }
+    const struct pq_view *view = table->view;
     for (size_t i = 0; i < view->explain_count; i++) on_line(ctx, view->explain[i].data);
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     size_t files = 0;
@@ -384,21 +382,25 @@ size_t pqdb_entry_count(const pqdb_db *db) {
 
 pqdb_code pqdb_entry_at(pqdb_db *db, size_t index, pqdb_entry *entry, pqdb_error *err) {
     static const char *const kinds[] = {"collection", "stream", "view", "external"};
-    const struct pq_db_tables *tables = db->tables;
-    if (index >= tables->count) {
-        return pq_fail(err, PQDB_NOT_FOUND, "the schema has %zu entries", tables->count);
-    }
-    const struct pq_db_table *table = tables->at[index];
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
-    *entry = (pqdb_entry){
-        .name = table->entry->name.data, .kind = kinds[table->entry->kind],
-        .ingest = table->entry->ingest.length == 0 ? "" : table->entry->ingest.data,
-        .from = table->view == NULL ? ""
-                                    : pq_db_by_id(db, table->view->source)->entry->name.data,
-        .rows = rows == NULL ? 0 : rows->rows, .version = rows == NULL ? 0 : rows->version};
+    const struct pq_db_tables *tables = snapshot->list;
+    const pqdb_code code = index < tables->count ? PQDB_OK
+                                                 : pq_fail(err, PQDB_NOT_FOUND,
+                                                           "the schema has %zu entries",
+                                                           tables->count);
+    if (code == PQDB_OK) {
+        const struct pq_db_table *table = tables->at[index];
+        const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
+        const struct pq_db_table *source =
+            table->view == NULL ? NULL : pq_db_snapshot_by_id(snapshot, table->view->source);
+        *entry = (pqdb_entry){
+            .name = table->entry->name.data, .kind = kinds[table->entry->kind],
+            .ingest = table->entry->ingest.length == 0 ? "" : table->entry->ingest.data,
+            .from = source == NULL ? "" : source->entry->name.data,
+            .rows = rows == NULL ? 0 : rows->rows, .version = rows == NULL ? 0 : rows->version};
+    }
     pq_db_snapshot_unref(snapshot);
-    return PQDB_OK;
+    return code;
 }
 
 pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on_column, void *ctx,

@@ -205,8 +205,12 @@ pqdb_code pqdb_view_verify(pqdb_db *db, const char *name, pqdb_on_difference on_
     struct pq_db_table *table;
     pqdb_verified unused;
     if (verified == NULL) verified = &unused;
-    PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const pqdb_code found = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
+    if (found != PQDB_OK) {
+        pq_db_snapshot_unref(snapshot);
+        return found;
+    }
     pqdb_view_state state;
     pq_db_view_state(db, snapshot, table, &state);
     if (strcmp(state.state, "fresh") != 0) {

@@ -14,6 +14,10 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
 /// Errors: PQDB_INVALID while a view is not built, PQDB_NOT_FOUND once the table was dropped.
 pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
                          pqdb_error *err);
+/// Of the snapshot; also refuses what is no view.
+pqdb_code pq_db_snapshot_find_view(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                                   struct pq_text name, struct pq_db_table **table,
+                                   pqdb_error *err);
 /// Leader: why the view has failed, for those who ask.
 void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
 

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "db/schema_change.h"
 #include "db/write_internal.h"
 #include "query/find.h"
 
@@ -67,6 +68,7 @@ static pqdb_code commit(struct pq_db_change *change, pqdb_error *err) {
 static pqdb_code encode_rows(struct pq_db_change *change, pqdb_error *err) {
     const struct pq_batch *batch = &change->rows->batch;
     const struct pq_log_rows rows = {.collection = change->write.table->id,
+                                     .schema_id = pq_db_schema_id(change->write.table),
                                      .rows_plus = (uint32_t)batch->count, .waits_for_seq = true,
                                      .batch = *batch};
     change->part.length = 0;
@@ -206,8 +208,8 @@ static pqdb_code prepare(struct pq_db_change *change, const struct change_reques
     return note_ids(change, err);
 }
 
-static pqdb_code run(pqdb_db *db, const struct change_request *request, pqdb_written *written,
-                     pqdb_error *err) {
+static pqdb_code run_inside(pqdb_db *db, const struct change_request *request,
+                            pqdb_written *written, pqdb_error *err) {
     struct pq_db_table *table;
     struct pq_db_change change;
     PQ_TRY(pq_db_find_writable(db, request->collection, &table, err));
@@ -220,6 +222,14 @@ static pqdb_code run(pqdb_db *db, const struct change_request *request, pqdb_wri
 done:
     pq_hold_unref(change.write.hold);
     pq_db_change_deinit(&change);
+    return code;
+}
+
+static pqdb_code run(pqdb_db *db, const struct change_request *request, pqdb_written *written,
+                     pqdb_error *err) {
+    pq_db_gate_enter(&db->gate);
+    const pqdb_code code = run_inside(db, request, written, err);
+    pq_db_gate_leave(&db->gate);
     return code;
 }
 

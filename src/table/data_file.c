@@ -4,10 +4,12 @@
 
 #include "base/check.h"
 #include "base/fail.h"
+#include "batch/project.h"
 #include "parquet/reader.h"
 #include "table/data_file_internal.h"
 #include "table/id_filter.h"
 #include "table/link_file.h"
+#include "type/shape.h"
 
 static atomic_uint_least64_t next_id = 1;
 
@@ -94,7 +96,7 @@ static pqdb_code map_fields(struct pq_data_file *file, const struct pq_parquet_f
             if (stored->fields[j].id == type->fields[k].id) fields[k] = j;
         }
         if (fields[k] == PQ_NO_FIELD) continue;
-        if (pq_type_equal(&stored->fields[fields[k]].type, &type->fields[k].type)) continue;
+        if (pq_shape_reads_as(&stored->fields[fields[k]].type, &type->fields[k].type)) continue;
         return pq_fail(err, PQDB_CORRUPT, "column %.*s has another type than the table's",
                        PQ_TEXT_ARG(type->fields[k].name));
     }
@@ -145,8 +147,8 @@ static pqdb_code fill_columns(const struct pq_data_file *file, const struct pq_f
     for (uint32_t k = 0; k < type->field_count; k++) {
         const bool wanted = read->columns == NULL || read->columns[k];
         if (wanted && file->fields[k] != PQ_NO_FIELD) {
-            columns[k] = found->columns[next++];
-            columns[k].type = &type->fields[k].type;
+            PQ_TRY(pq_column_project(&found->columns[next++], &type->fields[k].type, arena,
+                                     &columns[k], err));
             continue;
         }
         PQ_TRY(pq_column_of_nulls(&type->fields[k].type, found->count, arena, &columns[k], err));

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/fail.h"
 #include "batch/builder.h"
+#include "batch/project.h"
 #include "parquet/reader.h"
 #include "table/data_file_internal.h"
 #include "variant/variant.h"
@@ -35,8 +36,8 @@ static bool has_variants(const struct pq_type *type) {
 static pqdb_code copy_rows(const struct pq_column *decoded, const struct pq_type *type,
                            struct pq_hold *hold, struct pq_column *copy, pqdb_error *err) {
     struct pq_builder builder;
-    struct pq_column typed = *decoded;
-    typed.type = type;
+    struct pq_column typed;
+    PQ_TRY(pq_column_project(decoded, type, &hold->arena, &typed, err));
     PQ_TRY(pq_builder_init(&builder, type, &hold->arena.alloc, err));
     PQ_TRY(pq_builder_reserve(&builder, decoded->count, 0, err));
     PQ_TRY(pq_builder_append_rows(&builder, &typed, 0, decoded->count, err));

@@ -81,13 +81,20 @@ static pqdb_code known(void *ctx, uint32_t column, struct pq_known *out, pqdb_er
     return PQDB_OK;
 }
 
+/// A column that was widened since the file was written has hashes of the narrower values.
+static bool is_as_stored(const struct prune *prune, uint32_t column) {
+    const struct pq_type *stored = pq_parquet_type(prune->reader);
+    return stored->fields[prune->file->fields[column]].type.kind ==
+           prune->file->options.type->fields[column].type.kind;
+}
+
 static pqdb_code may_hold(void *ctx, uint32_t column, const struct pq_value *value, bool *may,
                           pqdb_error *err) {
     const struct prune *prune = ctx;
     bool missing;
     const int leaf = leaf_of(prune->file, prune->reader, column, &missing);
     *may = !missing;
-    if (leaf < 0) return PQDB_OK;
+    if (leaf < 0 || !is_as_stored(prune, column)) return PQDB_OK;
     return pq_parquet_may_hold(prune->reader, prune->group, (size_t)leaf, value, may, err);
 }
 

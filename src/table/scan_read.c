@@ -2,6 +2,7 @@
 /// the others.
 #include "base/fail.h"
 #include "batch/builder.h"
+#include "batch/project.h"
 #include "table/data_file_internal.h"
 #include "table/scan_internal.h"
 #include "variant/variant.h"
@@ -111,8 +112,8 @@ static pqdb_code read_columns(const struct reading *reading, const struct wish *
     for (uint32_t k = 0, next = 0; k < reading->type->field_count; k++) {
         if (!is_wished(wish, k)) continue;
         if (file->fields[k] != PQ_NO_FIELD) {
-            columns[k] = found.columns[next++];
-            columns[k].type = &reading->type->fields[k].type;
+            PQ_TRY(pq_column_project(&found.columns[next++], &reading->type->fields[k].type,
+                                     wish->arena, &columns[k], err));
             continue;
         }
         PQ_TRY(pq_column_of_nulls(&reading->type->fields[k].type, wish->count, wish->arena,

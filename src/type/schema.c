@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "type/schema_internal.h"
+#include "type/shape.h"
 
 struct pq_schema *pq_schema_ref(const struct pq_schema *schema) {
     struct pq_schema *shared = (struct pq_schema *)(uintptr_t)schema;
@@ -144,6 +145,14 @@ static uint32_t put_columns(struct pq_entry *entry, struct pq_field *columns) {
         columns[count++] = (struct pq_field){{"_extra", 6}, {.kind = PQ_VARIANT}, false, extra_id};
     }
     return count;
+}
+
+void pq_entry_use_ids(struct pq_entry *entry, const struct pq_type *ids) {
+    pq_shape_copy_ids(&entry->row_type, ids);
+    for (size_t i = 0; i < entry->field_count; i++) {
+        struct pq_declared_field *field = &entry->fields[i];
+        if (field->column >= 0) copy_ids(field, &entry->row_type.fields[field->column]);
+    }
 }
 
 pqdb_code schema_lay_out(struct schema_parse *parse, struct pq_entry *entry) {

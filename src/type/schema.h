@@ -36,6 +36,10 @@ struct pq_variant_path_type {
     bool built_in;
 };
 
+struct pq_former_name {
+    struct pq_text now, was;
+};
+
 struct pq_entry {
     struct pq_text name;
     enum pq_entry_kind kind;
@@ -43,6 +47,8 @@ struct pq_entry {
     bool broken;               // has errors: what follows may be incomplete
     struct pq_text type_name;  // $type: in each row's $type
     struct pq_text description, was;
+    struct pq_former_name *former;  // fields by $was: { now: 'before' }
+    size_t former_count;
     struct pq_text id_field;  // $id, or empty
     struct pq_text ingest;    // "tail", "ai-sdk", "evalite", "custom:orders", or empty
     struct pq_text ingest_collection;  // built-in: "TailEvents", "AIRequests" … else empty
@@ -113,6 +119,9 @@ bool pq_entry_owns_column(const struct pq_entry *entry, size_t column);
 /// Ids: the columns before the declared ones 1 to 6, _extra 7, declared columns from 8 on, then
 /// nested ones: the members of each object together, depth first. External: from 1 on.
 const struct pq_type *pq_entry_row_type(const struct pq_entry *entry);
+
+/// The ids of `ids`, a type of the same form, for the row type and the declarations it was made of.
+void pq_entry_use_ids(struct pq_entry *entry, const struct pq_type *ids);
 
 /// Give every field below `object` an id from `first` on, in the order just described; returns the
 /// next free one. `arena` holds the new field arrays.

@@ -156,8 +156,57 @@ static pqdb_code read_on_retention(struct schema_parse *parse, const struct plac
     return PQDB_OK;
 }
 
+/// Which of them are declared is known once the fields are read.
+static void check_former_fields(struct schema_parse *parse, const struct place *place) {
+    const struct pq_entry *entry = parse->entry;
+    const struct pq_json *value = pq_json_find(entry->definition, "$was");
+    const struct place was = {place, PQ_TEXT("$was"), value};
+    for (size_t i = 0; i < entry->former_count; i++) {
+        const struct pq_former_name *former = &entry->former[i];
+        const struct place child = {&was, former->now, pq_json_find(value, former->now.data)};
+        if (pq_entry_find(entry, former->now) == NULL) {
+            schema_problem(parse, &child, "INVALID_WAS", "Name a declared field, then what it was",
+                           "there is no field '%.*s'", PQ_TEXT_ARG(former->now));
+        } else if (pq_entry_find(entry, former->was) != NULL) {
+            schema_problem(parse, &child, "INVALID_WAS", "Name a field that is gone",
+                           "'%.*s' is still a field", PQ_TEXT_ARG(former->was));
+        }
+    }
+}
+
+/// `{ now: 'before' }`.
+static pqdb_code read_former_fields(struct schema_parse *parse, const struct place *place,
+                                    const struct pq_json *object) {
+    struct pq_arena *arena = &parse->schema->arena;
+    struct pq_entry *entry = parse->entry;
+    entry->former = pq_arena_calloc(arena, pq_json_count(object) + 1, sizeof *entry->former);
+    if (entry->former == NULL) return schema_no_memory(parse);
+    if (entry->kind == PQ_ENTRY_VIEW) {
+        schema_problem(parse, place, "INVALID_WAS", "Write the name that the view had before",
+                       "columns of a view follow from its definition");
+        return PQDB_OK;
+    }
+    const struct pq_json *key = pq_json_first(object);
+    for (size_t i = 0; i < pq_json_count(object); i++) {
+        const struct place child = {place, pq_json_text(key), key};
+        const struct pq_json *value = pq_json_next(key);
+        key = pq_json_next(value);
+        struct pq_text was;
+        if (!text_of(parse, &child, value, "INVALID_WAS", &was)) continue;
+        if (!pq_is_column_name(was) || pq_text_equal(was, child.name)) {
+            schema_problem(parse, &child, "INVALID_WAS", "Write the name that the field had before",
+                           "'%.*s' cannot have been its name", PQ_TEXT_ARG(was));
+            continue;
+        }
+        entry->former[entry->former_count++] =
+            (struct pq_former_name){.now = child.name, .was = was};
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code read_was(struct schema_parse *parse, const struct place *place,
                           const struct pq_json *value) {
+    if (pq_json_kind(value) == PQ_JSON_OBJECT) return read_former_fields(parse, place, value);
     struct pq_text text;
     if (!text_of(parse, place, value, "INVALID_WAS", &text)) return PQDB_OK;
     if (pq_is_entry_name(text) && !pq_text_equal(text, parse->entry->name)) {
@@ -479,5 +528,6 @@ pqdb_code schema_check_keys(struct schema_parse *parse, const struct place *plac
         const struct place ingest = {place, PQ_TEXT("$ingest"), value};
         PQ_TRY(schema_add_stream(parse, &ingest));
     }
+    check_former_fields(parse, place);
     return read_keys(parse, place, PHASE_STREAM);
 }

@@ -25,7 +25,7 @@ static struct pq_variant_names *names_of(void *ctx, uint32_t collection) {
     return NULL;
 }
 
-static const struct pq_log_schemas schemas = {type_of, names_of, NULL};
+static const struct pq_log_schemas schemas = {.type = type_of, .names = names_of};
 
 static void show(const struct pq_column *column, size_t row, struct pq_bytes *room) {
     room->length = 0;

@@ -40,7 +40,7 @@ static struct pq_variant_names *no_names(void *ctx, uint32_t collection) {
     (void)collection;
     return NULL;
 }
-const struct pq_log_schemas log_world_schemas = {type_of, no_names, NULL};
+const struct pq_log_schemas log_world_schemas = {.type = type_of, .names = no_names};
 
 static struct pq_variant_names *names_of(void *ctx, uint32_t collection) {
     return collection == 1 ? ((struct log_world *)ctx)->names : NULL;
@@ -154,7 +154,9 @@ pqdb_code log_world_open(struct log_world *world, pqdb_error *err) {
                                            .from = world->from,
                                            .segment_bytes = world->segment_bytes,
                                            .read_only = world->read_only};
-    const struct pq_log_visitor visitor = {{type_of, names_of, world}, visit, world};
+    const struct pq_log_visitor visitor = {
+        .schemas = {.type = type_of, .names = names_of, .ctx = world}, .visit = visit,
+        .ctx = world};
     world->first = world->last = 0;
     world->is_right = true;
     if (world->rows == 0) world->rows = 3;
