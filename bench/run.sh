@@ -79,6 +79,11 @@ for rows in "$orders" $((orders * 10)); do
     rm -rf "$place"/{shop-"$rows",duckdb,postgres}
 done
 
+say "questions to $((orders * 10)) orders"
+"$programs/find_bench" make $((orders * 10)) "$place/questions"
+"$python" "$project/bench/find_peers.py" "$programs/find_bench" "$place/questions"
+rm -rf "$place/questions"
+
 "$python" "$project/bench/report.py" "$results"
 for room in ingest log parquet flow; do
     [ -x "$programs/${room}_bench" ] || continue

@@ -131,6 +131,7 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find
         answer->lookup = pq_db_lookup_of(&answer->linked, table, true);
         struct pq_find_table find = *table->find;
         find.lookup = &answer->lookup;
+        find.ahead_rows = db->ahead_rows;
         code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), request,
                             db->alloc, &answer->find, err);
     }
@@ -243,6 +244,7 @@ pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t
         const struct pq_lookup lookup = pq_db_lookup_of(&linked, table, true);
         struct pq_find_table find = *table->find;
         find.lookup = &lookup;
+        find.ahead_rows = db->ahead_rows;
         code = pq_find_count(&find, pq_db_snapshot_rows(snapshot, table),
                              text_or_empty(filter), db->alloc, count, err);
     }

@@ -7,7 +7,7 @@
 #include "query/find_internal.h"
 #include "table/fetch.h"
 
-enum { rows_first = 2048, late_share = 64, late_few = 16 };
+enum { rows_first = 2048, late_share = 64, late_few = 16, copied_rows = 4096 };
 
 static const uint64_t rows_max = UINT64_MAX / 4;  // so that sums of them do not wrap
 
@@ -30,10 +30,11 @@ static pqdb_code select_linked(void *ctx, const struct pq_batch *rows, struct pq
     return pq_program_select(find->filter, &batch, arena, selection, err);
 }
 
-/// The next rows of the scan that match, in find->rows; count 0 at the end.
-static pqdb_code next_matches(struct pq_find *find, struct pq_scan_rows *found, pqdb_error *err) {
+/// The next rows of the scan that match, in *hold and find->rows; count 0 at the end.
+static pqdb_code next_matches(struct pq_find *find, struct pq_scan_rows *found,
+                              struct pq_hold **hold, pqdb_error *err) {
     do {
-        PQ_TRY(pq_scan_step(&find->scan, find->rows, found, err));
+        PQ_TRY(pq_scan_ahead_step(&find->scan, found, hold, err));
         if (found->batch.count == 0) return PQDB_OK;
         PQ_TRY(follow_links(find, &found->batch, &find->rows->arena, err));
         if (!find->after.is_set) return PQDB_OK;
@@ -92,7 +93,9 @@ static pqdb_code open_scan(struct pq_find *find, pqdb_error *err) {
     }
     const bool few = find->limit != 0 && find->limit + find->skip <= rows_first;
     if (few && (find->streams || options.cut != NULL)) options.rows_first = rows_first;
-    pq_scan_open(&find->scan, find->snapshot, &options, find->alloc);
+    // Rows behind links are looked up by one thread.
+    const uint64_t rows_min = find->links.any ? UINT64_MAX : find->table.ahead_rows;
+    pq_scan_ahead_open(&find->scan, find->snapshot, &options, rows_min, find->alloc);
     find->scanning = true;
     find->way = "scan";
     return PQDB_OK;
@@ -124,12 +127,28 @@ static pqdb_code fetch_late(struct pq_find *find, pqdb_error *err) {
     return follow_links(find, &find->late_rows, arena, err);
 }
 
+/// The rows stay: many keep the memory they came in, few are copied.
+static pqdb_code keep_rows(struct pq_find *find, struct pq_scan_rows *found, struct pq_hold *hold,
+                           pqdb_error *err) {
+    struct pq_arena *arena = &find->rows->arena;
+    if (found->batch.count >= copied_rows) return pq_order_hold(&find->order, hold, err);
+    uint32_t *all = pq_arena_alloc(arena, found->batch.count * sizeof *all);
+    if (all == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of an answer");
+    for (size_t i = 0; i < found->batch.count; i++) all[i] = (uint32_t)i;
+    const struct pq_batch few = found->batch;
+    found->rows = NULL;  // nobody asks where they are
+    PQ_TRY(pq_batch_gather(&few, all, few.count, arena, &found->batch, err));
+    return pq_hold_keep_dictionaries(find->rows, &found->batch, err);
+}
+
 static pqdb_code collect(struct pq_find *find, pqdb_error *err) {
     for (;;) {
         struct pq_scan_rows found;
+        struct pq_hold *hold;
         if (find->order.keep != 0) pq_hold_reset(find->rows);
-        PQ_TRY(next_matches(find, &found, err));
+        PQ_TRY(next_matches(find, &found, &hold, err));
         if (found.batch.count == 0) break;
+        if (find->order.keep == 0) PQ_TRY(keep_rows(find, &found, hold, err));
         PQ_TRY(pq_order_add(&find->order, &found, &find->rows->arena, err));
     }
     pq_order_finish(&find->order);
@@ -223,7 +242,7 @@ pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapsh
 
 void pq_find_close(struct pq_find *find) {
     if (find == NULL) return;
-    if (find->scanning) pq_scan_close(&find->scan);
+    if (find->scanning) pq_scan_ahead_close(&find->scan);
     pq_program_destroy(find->filter);
     for (size_t k = 0; k < find->key_count; k++) pq_program_destroy(find->keys[k].program);
     for (size_t k = 0; k < find->column_count; k++) pq_program_destroy(find->columns[k].program);
@@ -263,8 +282,9 @@ static pqdb_code next_streamed(struct pq_find *find, bool *has_row, pqdb_error *
         find->row++;
         while (find->row >= find->batch.count) {
             struct pq_scan_rows found;
+            struct pq_hold *hold;
             pq_hold_reset(find->rows);
-            PQ_TRY(next_matches(find, &found, err));
+            PQ_TRY(next_matches(find, &found, &hold, err));
             find->batch = found.batch;
             if (find->batch.count == 0) {
                 *has_row = false;
@@ -316,8 +336,8 @@ pqdb_code pq_find_count(const struct pq_find_table *table, struct pq_table_snaps
     pqdb_code code = PQDB_OK;
     while (code == PQDB_OK && find->streams) {
         struct pq_scan_rows found;
-        pq_hold_reset(find->rows);
-        code = pq_scan_step(&find->scan, find->rows, &found, err);
+        struct pq_hold *hold;
+        code = pq_scan_ahead_step(&find->scan, &found, &hold, err);
         if (code != PQDB_OK || found.batch.count == 0) break;
         *count += found.batch.count;
     }

@@ -154,7 +154,7 @@ pqdb_code pq_find_explain(struct pq_find *find, struct pq_bytes *out, pqdb_error
     PQ_TRY(filter(find, out, err));
     PQ_TRY(order(find, out, err));
     if (find->scanning) {
-        pq_scan_reader_report(&find->scan, &find->scan.reader);
+        pq_scan_ahead_stop(&find->scan);
         PQ_TRY(reads(find, out, err));
     }
     PQ_TRY(rows(find, out, err));

@@ -4,7 +4,7 @@
 
 #include "query/find.h"
 #include "query/order.h"
-#include "table/scan.h"
+#include "table/scan_ahead.h"
 
 struct pq_json_document;
 
@@ -22,7 +22,8 @@ struct pq_find {
     const struct pq_alloc *alloc;
     struct pq_table_snapshot *snapshot;  // referenced
     struct pq_arena arena;        // lives as long as the answer
-    struct pq_hold *rows;         // owned: what is ordered; in a streamed answer the current batch
+    struct pq_hold *rows;         // owned: what is ordered; of a streamed answer what the piece at
+                                  // hand takes besides
     struct pq_query_links links;
     struct pq_json_document *documents[4];  // filter and sort, and once more for their links
     size_t document_count;
@@ -43,7 +44,7 @@ struct pq_find {
     bool *sorted;      // by the keys of the sort; `$id`
     uint64_t skip, limit, given;
     // Reading.
-    struct pq_scan scan;
+    struct pq_scan_ahead scan;
     bool scanning;
     struct pq_scan_filter scan_filter;
     struct pq_scan_cut scan_cut;

@@ -22,6 +22,8 @@ void pq_order_deinit(struct pq_order *order) {
     pq_free(order->alloc, order->pieces, order->piece_capacity, sizeof *order->pieces);
     pq_free(order->alloc, order->refs, order->ref_capacity, sizeof *order->refs);
     for (int i = 0; i < 2; i++) pq_hold_unref(order->holds[i]);
+    for (size_t i = 0; i < order->held_count; i++) pq_hold_unref(order->held_with[i]);
+    pq_free(order->alloc, order->held_with, order->held_capacity, sizeof *order->held_with);
 }
 
 // ---- comparing --------------------------------------------------------------------------------
@@ -255,6 +257,19 @@ void pq_order_drop_repeats(struct pq_order *order) {
         }
     }
     order->ref_count = kept;
+}
+
+pqdb_code pq_order_hold(struct pq_order *order, struct pq_hold *hold, pqdb_error *err) {
+    if (order->held_count == order->held_capacity) {
+        const size_t capacity = order->held_capacity == 0 ? 16 : order->held_capacity * 2;
+        struct pq_hold **grown = pq_resize(order->alloc, order->held_with, order->held_capacity,
+                                           capacity, sizeof(struct pq_hold *));
+        if (grown == NULL) return no_memory(err);
+        order->held_with = grown;
+        order->held_capacity = capacity;
+    }
+    order->held_with[order->held_count++] = pq_hold_ref(hold);
+    return PQDB_OK;
 }
 
 const struct pq_batch *pq_order_last(const struct pq_order *order, struct pq_value *first) {

@@ -29,6 +29,8 @@ struct pq_order {
     uint64_t keep;  // rows; 0: all
     struct pq_hold *holds[2];  // owned, made with `keep`; one has what is in pieces
     unsigned hold;             // which
+    struct pq_hold **held_with;  // referenced, without `keep`
+    size_t held_count, held_capacity;
     struct pq_order_piece *pieces;
     size_t piece_count, piece_capacity;
     struct pq_order_ref *refs;  // a heap, the last row on top, when there are `keep`
@@ -45,6 +47,10 @@ void pq_order_deinit(struct pq_order *order);
 /// Cost with `keep`: a comparison for a row that is not among the first, log(keep) for one that is.
 pqdb_code pq_order_add(struct pq_order *order, const struct pq_scan_rows *rows,
                        struct pq_arena *arena, pqdb_error *err);
+
+/// Without `keep`: the memory of rows that were added, or will be, stays as long as `order` does.
+/// Errors: PQDB_NO_MEMORY.
+pqdb_code pq_order_hold(struct pq_order *order, struct pq_hold *hold, pqdb_error *err);
 
 /// With `keep`, once there are as many: the row behind which nothing more is kept; else NULL. Its
 /// value of the first key, or its `$id` where there is no key, is in *first.

@@ -16,7 +16,7 @@
 #include "support/test.h"
 #include "table/data_file.h"
 #include "table/rewrite.h"
-#include "table/scan.h"
+#include "table/scan_ahead.h"
 
 enum { rounds = 60, rows_max = 240, filters = 14 };
 
@@ -239,17 +239,21 @@ static void check_scan(struct world *w, struct question *q) {
         .columns = wanted, .filter = &filter, .backwards = draw(2) == 0,
         .rows_first = (uint32_t)draw(20), .counts = &counts};
     struct pq_hold *hold;
-    struct pq_scan scan;
+    struct pq_scan_ahead ahead;
     struct pq_scan_rows rows;
-    const bool codes = draw(2) == 0;
+    const size_t form = draw(3);
     must(pq_hold_create(&pq_alloc_libc, &hold, &err));
-    pq_scan_open(&scan, w->table->published, &options, &pq_alloc_libc);
+    pq_scan_ahead_open(&ahead, w->table->published, &options, draw(2) == 0 ? 0 : UINT64_MAX,
+                       &pq_alloc_libc);
     for (;;) {
+        struct pq_hold *theirs;
         pq_hold_reset(hold);
-        if (codes) {
-            must(pq_scan_step(&scan, hold, &rows, &err));
+        if (form == 0) {
+            must(pq_scan_ahead_step(&ahead, &rows, &theirs, &err));
+        } else if (form == 1) {
+            must(pq_scan_step(&ahead.scan, hold, &rows, &err));
         } else {
-            must(pq_scan_next(&scan, &hold->arena, &rows.batch, &err));
+            must(pq_scan_next(&ahead.scan, &hold->arena, &rows.batch, &err));
         }
         if (rows.batch.count == 0) break;
         for (size_t i = 0; i < rows.batch.count; i++, found++) {
@@ -260,7 +264,7 @@ static void check_scan(struct world *w, struct question *q) {
             check_row(w, &rows.batch, i, row, wanted);
         }
     }
-    pq_scan_close(&scan);
+    pq_scan_ahead_close(&ahead);
     pq_hold_unref(hold);
     CHECK(found == q->count && counts.rows_matched == found, "%.*s: %zu rows of %zu",
           PQ_TEXT_ARG(q->text), found, q->count);
@@ -322,7 +326,8 @@ static struct pq_find *open_find(struct world *w, struct question *q, const char
     const struct pq_find_table table = {
         .name = PQ_TEXT("Things"), .paths = w->fixture.scope.paths,
         .path_count = w->fixture.scope.path_count, .relations = w->fixture.scope.relations,
-        .extra_column = w->fixture.scope.extra_column};
+        .extra_column = w->fixture.scope.extra_column,
+        .ahead_rows = draw(2) == 0 ? 0 : UINT64_MAX};
     struct pq_find_request request = *part;
     struct pq_find *find = NULL;
     request.filter = q->text;
