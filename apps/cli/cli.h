@@ -35,6 +35,7 @@ struct cli {
     const char *directory;
     enum cli_format format;  // never AUTO once a command runs
     bool format_given;       // by --format
+    size_t memory_bytes;     // by --memory, or 0
     bool quiet;
     bool colour;      // of stdout
     bool err_colour;  // of stderr
@@ -81,6 +82,8 @@ struct cli_values {
 size_t cli_values(struct cli *cli, const char *name, struct cli_values *values, bool *wrong);
 /// A whole number; `fallback` when it is not there.
 uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *wrong);
+/// A size with or without a unit, "256MiB", at least 1 MiB; 0 when it is not there.
+size_t cli_bytes_given(struct cli *cli, const char *name, bool *wrong);
 /// Are there `min` to `max` arguments and no unknown option? Else the usage has been shown.
 bool cli_takes(struct cli *cli, int min, int max);
 /// Say what is wrong, then how the command is used; gives CLI_USAGE.

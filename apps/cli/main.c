@@ -20,14 +20,15 @@ enum { command_count = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *out) {
     fputs("parquedb: materialized views over a change log, exact at every commit, as open files\n\n"
-          "usage: parquedb [--db DIR] [--format table|json|ndjson|csv|parquet] [--quiet] "
-          "COMMAND …\n\n",
+          "usage: parquedb [--db DIR] [--format table|json|ndjson|csv|parquet] [--memory SIZE] "
+          "[--quiet]\n                COMMAND …\n\n",
           out);
     for (size_t i = 0; i < command_count; i++) {
         fprintf(out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     }
     fputs("\n  --db DIR    the database, default ./data\n"
           "  --format F  table on a terminal, NDJSON in a pipe, unless told\n"
+          "  --memory S  for all it holds in memory, as 256MiB; default half of the machine's\n"
           "  --quiet     only errors on stderr\n\n"
           "parquedb COMMAND --help tells more; what follows -- is no option. Exit codes:\n"
           "0 done, 1 failed or something refused, 2 wrong usage. NO_COLOR is honoured.\n",
@@ -86,6 +87,7 @@ static int run(struct cli *cli) {
     bool wrong = false;
     const char *directory = cli_value(cli, "--db", &wrong);
     if (directory != NULL) cli->directory = directory;
+    cli->memory_bytes = cli_bytes_given(cli, "--memory", &wrong);
     cli->quiet = cli_flag(cli, "--quiet");
     if (wrong || !read_format(cli)) return CLI_USAGE;
     const bool long_help = cli_flag(cli, "--help");

@@ -94,6 +94,34 @@ uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *
     return fallback;
 }
 
+/// "", "B", "KiB", "MB", "g" …: the power of 1024, or -1.
+static int power_of_unit(const char *unit) {
+    static const char letters[] = "kmgt";
+    const char *letter = *unit == '\0' ? NULL : strchr(letters, tolower((unsigned char)*unit));
+    const char *rest = letter == NULL ? unit : unit + 1;
+    if (letter != NULL && *rest == 'i') rest++;
+    if (*rest == 'B' || *rest == 'b') rest++;
+    if (*rest != '\0') return -1;
+    return letter == NULL ? 0 : (int)(letter - letters) + 1;
+}
+
+size_t cli_bytes_given(struct cli *cli, const char *name, bool *wrong) {
+    const char *given = cli_value(cli, name, wrong);
+    if (given == NULL) return 0;
+    char *unit;
+    errno = 0;
+    const unsigned long long number = strtoull(given, &unit, 10);
+    const int power = errno == 0 && *given >= '0' && *given <= '9' ? power_of_unit(unit) : -1;
+    const unsigned shift = power < 0 ? 0 : 10u * (unsigned)power;
+    if (power >= 0 && number <= SIZE_MAX >> shift && number << shift >= 1 << 20) {
+        return (size_t)number << shift;
+    }
+    fprintf(stderr, "parquedb: %s takes a size of at least 1MiB, as 256MiB or 4GiB, not '%s'\n",
+            name, given);
+    *wrong = true;
+    return 0;
+}
+
 static void show_usage(const struct cli *cli) {
     fprintf(stderr, "usage: parquedb %s%s%s\n", cli->command->name,
             cli->command->usage[0] == '\0' ? "" : " ", cli->command->usage);

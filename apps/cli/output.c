@@ -70,7 +70,7 @@ void cli_print_problem(void *ctx, const pqdb_problem *problem) {
 
 pqdb_db *cli_open(const struct cli *cli, bool read_only) {
     if (cli->session != NULL) return cli->session->db;
-    const pqdb_options options = {.read_only = read_only};
+    const pqdb_options options = {.read_only = read_only, .memory_bytes = cli->memory_bytes};
     pqdb_db *db;
     pqdb_error err;
     if (pqdb_open(cli->directory, &options, &db, &err) == PQDB_OK) return db;

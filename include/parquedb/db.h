@@ -41,8 +41,7 @@ PQDB_API pqdb_code pqdb_init(const char *directory, const char *schema, size_t l
 /// Zero is a default everywhere.
 typedef struct pqdb_options {
     bool read_only;              ///< take no lock, write nothing; shows what is durable at open
-    size_t memory_bytes;         ///< of memtables before they are written as files; 0: 256 MiB.
-                                 ///< Half as much again holds decoded pages of files
+    size_t memory_bytes;         ///< for everything it holds in memory; 0: half of the machine's
     uint64_t checkpoint_log_bytes;  ///< checkpoint when the log has grown so much; 0: 256 MiB
     bool schedule;               ///< refresh scheduled views at their times, in the background
     int64_t checkpoint_ms;       ///< and at least so often while there is news; 0: 60 s; -1: never
@@ -83,6 +82,16 @@ PQDB_API pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on
 /// version, shorten the log, and merge files as far as that is due. Returns when it is durable.
 PQDB_API pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err);
 
+/// Memory by what it is for, in bytes. What is in `used` alone belongs to running steps and
+/// answers, or is kept for the next ones.
+typedef struct pqdb_memory {
+    uint64_t limit, used;
+    uint64_t rows, rows_max;      ///< not yet in files
+    uint64_t states, states_max;  ///< of views; the rest of them is read from disk when needed
+    uint64_t pages, pages_max;    ///< decoded from files
+    uint64_t indexes;             ///< of files: filters of ids, links, pages
+} pqdb_memory;
+
 /// The whole database at a glance.
 typedef struct pqdb_status {
     uint64_t version;             ///< the last commit, 0: none
@@ -94,6 +103,7 @@ typedef struct pqdb_status {
     size_t file_count;
     size_t collections;
     size_t views;
+    pqdb_memory memory;
     char background_error[256];   ///< why the last checkpoint failed, or ""
 } pqdb_status;
 PQDB_API pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err);

@@ -24,7 +24,7 @@ static void *take(struct pq_block_cache *cache, size_t units) {
 static bool keep(struct pq_block_cache *cache, void *block, size_t units) {
     const size_t bytes = units * PQ_CACHE_UNIT_BYTES;
     pthread_mutex_lock(&cache->lock);
-    const bool fits = bytes <= PQ_CACHE_BYTES_MAX - cache->held;
+    const bool fits = cache->held + bytes <= cache->bytes_max;
     if (fits) {
         memcpy(block, &cache->lists[units], sizeof(void *));
         cache->lists[units] = block;
@@ -49,7 +49,7 @@ static void *cache_resize(void *ctx, void *ptr, size_t old_bytes, size_t new_byt
 
 void pq_block_cache_init(struct pq_block_cache *cache, const struct pq_alloc *source) {
     *cache = (struct pq_block_cache){.alloc = {.resize = cache_resize, .ctx = cache},
-                                     .source = source};
+                                     .source = source, .bytes_max = PQ_CACHE_BYTES_MAX};
     pthread_mutex_init(&cache->lock, NULL);
 }
 

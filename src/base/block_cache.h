@@ -13,7 +13,7 @@
 enum {
     PQ_CACHE_UNIT_BYTES = 1 << 20,
     PQ_CACHE_UNITS_MAX = 16,
-    PQ_CACHE_BYTES_MAX = 64 << 20,  // held at most
+    PQ_CACHE_BYTES_MAX = 64 << 20,  // held at most, unless told otherwise
 };
 
 /// Any thread. Invariant: `held` is the sum of what the lists hold.
@@ -22,7 +22,7 @@ struct pq_block_cache {
     const struct pq_alloc *source;  // borrowed, thread-safe
     pthread_mutex_t lock;
     void *lists[PQ_CACHE_UNITS_MAX + 1];  // by units; a block's first word is the next one
-    size_t held;
+    size_t held, bytes_max;
 };
 
 /// `&cache->alloc` is valid from here on: the struct must not move afterwards.

@@ -16,16 +16,16 @@
 
 enum {
     carry_bytes_max = 8 << 20,   // smaller memtables travel in the root,
-    carry_share = 32,            // or such a part of the budget of memory, if that is less
+    carry_share = 32,            // or such a part of memtables' share, if that is less
     carry_chunks_max = 64,       // unless they are in many pieces
     merge_files = 8,             // so many small files become one
     snapshots_kept = 4,          // of each table's own metadata
-    piece_share = 8,             // a part of the budget that is worth two files side by side
+    piece_share = 8,             // a part of memtables' share that is worth two files
 };
 
 // ---- freeze (leader) --------------------------------------------------------------------------
 
-static struct pq_node *node_of(pqdb_db *db, const struct pq_db_table *table) {
+struct pq_node *pq_db_node(const pqdb_db *db, const struct pq_db_table *table) {
     if (table->view == NULL) return NULL;
     return table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
 }
@@ -54,7 +54,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     out->next_seq = table->next_seq;
     const struct pq_catalog *catalog = out->snapshot->catalog;
     for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
-    struct pq_node *node = node_of(cut->db, table);
+    struct pq_node *node = pq_db_node(cut->db, table);
     const bool is_whole = !table->facts.failed && !table->facts.unbuilt;
     if (node != NULL && is_whole) PQ_TRY(freeze_states(cut, out, node, err));
     out->root = (struct pq_root_table){
@@ -117,7 +117,7 @@ static size_t live_rows(const struct pq_segment *segment, uint64_t version) {
 /// One file, or two halves of about the same size where much memory is written by a database that
 /// has threads: chunks are in the order of their commits, so generated ids keep the halves apart.
 static void divide(const struct cut *cut, struct cut_table *table) {
-    const size_t budget = cut->db->options.memory_bytes;
+    const size_t budget = cut->db->memory.rows_max;
     size_t first = table->old_count, bytes = 0;
     if (cut->db->keeper_runs && table->memory >= budget / piece_share) {
         first = 0;
@@ -155,7 +155,7 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
         }
     }
     table->memory = memory;
-    const size_t share = cut->db->options.memory_bytes / carry_share;
+    const size_t share = cut->db->memory.rows_max / carry_share;
     const size_t carried_max = share < carry_bytes_max ? share : carry_bytes_max;
     const bool take_memory = memory >= carried_max || chunks > carry_chunks_max ||
                              (cut->write_all && chunks > 0);
@@ -179,16 +179,16 @@ static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *er
     return pq_db_merge_adopt(cut, table, err);
 }
 
-/// A name that no file has. Ids begin anew with each opening, and a version may be written more
-/// than once: a file of an earlier time may be in the root, or in a snapshot that is still kept.
-pqdb_code pq_db_cut_name(struct cut *cut, const struct cut_table *table,
-                         char path[PQ_STORE_PATH_MAX], pqdb_error *err) {
-    pqdb_db *db = cut->db;
+/// Ids begin anew with each opening, and a version may be written more than once: a file of an
+/// earlier time may be in the root, or in a snapshot that is still kept.
+pqdb_code pq_db_name_file(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                          char path[PQ_STORE_PATH_MAX], pqdb_error *err) {
     pqdb_code code = PQDB_OK;
     while (code == PQDB_OK) {
         struct pq_file *file = NULL;
+        const uint64_t id = ++db->file_id;
         snprintf(path, PQ_STORE_PATH_MAX, "%s/data/%020" PRIu64 "-%08" PRIx64 ".parquet",
-                 table->table->directory, cut->root.version, ++db->file_id);
+                 table->directory, version, id);
         code = pq_file_open(db->store, path, PQ_OPEN_READ, &file, err);
         pq_file_close(file);
     }
@@ -207,7 +207,7 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
     const struct pq_data_file_options options = {
         .store = db->store, .path = pq_text_of(piece->path), .bytes = piece->rewritten.bytes,
         .rows = piece->rewritten.rows, .type = piece->snapshot->type, .pages = db->pages,
-        .alloc = db->alloc};
+        .alloc = &db->memory.files.alloc};
     struct pq_data_file *file;
     PQ_TRY(pq_data_file_create(&options, &file, err));
     const struct pq_segment_file given = {.file = file, .rows = piece->rewritten.rows,
@@ -229,7 +229,7 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
 static pqdb_code name_piece(struct cut *cut, const struct cut_table *table,
                             struct cut_piece *piece, pqdb_error *err) {
     char path[PQ_STORE_PATH_MAX];
-    PQ_TRY(pq_db_cut_name(cut, table, path, err));
+    PQ_TRY(pq_db_name_file(cut->db, table->table, cut->root.version, path, err));
     const struct pq_text kept = pq_arena_copy(&cut->arena, pq_text_of(path));
     if (kept.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     piece->path = (char *)(uintptr_t)kept.data;
@@ -637,5 +637,6 @@ pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err) {
     cut_deinit(&cut);
     pq_db_merge_end(db);
     pthread_mutex_unlock(&db->refreshing);
+    if (code == PQDB_OK) pq_db_memory_fit_all(db);
     return code;
 }

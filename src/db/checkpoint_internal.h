@@ -4,6 +4,13 @@
 
 #include "db/tokens.h"
 
+// checkpoint.c
+/// The view's node, in the circuit or its own; NULL: none, or no view.
+struct pq_node *pq_db_node(const pqdb_db *db, const struct pq_db_table *table);
+/// A path that no file has, for a data file whose name begins with the version.
+pqdb_code pq_db_name_file(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                          char path[PQ_STORE_PATH_MAX], pqdb_error *err);
+
 // garbage.c, lineage.c
 /// What the last root no longer names: old roots, runs, log segments, retired files.
 pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err);
@@ -36,8 +43,8 @@ struct pq_db_cut_state {
     struct pq_trace *trace;
     struct pq_trace_frozen frozen;
     struct pq_run *opened;  // what had changed; NULL: nothing
-    bool merges;            // all its runs become `merged` (NULL: nothing is left)
-    struct pq_run *merged;
+    size_t merge_first, merge_count;  // so many of its runs, the new one among them, become
+    struct pq_run *merged;            // this one (NULL: nothing is left)
     struct pq_db_token_bound *tokens;  // borrowed: the state is of tokens; or NULL
 };
 /// Leader.
@@ -55,7 +62,6 @@ struct pq_run_io pq_db_run_io(pqdb_db *db);
 void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
-enum { PQ_DB_MEMORY_DEFAULT = 256 << 20 };  // of memtables
 enum { PQ_DB_MERGE_ROWS = 8192 };           // pqdb_db.merge_rows
 
 // compact.c

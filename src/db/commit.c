@@ -7,7 +7,7 @@
 #include "db/tokens.h"
 #include "db/view_internal.h"
 
-enum { frame_writes_max = 64, frame_bytes_max = 4 << 20 };
+enum { frame_writes_max = 64, frame_bytes_max = 4 << 20, evict_rows_min = 256 };
 
 // ---- a step -----------------------------------------------------------------------------------
 
@@ -341,6 +341,13 @@ static void put_back(pqdb_db *db, struct pq_db_write *write) {
     pthread_mutex_unlock(&db->queue_lock);
 }
 
+/// What a frame brings may bring as many rows of states into memory: as many go.
+static size_t rows_of(const struct frame *frame) {
+    size_t rows = 0;
+    for (size_t i = 0; i < frame->count; i++) rows += frame->writes[i]->batch.count;
+    return rows;
+}
+
 static void lead(pqdb_db *db) {
     struct frame frame;
     frame.count = frame.bytes = frame.noted = frame.slot_count = frame.slots_used = 0;
@@ -364,6 +371,7 @@ static void lead(pqdb_db *db) {
     if (frame.count == 0) return;
     code = commit_frame(db, &frame, &err);
     for (size_t i = 0; i < frame.count; i++) finish(frame.writes[i], code, &err);
+    pq_db_memory_fit(db, evict_rows_min + 2 * rows_of(&frame));
     pq_db_keeper_look(db);
 }
 

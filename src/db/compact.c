@@ -175,7 +175,7 @@ pqdb_code pq_db_merge_adopt(struct cut *cut, struct cut_table *table, pqdb_error
         table->old[table->old_count++] = merge->old[i];
     }
     char path[PQ_STORE_PATH_MAX];
-    PQ_TRY(pq_db_cut_name(cut, table, path, err));
+    PQ_TRY(pq_db_name_file(cut->db, table->table, cut->root.version, path, err));
     const struct pq_text kept = pq_arena_copy(&cut->arena, pq_text_of(path));
     if (kept.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     if (merge->rewritten.rows > 0) {

@@ -55,10 +55,6 @@ struct cut {
     bool write_all;
 };
 
-/// A path that no file has, for a new file of the cut.
-pqdb_code pq_db_cut_name(struct cut *cut, const struct cut_table *table,
-                         char path[PQ_STORE_PATH_MAX], pqdb_error *err);
-
 // compact.c; under `refreshing`
 /// Is a merge done that the next checkpoint takes into its root?
 bool pq_db_merge_waits(const pqdb_db *db);

@@ -17,6 +17,7 @@
 #include "changelog/log.h"
 #include "collection/unique.h"
 #include "db/gate.h"
+#include "db/memory.h"
 #include "db/root.h"
 #include "db/snapshot.h"
 #include "flow/circuit.h"
@@ -99,7 +100,8 @@ struct pq_db_write {
 
 struct pqdb_db {
     const struct pq_alloc *alloc;  // `blocks`
-    struct pq_block_cache blocks;
+    struct pq_db_memory memory;
+    struct pq_block_cache blocks;  // over memory.total
     struct pq_page_cache *pages;   // decoded, of all tables' files
     const struct pq_env *env;
     struct pqdb_options options;
@@ -155,13 +157,14 @@ struct pqdb_db {
     char background_error[256];
 
     // Keeper (under `refreshing`).
-    uint64_t run_id, file_id, merge_id;  // the last ones given
+    atomic_uint_fast64_t run_id, file_id, merge_id;  // the last ones given
     struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
     struct pq_db_marks *marks;       // in `arena`: where the log was when
     struct pq_log_position trimmable;  // of the root before the last one
-    pthread_mutex_t run_lock;        // guards the list of open runs
+    pthread_mutex_t run_lock;        // guards the lists of open runs, of spills that go on
     struct pq_db_run_file *run_files;
+    struct pq_db_spill *spills;
 };
 
 // open.c
@@ -188,10 +191,7 @@ pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count
                      uint64_t version, int64_t time_us, pqdb_error *err);
 pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why);
 
-// checkpoint.c
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
-
-// keeper.c
 /// Writers wait here while memory is full. No lock held.
 void pq_db_wait_for_memory(pqdb_db *db);
 void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
 #include "db/schema_change.h"
+#include "db/spill.h"
 #include "table/data_file.h"
 
 enum { roots_kept = 2, name_digits = 20 };
@@ -63,6 +64,7 @@ static bool is_being_merged(struct pq_text path) {
 void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_arena *arena) {
     struct pq_iceberg_outcome orphans;
     if (pq_iceberg_find_orphans(table->iceberg, arena, &orphans, NULL) != PQDB_OK) return;
+    if (pq_db_spills(db)) return;  // its files are not named yet
     struct pq_text *released = pq_arena_alloc(arena, orphans.released_count * sizeof *released);
     if (released == NULL) return;
     size_t count = 0;
@@ -217,7 +219,8 @@ static pqdb_code sweep_state(pqdb_db *db, const struct pq_root *root, pqdb_error
         snprintf(path, sizeof path, PQ_STATE_DIRECTORY "/%.*s", PQ_TEXT_ARG(name));
         if (strcmp(ending, ".root") == 0 && ++roots > roots_kept) {
             PQ_GO(pq_store_unlink(db->store, path, err));
-        } else if (strcmp(ending, ".run") == 0 && !names_run(root, number)) {
+        } else if (strcmp(ending, ".run") == 0 && !names_run(root, number) &&
+                   !pq_db_spills_run(db, number)) {
             pq_db_run_remove(db, number);
         }
     }

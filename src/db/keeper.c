@@ -20,26 +20,17 @@ enum {
     retry_ns = 1000 * 1000 * 1000,
 };
 
-static size_t memory_held(const pqdb_db *db) {
-    const struct pq_db_tables *tables = db->tables;
-    size_t bytes = 0;
-    for (size_t i = 0; i < tables->count; i++) bytes += tables->at[i]->table->memory_bytes;
-    return bytes;
-}
-
 void pq_db_keeper_look(pqdb_db *db) {
-    const size_t budget = db->options.memory_bytes;
     const uint64_t log_max = db->options.checkpoint_log_bytes != 0
                                  ? db->options.checkpoint_log_bytes
                                  : log_bytes_default;
-    const size_t held = memory_held(db);
-    const bool due = held > budget / 4 || pq_log_is_short(db->log) ||
-                     pq_log_bytes_since(db->log, &db->root_position) > log_max;
-    if (!due || !db->keeper_runs) return;
+    const enum pq_db_pressure pressure = pq_db_pressure(db);
+    const bool wants = pressure != PQ_DB_AT_EASE ||
+                       pq_log_bytes_since(db->log, &db->root_position) > log_max;
+    if ((!wants && !pq_log_is_short(db->log)) || !db->keeper_runs) return;
     pthread_mutex_lock(&db->keeper_lock);
-    db->checkpoint_wanted = db->checkpoint_wanted || held > budget / 4 ||
-                            pq_log_bytes_since(db->log, &db->root_position) > log_max;
-    db->writers_wait = held > budget;
+    db->checkpoint_wanted = db->checkpoint_wanted || wants;
+    db->writers_wait = pressure == PQ_DB_MUST_WAIT;
     pthread_cond_signal(&db->keeper_wake);
     pthread_mutex_unlock(&db->keeper_lock);
 }

@@ -16,7 +16,6 @@
 enum {
     schema_bytes_max = PQ_SCHEMA_BYTES_MAX,
     close_log_bytes = 4 << 20,
-    pages_share = 2,  // the part of the budget of memory that decoded pages may take besides
 };
 
 const char *pqdb_version(void) { return "0.1.0"; }
@@ -408,7 +407,7 @@ static void free_tables(pqdb_db *db, const struct pq_db_tables *tables) {
 }
 
 static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
-    const struct pq_alloc *alloc = db->blocks.source;
+    const struct pq_alloc *alloc = db->memory.total.source;
     pq_db_snapshot_unref(db->published);
     if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
     const struct pq_db_tables *tables = db->tables;
@@ -439,19 +438,17 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     struct pqdb_db *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a database");
     *made = (struct pqdb_db){.env = env};
-    pq_block_cache_init(&made->blocks, alloc);
-    made->alloc = &made->blocks.alloc;
     if (options != NULL) made->options = *options;
-    if (made->options.memory_bytes == 0) made->options.memory_bytes = PQ_DB_MEMORY_DEFAULT;
+    pq_db_memory_init(made, alloc);
     made->merge_rows = PQ_DB_MERGE_ROWS;
     made->tokens_max = PQ_DB_TOKENS_MAX;
     made->ahead_rows = PQ_AHEAD_ROWS_MIN;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
-    pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, made->alloc);
+    pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, &made->memory.states.alloc);
     init_locks(made);
-    const pqdb_code code = pq_page_cache_create(made->options.memory_bytes / pages_share,
-                                                made->alloc, &made->pages, err);
+    const pqdb_code code = pq_page_cache_create(made->memory.limit, &made->memory.files.alloc,
+                                                &made->pages, err);
     if (code != PQDB_OK) {
         free_all(made, NULL);
         return code;

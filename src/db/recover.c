@@ -10,11 +10,16 @@
 #include "batch/builder.h"
 #include "db/checkpoint_internal.h"
 #include "db/schema_change.h"
+#include "db/spill.h"
 #include "db/tokens.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
 
-enum { join_rows = 65536, wait_for_rows = 200000 };
+enum {
+    join_rows = 65536,
+    join_share = 16,  // or rows of such a part of the budget of memory
+    wait_for_rows = 200000
+};
 
 // ---- the root ---------------------------------------------------------------------------------
 
@@ -41,7 +46,7 @@ static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
     const struct pq_data_file_options options = {
         .store = db->store, .path = named->path, .bytes = named->bytes, .rows = named->rows,
         .type = table->table->options.type, .pages = db->pages,
-        .read_only = db->options.read_only, .alloc = db->alloc};
+        .read_only = db->options.read_only, .alloc = &db->memory.files.alloc};
     struct pq_data_file *file;
     PQ_TRY(pq_data_file_create(&options, &file, err));
     const size_t words = (named->rows + 63) / 64;
@@ -343,7 +348,7 @@ done:
     replay->rows -= pending->rows;
     pq_hold_unref(pending->hold);
     pending->hold = NULL;
-    return code;
+    return code == PQDB_OK ? pq_db_spill_replay(replay->db, err) : code;
 }
 
 /// Step what waits, tables in the order of their last commits, so that versions rise everywhere.
@@ -460,7 +465,9 @@ static pqdb_code replay_rows(struct replay *replay, const struct pq_log_record *
     pending->time_us = record->time_us;
     PQ_TRY(weigh(pending, first, rows, err));
     replay->rows += rows->batch.count;
-    return replay->rows >= join_rows ? flush(replay, err) : PQDB_OK;
+    const bool is_large =
+        pending->hold->arena.bytes_held > replay->db->memory.limit / join_share;
+    return replay->rows >= join_rows || is_large ? flush(replay, err) : PQDB_OK;
 }
 
 static const struct pq_json *member(const struct pq_json *object, const char *name,
@@ -556,15 +563,15 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
         PQ_TRY(pq_db_open_view(db, root, &views->views[i], err));
     }
     if (!db->has_root) PQ_TRY(build_waiting(db, false, err));  // from nothing: the log has it all
+    if (!db->options.read_only) {
+        PQ_TRY(remove_leftovers(db, arena, err));
+        PQ_TRY(pq_db_remove_dropped(db, arena, err));
+    }
     PQ_TRY(replay_log(db, err));
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; !db->options.read_only && i < tables->count; i++) {
         const struct pq_db_table *table = tables->at[i];
         if (table->view == NULL) PQ_TRY(pq_log_use_names(db->log, table->id, table->names, err));
-    }
-    if (!db->options.read_only) {
-        PQ_TRY(remove_leftovers(db, arena, err));
-        PQ_TRY(pq_db_remove_dropped(db, arena, err));
     }
     PQ_TRY(pq_db_publish(db, db->version, db->replay_time_us, err));
     return build_waiting(db, keeper_follows, err);

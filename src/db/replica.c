@@ -157,9 +157,13 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
                                                               : snapshot->version,
                                    .on_rows = options->on_rows};
     pq_arena_init(&made->arena, db->alloc);
+    const struct pq_spill *spill = pq_db_spill_begin(db, &made->spill);
     take_snapshot(made, snapshot);
     pqdb_code code = pq_circuit_create(db->alloc, &made->circuit, err);
     if (code == PQDB_OK) code = add_members(made, options, err);
+    for (size_t i = 0; code == PQDB_OK && i < made->count; i++) {
+        pq_node_use_spill(pq_circuit_find(made->circuit, made->members[i].table->id), spill);
+    }
     if (code == PQDB_OK) {
         show_sources(made);
         *replica = made;
@@ -176,29 +180,39 @@ void pq_db_replica_destroy(struct pq_db_replica *replica) {
         struct pq_db_member *member = &replica->members[i];
         const bool is_borrowed = member->part == NULL;
         if (is_borrowed && pq_circuit_find(replica->circuit, member->table->id) != NULL) {
-            pq_circuit_take(replica->circuit, member->table->id);
+            pq_node_use_spill(pq_circuit_take(replica->circuit, member->table->id), NULL);
         }
         if (is_borrowed) let_go(member->table->part);
+        if (member->rows != NULL && !member->is_installed) pq_db_spill_bury(db, member->rows);
         pq_table_destroy(member->rows);
     }
     if (replica->circuit != NULL) pq_circuit_destroy(replica->circuit);
     for (size_t i = 0; i < replica->count; i++) pq_db_part_destroy(db, replica->members[i].part);
     pq_db_snapshot_unref(replica->snapshot);
+    pq_db_spill_end(&replica->spill);
     pq_arena_deinit(&replica->arena);
     pq_free(db->alloc, replica, 1, sizeof *replica);
 }
 
 // ---- from nothing -----------------------------------------------------------------------------
 
+/// What a member puts out, into memory or, where that is too much, into files.
+static pqdb_code keep_rows(struct pq_db_replica *replica, const struct pq_db_member *member,
+                           const struct pq_batch *rows, struct pq_hold *hold, uint64_t version,
+                           pqdb_error *err) {
+    PQ_TRY(pq_db_put_rows(replica->db, member->rows, rows, hold, version, err));
+    return pq_db_spill_rows(replica->db, member->table, member->rows, version, err);
+}
+
 struct builder {
-    pqdb_db *db;
-    struct pq_table *table;
-    uint64_t version;
+    struct pq_db_replica *replica;
+    const struct pq_db_member *member;
 };
 
 static pqdb_code put_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
     const struct builder *builder = ctx;
-    return pq_db_put_rows(builder->db, builder->table, rows, NULL, builder->version, err);
+    struct pq_db_replica *replica = builder->replica;
+    return keep_rows(replica, builder->member, rows, NULL, replica->version, err);
 }
 
 static pqdb_code build_member(struct pq_db_replica *replica, struct pq_db_member *member,
@@ -208,8 +222,7 @@ static pqdb_code build_member(struct pq_db_replica *replica, struct pq_db_member
     struct pq_db_rows source = member->part->source;
     if (member->table == replica->top) source.progress = replica->top;
     const struct pq_rows rows = pq_db_rows_of(&source);
-    struct builder builder = {.db = replica->db, .table = member->rows,
-                              .version = replica->version};
+    struct builder builder = {replica, member};
     const struct pq_sink sink = {.put = put_rows, .ctx = &builder};
     PQ_TRY(pq_node_full(node, &rows, member->rows == NULL ? NULL : &sink, err));
     return member->rows == NULL ? PQDB_OK : pq_table_publish(member->rows, err);
@@ -275,7 +288,7 @@ static pqdb_code take_outputs(struct pq_db_replica *replica, struct pq_hold *hol
         const struct pq_output *output = &replica->outputs[i];
         if (output->rows.count == 0) continue;
         if (member->rows != NULL) {
-            PQ_TRY(pq_db_put_rows(replica->db, member->rows, &output->rows, hold, version, err));
+            PQ_TRY(keep_rows(replica, member, &output->rows, hold, version, err));
             PQ_TRY(pq_table_publish(member->rows, err));
         } else if (member->table == replica->top) {
             PQ_TRY(replica->on_rows->put(replica->on_rows->ctx, &output->rows, err));
@@ -298,7 +311,12 @@ static pqdb_code step_circuit(struct pq_db_replica *replica, const struct pq_del
         }
         if (table == replica->top) break;
     }
-    return take_outputs(replica, hold, version, err);
+    PQ_TRY(take_outputs(replica, hold, version, err));
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_node *node = pq_circuit_find(replica->circuit, replica->members[i].table->id);
+        PQ_TRY(pq_node_spill(node, err));
+    }
+    return PQDB_OK;
 }
 
 static pqdb_code step(struct pq_db_replica *replica, const struct pq_db_changed *changed,
@@ -392,6 +410,7 @@ static void install_node(struct pq_db_replica *replica, struct pq_db_member *mem
     struct pq_db_table *table = member->table;
     struct pq_node *node = pq_circuit_take(replica->circuit, table->id);
     struct pq_db_part *before = table->part;
+    pq_node_use_spill(node, NULL);
     table->part = member->part;
     let_go(table->part);
     if (table->view->mode == PQ_VIEW_STREAMING) {
@@ -426,6 +445,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     struct pq_table *before = table->table;
     table->table = member->rows;
     member->rows = before;
+    member->is_installed = true;
     install_node(replica, member);
     table->facts.failed = table->facts.unbuilt = false;
     table->facts.reflects = version;

@@ -9,12 +9,14 @@
 #define PQ_DB_REPLICA_H
 
 #include "db/overlay.h"
+#include "db/spill.h"
 #include "db/view_internal.h"
 
 struct pq_db_member {
     struct pq_db_table *table;
     struct pq_db_part *part;  // owned; NULL: the node is the view's own, borrowed
     struct pq_table *rows;    // owned: all it has put out; NULL: of no interest
+    bool is_installed;        // `rows` are those that were there before
 };
 
 struct pq_db_replica {
@@ -28,6 +30,7 @@ struct pq_db_replica {
     struct pq_db_table *top;
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
     uint64_t steps_rows;            // rows of the log that went in so far
+    struct pq_db_spill spill;       // of the members' states
     struct pq_arena arena;
 };
 

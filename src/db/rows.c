@@ -2,6 +2,7 @@
 /// computed anew from the collections below it.
 #include "base/fail.h"
 #include "db/overlay.h"
+#include "db/spill.h"
 #include "db/view_internal.h"
 #include "table/scan_ahead.h"
 
@@ -71,10 +72,13 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
     spec.refill = &rows;
     spec.lookup = &lookup;
     struct pq_node *node;
-    PQ_TRY(pq_node_create(&spec, db->alloc, &node, err));
+    PQ_TRY(pq_node_create(&spec, &db->memory.states.alloc, &node, err));
     const struct pq_sink sink = {.put = take, .ctx = taker};
+    struct pq_db_spill spill;
+    pq_node_use_spill(node, pq_db_spill_begin(db, &spill));
     const pqdb_code code = pq_node_full(node, &rows, &sink, err);
     pq_node_destroy(node);
+    pq_db_spill_end(&spill);
     return code;
 }
 
@@ -122,7 +126,8 @@ pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db
     made->linked.db = db;
     made->lookup = pq_db_lookup_of(&made->linked, table, false);
     made->spec.lookup = &made->lookup;
-    const pqdb_code code = pq_node_create(&made->spec, db->alloc, &made->node, err);
+    const pqdb_code code = pq_node_create(&made->spec, &db->memory.states.alloc,
+                                          &made->node, err);
     if (code == PQDB_OK) *part = made;
     if (code != PQDB_OK) pq_free(db->alloc, made, 1, sizeof *made);
     return code;

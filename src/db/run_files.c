@@ -10,6 +10,7 @@ struct pq_db_run_file {
     struct pq_db_run_file *next;
     uint64_t id;
     struct pq_file *file;
+    struct pq_bytes unwritten;  // while it is made: each write is followed by a sync
     uint64_t written;
 };
 
@@ -30,6 +31,7 @@ static struct pq_db_run_file *get(pqdb_db *db, uint64_t id, enum pq_open_mode mo
         return NULL;
     }
     *made = (struct pq_db_run_file){.id = id};
+    pq_bytes_init(&made->unwritten, db->alloc);
     char path[64];
     pq_db_run_path(id, path);
     *code = pq_file_open(db->store, path, mode, &made->file, err);
@@ -44,6 +46,13 @@ static struct pq_db_run_file *get(pqdb_db *db, uint64_t id, enum pq_open_mode mo
     return made;
 }
 
+static pqdb_code write_out(pqdb_db *db, struct pq_db_run_file *run, pqdb_error *err) {
+    PQ_TRY(pq_pace_write(db->pace, run->file, run->written, pq_bytes_text(&run->unwritten), err));
+    run->written += run->unwritten.length;
+    run->unwritten.length = 0;
+    return PQDB_OK;
+}
+
 static pqdb_code run_append(void *ctx, uint64_t id, const void *data, size_t length,
                             pqdb_error *err) {
     pqdb_db *db = ctx;
@@ -52,9 +61,8 @@ static pqdb_code run_append(void *ctx, uint64_t id, const void *data, size_t len
     struct pq_db_run_file *run = get(db, id, PQ_OPEN_WRITE, &code, err);
     pthread_mutex_unlock(&db->run_lock);
     if (run == NULL) return code;
-    PQ_TRY(pq_pace_write(db->pace, run->file, run->written, (struct pq_text){data, length}, err));
-    run->written += length;
-    return PQDB_OK;
+    PQ_TRY(pq_bytes_append(&run->unwritten, data, length, err));
+    return run->unwritten.length < PQ_PACE_STEP_BYTES ? PQDB_OK : write_out(db, run, err);
 }
 
 static pqdb_code run_finish(void *ctx, uint64_t id, pqdb_error *err) {
@@ -64,6 +72,8 @@ static pqdb_code run_finish(void *ctx, uint64_t id, pqdb_error *err) {
     struct pq_db_run_file *run = get(db, id, PQ_OPEN_READ, &code, err);
     pthread_mutex_unlock(&db->run_lock);
     if (run == NULL) return code;
+    PQ_TRY(write_out(db, run, err));
+    pq_bytes_deinit(&run->unwritten);
     PQ_TRY(pq_file_sync(run->file, err));
     return pq_store_sync_directory(db->store, PQ_STATE_DIRECTORY, err);
 }
@@ -94,6 +104,7 @@ static void close_run(pqdb_db *db, struct pq_db_run_file **link) {
     struct pq_db_run_file *run = *link;
     *link = run->next;
     pq_file_close(run->file);
+    pq_bytes_deinit(&run->unwritten);
     pq_free(db->alloc, run, 1, sizeof *run);
 }
 

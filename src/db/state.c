@@ -457,9 +457,7 @@ pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {
     pthread_mutex_lock(&db->leader);
     status->checkpoint_version = db->root_version;
     status->log_bytes = pq_log_bytes_since(db->log, &db->root_position);
-    for (size_t i = 0; i < tables->count; i++) {
-        status->memory_bytes += tables->at[i]->table->memory_bytes;
-    }
+    pq_db_memory_status(db, status);
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_lock(&db->keeper_lock);
     memcpy(status->background_error, db->background_error, sizeof status->background_error);

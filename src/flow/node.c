@@ -1,4 +1,5 @@
 /// flow/node.c: a view: what it reads through links, its row half, then its groups.
+#include "flow/node_spill.h"
 #include "flow/op_expand.h"
 #include "flow/op_group.h"
 #include "flow/op_row.h"
@@ -12,6 +13,7 @@ struct pq_node {
     size_t part_count;
     uint32_t *columns;       // owned: of the source, that are read
     size_t column_count, column_capacity;
+    const struct pq_spill *spill;  // borrowed, or NULL
     const struct expand_run *running;  // while a step runs: sides of what is linked
 };
 
@@ -156,6 +158,25 @@ size_t pq_node_bytes(const struct pq_node *node) {
     return bytes;
 }
 
+size_t pq_node_dirty_bytes(const struct pq_node *node) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < node->part_count; i++) {
+        bytes += pq_trace_dirty_bytes(node->parts[i].trace);
+    }
+    return bytes;
+}
+
+void pq_node_use_spill(struct pq_node *node, const struct pq_spill *spill) { node->spill = spill; }
+
+pqdb_code pq_node_spill(struct pq_node *node, pqdb_error *err) {
+    if (node->spill == NULL || node->part_count == 0) return PQDB_OK;
+    if (!node->spill->is_due(node->spill->ctx, pq_node_dirty_bytes(node))) return PQDB_OK;
+    for (size_t i = 0; i < node->part_count; i++) {
+        PQ_TRY(pq_trace_spill(node->parts[i].trace, node->spill, err));
+    }
+    return PQDB_OK;
+}
+
 /// The source's rows as the group half reads them.
 struct through {
     struct pq_node *node;
@@ -282,7 +303,8 @@ static pqdb_code take_for_build(void *taker, const struct pq_batch *batch, pqdb_
         return build->sink->put(build->sink->ctx, batch, err);
     }
     pq_arena_reset(&build->arena);
-    return group_op_add(&build->node->group, batch, &build->arena, err);
+    PQ_TRY(group_op_add(&build->node->group, batch, &build->arena, err));
+    return pq_node_spill(build->node, err);
 }
 
 pqdb_code pq_node_full(struct pq_node *node, const struct pq_rows *rows,

@@ -242,7 +242,8 @@ struct put {
     struct group_op *op;
     const struct pq_sink *sink;
     struct pq_arena arena;
-    uint8_t **rows;  // views into the trace
+    bool copies;     // rows of runs are views into a block
+    uint8_t **rows;  // views into the trace, or in the arena
     struct pq_text *keys;
     size_t count;
 };
@@ -274,14 +275,21 @@ static pqdb_code flush(struct put *put, pqdb_error *err) {
 
 static pqdb_code put_group(void *ctx, const struct pq_run_row *row, pqdb_error *err) {
     struct put *put = ctx;
-    put->rows[put->count] = (uint8_t *)(uintptr_t)row->payload.data;
-    put->keys[put->count++] = row->key;
+    struct pq_text key = row->key, payload = row->payload;
+    if (put->copies) {
+        key = pq_arena_copy(&put->arena, row->key);
+        payload = pq_arena_copy(&put->arena, row->payload);  // 16-aligned
+        if (key.data == NULL || payload.data == NULL) {
+            return pq_fail(err, PQDB_NO_MEMORY, "%d output rows", put_rows);
+        }
+    }
+    put->rows[put->count] = (uint8_t *)(uintptr_t)payload.data;
+    put->keys[put->count++] = key;
     return put->count == put_rows ? flush(put, err) : PQDB_OK;
 }
 
 pqdb_code group_op_put(struct group_op *op, const struct pq_sink *sink, pqdb_error *err) {
-    pq_assert(op->trace.run_count == 0);  // rows in memory stay where they are
-    struct put put = {.op = op, .sink = sink};
+    struct put put = {.op = op, .sink = sink, .copies = op->trace.run_count > 0};
     pq_arena_init(&put.arena, op->alloc);
     pqdb_code code = PQDB_OK;
     if (op->spec->key_count == 0) PQ_GO(group_make_global(op, err));

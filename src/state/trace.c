@@ -45,6 +45,10 @@ size_t pq_trace_bytes(const struct pq_trace *trace) {
     return bytes;
 }
 
+size_t pq_trace_dirty_bytes(const struct pq_trace *trace) {
+    return trace->dirty_bytes + multiset_bytes(trace->multiset);
+}
+
 static bool slot_matches(uint64_t slot, uint64_t hash, struct pq_text key) {
     if (slot >> 48 != hash >> 48) return false;
     const struct pq_trace_row *row = slot_row(slot);
@@ -156,6 +160,7 @@ static pqdb_code add_slab(struct pq_trace *trace, size_t bytes, pqdb_error *err)
     slab->older = trace->slabs;
     trace->slabs = slab;
     trace->dirty_slabs++;
+    trace->dirty_bytes += sizeof *slab + slab->capacity;
     return PQDB_OK;
 }
 

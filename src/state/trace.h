@@ -58,6 +58,7 @@ struct pq_trace {
     struct pq_trace_slab **table;  // owned array: a row's `slab` -> the slab, NULL where freed
     size_t table_count, table_capacity;
     size_t dirty_slabs;    // the newest ones, of epochs after clean_epoch
+    size_t dirty_bytes;    // held by them
     uint32_t epoch;        // from 1
     uint32_t clean_epoch;  // rows up to this epoch are in the runs
     struct pq_run **runs;  // owned references, newest first
@@ -150,10 +151,12 @@ pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen 
 void pq_trace_replace(struct pq_trace *trace, size_t first, size_t count, struct pq_run *merged);
 
 /// Drop clean slabs, oldest first, until at most `bytes_max` are held or no clean slab is left,
-/// looking at no more than `rows_max` rows. What is dropped is found in the runs again.
-void pq_trace_evict(struct pq_trace *trace, size_t bytes_max, size_t rows_max);
+/// looking at no more than `rows_max` rows. What is dropped is found in the runs again. Returns how
+/// many rows may still be looked at.
+size_t pq_trace_evict(struct pq_trace *trace, size_t bytes_max, size_t rows_max);
 
-/// Bytes of memory held.
+/// Bytes of memory held; and those of what changed since the last install, which cannot be evicted.
 size_t pq_trace_bytes(const struct pq_trace *trace);
+size_t pq_trace_dirty_bytes(const struct pq_trace *trace);
 
 #endif

@@ -225,10 +225,11 @@ pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen 
     }
     trace->clean_epoch = frozen->epoch;
     if (trace->multiset != NULL) multiset_drop(trace->multiset, frozen->epoch);
-    trace->dirty_slabs = 0;
+    trace->dirty_slabs = trace->dirty_bytes = 0;
     for (const struct pq_trace_slab *slab = trace->slabs;
          slab != NULL && slab->epoch > trace->clean_epoch; slab = slab->older) {
         trace->dirty_slabs++;
+        trace->dirty_bytes += sizeof *slab + slab->capacity;
     }
     tidy_slabs(trace);
     return PQDB_OK;
@@ -244,17 +245,26 @@ void pq_trace_replace(struct pq_trace *trace, size_t first, size_t count, struct
     trace->run_count -= count - kept;
 }
 
-void pq_trace_evict(struct pq_trace *trace, size_t bytes_max, size_t rows_max) {
+/// No row is in memory: then no slot is needed.
+static void drop_slots(struct pq_trace *trace) {
+    pq_free(trace->alloc, trace->slots, trace->slot_count, sizeof *trace->slots);
+    trace->bytes_held -= trace->slot_count * sizeof *trace->slots;
+    trace->slots = NULL;
+    trace->slot_count = trace->slots_used = 0;
+}
+
+size_t pq_trace_evict(struct pq_trace *trace, size_t bytes_max, size_t rows_max) {
     while (trace->bytes_held > bytes_max) {
         struct pq_trace_slab *oldest = NULL;
         for (struct pq_trace_slab *slab = trace->slabs; slab != NULL; slab = slab->older) {
             if (slab->epoch <= trace->clean_epoch) oldest = slab;
         }
-        if (oldest == NULL) return;
+        if (oldest == NULL) break;
         size_t left = oldest->live_bytes;
         for (struct pq_trace_row *row = slab_first(oldest); row != NULL && left > 0;
              row = slab_next(oldest, row)) {
-            if (rows_max-- == 0) return;
+            if (rows_max == 0) return 0;
+            rows_max--;
             uint64_t *slot = trace_slot_of(trace, row->hash, pq_trace_key(row));
             if (slot == NULL || slot_row(*slot) != row) continue;
             *slot = TRACE_SLOT_LEFT;
@@ -264,30 +274,57 @@ void pq_trace_evict(struct pq_trace *trace, size_t bytes_max, size_t rows_max) {
         }
         trace_free_slab(trace, oldest);
     }
+    if (trace->slabs == NULL && trace->slots != NULL) drop_slots(trace);
+    return rows_max;
 }
 
-static pqdb_code each_of_run(struct pq_trace *trace, size_t run_index,
-                             pqdb_code (*each)(void *ctx, const struct pq_run_row *row,
-                                               pqdb_error *err),
-                             void *ctx, pqdb_error *err) {
+/// A run on its way through `each`.
+struct walked {
     struct pq_run_cursor cursor;
-    pq_run_cursor_init(&cursor, trace->runs[run_index], trace->alloc);
     struct pq_run_row row;
-    bool more = true;
+    bool more;
+};
+
+static pqdb_code advance(struct walked *walked, pqdb_error *err) {
+    return pq_run_cursor_next(&walked->cursor, &walked->row, &walked->more, err);
+}
+
+/// The newest of the runs with the smallest key, or NULL behind the last.
+static struct walked *smallest(struct walked *runs, size_t count) {
+    struct walked *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!runs[i].more) continue;
+        if (best == NULL || pq_run_compare(&runs[i].row, &best->row) < 0) best = &runs[i];
+    }
+    return best;
+}
+
+/// Rows of the runs that memory does not know, the newest of each key, all runs side by side.
+static pqdb_code each_in_runs(struct pq_trace *trace,
+                              pqdb_code (*each)(void *ctx, const struct pq_run_row *row,
+                                                pqdb_error *err),
+                              void *ctx, pqdb_error *err) {
+    const size_t count = trace->run_count;
+    if (count == 0) return PQDB_OK;
+    struct walked *runs = pq_resize(trace->alloc, NULL, 0, count, sizeof *runs);
+    if (runs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "walking %zu runs of state", count);
     pqdb_code code = PQDB_OK;
-    while (true) {
-        PQ_GO(pq_run_cursor_next(&cursor, &row, &more, err));
-        if (!more) break;
-        bool newer = row.dead || trace_slot_of(trace, row.hash, row.key) != NULL;
-        for (size_t i = 0; i < run_index && !newer; i++) {
-            struct pq_run_row other;
-            const struct pq_hashed_key key = {row.hash, row.key};
-            PQ_GO(pq_run_find(trace->runs[i], &key, &trace->room, &other, &newer, err));
+    for (size_t i = 0; i < count; i++) {
+        pq_run_cursor_init(&runs[i].cursor, trace->runs[i], trace->alloc);
+    }
+    for (size_t i = 0; i < count; i++) PQ_GO(advance(&runs[i], err));
+    for (struct walked *best; (best = smallest(runs, count)) != NULL;) {
+        const struct pq_run_row row = best->row;
+        for (struct walked *older = best + 1; older < runs + count; older++) {
+            if (older->more && pq_run_compare(&older->row, &row) == 0) PQ_GO(advance(older, err));
         }
-        if (!newer) PQ_GO(each(ctx, &row, err));
+        const bool is_known = row.dead || trace_slot_of(trace, row.hash, row.key) != NULL;
+        if (!is_known) PQ_GO(each(ctx, &row, err));
+        PQ_GO(advance(best, err));
     }
 done:
-    pq_run_cursor_deinit(&cursor);
+    for (size_t i = 0; i < count; i++) pq_run_cursor_deinit(&runs[i].cursor);
+    pq_free(trace->alloc, runs, count, sizeof *runs);
     return code;
 }
 
@@ -306,6 +343,5 @@ pqdb_code pq_trace_each(struct pq_trace *trace,
         };
         PQ_TRY(each(ctx, &out, err));
     }
-    for (size_t i = 0; i < trace->run_count; i++) PQ_TRY(each_of_run(trace, i, each, ctx, err));
-    return PQDB_OK;
+    return each_in_runs(trace, each, ctx, err);
 }

@@ -10,14 +10,14 @@ enum { head_count = 1024 };  // of a shard
 
 struct shard {
     pthread_mutex_t lock;
-    size_t bytes;
+    atomic_size_t bytes;  // written under the lock
     struct pq_page *oldest, *newest;
     struct pq_page *heads[head_count];
 };
 
 struct pq_page_cache {
     const struct pq_alloc *alloc;
-    size_t shard_bytes_max;
+    atomic_size_t shard_bytes_max;
     struct shard shards[PQ_CACHE_SHARDS];
 };
 
@@ -27,7 +27,7 @@ pqdb_code pq_page_cache_create(size_t bytes_max, const struct pq_alloc *alloc,
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a cache of pages");
     memset(made, 0, sizeof *made);
     made->alloc = alloc;
-    made->shard_bytes_max = bytes_max / PQ_CACHE_SHARDS;
+    atomic_init(&made->shard_bytes_max, bytes_max / PQ_CACHE_SHARDS);
     for (int i = 0; i < PQ_CACHE_SHARDS; i++) pthread_mutex_init(&made->shards[i].lock, NULL);
     *cache = made;
     return PQDB_OK;
@@ -128,6 +128,37 @@ struct pq_page *pq_page_cache_find(struct pq_page_cache *cache, const struct pq_
     return page;
 }
 
+static void let_go(struct pq_page *dropped) {
+    while (dropped != NULL) {
+        struct pq_page *page_after = dropped->next;
+        pq_page_unref(dropped);
+        dropped = page_after;
+    }
+}
+
+void pq_page_cache_fit(struct pq_page_cache *cache, size_t bytes_max) {
+    const size_t most = bytes_max / PQ_CACHE_SHARDS;
+    if (atomic_exchange_explicit(&cache->shard_bytes_max, most, memory_order_relaxed) <= most) {
+        return;
+    }
+    for (int i = 0; i < PQ_CACHE_SHARDS; i++) {
+        struct shard *shard = &cache->shards[i];
+        struct pq_page *dropped = NULL;
+        pthread_mutex_lock(&shard->lock);
+        while (shard->bytes > most) drop_oldest(shard, &dropped);
+        pthread_mutex_unlock(&shard->lock);
+        let_go(dropped);
+    }
+}
+
+size_t pq_page_cache_bytes(const struct pq_page_cache *cache) {
+    size_t bytes = 0;
+    for (int i = 0; i < PQ_CACHE_SHARDS; i++) {
+        bytes += atomic_load_explicit(&cache->shards[i].bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
+
 void pq_page_cache_add(struct pq_page_cache *cache, struct pq_page *page) {
     const uint64_t hash = hash_of(&page->key);
     struct shard *shard = &cache->shards[hash % PQ_CACHE_SHARDS];
@@ -143,9 +174,5 @@ void pq_page_cache_add(struct pq_page_cache *cache, struct pq_page *page) {
         while (shard->bytes > cache->shard_bytes_max) drop_oldest(shard, &dropped);
     }
     pthread_mutex_unlock(&shard->lock);
-    while (dropped != NULL) {
-        struct pq_page *page_after = dropped->next;
-        pq_page_unref(dropped);
-        dropped = page_after;
-    }
+    let_go(dropped);
 }

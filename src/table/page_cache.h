@@ -41,6 +41,10 @@ pqdb_code pq_page_cache_create(size_t bytes_max, const struct pq_alloc *alloc,
 /// Pages that somebody holds live on.
 void pq_page_cache_destroy(struct pq_page_cache *cache);  // NULL is fine
 
+/// From now on it holds at most so many bytes; what is too much goes now.
+void pq_page_cache_fit(struct pq_page_cache *cache, size_t bytes_max);
+size_t pq_page_cache_bytes(const struct pq_page_cache *cache);
+
 /// A reference to the page, or NULL.
 struct pq_page *pq_page_cache_find(struct pq_page_cache *cache, const struct pq_page_key *key);
 

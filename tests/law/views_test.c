@@ -158,7 +158,6 @@ static void make_world(struct world *w, uint64_t seed, const struct cut *cut) {
     make_schema(w);
     const struct pq_text schema = pq_bytes_text(&w->schema);
     tell("schema", "", law_text(&w->schema));
-    w->options.memory_bytes = roll(w, 2) == 0 ? 1 << 16 : 1 << 20;
     w->options.checkpoint_ms = 5;
     if (roll(w, 3) != 0) {
         w->disk = fault_store_create();
@@ -168,6 +167,9 @@ static void make_world(struct world *w, uint64_t seed, const struct cut *cut) {
         w->place = temp_directory_make();
         must(w, pqdb_init(w->place.path, schema.data, schema.length, NULL, NULL, &err), "init");
     }
+    // With one byte everything leaves memory as soon as it may; with a keeper writers wait for it.
+    static const size_t budgets[] = {1 << 22, 1 << 18, 1};
+    w->options.memory_bytes = budgets[roll(w, w->disk == NULL ? 2 : 3)];
     if (!w->failed) open_world(w);
 }
 

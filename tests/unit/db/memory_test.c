@@ -1,0 +1,212 @@
+/// Goal: a database keeps to its budget where views hold far more than that: in a build, in steady
+/// writing with checkpoints, and while a long log is replayed; all of it stays right, and files
+/// that nobody needs in the end are gone.
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "support/db_world.h"
+#include "support/fault_store.h"
+#include "support/test.h"
+
+enum { ROWS = 36000, GROUPS = 24000, BATCH = 1000, LIMIT = 4 << 20 };
+
+/// Writing a file takes some megabytes whatever the budget is; without one it is far more.
+enum { MOST = 8 * LIMIT };
+
+static const char schema[] =
+    "{ Item: { k: 'string!', n: 'int!' } }";
+static const char grouped[] =
+    "{ $from: 'Item', $groupBy: ['k'], $compute: { rows: { $count: '*' }, sum: { $sum: 'n' },"
+    "  low: { $min: 'n' }, half: { $median: 'n' } } }";
+
+static pqdb_error err;
+
+#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
+
+/// Counts what is held, and the most that ever was.
+struct counting {
+    struct pq_alloc alloc;
+    atomic_size_t held, most;
+};
+
+static void *count_resize(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes) {
+    struct counting *counting = ctx;
+    void *moved = pq_alloc_libc.resize(NULL, ptr, old_bytes, new_bytes);
+    counting->held += new_bytes - (ptr == NULL ? 0 : old_bytes);
+    if (counting->held > counting->most) counting->most = counting->held;
+    return moved;
+}
+
+static struct counting counting;
+
+static struct pq_open_with with_store(struct pq_store *store) {
+    counting.alloc = (struct pq_alloc){.resize = count_resize, .ctx = &counting};
+    return (struct pq_open_with){.store = store, .location = "file:///memory",
+                                 .env = &db_world_env, .alloc = &counting.alloc,
+                                 .no_keeper = true};
+}
+
+static pqdb_db *open_on(struct pq_store *store, size_t memory_bytes) {
+    const struct pq_open_with with = with_store(store);
+    const pqdb_options options = {.memory_bytes = memory_bytes};
+    pqdb_db *db = NULL;
+    counting.most = counting.held;
+    MUST(pq_db_open_with(&with, &options, &db, &err));
+    if (db == NULL) exit(test_done());
+    return db;
+}
+
+/// Rows [first, first + count), each of a group drawn by its number.
+static void put(pqdb_db *db, unsigned first, unsigned count) {
+    static char text[BATCH * 80];
+    size_t length = 0;
+    for (unsigned i = first; i < first + count; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   "{\"$id\":\"%07u\",\"k\":\"user-%06u\",\"n\":%u}\n", i,
+                                   (unsigned)(i * UINT64_C(2654435761) % GROUPS), i % 1000);
+    }
+    MUST(pqdb_create(db, "Item", text, length, NULL, NULL, &err));
+}
+
+static pqdb_memory memory_of(pqdb_db *db) {
+    pqdb_status status = {0};
+    MUST(pqdb_status_get(db, &status, &err));
+    return status.memory;
+}
+
+static void verify(pqdb_db *db) {
+    pqdb_verified verified = {0};
+    uint64_t rows = 0;
+    MUST(pqdb_view_verify(db, "By", NULL, NULL, &verified, &err));
+    CHECK(verified.differences == 0, "%" PRIu64 " differences", verified.differences);
+    MUST(pqdb_count(db, "By", NULL, &rows, &err));
+    CHECK(rows > GROUPS / 2, "%" PRIu64 " groups", rows);
+}
+
+static size_t count_files(struct pq_store *store, const char *directory) {
+    struct pq_arena arena;
+    struct pq_store_list list = {0};
+    pq_arena_init(&arena, &pq_alloc_libc);
+    pq_store_list(store, directory, &arena, &list, NULL);
+    pq_arena_deinit(&arena);
+    return list.count;
+}
+
+static struct pq_store *make_store(void) {
+    struct pq_store *store = NULL;
+    MUST(pq_store_open_memory(&pq_alloc_libc, &store, &err));
+    const struct pq_open_with with = with_store(store);
+    MUST(pq_db_init_with(&with, (struct pq_text){schema, sizeof schema - 1}, &err));
+    return store;
+}
+
+static void fill(pqdb_db *db) {
+    for (unsigned i = 0; i < ROWS; i += BATCH) {
+        put(db, i, BATCH);
+        if (i % (4 * BATCH) == 0) MUST(pqdb_checkpoint(db, &err));
+    }
+    MUST(pqdb_checkpoint(db, &err));
+}
+
+static void a_build_of_many_groups_spills(void) {
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, LIMIT);
+    fill(db);
+    counting.most = counting.held;
+    MUST(pqdb_view_create(db, "By", grouped, NULL, NULL, &err));
+    MUST(pqdb_view_refresh(db, "By", true, NULL, &err));
+    CHECK(counting.most < MOST, "%zu bytes at most", (size_t)counting.most);
+    CHECK(count_files(store, "_state") > 3, "the state is not in runs");
+    CHECK(count_files(store, "_views/By/data") > 2, "the rows are not in files");
+    verify(db);
+    MUST(pqdb_checkpoint(db, &err));
+    MUST(pqdb_checkpoint(db, &err));
+    const size_t states = count_files(store, "_state");
+    CHECK(states < 60, "%zu files of states", states);
+    MUST(pqdb_close(db, &err));
+    db = open_on(store, LIMIT);
+    put(db, ROWS, BATCH);  // steps find their groups in the runs
+    verify(db);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+static void steps_keep_states_within_their_share(void) {
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, LIMIT);
+    MUST(pqdb_view_create(db, "By", grouped, NULL, NULL, &err));
+    for (unsigned i = 0; i < ROWS; i += BATCH) {
+        put(db, i, BATCH);
+        if (i % (4 * BATCH) != 0) continue;
+        MUST(pqdb_checkpoint(db, &err));
+        const pqdb_memory memory = memory_of(db);
+        // What runs need for being read goes on top.
+        CHECK(memory.states <= memory.states_max * 3 / 2, "%" PRIu64 " of states, of %" PRIu64,
+              memory.states, memory.states_max);
+        CHECK(memory.limit == LIMIT && memory.used >= memory.states + memory.pages,
+              "%" PRIu64 " used", memory.used);
+    }
+    verify(db);
+    CHECK(counting.most < MOST, "%zu bytes at most", (size_t)counting.most);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+static void a_long_log_is_replayed_within_the_budget(void) {
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, (size_t)1 << 30);
+    MUST(pqdb_view_create(db, "By", grouped, NULL, NULL, &err));
+    for (unsigned i = 0; i < ROWS; i += BATCH) put(db, i, BATCH);
+    MUST(pqdb_close(db, &err));
+    db = open_on(store, LIMIT);
+    CHECK(counting.most < MOST, "%zu bytes at most", (size_t)counting.most);
+    const pqdb_memory memory = memory_of(db);
+    CHECK(memory.rows <= memory.rows_max, "%" PRIu64 " bytes of rows", memory.rows);
+    verify(db);
+    MUST(pqdb_close(db, &err));
+    db = open_on(store, LIMIT);  // nothing was named by a root: all of it once more
+    verify(db);
+    MUST(pqdb_checkpoint(db, &err));
+    verify(db);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+static void what_a_failed_build_wrote_is_removed(void) {
+    static const char failing[] =
+        "{ $from: 'Item', $groupBy: ['k'], $compute: { sum: { $sum: 'n' },"
+        "  all: { $collect: 'k' } } }";
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, LIMIT);
+    fill(db);
+    // A group of more than a megabyte of output is refused, late in the build.
+    static char text[1 << 20];
+    const size_t word = (1 << 20) - 100;
+    int length = snprintf(text, 64, "{\"$id\":\"big\",\"n\":1,\"k\":\"");
+    memset(text + length, 'x', word - 64);
+    length += (int)word - 64;
+    length += snprintf(text + length, 8, "\"}");
+    for (int i = 0; i < 2; i++) {
+        text[9] = (char)('a' + i);
+        MUST(pqdb_create(db, "Item", text, (size_t)length, NULL, NULL, &err));
+    }
+    const pqdb_code code = pqdb_view_create(db, "By", failing, NULL, NULL, &err);
+    const pqdb_code built = code != PQDB_OK ? code : pqdb_view_refresh(db, "By", true, NULL, &err);
+    CHECK(built == PQDB_LIMIT, "%d: %s", (int)built, err.message);
+    put(db, ROWS, BATCH);
+    MUST(pqdb_checkpoint(db, &err));
+    CHECK(count_files(store, "_views/By/data") == 0, "%zu files",
+          count_files(store, "_views/By/data"));
+    CHECK(count_files(store, "_state") <= 3, "%zu files of states", count_files(store, "_state"));
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+int main(void) {
+    RUN(a_build_of_many_groups_spills);
+    RUN(steps_keep_states_within_their_share);
+    RUN(a_long_log_is_replayed_within_the_budget);
+    RUN(what_a_failed_build_wrote_is_removed);
+    return test_done();
+}
