@@ -233,7 +233,7 @@ static int run_serve(struct cli *cli) {
     }
     pthread_mutex_init(&server.lock, NULL);
     pthread_cond_init(&server.left, NULL);
-    const pqdb_options options = {.schedule = true};
+    const pqdb_options options = {.schedule = true, .memory_bytes = cli->memory_bytes};
     pqdb_error err;
     if (pqdb_open(cli->directory, &options, &server.db, &err) != PQDB_OK) {
         return cli_fail(cli, &err);
