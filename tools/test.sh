@@ -11,7 +11,7 @@ mkdir -p build
 cmake --preset dev >build/dev-configure.log 2>&1 || { cat build/dev-configure.log; exit 1; }
 cmake --build --preset dev -j"$jobs" || exit 1
 rm -f "$report"
-ctest --preset dev -j"$jobs" --output-junit "$PWD/$report" | grep -v '^ *Start '
+ctest --preset dev -j"$jobs" --timeout "${PQ_TEST_TIMEOUT:-1500}" --output-junit "$PWD/$report" | grep -v '^ *Start '
 
 # An attribute of the report's first element, which has each on a line of its own.
 count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1; }

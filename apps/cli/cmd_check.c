@@ -131,4 +131,5 @@ const struct cli_command cmd_check = {
             "files, a checkpoint from the one before and the log, metadata from the root. Damaged\n"
             "files are moved into damaged/ of the database. Exit code 1 while damage is left.\n",
     .run = run_check,
+    .alone = true,
 };

@@ -126,8 +126,7 @@ static pqdb_code check_schema(struct pq_db_check *check, pqdb_error *err) {
     pqdb_error why = {.offset = -1};
     pq_bytes_init(&text, &check->arena.alloc);
     pq_problems_init(&problems, &check->arena);
-    pqdb_code code = pq_store_read_file(check->store, PQ_DB_SCHEMA_FILE, PQ_SCHEMA_BYTES_MAX,
-                                        &text, &why);
+    pqdb_code code = pq_schema_file_read(check->store, &text, &why);
     if (code == PQDB_OK) pq_db_check_file(check, PQ_DB_SCHEMA_FILE, text.length);
     if (code == PQDB_OK) {
         code = pq_schema_parse(pq_bytes_text(&text), check->alloc, &check->schema, &problems,
@@ -135,7 +134,7 @@ static pqdb_code check_schema(struct pq_db_check *check, pqdb_error *err) {
     }
     if (code == PQDB_OK) code = pq_problems_code(&problems, &why);
     if (code == PQDB_OK) return PQDB_OK;
-    if (code != PQDB_NOT_FOUND && code != PQDB_INVALID && code != PQDB_LIMIT) {
+    if (!pq_db_is_damage(code)) {
         if (err != NULL) *err = why;
         return code;
     }

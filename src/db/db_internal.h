@@ -19,6 +19,7 @@
 #include "db/gate.h"
 #include "db/memory.h"
 #include "db/root.h"
+#include "db/schema_file.h"
 #include "db/snapshot.h"
 #include "flow/circuit.h"
 #include "store/pace.h"
@@ -27,8 +28,6 @@
 #include "table/table.h"
 #include "type/schema.h"
 #include "view/view.h"
-
-#define PQ_DB_SCHEMA_FILE "schema.json5"
 
 struct pq_row_reader;  // ingest/rows.h
 struct pq_find_table;  // query/find.h

@@ -14,7 +14,6 @@
 #include "table/scan_ahead.h"
 
 enum {
-    schema_bytes_max = PQ_SCHEMA_BYTES_MAX,
     close_log_bytes = 4 << 20,
 };
 
@@ -177,7 +176,7 @@ pqdb_code pqdb_schema_check(const char *schema_text, size_t length, pqdb_on_prob
 }
 
 static pqdb_code write_schema(struct pq_store *store, struct pq_text schema, pqdb_error *err) {
-    const pqdb_code code = pq_store_create_file(store, PQ_DB_SCHEMA_FILE, schema, err);
+    const pqdb_code code = pq_schema_file_create(store, schema, err);
     if (code != PQDB_CONFLICT) return code;
     return pq_fail(err, code, "there is a database here already; choose another directory");
 }
@@ -264,7 +263,7 @@ static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, bool *is_n
                              pqdb_error *err) {
     struct pq_bytes text;
     pq_bytes_init(&text, &db->arena.alloc);
-    PQ_TRY(pq_store_read_file(db->store, PQ_DB_SCHEMA_FILE, schema_bytes_max, &text, err));
+    PQ_TRY(pq_schema_file_read(db->store, &text, err));
     struct pq_db_shapes before;
     PQ_TRY(read_shapes(db, root, pq_bytes_text(&text), &before, is_new, err));
     struct pq_problems problems;

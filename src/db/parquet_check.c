@@ -1,6 +1,7 @@
 /// db/parquet_check.c: is a Parquet file sound? Every page is decoded, and what the statistics say
 /// is held against the values.
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "db/parquet_internal.h"
@@ -139,8 +140,21 @@ static void check_leaf(struct check *check, size_t leaf) {
     if (code != PQDB_OK && code != PQDB_UNSUPPORTED) tell(check, code, &problem);
 }
 
+/// The only bytes that no checksum covers.
+static void check_start(struct check *check) {
+    char magic[4];
+    pqdb_error problem = {.offset = 0};
+    pqdb_code code = pq_file_read_all(check->file->bytes, 0, magic, sizeof magic, &problem);
+    if (code == PQDB_OK && memcmp(magic, "PAR1", sizeof magic) != 0) {
+        code = pq_fail(&problem, PQDB_CORRUPT, "it does not begin with PAR1");
+        problem.offset = 0;
+    }
+    if (code != PQDB_OK) tell(check, code, &problem);
+}
+
 static pqdb_code check_all(struct check *check, pqdb_error *err) {
     const struct pq_parquet_file *file = check->file->file;
+    check_start(check);
     PQ_TRY(pq_variant_names_create(check->file->alloc, &check->names, err));
     PQ_TRY(pq_variant_encoder_create(check->names, check->file->alloc, &check->encoder, err));
     for (size_t g = 0; g < pq_parquet_group_count(file); g++) {

@@ -243,12 +243,17 @@ static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err
         if (!pq_db_wants_build(table)) continue;
         if (keeper_follows && rows > wait_for_rows) continue;
         pqdb_code code;
+        pqdb_error why = {.offset = -1};
         if (db->options.read_only || db->version == 0) {
-            code = build_here(db, table, db->version, db->replay_time_us, err);
+            code = build_here(db, table, db->version, db->replay_time_us, &why);
         } else {
-            code = pq_db_build(db, table, err);
+            code = pq_db_build(db, table, &why);
         }
-        if (code != PQDB_OK && !pq_db_is_views_own(code)) return code;
+        // Where its source is damaged, the rest of the database can be used all the same.
+        if (code == PQDB_CORRUPT) pq_db_note_failed(db, table, &why);
+        if (code == PQDB_OK || code == PQDB_CORRUPT || pq_db_is_views_own(code)) continue;
+        if (err != NULL) *err = why;
+        return code;
     }
     return PQDB_OK;
 }
@@ -574,5 +579,8 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
         if (table->view == NULL) PQ_TRY(pq_log_use_names(db->log, table->id, table->names, err));
     }
     PQ_TRY(pq_db_publish(db, db->version, db->replay_time_us, err));
-    return build_waiting(db, keeper_follows, err);
+    PQ_TRY(build_waiting(db, keeper_follows, err));
+    // What was built without a commit is not shown yet.
+    const bool builds_here = db->options.read_only || db->version == 0;
+    return builds_here ? pq_db_publish(db, db->version, db->replay_time_us, err) : PQDB_OK;
 }

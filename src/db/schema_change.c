@@ -224,9 +224,8 @@ static pqdb_code register_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_t
 pqdb_code pq_db_write_plan(pqdb_db *db, const struct pq_db_plan *plan, pqdb_error *err) {
     const struct pq_text before = db->plans->schema->source;
     PQ_TRY(pq_db_shapes_write(db->store, db->plans->shapes, plan->shapes, db->alloc, err));
-    const pqdb_code code =
-        pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, plan->schema->source, err);
-    if (code != PQDB_OK) pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, before, NULL);
+    const pqdb_code code = pq_schema_file_write(db->store, plan->schema->source, err);
+    if (code != PQDB_OK) pq_schema_file_write(db->store, before, NULL);
     return code;
 }
 
@@ -239,7 +238,7 @@ static pqdb_code apply_create(pqdb_db *db, struct pq_db_plan *plan, struct pq_te
     if (code == PQDB_OK) {
         code = register_view(db, plan, name, table, err);
         if (db->plans != newest) return code;
-        pq_store_write_file(db->store, PQ_DB_SCHEMA_FILE, before, NULL);
+        pq_schema_file_write(db->store, before, NULL);
     }
     pq_db_plan_destroy(db->alloc, plan);
     return code;

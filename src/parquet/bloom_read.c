@@ -36,9 +36,9 @@ static pqdb_code stored_bytes(const struct pq_parquet_file *file,
     return code == PQDB_NO_MEMORY ? pq_parquet_no_memory(err, "a bloom filter") : PQDB_OK;
 }
 
-static pqdb_code load_into(const struct pq_parquet_file *file,
-                           const struct pq_meta_column *column, struct pq_loaded_bloom *bloom,
-                           pqdb_error *err) {
+static pqdb_code load_into(const struct pq_parquet_file *file, const struct pq_meta_chunk *chunk,
+                           struct pq_loaded_bloom *bloom, pqdb_error *err) {
+    const struct pq_meta_column *column = &chunk->column;
     const uint64_t offset = (uint64_t)column->bloom_offset;
     if (column->bloom_offset < 4 || offset >= file->file_bytes) return PQDB_OK;
     const uint64_t left = file->file_bytes - offset;
@@ -48,6 +48,10 @@ static pqdb_code load_into(const struct pq_parquet_file *file,
     PQ_TRY(pq_bytes_reserve(&bloom->bytes, (size_t)bytes, err));
     PQ_TRY(file->source.read(file->source.ctx, offset, bloom->bytes.data, (size_t)bytes, err));
     bloom->bytes.length = (size_t)bytes;
+    if (!pq_chunk_matches(file, chunk, PQ_CHECKS_BLOOM, pq_bytes_text(&bloom->bytes))) {
+        pq_fail(err, PQDB_CORRUPT, "the checksum of a bloom filter is wrong");
+        return pq_parquet_at(PQDB_CORRUPT, err, (int64_t)offset, NULL);
+    }
     struct pq_arena arena;
     pq_arena_init(&arena, file->alloc);
     if (!pq_bloom_open(pq_bytes_text(&bloom->bytes), &arena, &bloom->bitset)) {
@@ -68,7 +72,7 @@ static pqdb_code get_bloom(const struct pq_parquet_file *file, size_t group, siz
     if (made == NULL) return pq_parquet_no_memory(err, "a bloom filter");
     *made = (struct pq_loaded_bloom){0};
     pq_bytes_init(&made->bytes, file->alloc);
-    const pqdb_code code = load_into(file, &pq_file_chunk(file, group, leaf)->column, made, err);
+    const pqdb_code code = load_into(file, pq_file_chunk(file, group, leaf), made, err);
     if (code != PQDB_OK) {
         pq_loaded_bloom_destroy(made, file->alloc);
         return code;

@@ -340,6 +340,7 @@ static pqdb_code fetch_dictionary(struct chunk_reader *reader, pqdb_error *err) 
     struct pq_page_reader pages;
     pq_page_reader_init(&pages, reader->chunk->codec, reader->request->alloc);
     pq_page_reader_begin(&pages, reader->head.data, reader->head.length, start);
+    pages.expected = reader->request->pages->headers;
     struct pq_page page;
     pqdb_code code = pq_page_read(&pages, &page, err);
     if (code == PQDB_OK && page.type != PQ_PAGE_DICTIONARY) {
@@ -413,6 +414,9 @@ static pqdb_code read_whole(struct chunk_reader *reader, pqdb_error *err) {
     if (to_end && reader->rows_seen != chunk->row_count) {
         return corrupt("its rows are not those of the row group", err);
     }
+    if (to_end && chunk->headers != NULL && *chunk->headers != reader->pages.headers) {
+        return corrupt("the checksum of its pages' headers is wrong", err);
+    }
     return PQDB_OK;
 }
 
@@ -433,6 +437,7 @@ static pqdb_code read_indexed(struct chunk_reader *reader, pqdb_error *err) {
         }
         reader->rows_seen = pages->pages[i].first_row;
         struct pq_page page;
+        if (pages->headers != NULL) reader->pages.expected = &pages->headers[i + 1];
         PQ_TRY(pq_page_read(&reader->pages, &page, err));
         PQ_TRY(take_page(reader, &page, err));
         if (reader->rows_seen != pages->pages[i].first_row + pages->pages[i].row_count) {
@@ -476,8 +481,12 @@ pqdb_code pq_chunk_read(const struct pq_parquet_source *source, const struct pq_
     struct pq_bytes *const buffers[] = {&reader.bytes, &reader.head, &reader.def, &reader.rep};
     for (size_t i = 0; i < 4; i++) pq_bytes_init(buffers[i], request->alloc);
     pq_page_reader_init(&reader.pages, chunk->codec, request->alloc);
+    reader.pages.has_checks = chunk->headers != NULL;
     if (request->memo == NULL) pq_chunk_memo_init(&own, chunk->leaf, request->alloc);
-    const pqdb_code code = read_chunk(&reader, err);
+    pqdb_code code = read_chunk(&reader, err);
+    // What we wrote is never beyond us: a header that says so is damaged.
+    const bool is_odd = code == PQDB_UNSUPPORTED || code == PQDB_INVALID;
+    if (is_odd && chunk->headers != NULL) code = corrupt("its pages make no sense", err);
     for (size_t i = 0; i < 4; i++) pq_bytes_deinit(buffers[i]);
     pq_page_reader_deinit(&reader.pages);
     if (request->memo == NULL) pq_chunk_memo_deinit(&own);

@@ -13,6 +13,7 @@ struct pq_chunk {
     uint64_t raw_bytes;    // decompressed, says the footer
     uint64_t value_count;  // levels
     uint64_t row_count;    // of the row group
+    const uint64_t *headers;  // check over the headers of its pages; NULL: unknown
 };
 
 /// What several reads of one chunk share: its dictionary, decoded once. One thread.

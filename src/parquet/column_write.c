@@ -372,6 +372,7 @@ static pqdb_code end_page(struct pq_column_writer *column, pqdb_error *err) {
     PQ_TRY(pq_page_write(&column->writer, &header, pq_bytes_text(&column->raw), &column->pages,
                          err));
     entry->bytes = (uint32_t)(column->pages.length - entry->offset);
+    entry->header_check = column->writer.header_check;
     column->row_count += column->page_rows;
     column->value_count += column->page_levels;
     column->null_count += entry->null_count;

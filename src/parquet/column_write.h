@@ -16,6 +16,7 @@
 struct pq_page_entry {  // what the indexes say of a page; texts live in the file's arena
     uint64_t offset;    // in the chunk's data pages
     uint32_t bytes;
+    uint32_t header_check;
     uint64_t first_row;
     uint64_t null_count, nan_count;
     bool is_null_page;

@@ -47,8 +47,37 @@ static pqdb_code read_footer(struct pq_parquet_file *file, uint32_t *length, pqd
     return PQDB_OK;
 }
 
+/// Ours, of a build that always writes checks?
+static bool claims_checks(struct pq_text created_by) {
+    static const char first[] = "(build 1)";  // the only build without them
+    const size_t length = sizeof first - 1;
+    return pq_text_starts_with(created_by, PQ_TEXT("parquedb version ")) &&
+           created_by.length > length &&
+           memcmp(created_by.data + created_by.length - length, first, length) != 0;
+}
+
+static pqdb_code check_footer(struct pq_parquet_file *file, uint8_t *footer, uint32_t length,
+                              pqdb_error *err) {
+    uint64_t stored, check;
+    const int64_t offset = (int64_t)(file->file_bytes - tail_bytes - length);
+    file->has_checks = pq_checks_of_footer(footer, length, &stored, &check);
+    if (!file->has_checks && claims_checks(file->meta.created_by)) {
+        return corrupt(offset, "the checksum of its footer is missing", err);
+    }
+    if (file->has_checks && stored != check) {
+        return corrupt(offset, "the checksum of its footer is wrong", err);
+    }
+    return PQDB_OK;
+}
+
+bool pq_chunk_matches(const struct pq_parquet_file *file, const struct pq_meta_chunk *chunk,
+                      size_t at, struct pq_text bytes) {
+    return !file->has_checks || chunk->extension.length != PQ_CHECKS_CHUNK_BYTES ||
+           pq_load_u64(chunk->extension.data + at) == pq_hash(bytes.data, bytes.length);
+}
+
 static pqdb_code decode_footer(struct pq_parquet_file *file, uint32_t length, pqdb_error *err) {
-    const uint8_t *end = file->footer.data + file->footer.length - tail_bytes;
+    uint8_t *end = file->footer.data + file->footer.length - tail_bytes;
     struct pq_cursor cursor = pq_cursor_of(end - length, length);
     const int64_t offset = (int64_t)(file->file_bytes - tail_bytes - length);
     // A true footer takes two to four times its length.
@@ -60,7 +89,8 @@ static pqdb_code decode_footer(struct pq_parquet_file *file, uint32_t length, pq
     if (code == PQDB_NO_MEMORY && file->arena.bytes_held > bytes_max / 4) {
         return corrupt(offset, "its footer expands beyond belief", err);
     }
-    return code == PQDB_OK ? code : pq_parquet_at(code, err, offset, NULL);
+    if (code != PQDB_OK) return pq_parquet_at(code, err, offset, NULL);
+    return check_footer(file, end - length, length, err);
 }
 
 uint64_t pq_chunk_start(const struct pq_meta_column *column) {
@@ -349,6 +379,11 @@ static pqdb_code read_leaf(struct reading *reading, uint32_t leaf, struct pq_lea
         .value_count = (uint64_t)meta->column.value_count,
         .row_count = pq_parquet_group_rows(file, group),
     };
+    uint64_t headers;
+    if (file->has_checks && meta->extension.length == PQ_CHECKS_CHUNK_BYTES) {
+        headers = pq_load_u64(meta->extension.data + PQ_CHECKS_HEADERS);
+        chunk.headers = &headers;
+    }
     pq_parquet_codec_of(meta->column.codec, &chunk.codec);
     struct pq_parquet_pages pages = {0};
     if (reading->row_count < chunk.row_count) {

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "parquet/checks.h"
 #include "parquet/page_header.h"
 #include "parquet/reader.h"
 #include "parquet/schema.h"
@@ -17,6 +18,7 @@ struct pq_loaded_index {
     size_t count;
     bool has_bounds;
     struct pq_meta_column_index bounds;
+    uint32_t *headers;  // checks, the dictionary's first; NULL: none
 };
 
 /// The bloom filter of one chunk; an empty bitset when it is none of a known kind.
@@ -34,6 +36,7 @@ struct pq_parquet_file {
     struct pq_bytes footer;  // names and statistics are views into it
     struct pq_meta_file meta;
     struct pq_schema schema;
+    bool has_checks;            // parquet/checks.h
     const char **unreadable;    // a reason or NULL per member
     uint64_t *group_first_row;  // group_count + 1
     struct pq_parquet_pair *pairs;
@@ -43,6 +46,10 @@ struct pq_parquet_file {
 
 void pq_loaded_index_destroy(struct pq_loaded_index *index, const struct pq_alloc *alloc);
 void pq_loaded_bloom_destroy(struct pq_loaded_bloom *bloom, const struct pq_alloc *alloc);
+
+/// The check at `at` of a chunk (PQ_CHECKS_…): do the bytes match it? True without checks.
+bool pq_chunk_matches(const struct pq_parquet_file *file, const struct pq_meta_chunk *chunk,
+                      size_t at, struct pq_text bytes);
 
 /// Where a chunk begins: dictionary_page_offset 0 is a known writer's bug for "none".
 uint64_t pq_chunk_start(const struct pq_meta_column *column);

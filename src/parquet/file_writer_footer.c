@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "parquet/file_writer_internal.h"
 
-#define CREATED_BY "parquedb version 0.1.0 (build 1)"
+#define CREATED_BY "parquedb version 0.1.0 (build 2)"
 
 enum { iceberg_characters = 16, iceberg_bytes = 16 };
 
@@ -95,6 +95,27 @@ static pqdb_code keep_entries(struct pq_parquet_writer *writer, struct pq_writte
     return PQDB_OK;
 }
 
+/// What the chunk's own struct says of it; the rest is filled in as it is written.
+static pqdb_code begin_checks(struct pq_parquet_writer *writer, struct pq_written_group *group,
+                              size_t leaf, pqdb_error *err) {
+    uint8_t *checks = pq_arena_calloc(&writer->arena, PQ_CHECKS_CHUNK_BYTES, 1);
+    if (checks == NULL) return no_memory(err);
+    group->checks[leaf] = checks;
+    const bool has_dictionary = writer->columns[leaf].coded_pages > 0;
+    group->dictionary_checks[leaf] =
+        has_dictionary ? writer->columns[leaf].writer.header_check : 0;
+    uint64_t headers = 0;
+    if (has_dictionary) headers = pq_check_add_header(headers, group->dictionary_checks[leaf]);
+    for (size_t i = 0; i < group->entry_counts[leaf]; i++) {
+        headers = pq_check_add_header(headers, group->entries[leaf][i].header_check);
+    }
+    pq_store_u64(checks + PQ_CHECKS_HEADERS, headers);
+    struct pq_meta_chunk *chunk = &group->chunks[leaf];
+    chunk->has |= 1u << PQ_THRIFT_EXTENSION_BIT;
+    chunk->extension = (struct pq_text){(const char *)checks, PQ_CHECKS_CHUNK_BYTES};
+    return PQDB_OK;
+}
+
 static void add_to_totals(struct pq_parquet_writer *writer, size_t leaf,
                           const struct pq_meta_column *meta) {
     const struct pq_column_writer *column = &writer->columns[leaf];
@@ -146,6 +167,7 @@ static pqdb_code write_chunk(struct pq_parquet_writer *writer, struct pq_written
     fill_statistics(column, &meta->statistics);
     PQ_TRY(fill_encodings(column, &writer->arena, meta, err));
     PQ_TRY(keep_entries(writer, group, leaf, data, err));
+    PQ_TRY(begin_checks(writer, group, leaf, err));
     add_to_totals(writer, leaf, meta);
     group->raw_bytes += meta->raw_bytes;
     group->stored_bytes += meta->stored_bytes;
@@ -163,6 +185,8 @@ static pqdb_code write_blooms(struct pq_parquet_writer *writer, struct pq_writte
             meta->bloom_offset = (int64_t)writer->position;
             meta->bloom_bytes = (int32_t)column->bloom.length;
             PQ_TRY(pq_parquet_emit(writer, pq_bytes_text(&column->bloom), err));
+            pq_store_u64(group->checks[i] + PQ_CHECKS_BLOOM,
+                         pq_hash(column->bloom.data, column->bloom.length));
         }
         pq_column_writer_reset(column);
     }
@@ -186,10 +210,13 @@ static pqdb_code add_group(struct pq_parquet_writer *writer, struct pq_written_g
         .chunks = pq_arena_calloc(arena, leaves, sizeof *group->chunks),
         .entries = pq_arena_calloc(arena, leaves, sizeof *group->entries),
         .entry_counts = pq_arena_calloc(arena, leaves, sizeof *group->entry_counts),
+        .dictionary_checks = pq_arena_calloc(arena, leaves, sizeof *group->dictionary_checks),
+        .checks = pq_arena_calloc(arena, leaves, sizeof *group->checks),
         .row_count = (int64_t)writer->group_rows,
         .file_offset = (int64_t)writer->position,
     };
-    if (group->chunks == NULL || group->entries == NULL || group->entry_counts == NULL) {
+    if (group->chunks == NULL || group->entries == NULL || group->entry_counts == NULL ||
+        group->dictionary_checks == NULL || group->checks == NULL) {
         return no_memory(err);
     }
     writer->group_count++;
@@ -284,8 +311,11 @@ static pqdb_code write_column_index(struct pq_parquet_writer *writer,
     if (is_float(of)) index.has |= 1u << PQ_COLUMN_INDEX_NAN_COUNTS;
     struct pq_meta_chunk *chunk = &group->chunks[leaf];
     chunk->has |= 3u << PQ_CHUNK_COLUMN_INDEX;
-    return emit_struct(writer, &pq_meta_column_index_table, &index, &chunk->column_index_offset,
-                       &chunk->column_index_bytes, err);
+    PQ_TRY(emit_struct(writer, &pq_meta_column_index_table, &index, &chunk->column_index_offset,
+                       &chunk->column_index_bytes, err));
+    pq_store_u64(group->checks[leaf] + PQ_CHECKS_COLUMN_INDEX,
+                 pq_hash(writer->page.data, writer->page.length));
+    return PQDB_OK;
 }
 
 static pqdb_code write_offset_index(struct pq_parquet_writer *writer,
@@ -301,11 +331,20 @@ static pqdb_code write_offset_index(struct pq_parquet_writer *writer,
             0xE, (int64_t)entries[i].offset, (int32_t)entries[i].bytes,
             (int64_t)entries[i].first_row};
     }
-    const struct pq_meta_offset_index index = {2, locations, count};
+    uint32_t *headers = pq_arena_alloc(&writer->arena, (count + 1) * sizeof *headers);
+    if (headers == NULL) return no_memory(err);
+    headers[0] = group->dictionary_checks[leaf];
+    for (size_t i = 0; i < count; i++) headers[i + 1] = entries[i].header_check;
+    const struct pq_meta_offset_index index = {
+        .has = 2u | 1u << PQ_THRIFT_EXTENSION_BIT, .locations = locations, .location_count = count,
+        .extension = {(const char *)headers, (count + 1) * sizeof *headers}};
     struct pq_meta_chunk *chunk = &group->chunks[leaf];
     chunk->has |= 3u << PQ_CHUNK_OFFSET_INDEX;
-    return emit_struct(writer, &pq_meta_offset_index_table, &index, &chunk->offset_index_offset,
-                       &chunk->offset_index_bytes, err);
+    PQ_TRY(emit_struct(writer, &pq_meta_offset_index_table, &index, &chunk->offset_index_offset,
+                       &chunk->offset_index_bytes, err));
+    pq_store_u64(group->checks[leaf] + PQ_CHECKS_OFFSET_INDEX,
+                 pq_hash(writer->page.data, writer->page.length));
+    return PQDB_OK;
 }
 
 static pqdb_code write_indexes(struct pq_parquet_writer *writer, pqdb_error *err) {
@@ -378,6 +417,10 @@ pqdb_code pq_parquet_write_footer(struct pq_parquet_writer *writer, pqdb_error *
         .order_count = writer->column_count,
     };
     if (file.pair_count > 0) file.has |= 1u << PQ_FILE_PAIRS;
+    uint8_t checks[PQ_CHECKS_FILE_BYTES] = {0};
+    memcpy(checks + 8, pq_checks_mark, sizeof pq_checks_mark);
+    file.has |= 1u << PQ_THRIFT_EXTENSION_BIT;
+    file.extension = (struct pq_text){(const char *)checks, sizeof checks};
     struct pq_meta_sorting sorting;
     PQ_TRY(fill_groups(writer, &file, sorting_of(writer, &sorting), err));
     writer->page.length = 0;
@@ -386,6 +429,8 @@ pqdb_code pq_parquet_write_footer(struct pq_parquet_writer *writer, pqdb_error *
         return pq_fail(err, PQDB_LIMIT, "a Parquet footer of more than 2 GiB");
     }
     const uint32_t length = (uint32_t)writer->page.length;
+    pq_store_u64(writer->page.data + length - 1 - PQ_CHECKS_FILE_BYTES,
+                 pq_hash(writer->page.data, length));
     PQ_TRY(pq_bytes_append(&writer->page, &length, sizeof length, err));
     PQ_TRY(pq_bytes_append(&writer->page, "PAR1", 4, err));
     return pq_parquet_emit(writer, pq_bytes_text(&writer->page), err);

@@ -3,6 +3,7 @@
 #ifndef PQ_PARQUET_FILE_WRITER_INTERNAL_H
 #define PQ_PARQUET_FILE_WRITER_INTERNAL_H
 
+#include "parquet/checks.h"
 #include "parquet/column_write.h"
 #include "parquet/writer.h"
 
@@ -11,6 +12,8 @@ struct pq_written_group {
     struct pq_meta_chunk *chunks;          // a leaf each
     struct pq_page_entry **entries;        // a leaf each
     size_t *entry_counts;
+    uint32_t *dictionary_checks;           // a leaf each: of the page's header, 0: none
+    uint8_t **checks;                      // a leaf each: the chunk's, PQ_CHECKS_CHUNK_BYTES
     int64_t row_count, raw_bytes, stored_bytes, file_offset;
 };
 

@@ -143,6 +143,7 @@ static const struct pq_thrift_field chunk_rows[] = {
     FIELD(pq_meta_chunk, PQ_CHUNK_COLUMN_INDEX, I64, column_index_offset),
     FIELD(pq_meta_chunk, PQ_CHUNK_COLUMN_INDEX + 1, I32, column_index_bytes),
     NEST(pq_meta_chunk, PQ_CHUNK_ENCRYPTION, empty_table, encryption),
+    FIELD(pq_meta_chunk, PQ_THRIFT_EXTENSION, TEXT, extension),
 };
 TABLE(chunk_table, "ColumnChunk", pq_meta_chunk, chunk_rows);
 
@@ -184,6 +185,7 @@ static const struct pq_thrift_field file_rows[] = {
     FIELD(pq_meta_file, PQ_FILE_CREATED_BY, TEXT, created_by),
     ITEMS(pq_meta_file, PQ_FILE_ORDERS, order_table, orders, order_count),
     NEST(pq_meta_file, PQ_FILE_ENCRYPTION, empty_table, encryption),
+    FIELD(pq_meta_file, PQ_THRIFT_EXTENSION, TEXT, extension),
 };
 PUBLIC_TABLE(pq_meta_file_table, "FileMetaData", pq_meta_file, file_rows);
 
@@ -234,6 +236,7 @@ TABLE(location_table, "PageLocation", pq_meta_location, location_rows);
 
 static const struct pq_thrift_field offset_index_rows[] = {
     ITEMS_R(pq_meta_offset_index, 1, location_table, locations, location_count),
+    FIELD(pq_meta_offset_index, PQ_THRIFT_EXTENSION, TEXT, extension),
 };
 PUBLIC_TABLE(pq_meta_offset_index_table, "OffsetIndex", pq_meta_offset_index, offset_index_rows);
 

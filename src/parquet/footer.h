@@ -134,6 +134,7 @@ struct pq_meta_chunk {  // ColumnChunk
     int64_t offset_index_offset, column_index_offset;
     int32_t offset_index_bytes, column_index_bytes;
     struct pq_meta_empty encryption;
+    struct pq_text extension;  // parquet/checks.h
 };
 
 enum {
@@ -181,6 +182,7 @@ struct pq_meta_file {  // FileMetaData
     const struct pq_meta_order *orders;
     size_t order_count;
     struct pq_meta_empty encryption;
+    struct pq_text extension;  // parquet/checks.h
 };
 
 struct pq_meta_bloom {  // BloomFilterHeader

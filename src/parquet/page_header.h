@@ -45,6 +45,7 @@ struct pq_meta_offset_index {
     uint32_t has;
     const struct pq_meta_location *locations;
     size_t location_count;
+    struct pq_text extension;  // parquet/checks.h
 };
 
 struct pq_meta_column_index {

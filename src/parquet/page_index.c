@@ -63,6 +63,17 @@ static void set_bounds(struct pq_loaded_index *index) {
                          bounds->nan_count_count == count);
 }
 
+/// Checks of page headers, copied to where they can be read as numbers.
+static pqdb_code set_headers(const struct pq_meta_offset_index *stored,
+                             struct pq_loaded_index *index, pqdb_error *err) {
+    const size_t bytes = (index->count + 1) * sizeof *index->headers;
+    if (stored->extension.length != bytes) return PQDB_OK;
+    index->headers = pq_arena_alloc(&index->arena, bytes);
+    if (index->headers == NULL) return pq_parquet_no_memory(err, "the page index");
+    memcpy(index->headers, stored->extension.data, bytes);
+    return PQDB_OK;
+}
+
 static pqdb_code load_parts(const struct pq_parquet_file *file, size_t group,
                             const struct pq_meta_chunk *chunk, struct pq_loaded_index *index,
                             pqdb_error *err) {
@@ -74,15 +85,24 @@ static pqdb_code load_parts(const struct pq_parquet_file *file, size_t group,
     PQ_TRY(pq_bytes_reserve(&index->bytes, (size_t)bytes + column_bytes, err));
     uint8_t *room = index->bytes.data;
     PQ_TRY(file->source.read(file->source.ctx, (uint64_t)offset, room, (size_t)bytes, err));
+    if (!pq_chunk_matches(file, chunk, PQ_CHECKS_OFFSET_INDEX,
+                          (struct pq_text){(const char *)room, (size_t)bytes})) {
+        return corrupt(offset, "its checksum is wrong", err);
+    }
     struct pq_cursor cursor = pq_cursor_of(room, (size_t)bytes);
     struct pq_meta_offset_index stored;
     pqdb_code code = pq_thrift_decode(&pq_meta_offset_index_table, &cursor, &index->arena, &stored,
                                       err);
     if (code == PQDB_OK) code = set_pages(file, group, &stored, offset, index, err);
+    if (code == PQDB_OK && file->has_checks) code = set_headers(&stored, index, err);
     if (code != PQDB_OK) return pq_parquet_at(code, err, offset, NULL);
     if (!has_column) return PQDB_OK;
     const uint64_t column_offset = (uint64_t)chunk->column_index_offset;
     PQ_TRY(file->source.read(file->source.ctx, column_offset, room + bytes, column_bytes, err));
+    if (!pq_chunk_matches(file, chunk, PQ_CHECKS_COLUMN_INDEX,
+                          (struct pq_text){(const char *)room + bytes, column_bytes})) {
+        return corrupt((int64_t)column_offset, "its checksum is wrong", err);
+    }
     cursor = pq_cursor_of(room + bytes, column_bytes);
     code = pq_thrift_decode(&pq_meta_column_index_table, &cursor, &index->arena, &index->bounds,
                             err);
@@ -143,6 +163,7 @@ pqdb_code pq_parquet_pages(const struct pq_parquet_file *file, size_t group, siz
         .pages = index->pages,
         .has_bounds = index->has_bounds,
         .order = order,
+        .headers = index->headers,
     };
     return PQDB_OK;
 }

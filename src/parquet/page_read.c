@@ -48,6 +48,7 @@ static pqdb_code decompress(struct pq_page_reader *reader, const struct pq_page 
         return PQDB_OK;
     }
     if ((raw_length - 1) / expansion_max > stored.length && raw_length > expansion_room) {
+        if (reader->has_checks) return corrupt(page, "it expands beyond belief", err);
         return pq_fail(err, PQDB_LIMIT, "a page of %zu bytes expands to %zu: beyond belief",
                        stored.length, raw_length);
     }
@@ -124,6 +125,12 @@ pqdb_code pq_page_read(struct pq_page_reader *reader, struct pq_page *page, pqdb
             if (err != NULL) err->offset = (int64_t)page->offset;
             return code;
         }
+        const uint32_t check =
+            pq_check_header(reader->bytes + (page->offset - reader->offset),
+                            (size_t)(cursor->at - reader->bytes) - (page->offset - reader->offset));
+        if (reader->expected != NULL && *reader->expected != check) {
+            return corrupt(page, "the checksum of its header is wrong", err);
+        }
         if (header.raw_bytes < 0 || header.stored_bytes < 0) {
             return corrupt(page, "a negative size", err);
         }
@@ -134,12 +141,19 @@ pqdb_code pq_page_read(struct pq_page_reader *reader, struct pq_page *page, pqdb
             pq_crc32(0, data, length) != (uint32_t)header.crc) {
             return corrupt(page, "its checksum is wrong", err);
         }
-        if (header.type == PQ_PAGE_INDEX) continue;
+        const uint64_t headers = pq_check_add_header(reader->headers, check);
+        if (header.type == PQ_PAGE_INDEX) {
+            reader->headers = headers;
+            continue;
+        }
         if (header.type < PQ_PAGE_DATA || header.type > PQ_PAGE_DATA_V2) {
             return corrupt(page, "unknown page type", err);
         }
         page->type = (enum pq_page_type)header.type;
-        return open_page(reader, &header, (struct pq_text){(const char *)data, length}, page, err);
+        const struct pq_text stored = {(const char *)data, length};
+        PQ_TRY(open_page(reader, &header, stored, page, err));
+        reader->headers = headers;  // a page that failed may be read again
+        return PQDB_OK;
     }
 }
 

@@ -3,6 +3,7 @@
 #define PQ_PARQUET_PAGE_READ_H
 
 #include "codec/codec.h"
+#include "parquet/checks.h"
 #include "parquet/footer.h"
 #include "parquet/page_header.h"
 
@@ -22,6 +23,9 @@ struct pq_page_reader {
     struct pq_cursor cursor;
     const uint8_t *bytes;
     uint64_t offset;
+    const uint32_t *expected;  // check of the next page's header; NULL: unknown
+    uint64_t headers;          // check over all headers so far
+    bool has_checks;           // there are checks: nothing odd was meant so
     struct pq_arena arena;  // of the page header; reset by each page
     struct pq_bytes room;   // the decompressed page, valid until the next one
 };

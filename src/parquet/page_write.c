@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 #include "codec/crc32.h"
+#include "parquet/checks.h"
 
 #define PAGE_BYTES_MAX ((size_t)1 << 30)
 
@@ -44,6 +45,7 @@ pqdb_code pq_page_write(struct pq_page_writer *writer, struct pq_meta_page *head
     header->crc = (int32_t)pq_crc32(0, body.data, body.length);
     const size_t start = out->length;
     PQ_TRY(pq_thrift_encode(&pq_meta_page_table, header, out, err));
+    writer->header_check = pq_check_header(out->data + start, out->length - start);
     writer->raw_bytes += (int64_t)(out->length - start + raw.length);
     return pq_bytes_append_text(out, body, err);
 }

@@ -11,6 +11,7 @@ struct pq_page_writer {
     int level;
     struct pq_bytes stored;  // scratch
     int64_t raw_bytes;       // of all pages so far, with their headers
+    uint32_t header_check;   // of the last one
 };
 
 /// Append the page of `header` (type and what belongs to it are set) with `raw` as its body.

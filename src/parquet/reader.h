@@ -104,6 +104,7 @@ struct pq_parquet_pages {
     const struct pq_parquet_page *pages;
     bool has_bounds;  // there is a column index as well
     enum pq_parquet_order order;
+    const uint32_t *headers;  // checks of page headers, the dictionary's first; NULL: none
 };
 
 /// Load (at the first call) and give the page index; it lives as long as the file.

@@ -37,6 +37,10 @@ static size_t item_bytes(const struct pq_thrift_field *field) {
     return field->kind == PQ_THRIFT_STRUCT ? field->of->bytes : bytes_of_kind[field->kind];
 }
 
+static unsigned bit_of(const struct pq_thrift_field *field) {
+    return field->id == PQ_THRIFT_EXTENSION ? PQ_THRIFT_EXTENSION_BIT : field->id;
+}
+
 static const void *at_offset(const void *object, size_t offset) {
     return (const uint8_t *)object + offset;
 }
@@ -101,7 +105,7 @@ pqdb_code pq_thrift_encode(const struct pq_thrift_struct *of, const void *object
     unsigned id_before = 0;
     for (size_t i = 0; i < of->field_count; i++) {
         const struct pq_thrift_field *field = &of->fields[i];
-        if ((has >> field->id & 1) == 0) {
+        if ((has >> bit_of(field) & 1) == 0) {
             pq_assert(!field->is_required);
             continue;
         }
@@ -309,7 +313,7 @@ static pqdb_code decode_field(const struct pq_thrift_field *field, unsigned wire
     } else {
         PQ_TRY(decode_value(field, cursor, arena, value, err));
     }
-    if (is_kept) pq_store_u32(object, pq_load_u32(object) | UINT32_C(1) << field->id);
+    if (is_kept) pq_store_u32(object, pq_load_u32(object) | UINT32_C(1) << bit_of(field));
     return PQDB_OK;
 }
 
@@ -333,7 +337,7 @@ pqdb_code pq_thrift_decode(const struct pq_thrift_struct *of, struct pq_cursor *
     }
     for (size_t i = 0; i < of->field_count; i++) {
         const struct pq_thrift_field *field = &of->fields[i];
-        if (field->is_required && (pq_load_u32(object) >> field->id & 1) == 0) {
+        if (field->is_required && (pq_load_u32(object) >> bit_of(field) & 1) == 0) {
             return pq_fail(err, PQDB_CORRUPT, "%s lacks field %u", of->name, field->id);
         }
     }

@@ -29,7 +29,7 @@ enum pq_thrift_kind {
 struct pq_thrift_struct;
 
 struct pq_thrift_field {
-    uint8_t id;  // below 32
+    uint16_t id;  // below 31, or PQ_THRIFT_EXTENSION
     uint8_t kind;
     bool is_required;
     bool is_list;
@@ -44,6 +44,9 @@ struct pq_thrift_struct {
     const struct pq_thrift_field *fields;  // by ascending id
     size_t field_count;
 };
+
+/// The field that parquet.thrift leaves to writers: binary, in any struct. Its bit is 31.
+enum { PQ_THRIFT_EXTENSION = 32767, PQ_THRIFT_EXTENSION_BIT = 31 };
 
 #define PQ_THRIFT_HAS(object, id) (((object)->has >> (id)) & 1u)
 

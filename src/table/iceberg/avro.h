@@ -104,6 +104,7 @@ struct pq_avro_writer {
     struct pq_bytes block;
     struct pq_bytes *out;  // borrowed
     uint64_t record_count;  // in the block
+    size_t start;  // of the file in `out`
     bool deflate;
     uint8_t sync[PQ_AVRO_SYNC_BYTES];
 };

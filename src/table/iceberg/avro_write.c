@@ -1,6 +1,7 @@
 #include "base/fail.h"
 #include "codec/codec.h"
 #include "table/iceberg/avro.h"
+#include "table/iceberg/seal.h"
 
 enum { BLOCK_BYTES = 64 << 10 };
 
@@ -22,14 +23,16 @@ static pqdb_code put_entry(struct pq_bytes *out, struct pq_text key, struct pq_t
 pqdb_code pq_avro_writer_init(struct pq_avro_writer *writer, const struct pq_avro_options *options,
                               const struct pq_alloc *alloc, struct pq_bytes *out,
                               pqdb_error *err) {
-    *writer = (struct pq_avro_writer){.out = out, .deflate = options->deflate};
+    *writer = (struct pq_avro_writer){.out = out, .start = out->length,
+                                      .deflate = options->deflate};
     memcpy(writer->sync, options->sync, PQ_AVRO_SYNC_BYTES);
     pq_bytes_init(&writer->block, alloc);
     PQ_TRY(pq_bytes_append(out, "Obj\1", 4, err));
-    PQ_TRY(pq_avro_put_long(out, (int64_t)options->entry_count + 2, err));
+    PQ_TRY(pq_avro_put_long(out, (int64_t)options->entry_count + 3, err));
     PQ_TRY(put_entry(out, PQ_TEXT("avro.schema"), options->schema, err));
     PQ_TRY(put_entry(out, PQ_TEXT("avro.codec"),
                      options->deflate ? PQ_TEXT("deflate") : PQ_TEXT("null"), err));
+    PQ_TRY(put_entry(out, PQ_TEXT(PQ_SEAL_KEY), PQ_TEXT(PQ_SEAL_DIGITS), err));
     for (size_t i = 0; i < options->entry_count; i++) {
         PQ_TRY(put_entry(out, options->entries[i].key, options->entries[i].value, err));
     }
@@ -66,7 +69,9 @@ pqdb_code pq_avro_end_record(struct pq_avro_writer *writer, pqdb_error *err) {
 }
 
 pqdb_code pq_avro_finish(struct pq_avro_writer *writer, pqdb_error *err) {
-    return write_block(writer, err);
+    PQ_TRY(write_block(writer, err));
+    pq_seal(writer->out, writer->start);
+    return PQDB_OK;
 }
 
 void pq_avro_writer_deinit(struct pq_avro_writer *writer) { pq_bytes_deinit(&writer->block); }

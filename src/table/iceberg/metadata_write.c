@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "table/iceberg/metadata.h"
+#include "table/iceberg/seal.h"
 
 static pqdb_code write_key(struct pq_bytes *out, const char *key, pqdb_error *err) {
     const bool is_first = out->length > 0 && out->data[out->length - 1] == '{';
@@ -101,8 +102,10 @@ static pqdb_code write_logs(const struct pq_iceberg_metadata *metadata, struct p
 
 pqdb_code pq_iceberg_metadata_write(const struct pq_iceberg_metadata *metadata,
                                     struct pq_bytes *out, pqdb_error *err) {
+    const size_t start = out->length;
     PQ_TRY(pq_bytes_append_byte(out, '{', err));
     PQ_TRY(write_int(out, "format-version", 2, err));
+    PQ_TRY(write_text(out, PQ_SEAL_KEY, PQ_TEXT(PQ_SEAL_DIGITS), err));
     PQ_TRY(write_text(out, "table-uuid", metadata->uuid, err));
     PQ_TRY(write_text(out, "location", metadata->location, err));
     PQ_TRY(write_int(out, "last-sequence-number", metadata->last_sequence_number, err));
@@ -118,5 +121,7 @@ pqdb_code pq_iceberg_metadata_write(const struct pq_iceberg_metadata *metadata,
     PQ_TRY(write_properties(metadata, out, err));
     PQ_TRY(write_snapshots(metadata, out, err));
     PQ_TRY(write_logs(metadata, out, err));
-    return pq_bytes_append_byte(out, '}', err);
+    PQ_TRY(pq_bytes_append_byte(out, '}', err));
+    pq_seal(out, start);
+    return PQDB_OK;
 }

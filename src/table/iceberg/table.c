@@ -5,6 +5,7 @@
 #include "codec/codec.h"
 #include "table/iceberg/iceberg_internal.h"
 #include "table/iceberg/schema_json.h"
+#include "table/iceberg/seal.h"
 
 enum { FILE_BYTES_MAX = 1 << 30, HINT_BYTES_MAX = 64 };
 
@@ -40,6 +41,9 @@ pqdb_code pq_iceberg_read_file(const struct pq_iceberg *table, struct pq_text na
     pq_bytes_init(&read, &arena->alloc);
     PQ_TRY(pq_store_read_file(table->store, path, FILE_BYTES_MAX, &read, err));
     *bytes = pq_bytes_text(&read);
+    if (pq_seal_look(*bytes) == PQ_SEAL_BROKEN) {
+        return pq_store_fail_at(err, PQDB_CORRUPT, path, 0, "its checksum is wrong");
+    }
     return PQDB_OK;
 }
 
