@@ -109,10 +109,10 @@ static void flips_are_seen(void) {
             flip(files.paths[i], at, &outcomes);
         }
     }
-    fprintf(stderr,
-            "    %zu files, %" PRIu64 " bytes, %zu flipped: %zu refused, %zu answered right, %zu seen "
-            "by check\n",
-            files.count, bytes, outcomes.flips, outcomes.refused, outcomes.right, outcomes.seen);
+    fprintf(stderr, "    %zu files, %" PRIu64 " bytes, %zu flipped: ", files.count, bytes,
+            outcomes.flips);
+    fprintf(stderr, "%zu refused, %zu answered right, %zu seen by check\n", outcomes.refused,
+            outcomes.right, outcomes.seen);
     pq_arena_deinit(&arena);
 }
 
