@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "type/schema.h"
 
-#define BEGIN "// parquedb check "
+#define BEGIN "\n// parquedb check "
 #define END ": made by parquedb, change a copy\n"
 
 enum { digits = 16, line_bytes = sizeof BEGIN - 1 + digits + sizeof END - 1 };
@@ -29,8 +29,7 @@ pqdb_code pq_schema_file_read(struct pq_store *store, struct pq_bytes *out, pqdb
         return PQDB_OK;
     }
     char line[line_bytes + 1];
-    // A line feed that the text did not end with came before ours.
-    struct pq_text text = {(const char *)out->data + start, length - line_bytes};
+    const struct pq_text text = {(const char *)out->data + start, length - line_bytes};
     out->length -= line_bytes;
     format_line(text, line);
     if (memcmp(ours, line, line_bytes) == 0) return PQDB_OK;
@@ -44,10 +43,7 @@ static pqdb_code with_line(struct pq_store *store, struct pq_text text, struct p
     char line[line_bytes + 1];
     pq_bytes_init(out, store->alloc);
     PQ_TRY(pq_bytes_append_text(out, text, err));
-    if (text.length > 0 && text.data[text.length - 1] != '\n') {
-        PQ_TRY(pq_bytes_append_byte(out, '\n', err));
-    }
-    format_line(pq_bytes_text(out), line);
+    format_line(text, line);
     return pq_bytes_append(out, line, line_bytes, err);
 }
 

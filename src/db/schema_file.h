@@ -1,5 +1,5 @@
 /// db/schema_file.h: the schema as it was applied, `schema.json5`: the text as given, and behind it
-/// one line of ours, a comment that holds its checksum:
+/// a line feed and one line of ours, a comment that holds its checksum:
 ///
 ///     // parquedb check 0123456789abcdef: made by parquedb, change a copy
 ///

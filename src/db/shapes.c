@@ -261,7 +261,8 @@ done:
 }
 
 static pqdb_code damaged(pqdb_error *err) {
-    return pq_store_fail(err, PQDB_CORRUPT, PQ_DB_SHAPES_FILE, "it is not what a database writes");
+    return pq_store_fail_at(err, PQDB_CORRUPT, PQ_DB_SHAPES_FILE, 0,
+                            "it is not what a database writes");
 }
 
 static bool is_whole(const struct pq_bytes *file) {
