@@ -22,7 +22,7 @@ enum {
     views_max = 10,
     mix_rows = 100,     // of a commit
     mix_commits = 100,  // of a round: 1 % of a million orders
-    mix_rounds = 3,     // the first finds its pages cold, the last one warm
+    mix_rounds = 6,     // the first finds its pages cold, the last one warm
     singles = 3000,
     switches = 21,      // of the customer's tier
 };
@@ -181,7 +181,7 @@ static void load(uint64_t orders, const char *directory) {
 }
 
 static pqdb_db *open_shop(const char *directory) {
-    const pqdb_options options = {.memory_bytes = (size_t)2 << 30};
+    const pqdb_options options = {.memory_bytes = (size_t)6 << 30};
     pqdb_error err;
     pqdb_db *db;
     must(pqdb_open(directory, &options, &db, &err), &err);

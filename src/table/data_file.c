@@ -103,6 +103,19 @@ static pqdb_code map_fields(struct pq_data_file *file, const struct pq_parquet_f
     return PQDB_OK;
 }
 
+/// The file is sorted: what the first row group begins with and the last one ends with.
+static void note_bounds(struct pq_data_file *file, const struct pq_parquet_file *reader) {
+    const size_t groups = pq_parquet_group_count(reader);
+    const int leaf = file->fields[0] == PQ_NO_FIELD ? -1 : pq_parquet_leaf(reader, file->fields[0]);
+    if (leaf < 0 || groups == 0) return;
+    struct pq_parquet_bounds first, last;
+    pq_parquet_group_bounds(reader, 0, (size_t)leaf, &first);
+    pq_parquet_group_bounds(reader, groups - 1, (size_t)leaf, &last);
+    if (!first.has_min || !last.has_max) return;
+    file->id_low = first.min.as.text;
+    file->id_high = last.max.as.text;
+}
+
 static pqdb_code open_locked(struct pq_data_file *file, pqdb_error *err) {
     PQ_TRY(pq_file_open(file->options.store, file->path, PQ_OPEN_READ, &file->file, err));
     const struct pq_parquet_source source = {.read = read_source, .ctx = file->file};
@@ -120,6 +133,7 @@ static pqdb_code open_locked(struct pq_data_file *file, pqdb_error *err) {
         file->file = NULL;
         return code;
     }
+    note_bounds(file, reader);
     __atomic_store_n(&file->reader, reader, __ATOMIC_RELEASE);
     return PQDB_OK;
 }
@@ -191,8 +205,17 @@ pqdb_code pq_data_file_write_ids(struct pq_data_file *file, struct pq_pace *pace
     return pq_data_file_named(file, pq_id_filter_write(file, pace, err), err);
 }
 
-pqdb_code pq_data_file_may_have(struct pq_data_file *file, uint64_t hash, bool *may,
-                                pqdb_error *err) {
+/// Bounds are asked before the filter: they stay in the processor's cache, its lines do not.
+static bool is_within(const struct pq_data_file *file, struct pq_text id) {
+    const bool is_open = __atomic_load_n(&file->reader, __ATOMIC_ACQUIRE) != NULL;
+    if (!is_open || file->id_high.data == NULL) return true;
+    return pq_text_compare(id, file->id_low) >= 0 && pq_text_compare(id, file->id_high) <= 0;
+}
+
+pqdb_code pq_data_file_may_have(struct pq_data_file *file, struct pq_text id, uint64_t hash,
+                                bool *may, pqdb_error *err) {
+    *may = is_within(file, id);
+    if (!*may) return PQDB_OK;
     if (!atomic_load_explicit(&file->is_filter_read, memory_order_acquire)) {
         pthread_mutex_lock(&file->lock);
         const bool is_read = atomic_load(&file->is_filter_read);

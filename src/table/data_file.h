@@ -45,10 +45,10 @@ const struct pq_type *pq_data_file_type(const struct pq_data_file *file);  // as
 pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_t *row,
                             pqdb_error *err);
 
-/// May the file hold an id with this hash (pq_hash)? False is certain; about one in a hundred ids
+/// May the file hold an id? `hash` is its pq_hash. False is certain; about one in a hundred ids
 /// that are not there passes. Errors: PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY.
-pqdb_code pq_data_file_may_have(struct pq_data_file *file, uint64_t hash, bool *may,
-                                pqdb_error *err);
+pqdb_code pq_data_file_may_have(struct pq_data_file *file, struct pq_text id, uint64_t hash,
+                                bool *may, pqdb_error *err);
 
 /// Rows [first, first + count) in the table's own type. `columns` (NULL: all) says which are
 /// wanted; the others come as columns of nulls. Columns the file lacks are nulls too.

@@ -22,6 +22,7 @@ struct pq_data_file {
     struct pq_file *file;             // open once the reader is
     struct pq_parquet_file *reader;   // set once, under the lock
     uint32_t *fields;                 // owned: the file's member for each table column, or none
+    struct pq_text id_low, id_high;   // of the reader; no bounds: high has data NULL
     struct pq_page_cache *own_pages;  // owned; when the options give none
     struct pq_id_filter *filter;      // owned; NULL: none
     atomic_bool is_filter_read;

@@ -184,35 +184,61 @@ pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_
 
 // ---- by position --------------------------------------------------------------------------------
 
-/// The page of a column that holds a row. A nested column is read by the pages of `$id`.
-static pqdb_code place_of(const struct pq_data_file *file, uint32_t column, uint64_t row,
+/// The column whose pages say where rows are: for a nested one that is `$id`. -1: none does.
+static int leaf_of(const struct pq_data_file *file, uint32_t column) {
+    const int leaf = pq_parquet_leaf(file->reader, file->fields[column]);
+    if (leaf >= 0 || file->fields[0] == PQ_NO_FIELD) return leaf;
+    return pq_parquet_leaf(file->reader, file->fields[0]);
+}
+
+static bool page_holds(const struct pq_parquet_page *page, uint64_t row) {
+    return page->first_row <= row && row - page->first_row < page->row_count;
+}
+
+/// The page that holds a row of a group; most often `guess`.
+static size_t find_page(const struct pq_parquet_pages *pages, uint64_t row, size_t guess) {
+    if (guess < pages->count && page_holds(&pages->pages[guess], row)) return guess;
+    size_t low = 0, high = pages->count;
+    while (low + 1 < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (pages->pages[middle].first_row <= row) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/// The page of a column that holds a row. *guess: its number; in, that of another column for it.
+static pqdb_code place_of(const struct pq_data_file *file, int leaf, uint64_t row, size_t *guess,
                           struct page_place *place, pqdb_error *err) {
     uint64_t in_group;
     place->group = pq_parquet_find_group(file->reader, row, &in_group);
     place->before = row - in_group;
     place->first_row = 0;
     place->row_count = pq_parquet_group_rows(file->reader, place->group);
-    int leaf = pq_parquet_leaf(file->reader, file->fields[column]);
-    if (leaf < 0 && file->fields[0] != PQ_NO_FIELD) {
-        leaf = pq_parquet_leaf(file->reader, file->fields[0]);
-    }
     if (leaf < 0) return PQDB_OK;
     struct pq_parquet_pages pages;
     PQ_TRY(pq_parquet_pages(file->reader, place->group, (size_t)leaf, &pages, err));
     if (pages.count == 0) return PQDB_OK;
-    size_t low = 0, high = pages.count;
-    while (low + 1 < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (pages.pages[middle].first_row <= in_group) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    place->first_row = pages.pages[low].first_row;
-    place->row_count = pages.pages[low].row_count;
+    *guess = find_page(&pages, in_group, *guess);
+    place->first_row = pages.pages[*guess].first_row;
+    place->row_count = pages.pages[*guess].row_count;
     return PQDB_OK;
 }
+
+/// Rows of a fetch that are in one page of a column.
+struct span {
+    size_t at, count;  // in the fetch
+    size_t number;     // of the page, in its group
+    struct pq_page *page;
+};
+
+struct spans {
+    struct span *items;  // room for one a row
+    size_t count;
+};
 
 /// How many of the rows from `at` on are in this page.
 static size_t rows_within(const struct pq_file_fetch *fetch, size_t at,
@@ -221,6 +247,43 @@ static size_t rows_within(const struct pq_file_fetch *fetch, size_t at,
     size_t count = 0;
     while (at + count < fetch->count && fetch->rows[at + count] < end) count++;
     return count;
+}
+
+static void drop_pages(struct spans *spans) {
+    for (size_t i = 0; i < spans->count; i++) pq_page_unref(spans->items[i].page);
+    spans->count = 0;
+}
+
+/// Ask for the memory of a row of a page before it is read.
+static void prefetch_row(const struct pq_page *page, uint64_t row) {
+    const struct pq_column *rows = &page->rows;
+    const size_t at = (size_t)(row - page->first_row);
+    if (rows->valid != NULL) __builtin_prefetch(rows->valid + at);
+    if (rows->offsets != NULL) __builtin_prefetch(rows->offsets + at);
+    if (rows->values != NULL) {
+        const size_t width = rows->layout == PQ_DICTIONARY ? 4 : pq_kind_width(rows->type->kind);
+        __builtin_prefetch((const char *)rows->values + at * width);
+    }
+}
+
+/// The pages of the column, all at once, so that the waits for their rows overlap. On entry the
+/// spans may be those of another column, whose pages nearly always begin at the same rows.
+static pqdb_code get_pages(const struct page_reader *reader, const struct pq_file_fetch *fetch,
+                           uint32_t column, struct spans *spans, pqdb_error *err) {
+    const int leaf = leaf_of(reader->file, column);
+    spans->count = 0;
+    for (size_t at = 0; at < fetch->count;) {
+        struct span *span = &spans->items[spans->count];
+        struct page_place place;
+        PQ_TRY(place_of(reader->file, leaf, fetch->rows[at], &span->number, &place, err));
+        PQ_TRY(get_page(reader, column, &place, &span->page, err));
+        spans->count++;
+        span->at = at;
+        span->count = rows_within(fetch, at, &place);
+        prefetch_row(span->page, fetch->rows[at]);
+        at += span->count;
+    }
+    return PQDB_OK;
 }
 
 /// All wanted rows are in one page.
@@ -234,34 +297,27 @@ static pqdb_code gather_page(const struct pq_page *page, const struct pq_file_fe
     return pq_column_gather(&page->rows, rows, fetch->count, arena, out, err);
 }
 
-static pqdb_code fetch_column(const struct page_reader *reader, const struct pq_file_fetch *fetch,
-                              uint32_t column, struct pq_arena *arena, struct pq_column *out,
-                              pqdb_error *err) {
-    const struct pq_type *type = &reader->file->options.type->fields[column].type;
+static pqdb_code gather_spans(const struct pq_file_fetch *fetch, const struct spans *spans,
+                              struct pq_arena *arena, struct pq_column *out, pqdb_error *err) {
     struct pq_builder builder;
-    for (size_t at = 0; at < fetch->count;) {
-        struct page_place place;
-        struct pq_page *page;
-        PQ_TRY(place_of(reader->file, column, fetch->rows[at], &place, err));
-        PQ_TRY(get_page(reader, column, &place, &page, err));
-        const size_t count = rows_within(fetch, at, &place);
-        pqdb_code code = PQDB_OK;
-        if (count == fetch->count) {
-            code = gather_page(page, fetch, arena, out, err);
-        } else {
-            if (at == 0) code = pq_builder_init(&builder, type, &arena->alloc, err);
-            for (size_t i = 0; code == PQDB_OK && i < count; i++) {
-                const size_t row = fetch->rows[at + i] - (uint32_t)page->first_row;
-                code = pq_builder_append_rows(&builder, &page->rows, row, 1, err);
-            }
+    PQ_TRY(pq_builder_init(&builder, spans->items[0].page->rows.type, &arena->alloc, err));
+    PQ_TRY(pq_builder_reserve(&builder, fetch->count, 0, err));
+    for (size_t i = 0; i < spans->count; i++) {
+        const struct span *span = &spans->items[i];
+        for (size_t k = span->at; k < span->at + span->count; k++) {
+            const size_t row = fetch->rows[k] - (uint32_t)span->page->first_row;
+            PQ_TRY(pq_builder_append_rows(&builder, &span->page->rows, row, 1, err));
         }
-        pq_page_unref(page);
-        if (code != PQDB_OK || count == fetch->count) return code;
-        at += count;
     }
     *out = pq_builder_finish(&builder);
     if (out->names == NULL) out->names = fetch->names;
     return PQDB_OK;
+}
+
+static pqdb_code gather(const struct pq_file_fetch *fetch, const struct spans *spans,
+                        struct pq_arena *arena, struct pq_column *out, pqdb_error *err) {
+    if (spans->count == 1) return gather_page(spans->items[0].page, fetch, arena, out, err);
+    return gather_spans(fetch, spans, arena, out, err);
 }
 
 pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fetch *fetch,
@@ -272,11 +328,16 @@ pqdb_code pq_data_file_fetch(struct pq_data_file *file, const struct pq_file_fet
     const struct page_reader reader = {.file = file, .names = fetch->names};
     const struct pq_type *type = file->options.type;
     struct pq_column *columns = pq_arena_alloc(arena, type->field_count * sizeof *columns);
-    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of a file");
+    struct spans spans = {.items = pq_arena_calloc(arena, fetch->count, sizeof *spans.items)};
+    if (columns == NULL || spans.items == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "rows of a file");
+    }
     for (uint32_t k = 0; k < type->field_count; k++) {
         const bool wanted = fetch->columns == NULL || fetch->columns[k];
         if (wanted && file->fields[k] != PQ_NO_FIELD) {
-            const pqdb_code code = fetch_column(&reader, fetch, k, arena, &columns[k], err);
+            pqdb_code code = get_pages(&reader, fetch, k, &spans, err);
+            if (code == PQDB_OK) code = gather(fetch, &spans, arena, &columns[k], err);
+            drop_pages(&spans);
             PQ_TRY(pq_data_file_named(file, code, err));
             continue;
         }

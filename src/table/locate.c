@@ -75,7 +75,7 @@ static pqdb_code find_in_files(const struct pq_row_view *view, struct pq_text id
         struct pq_segment *segment = view->catalog->segments[i];
         int64_t row;
         bool may;
-        PQ_TRY(pq_data_file_may_have(segment->file, hash, &may, err));
+        PQ_TRY(pq_data_file_may_have(segment->file, id, hash, &may, err));
         if (!may) continue;
         PQ_TRY(pq_data_file_find(segment->file, id, &row, err));
         if (row < 0 || pq_segment_is_dead(segment, (size_t)row, view->version)) continue;

@@ -6,13 +6,21 @@
 #include "base/fail.h"
 #include "base/hash.h"
 
-enum { head_count = 1024 };  // of a shard
+enum { slots_min = 1024 };
+
+/// Of an open-addressed table.
+struct slot {
+    uint64_t hash;  // says nearly always which page it is
+    struct pq_page *page;  // NULL: free
+};
 
 struct shard {
     pthread_mutex_t lock;
     atomic_size_t bytes;  // written under the lock
     struct pq_page *oldest, *newest;
-    struct pq_page *heads[head_count];
+    struct slot *slots;
+    size_t slot_count;  // a power of two, at least twice `count`
+    size_t count;
 };
 
 struct pq_page_cache {
@@ -42,6 +50,7 @@ void pq_page_cache_destroy(struct pq_page_cache *cache) {
             shard->oldest = page->newer;
             pq_page_unref(page);
         }
+        pq_free(cache->alloc, shard->slots, shard->slot_count, sizeof *shard->slots);
         pthread_mutex_destroy(&shard->lock);
     }
     pq_free(cache->alloc, cache, 1, sizeof *cache);
@@ -71,8 +80,15 @@ static bool is_same(const struct pq_page_key *a, const struct pq_page_key *b) {
     return a->file == b->file && a->column == b->column && a->page == b->page;
 }
 
+/// The column stands in the bits that no place depends on: the pages of the same rows are
+/// neighbours, and whoever reads a row finds them in few lines of memory.
 static uint64_t hash_of(const struct pq_page_key *key) {
-    return pq_hash_word(key->file << 40 ^ (uint64_t)key->column << 28 ^ key->page);
+    const uint64_t hash = pq_hash_word(key->file << 32 ^ key->page);
+    return (hash & ~(uint64_t)UINT16_MAX) | (key->column & UINT16_MAX);
+}
+
+static struct shard *shard_of(struct pq_page_cache *cache, uint64_t hash) {
+    return &cache->shards[(hash >> 32) % PQ_CACHE_SHARDS];
 }
 
 static void take_out(struct shard *shard, struct pq_page *page) {
@@ -87,14 +103,59 @@ static void put_newest(struct shard *shard, struct pq_page *page) {
     shard->newest = page;
 }
 
-static struct pq_page *find(struct shard *shard, uint64_t hash, const struct pq_page_key *key) {
-    struct pq_page *page = shard->heads[hash / PQ_CACHE_SHARDS % head_count];
-    while (page != NULL && !is_same(&page->key, key)) page = page->next;
-    return page;
+static struct slot *home_of(const struct shard *shard, uint64_t hash) {
+    return &shard->slots[hash >> 36 & (shard->slot_count - 1)];
 }
 
-/// The oldest page that was not used since it was last looked at here: out of the chains, and into
-/// a list of what is to be let go, by `next`.
+static struct slot *slot_after(const struct shard *shard, const struct slot *slot) {
+    return &shard->slots[(size_t)(slot - shard->slots + 1) & (shard->slot_count - 1)];
+}
+
+/// The slot of the page, or the free one where it belongs. NULL while the shard has no slots.
+static struct slot *find(const struct shard *shard, uint64_t hash, const struct pq_page_key *key) {
+    if (shard->slot_count == 0) return NULL;
+    struct slot *slot = home_of(shard, hash);
+    while (slot->page != NULL && (slot->hash != hash || !is_same(&slot->page->key, key))) {
+        slot = slot_after(shard, slot);
+    }
+    return slot;
+}
+
+/// Room for one more page. Without memory for it the shard stays as it is, and takes none.
+static bool reserve_slot(struct shard *shard, const struct pq_alloc *alloc) {
+    if (shard->count * 2 < shard->slot_count) return true;
+    struct shard grown = *shard;
+    grown.slot_count = shard->slot_count == 0 ? slots_min : shard->slot_count * 2;
+    grown.slots = pq_resize(alloc, NULL, 0, grown.slot_count, sizeof *grown.slots);
+    if (grown.slots == NULL) return false;
+    memset(grown.slots, 0, grown.slot_count * sizeof *grown.slots);
+    for (size_t i = 0; i < shard->slot_count; i++) {
+        if (shard->slots[i].page == NULL) continue;
+        *find(&grown, shard->slots[i].hash, &shard->slots[i].page->key) = shard->slots[i];
+    }
+    pq_free(alloc, shard->slots, shard->slot_count, sizeof *shard->slots);
+    shard->slots = grown.slots;
+    shard->slot_count = grown.slot_count;
+    return true;
+}
+
+/// Free the slot; what was put behind it for want of a place moves up.
+static void free_slot(struct shard *shard, struct slot *gone) {
+    const size_t mask = shard->slot_count - 1;
+    shard->count--;
+    for (struct slot *slot = slot_after(shard, gone); slot->page != NULL;
+         slot = slot_after(shard, slot)) {
+        const size_t home = (size_t)(home_of(shard, slot->hash) - shard->slots);
+        const size_t here = (size_t)(slot - shard->slots), free = (size_t)(gone - shard->slots);
+        if (((here - home) & mask) < ((here - free) & mask)) continue;
+        *gone = *slot;
+        gone = slot;
+    }
+    *gone = (struct slot){0};
+}
+
+/// The oldest page that was not used since it was last looked at here: out of the slots, and into
+/// a list of what is to be let go, by `newer`.
 static void drop_oldest(struct shard *shard, struct pq_page **dropped) {
     struct pq_page *page = shard->oldest;
     while (page->used) {
@@ -103,13 +164,10 @@ static void drop_oldest(struct shard *shard, struct pq_page **dropped) {
         put_newest(shard, page);
         page = shard->oldest;
     }
-    struct pq_page **link =
-        &shard->heads[hash_of(&page->key) / PQ_CACHE_SHARDS % head_count];
-    while (*link != page) link = &(*link)->next;
-    *link = page->next;
+    free_slot(shard, find(shard, hash_of(&page->key), &page->key));
     take_out(shard, page);
     shard->bytes -= page->bytes;
-    page->next = *dropped;
+    page->newer = *dropped;
     *dropped = page;
 }
 
@@ -117,9 +175,10 @@ static void drop_oldest(struct shard *shard, struct pq_page **dropped) {
 
 struct pq_page *pq_page_cache_find(struct pq_page_cache *cache, const struct pq_page_key *key) {
     const uint64_t hash = hash_of(key);
-    struct shard *shard = &cache->shards[hash % PQ_CACHE_SHARDS];
+    struct shard *shard = shard_of(cache, hash);
     pthread_mutex_lock(&shard->lock);
-    struct pq_page *page = find(shard, hash, key);
+    const struct slot *slot = find(shard, hash, key);
+    struct pq_page *page = slot == NULL ? NULL : slot->page;
     if (page != NULL) {
         atomic_fetch_add_explicit(&page->references, 1, memory_order_relaxed);
         page->used = true;
@@ -130,7 +189,7 @@ struct pq_page *pq_page_cache_find(struct pq_page_cache *cache, const struct pq_
 
 static void let_go(struct pq_page *dropped) {
     while (dropped != NULL) {
-        struct pq_page *page_after = dropped->next;
+        struct pq_page *page_after = dropped->newer;
         pq_page_unref(dropped);
         dropped = page_after;
     }
@@ -161,16 +220,18 @@ size_t pq_page_cache_bytes(const struct pq_page_cache *cache) {
 
 void pq_page_cache_add(struct pq_page_cache *cache, struct pq_page *page) {
     const uint64_t hash = hash_of(&page->key);
-    struct shard *shard = &cache->shards[hash % PQ_CACHE_SHARDS];
+    struct shard *shard = shard_of(cache, hash);
     struct pq_page *dropped = NULL;
     pthread_mutex_lock(&shard->lock);
-    if (find(shard, hash, &page->key) == NULL && page->bytes <= cache->shard_bytes_max) {
-        struct pq_page **head = &shard->heads[hash / PQ_CACHE_SHARDS % head_count];
-        page->next = *head;
-        *head = page;
-        put_newest(shard, page);
-        atomic_fetch_add_explicit(&page->references, 1, memory_order_relaxed);
-        shard->bytes += page->bytes;
+    if (page->bytes <= cache->shard_bytes_max && reserve_slot(shard, cache->alloc)) {
+        struct slot *slot = find(shard, hash, &page->key);
+        if (slot->page == NULL) {
+            *slot = (struct slot){hash, page};
+            shard->count++;
+            put_newest(shard, page);
+            atomic_fetch_add_explicit(&page->references, 1, memory_order_relaxed);
+            shard->bytes += page->bytes;
+        }
         while (shard->bytes > cache->shard_bytes_max) drop_oldest(shard, &dropped);
     }
     pthread_mutex_unlock(&shard->lock);

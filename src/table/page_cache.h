@@ -21,7 +21,6 @@ struct pq_page_key {
 
 struct pq_page {
     struct pq_page_key key;
-    struct pq_page *next;    // in its chain
     atomic_uint references;
     bool used;               // since it came, or got its second chance
     uint64_t first_row;      // in the file

@@ -23,9 +23,13 @@ static pqdb_error err;
 
 static void must(pqdb_code code) { CHECK(code == PQDB_OK, "%s: %s", err.subject, err.message); }
 
-static uint64_t hash_of(const char *name, int number) {
+static bool may_have(struct pq_data_file *file, const char *form, int number) {
     char text[32];
-    return pq_hash(text, (size_t)snprintf(text, sizeof text, "%s-%d", name, number));
+    const size_t length = (size_t)snprintf(text, sizeof text, form, number);
+    bool may = false;
+    must(pq_data_file_may_have(file, (struct pq_text){text, length}, pq_hash(text, length), &may,
+                               &err));
+    return may;
 }
 
 /// "t.parquet" with so many rows; returns its bytes.
@@ -73,13 +77,9 @@ static struct pq_data_file *open_file(struct pq_store *store, uint64_t bytes, in
     return file;
 }
 
-static void count_passed(struct pq_data_file *file, const char *name, int *passed) {
+static void count_passed(struct pq_data_file *file, const char *form, int *passed) {
     *passed = 0;
-    for (int i = 0; i < ROWS; i++) {
-        bool may = false;
-        must(pq_data_file_may_have(file, hash_of(name, i), &may, &err));
-        *passed += may;
-    }
+    for (int i = 0; i < ROWS; i++) *passed += may_have(file, form, i);
 }
 
 static void what_is_there_always_passes(void) {
@@ -89,9 +89,9 @@ static void what_is_there_always_passes(void) {
     struct pq_data_file *file = open_file(store, bytes, ROWS);
     int passed;
     must(pq_data_file_write_ids(file, NULL, &err));
-    count_passed(file, "row", &passed);
+    count_passed(file, "row-%d", &passed);
     CHECK(passed == ROWS, "%d of %d rows pass", passed, ROWS);
-    count_passed(file, "other", &passed);
+    count_passed(file, "row-%d-other", &passed);
     CHECK(passed < ROWS / 30, "%d of %d others pass", passed, ROWS);
     pq_data_file_destroy(file);
     pq_store_destroy(store);
@@ -107,8 +107,25 @@ static void without_a_filter_everything_passes(void) {
     must(pq_data_file_write_ids(file, NULL, &err));
     CHECK(pq_file_open(store, "t.parquet.ids", PQ_OPEN_READ, &filter, &err) == PQDB_NOT_FOUND,
           "a file of 100 rows has a filter");
-    count_passed(file, "other", &passed);
+    count_passed(file, "other-%d", &passed);
     CHECK(passed == ROWS, "%d of %d pass", passed, ROWS);
+    pq_data_file_destroy(file);
+    pq_store_destroy(store);
+}
+
+static void what_the_file_s_bounds_exclude_never_passes(void) {
+    struct pq_store *store;
+    must(pq_store_open_memory(&pq_alloc_libc, &store, &err));
+    const uint64_t bytes = write_table(store, 100);
+    struct pq_data_file *file = open_file(store, bytes, 100);
+    const struct pq_parquet_file *reader;
+    int passed;
+    must(pq_data_file_reader(file, &reader, &err));
+    count_passed(file, "other-%d", &passed);
+    CHECK(passed == 0, "%d below pass", passed);
+    count_passed(file, "rows-%d", &passed);
+    CHECK(passed == 0, "%d above pass", passed);
+    CHECK(may_have(file, "row-%d", 0) && may_have(file, "row-%d", 99), "first and last");
     pq_data_file_destroy(file);
     pq_store_destroy(store);
 }
@@ -132,7 +149,8 @@ static void damage_is_told_and_done_without(void) {
                   PQDB_CORRUPT, "byte %zu", at);
         CHECK(strcmp(err.subject, "t.parquet.ids") == 0, "byte %zu: %s", at, err.subject);
         file = open_file(store, bytes, ROWS);
-        CHECK(pq_data_file_may_have(file, 7, &may, &err) == PQDB_OK && may, "byte %zu", at);
+        const pqdb_code code = pq_data_file_may_have(file, PQ_TEXT("row-7"), 7, &may, &err);
+        CHECK(code == PQDB_OK && may, "byte %zu", at);
         pq_data_file_destroy(file);
     }
     pq_bytes_deinit(&content);
@@ -142,6 +160,7 @@ static void damage_is_told_and_done_without(void) {
 int main(void) {
     RUN(what_is_there_always_passes);
     RUN(without_a_filter_everything_passes);
+    RUN(what_the_file_s_bounds_exclude_never_passes);
     RUN(damage_is_told_and_done_without);
     return test_done();
 }
