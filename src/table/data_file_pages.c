@@ -184,13 +184,6 @@ pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_
 
 // ---- by position --------------------------------------------------------------------------------
 
-/// The column whose pages say where rows are: for a nested one that is `$id`. -1: none does.
-static int leaf_of(const struct pq_data_file *file, uint32_t column) {
-    const int leaf = pq_parquet_leaf(file->reader, file->fields[column]);
-    if (leaf >= 0 || file->fields[0] == PQ_NO_FIELD) return leaf;
-    return pq_parquet_leaf(file->reader, file->fields[0]);
-}
-
 static bool page_holds(const struct pq_parquet_page *page, uint64_t row) {
     return page->first_row <= row && row - page->first_row < page->row_count;
 }
@@ -270,7 +263,9 @@ static void prefetch_row(const struct pq_page *page, uint64_t row) {
 /// spans may be those of another column, whose pages nearly always begin at the same rows.
 static pqdb_code get_pages(const struct page_reader *reader, const struct pq_file_fetch *fetch,
                            uint32_t column, struct spans *spans, pqdb_error *err) {
-    const int leaf = leaf_of(reader->file, column);
+    size_t first_leaf, leaves;
+    pq_parquet_leaves(reader->file->reader, reader->file->fields[column], &first_leaf, &leaves);
+    const int leaf = leaves == 0 ? -1 : (int)first_leaf;
     spans->count = 0;
     for (size_t at = 0; at < fetch->count;) {
         struct span *span = &spans->items[spans->count];
