@@ -213,6 +213,86 @@ pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t vers
     return code;
 }
 
+// ---- late pieces of state -----------------------------------------------------------------------
+
+/// May rows be taken back from it? A stream only grows, and so do views of its rows alone.
+static bool may_shrink(const struct pq_db_table *table) {
+    const struct pq_view *view = table->view;
+    for (; view->linked_count == 0 && view->upstream != NULL; view = view->upstream) {
+        if (view->upstream->grouped) return true;
+    }
+    const struct pq_entry *root = table->root->entry;
+    return view->linked_count > 0 || root->kind != PQ_ENTRY_STREAM || root->retention_us > 0;
+}
+
+/// Is it worth a look? Leader-free.
+static bool may_lack_parts(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                           const struct pq_db_table *table) {
+    const struct pq_view *view = table->view;
+    if (table->has_late_parts || view->mode != PQ_VIEW_STREAMING || !view->grouped) return false;
+    if (pq_db_snapshot_rows(snapshot, table) == NULL) return false;
+    const struct pq_db_facts *facts = &snapshot->facts[table->position];
+    if (facts->unbuilt || facts->failed) return false;
+    return source_rows(db, snapshot, table) >= db->late_rows && may_shrink(table);
+}
+
+/// Leader.
+static bool lacks_parts(pqdb_db *db, const struct pq_db_table *table) {
+    struct pq_node *node = pq_circuit_find(db->circuit, table->id);
+    if (node == NULL || pq_circuit_failure(db->circuit, table->id) != NULL) return false;
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(node, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].is_late && !parts[i].is_there) return true;
+    }
+    return false;
+}
+
+static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
+    (void)ctx, (void)rows, (void)err;
+    return PQDB_OK;
+}
+
+/// Leader: bring the replica to the last commit, and give the view what it lacks.
+static pqdb_code give_parts(struct pq_db_replica *replica, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = replica->top;
+    PQ_TRY(pq_db_replica_finish(replica, err));
+    if (!lacks_parts(db, table)) return PQDB_OK;  // made, failed or built again meanwhile
+    pq_node_take_parts(pq_circuit_find(db->circuit, table->id),
+                       pq_circuit_find(replica->circuit, table->id));
+    db->state_is_newer = true;
+    return PQDB_OK;
+}
+
+/// What order windows are filled from again, from the rows as they are now, before it is asked for:
+/// the commit that would ask waits for no scan. Nothing that anybody reads changes.
+static pqdb_code make_parts(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    const struct pq_sink nowhere = {.put = drop_rows};
+    const struct pq_db_replica_options options = {.table = table, .alone = true,
+                                                  .all_parts = true, .on_rows = &nowhere};
+    struct pq_db_replica *replica = NULL;
+    pthread_mutex_lock(&db->leader);
+    pqdb_code code = pq_db_check_open(db, err);
+    const bool lacks = code == PQDB_OK && lacks_parts(db, table);
+    struct pq_db_snapshot *snapshot = lacks ? pq_db_snapshot(db) : NULL;
+    if (lacks) db->pinned = pq_log_position(db->log);
+    pthread_mutex_unlock(&db->leader);
+    if (lacks) {
+        code = pq_db_replica_create(db, &options, snapshot, &replica, err);
+        pq_db_snapshot_unref(snapshot);
+        if (code == PQDB_OK) code = pq_db_replica_build(replica, err);
+        if (code == PQDB_OK) code = pq_db_replica_catch_up(replica, err);
+        pthread_mutex_lock(&db->leader);
+        if (code == PQDB_OK) code = give_parts(replica, err);
+        db->pinned = (struct pq_log_position){0};
+        pthread_mutex_unlock(&db->leader);
+        pq_db_replica_destroy(replica);
+        pq_db_keeper_want(db);  // they are large, and in memory
+    }
+    return code;
+}
+
 // ---- in the background ------------------------------------------------------------------------
 
 enum { retry_first_s = 1, retry_last_s = 300 };
@@ -234,7 +314,8 @@ bool pq_db_build_is_due(pqdb_db *db) {
         if (table->view == NULL || table->view->mode == PQ_VIEW_MANUAL) continue;
         if (pq_db_snapshot_rows(snapshot, table) == NULL) continue;
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
-        due = due || ((facts->unbuilt || facts->failed) && now >= table->retry_ns);
+        const bool wants = facts->unbuilt || facts->failed || may_lack_parts(db, snapshot, table);
+        due = due || (wants && now >= table->retry_ns);
     }
     pq_db_snapshot_unref(snapshot);
     return due;
@@ -276,12 +357,23 @@ static void try_build(pqdb_db *db, struct pq_db_table *table) {
     if (is_due(db, table)) pq_db_note_try(db, table, pq_db_build(db, table, &why), &why);
 }
 
+/// `building` is held. What fails here is not tried again: a step that needs a piece makes it.
+static void try_parts(pqdb_db *db, struct pq_db_table *table) {
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const bool wants = may_lack_parts(db, snapshot, table);
+    pq_db_snapshot_unref(snapshot);
+    if (!wants) return;
+    make_parts(db, table, NULL);
+    table->has_late_parts = true;
+}
+
 void pq_db_build_due(pqdb_db *db) {
     const struct pq_views *views = db->views;
     for (size_t i = 0; i < views->count && !db->closes; i++) {
         pthread_mutex_lock(&db->building);
         struct pq_db_table *table = pq_db_by_id(db, views->views[i].table);
         if (table != NULL) try_build(db, table);
+        if (table != NULL && !db->closes) try_parts(db, table);
         pthread_mutex_unlock(&db->building);
     }
 }

@@ -86,7 +86,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     size_t in_memory = 0;
     for (size_t i = 0; i < tables->count; i++) in_memory += tables->at[i]->table->memory_bytes;
     *nothing = db->has_root && db->root_version == db->version && !db->unpublished &&
-               (!cut->write_all || in_memory == 0) && !pq_db_merge_waits(db);
+               !db->state_is_newer && (!cut->write_all || in_memory == 0) && !pq_db_merge_waits(db);
     for (size_t i = 0; code == PQDB_OK && !*nothing && i < tables->count; i++) {
         code = freeze_table(cut, &cut->tables[i], tables->at[i], err);
     }
@@ -98,6 +98,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
         cut->token_bound = (struct pq_db_token_bound){
             .tokens_max = db->tokens_max, .now_us = cut->root.time_us, .end = db->version};
         cut->tokens.tokens = &cut->token_bound;
+        db->state_is_newer = false;
         code = pq_db_publish(db, db->version, cut->root.time_us, err);
     }
     pthread_mutex_unlock(&db->leader);

@@ -58,6 +58,7 @@ struct pq_db_table {
     struct pq_log_position reflects_position;
     atomic_uint_fast64_t built_rows, build_rows;  // so far, of so many; 0 of 0: no build runs
     atomic_bool build_stops;        // the view is being dropped
+    atomic_bool has_late_parts;     // all that there are: nothing is to be made in the background
     uint64_t retry_after_ns;        // `building`: delay before the last try,
     atomic_uint_fast64_t retry_ns;  // and when the next one is due
     struct pq_db_facts facts;
@@ -108,6 +109,7 @@ struct pqdb_db {
     bool store_is_borrowed;
     uint64_t log_segment_bytes, merge_rows;  // 0: the usual; files that checkpoints merge
     uint64_t ahead_rows;           // in files, from which views read a table by two threads
+    uint64_t late_rows;            // of a view's source, see pq_open_with
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -130,6 +132,7 @@ struct pqdb_db {
     bool broken;                     // the log or a step failed: only close is left
     pqdb_error broken_by;
     bool has_root, is_replaying;
+    bool state_is_newer;             // leader: than the root's, at the same version
     bool unpublished;                // a crash came between the root and a table's metadata
     struct pq_log_position replayed; // how far
     int64_t replay_time_us;

@@ -442,6 +442,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     made->merge_rows = PQ_DB_MERGE_ROWS;
     made->tokens_max = PQ_DB_TOKENS_MAX;
     made->ahead_rows = PQ_AHEAD_ROWS_MIN;
+    made->late_rows = PQ_DB_LATE_ROWS;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, &made->memory.states.alloc);
@@ -477,6 +478,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     if (with->merge_rows != 0) made->merge_rows = with->merge_rows;
     if (with->tokens_max != 0) made->tokens_max = with->tokens_max;
     if (with->ahead_rows != 0) made->ahead_rows = with->ahead_rows;
+    if (with->late_rows != 0) made->late_rows = with->late_rows;
     const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
     made->location = (char *)(uintptr_t)location.data;
     const pqdb_code code = location.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a path")

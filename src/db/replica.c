@@ -48,6 +48,12 @@ static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *t
     return PQDB_OK;
 }
 
+static void use_all_parts(struct pq_node *node) {
+    size_t count;
+    pq_node_parts(node, &count);
+    for (size_t i = 0; i < count; i++) pq_node_use_part(node, i);
+}
+
 /// Is there a view with state above `below`, up to `table`?
 static bool reads_with_state(const struct pq_db_table *table, const struct pq_db_table *below) {
     for (const struct pq_view *at = table->view; at != NULL; at = at->upstream) {
@@ -86,6 +92,7 @@ static pqdb_code add_members(struct pq_db_replica *replica,
         return pq_circuit_add(replica->circuit, table->node, err);
     }
     PQ_TRY(add_member(replica, table, !options->alone, err));
+    if (options->all_parts) use_all_parts(pq_circuit_find(replica->circuit, table->id));
     for (size_t i = 0; i < views->count && !options->alone; i++) {
         struct pq_db_table *above = pq_db_by_id(db, views->views[i].table);
         const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
@@ -447,6 +454,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     member->rows = before;
     member->is_installed = true;
     install_node(replica, member);
+    table->has_late_parts = false;  // perhaps: the background looks
     table->facts.failed = table->facts.unbuilt = false;
     table->facts.reflects = version;
     table->reflects_position = pq_db_position(db);

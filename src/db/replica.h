@@ -38,6 +38,7 @@ struct pq_db_replica_options {
     struct pq_db_table *table;
     bool borrow;                    // the view's own node goes on; else all is built from nothing
     bool alone;                     // without the views above; what it puts out goes to `on_rows`
+    bool all_parts;                 // the view's late pieces of state are made too
     const struct pq_sink *on_rows;  // with `borrow` or `alone`
 };
 

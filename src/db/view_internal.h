@@ -63,6 +63,7 @@ pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db
 void pq_db_part_destroy(pqdb_db *db, struct pq_db_part *part);  // NULL is allowed
 
 // build.c
+enum { PQ_DB_LATE_ROWS = 16384 };  // a scan of fewer delays no commit
 /// Does `table` follow `source` through streaming views only?
 bool pq_db_follows(const struct pq_db_table *table, uint32_t source);
 /// Is it the view that is wrong (a sum that does not fit), so that the database goes on without it?

@@ -159,6 +159,9 @@ const struct pq_node_part *pq_node_parts(struct pq_node *node, size_t *count);
 /// Before opening or building it: a late piece is there; or all that another node of the spec has.
 void pq_node_use_part(struct pq_node *node, size_t part);
 void pq_node_use_parts_of(struct pq_node *node, const struct pq_node *other);
+/// Late pieces that `from` has and `to` lacks become those of `to`. Both nodes are of one spec and
+/// have taken in the same rows.
+void pq_node_take_parts(struct pq_node *to, struct pq_node *from);
 
 /// Apply a delta of the source; `out` is the view's delta: −old +new for each row that changed.
 ///

@@ -3,7 +3,8 @@
 ///
 /// A multiset only for windows of $min, $max, $first or $last is late: it is made from the view's
 /// source when such a window runs empty for the first time, or in the next build where the source
-/// does not show the rows of that version any more. A source that only grows costs nothing.
+/// does not show the rows of that version any more; or ahead of that, beside the writers
+/// (db/build.c). A source that only grows costs nothing.
 #include "base/hash.h"
 #include "flow/op_group.h"
 #include "flow/states.h"

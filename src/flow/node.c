@@ -142,6 +142,18 @@ void pq_node_use_parts_of(struct pq_node *node, const struct pq_node *other) {
     }
 }
 
+void pq_node_take_parts(struct pq_node *to, struct pq_node *from) {
+    for (size_t i = 1; i < to->part_count; i++) {
+        struct group_trace *lacks = &to->group.traces[i - 1], *has = &from->group.traces[i - 1];
+        if (lacks->is_made || !has->is_made) continue;
+        const struct pq_trace empty = lacks->trace;
+        lacks->trace = has->trace;
+        has->trace = empty;
+        lacks->is_made = true;
+        has->is_made = false;
+    }
+}
+
 const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count) {
     *count = node->column_count;
     return node->columns;

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "db/open_with.h"
+#include "db/view_internal.h"
 #include "support/db_world.h"
 #include "support/fault_store.h"
 #include "support/law_random.h"
@@ -139,7 +140,8 @@ static struct pq_open_with on_disk(const struct world *w) {
     return (struct pq_open_with){.store = w->disk == NULL ? NULL : &w->disk->base,
                                  .location = "file:///world",
                                  .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                 .log_segment_bytes = 1 << 16, .no_keeper = true};
+                                 .log_segment_bytes = 1 << 16, .late_rows = 1,
+                                 .no_keeper = true};
 }
 
 static void open_world(struct world *w) {
@@ -547,6 +549,8 @@ static void step(struct world *w) {
         if (w->modes[view] != STREAMING && !is_out(w, view)) refresh(w, view);
     } else if (what < 14) {
         tell("checkpoint", "", "");
+        // As in the background: views that have failed, and state that is missing.
+        if (roll(w, 2) == 0) pq_db_build_due(w->db);
         must(w, pqdb_checkpoint(w->db, &err), "checkpoint");
     } else if (what == 14) {
         create_view(w);
