@@ -107,9 +107,8 @@ struct pqdb_db {
     struct pqdb_options options;
     struct pq_store *store;
     bool store_is_borrowed;
-    uint64_t log_segment_bytes, merge_rows;  // 0: the usual; files that checkpoints merge
-    uint64_t ahead_rows;           // in files, from which views read a table by two threads
-    uint64_t late_rows;            // of a view's source, see pq_open_with
+    uint64_t log_segment_bytes;    // 0: the usual
+    uint64_t merge_rows, ahead_rows, late_rows;  // as struct pq_open_with says
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -131,8 +130,7 @@ struct pqdb_db {
     uint64_t version;
     bool broken;                     // the log or a step failed: only close is left
     pqdb_error broken_by;
-    bool has_root, is_replaying;
-    bool state_is_newer;             // leader: than the root's, at the same version
+    bool has_root, is_replaying, state_is_newer;  // newer: than the root's of the same version
     bool unpublished;                // a crash came between the root and a table's metadata
     struct pq_log_position replayed; // how far
     int64_t replay_time_us;

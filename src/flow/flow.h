@@ -126,8 +126,6 @@ struct pq_node_spec {
                                    // window is then PQDB_UNSUPPORTED
 };
 
-struct pq_expand_spec;  // flow/expand.h
-
 /// A step's rows of one table. Several images of one row come in the order of the commits.
 struct pq_delta {
     uint32_t table;
@@ -159,8 +157,7 @@ const struct pq_node_part *pq_node_parts(struct pq_node *node, size_t *count);
 /// Before opening or building it: a late piece is there; or all that another node of the spec has.
 void pq_node_use_part(struct pq_node *node, size_t part);
 void pq_node_use_parts_of(struct pq_node *node, const struct pq_node *other);
-/// Late pieces that `from` has and `to` lacks become those of `to`. Both nodes are of one spec and
-/// have taken in the same rows.
+/// Late pieces that only `from` has become those of `to`: nodes of one spec, over the same rows.
 void pq_node_take_parts(struct pq_node *to, struct pq_node *from);
 
 /// Apply a delta of the source; `out` is the view's delta: −old +new for each row that changed.

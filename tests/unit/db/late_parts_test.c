@@ -115,7 +115,7 @@ static long calls_of_delete(bool ahead) {
 
 static void the_commit_that_takes_the_largest_back_reads_little(void) {
     const long with = calls_of_delete(true), without = calls_of_delete(false);
-    CHECK(with < 40 && with + 15 < without, "%ld calls of the store, without it %ld", with,
+    CHECK(with < 40 && with + 10 < without, "%ld calls of the store, without it %ld", with,
           without);
 }
 
