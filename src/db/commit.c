@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "batch/builder.h"
+#include "db/commit.h"
 #include "db/tokens.h"
 #include "db/view_internal.h"
 

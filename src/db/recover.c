@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "batch/builder.h"
 #include "db/checkpoint_internal.h"
+#include "db/commit.h"
 #include "db/schema_change.h"
 #include "db/spill.h"
 #include "db/tokens.h"

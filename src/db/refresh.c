@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/commit.h"
 #include "db/replica.h"
 #include "db/schedule.h"
 

@@ -7,7 +7,7 @@
 #include "collection/links.h"
 #include "collection/match.h"
 #include "collection/update.h"
-#include "db/db_internal.h"
+#include "db/commit.h"
 #include "ingest/rows.h"
 
 /// A write and what forming it needs. Lives on its caller's stack.

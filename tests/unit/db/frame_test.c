@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db/db_internal.h"
+#include "db/commit.h"
 #include "support/temp.h"
 #include "support/test.h"
 
