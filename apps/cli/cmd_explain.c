@@ -87,7 +87,10 @@ static void print_skipped(const struct cli *cli, const struct pq_json *list) {
 static void print_for_people(const struct cli *cli, const struct pq_json *root) {
     const struct pq_json *sort = pq_json_find(root, "sort");
     label(cli, "way");
-    printf("%.*s\n", PQ_TEXT_ARG(pq_json_text(pq_json_find(root, "way"))));
+    printf("%.*s", PQ_TEXT_ARG(pq_json_text(pq_json_find(root, "way"))));
+    const struct pq_json *index = pq_json_find(root, "index");
+    if (index != NULL) printf(": %.*s", PQ_TEXT_ARG(pq_json_text(index)));
+    printf("\n");
     label(cli, "filter");
     print_list(pq_json_find(root, "filter"), "none");
     label(cli, "order");

@@ -11,6 +11,7 @@
 #include "db/view_internal.h"
 #include "db/open_with.h"
 #include "db/schema_change.h"
+#include "query/find.h"
 #include "table/scan_ahead.h"
 
 enum {
@@ -302,7 +303,11 @@ pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *e
         .name = table->entry->name, .names = table->names, .alloc = db->alloc,
         .type = pq_db_rows_type(table)};
     PQ_TRY(pq_table_create(&options, &table->table, err));
-    return pq_db_prepare_queries(db, table, err);
+    PQ_TRY(pq_db_prepare_queries(db, table, err));
+    for (uint32_t k = 1; table->find->indexed != NULL && k < options.type->field_count; k++) {
+        if (table->find->indexed[k]) pq_table_want_index(table->table, k);
+    }
+    return PQDB_OK;
 }
 
 /// Collections first: a view shares the names of the one at its bottom.

@@ -9,6 +9,7 @@
 #include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "query/find.h"
+#include "table/link_file.h"
 
 /// An answer out of a table.
 struct table_answer {
@@ -20,6 +21,21 @@ struct table_answer {
 };
 
 // ---- what paths mean --------------------------------------------------------------------------
+
+/// Columns that the schema marks with `#` or `##`.
+static pqdb_code list_indexed(pqdb_db *db, const struct pq_db_table *table, const bool **indexed,
+                              pqdb_error *err) {
+    const struct pq_entry *entry = table->entry;
+    bool *made = pq_arena_calloc(&db->arena, pq_entry_row_type(entry)->field_count + 1, 1);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table");
+    for (size_t i = 0; i < entry->field_count; i++) {
+        const struct pq_declared_field *field = &entry->fields[i];
+        if (!field->indexed || field->column < 0) continue;
+        made[field->column] = pq_type_can_link(&field->field.type);
+    }
+    *indexed = made;
+    return PQDB_OK;
+}
 
 pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     struct pq_scope scope;
@@ -38,7 +54,7 @@ pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_err
         .name = table->entry->name, .paths = scope.paths, .path_count = scope.path_count,
         .relations = scope.relations, .extra_column = scope.extra_column,
         .closed = scope.closed, .strict = scope.strict, .stage = stage};
-    return PQDB_OK;
+    return table->view == NULL ? list_indexed(db, table, &table->find->indexed, err) : PQDB_OK;
 }
 
 static struct pq_text text_or_empty(const char *text) {

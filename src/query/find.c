@@ -1,13 +1,16 @@
 /// query/find.c: the rows of an answer: looked up by id, scanned, sorted, one after the other.
 #include "query/find.h"
 
+#include "base/check.h"
 #include "base/fail.h"
 #include "base/json.h"
 #include "expr/compare.h"
 #include "query/find_internal.h"
 #include "table/fetch.h"
+#include "table/memory_index.h"
 
 enum { rows_first = 2048, late_share = 64, late_few = 16, copied_rows = 4096 };
+enum { named_max = 64, places_max = 4096, fetched_rows = 512 };  // of an index
 
 static const uint64_t rows_max = UINT64_MAX / 4;  // so that sums of them do not wrap
 
@@ -195,6 +198,87 @@ static pqdb_code look_up(struct pq_find *find, const struct pq_bound *ids, pqdb_
     return PQDB_OK;
 }
 
+// ---- by an index -------------------------------------------------------------------------------
+
+/// The values of an indexed column that the filter names, if it does.
+static const struct pq_bound *named_values(const struct pq_find *find) {
+    size_t count;
+    if (find->filter == NULL || find->table.indexed == NULL) return NULL;
+    const struct pq_bound *bounds = pq_program_bounds(find->filter, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (bounds[i].op != PQ_BOUND_IN || bounds[i].value_count > named_max) continue;
+        if (bounds[i].column >= find->snapshot->type->field_count) continue;
+        if (find->table.indexed[bounds[i].column]) return &bounds[i];
+    }
+    return NULL;
+}
+
+/// Where the rows with these values are; *count -1 when they are so many that a scan is better.
+static pqdb_code find_places(struct pq_find *find, const struct pq_bound *bound,
+                             struct pq_row_place **places, int64_t *count, pqdb_error *err) {
+    struct pq_text targets[named_max];
+    uint8_t room[named_max][16];
+    size_t found;
+    for (size_t i = 0; i < bound->value_count; i++) {
+        const bool has_text = pq_index_text(&bound->values[i], room[i], &targets[i]);
+        pq_assert(has_text);
+    }
+    const struct pq_linked asked = {.snapshot = find->snapshot, .column = bound->column,
+                                    .targets = targets, .count = bound->value_count,
+                                    .alloc = find->alloc};
+    PQ_TRY(pq_table_linked(&asked, &find->arena, places, &found, err));
+    const bool many = found > places_max && found > find->snapshot->rows / late_share;
+    *count = many ? -1 : (int64_t)found;
+    return PQDB_OK;
+}
+
+/// Rows at some places, as far as the filter selects them.
+static pqdb_code take_places(struct pq_find *find, const struct pq_row_place *places, size_t count,
+                             pqdb_error *err) {
+    if (find->order.keep != 0) pq_hold_reset(find->rows);
+    struct pq_arena *arena = &find->rows->arena;
+    struct pq_scan_rows found = {0};
+    struct pq_selection selection;
+    const struct pq_fetch fetch = {.snapshot = find->snapshot, .places = places, .count = count,
+                                   .columns = find->wanted, .alloc = find->alloc};
+    struct pq_batch batch;
+    PQ_TRY(pq_table_fetch(&fetch, arena, &batch, err));
+    PQ_TRY(follow_links(find, &batch, arena, err));
+    find->counts.rows_tested += batch.count;
+    PQ_TRY(pq_program_select(find->filter, &batch, arena, &selection, err));
+    find->counts.rows_matched += selection.count;
+    if (selection.count == 0) return PQDB_OK;
+    found.batch = batch;
+    if (selection.rows != NULL) {
+        PQ_TRY(pq_batch_gather(&batch, selection.rows, selection.count, arena, &found.batch, err));
+    }
+    if (find->after.is_set) PQ_TRY(pq_find_position_drop(find, &found, arena, err));
+    return found.batch.count == 0 ? PQDB_OK : pq_order_add(&find->order, &found, arena, err);
+}
+
+/// A filter that names values of an indexed column reads the rows that have them.
+static pqdb_code look_up_values(struct pq_find *find, const struct pq_bound *bound, bool *done,
+                                pqdb_error *err) {
+    struct pq_row_place *places;
+    int64_t count;
+    PQ_TRY(find_places(find, bound, &places, &count, err));
+    *done = count >= 0;
+    if (!*done) return PQDB_OK;
+    find->streams = false;
+    find->way = "by an index";
+    find->index = find->snapshot->type->fields[bound->column].name;
+    for (size_t k = 0; k < find->snapshot->type->field_count; k++) {
+        find->wanted[k] |= find->tested[k] || find->sorted[k];
+    }
+    for (size_t at = 0; at < (size_t)count; at += fetched_rows) {
+        const size_t left = (size_t)count - at;
+        PQ_TRY(take_places(find, places + at, left < fetched_rows ? left : fetched_rows, err));
+    }
+    pq_order_finish(&find->order);
+    skip_rows(find);
+    return PQDB_OK;
+}
+
 // ---- the answer ---------------------------------------------------------------------------------
 
 static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *request,
@@ -210,6 +294,12 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
     find->order.keep = keeps_all ? 0 : find->limit + find->skip + 1;
     const struct pq_bound *ids = named_ids(find);
     if (ids != NULL) return look_up(find, ids, err);
+    const struct pq_bound *values = named_values(find);
+    if (values != NULL) {
+        bool done;
+        PQ_TRY(look_up_values(find, values, &done, err));
+        if (done) return PQDB_OK;
+    }
     find->is_late = !find->streams && pays_late(find);
     const size_t columns = find->streams || find->is_late ? 0 : find->snapshot->type->field_count;
     for (size_t k = 0; k < columns; k++) find->wanted[k] |= find->sorted[k];

@@ -17,6 +17,7 @@ struct pq_find_table {
     bool closed, strict;
     const struct pq_stage *stage;    // for paths through links, or NULL
     const struct pq_lookup *lookup;  // rows that links lead to; outlives the answer
+    const bool *indexed;             // columns with an index (`#`), or NULL
     uint64_t ahead_rows;             // in files: from there on two threads scan
 };
 

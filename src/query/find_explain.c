@@ -151,6 +151,10 @@ static pqdb_code reads(struct pq_find *find, struct pq_bytes *out, pqdb_error *e
 
 pqdb_code pq_find_explain(struct pq_find *find, struct pq_bytes *out, pqdb_error *err) {
     PQ_TRY(text(out, "way", find->way, err));
+    if (find->index.length > 0) {
+        PQ_TRY(begin(out, "index", err));
+        PQ_TRY(pq_json_write_text(out, find->index, err));
+    }
     PQ_TRY(filter(find, out, err));
     PQ_TRY(order(find, out, err));
     if (find->scanning) {

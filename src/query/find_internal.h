@@ -35,6 +35,7 @@ struct pq_find {
     bool explains;     // `counts` is filled in
     struct pq_scan_counts counts;
     const char *way;        // in which the rows are found
+    struct pq_text index;   // the column, where it was by its index
     struct pq_text sort;    // as it was asked, or empty
     struct pq_find_column *columns;
     size_t column_count;

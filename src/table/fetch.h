@@ -45,7 +45,8 @@ pqdb_code pq_table_get(struct pq_table_snapshot *snapshot, struct pq_text id,
 /// Which rows point to one of these?
 struct pq_linked {
     struct pq_table_snapshot *snapshot;
-    uint32_t column;  // TEXT, or LIST of TEXT: ids of rows of another table; or inline objects,
+    uint32_t column;  // TEXT, or LIST of TEXT: ids of rows of another table; or a number or time,
+                      // targets then being what pq_index_text gives; or inline objects,
     const uint32_t *path;  // which hold them in these members, in lists or not
     size_t path_length;
     const struct pq_text *targets;

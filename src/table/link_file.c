@@ -9,13 +9,17 @@
 #include "state/run.h"
 #include "store/pace.h"
 #include "table/data_file_internal.h"
+#include "table/memory_index.h"
 #include "variant/variant.h"
 
 enum { piece_rows = 16384, key_bytes = 4, sink_bytes = PQ_PACE_STEP_BYTES, slot_count_min = 1024 };
 enum { tail_bytes = 72, tail_rows = 8 };  // of a run: state/run.h
 
 bool pq_type_can_link(const struct pq_type *type) {
-    return type->kind == PQ_TEXT ||
+    const bool is_scalar = type->kind == PQ_BOOL || type->kind == PQ_INT64 ||
+                           type->kind == PQ_DECIMAL || type->kind == PQ_DATE ||
+                           type->kind == PQ_TIME || type->kind == PQ_TIMESTAMP;
+    return type->kind == PQ_TEXT || is_scalar ||
            (type->kind == PQ_LIST && type->fields[0].type.kind == PQ_TEXT);
 }
 
@@ -241,8 +245,21 @@ static pqdb_code add_texts(struct build *build, const struct pq_column *column, 
     return PQDB_OK;
 }
 
+/// An indexed column of numbers or times; those inside links' objects have no index.
+static pqdb_code add_scalars(struct build *build, const struct pq_column *column, uint64_t first,
+                             pqdb_error *err) {
+    for (size_t i = 0; i < column->count; i++) {
+        uint8_t room[16];
+        struct pq_text text;
+        if (pq_column_is_null(column, i) || !pq_index_text_of(column, i, room, &text)) continue;
+        PQ_TRY(add_link(build, text, first + i, err));
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code add_rows(struct build *build, const struct pq_column *column, uint64_t first,
                           pqdb_error *err) {
+    if (column->layout == PQ_FIXED) return add_scalars(build, column, first, err);
     for (size_t i = 0; i < column->count; i++) {
         PQ_TRY(add_texts(build, column, i, first + i, err));
     }

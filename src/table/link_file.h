@@ -1,5 +1,6 @@
-/// table/link_file.h: which rows of a data file hold which text in a link column: a sorted run
-/// (state/run.h) beside the file, `<data file>.<field id>.links`.
+/// table/link_file.h: which rows of a data file hold which text in a link column, or which value in
+/// an indexed one: a sorted run (state/run.h) beside the file, `<data file>.<field id>.links`.
+/// A number or time stands there as the text that pq_index_text makes of it.
 ///
 /// Row of the run: hash is pq_hash of the text; key is the row, u32 big-endian, and one byte more
 /// when the same row has a second text of that hash; payload is empty, or '=' and the text, which
@@ -12,7 +13,7 @@
 struct pq_pace;
 struct pq_link_file;
 
-/// Is this column one that can hold links?
+/// Is this column one that can hold links, or have an index?
 bool pq_type_can_link(const struct pq_type *type);
 
 /// Open the run of a column; *links NULL when there is none.

@@ -51,7 +51,9 @@ static bool holds_target(const struct search *search, const struct pq_column *li
         return holds_target(search, &links->children[member], row, depth + 1);
     }
     if (links->layout != PQ_ROWS) {
-        const struct pq_text id = pq_column_text(links, row);
+        uint8_t room[16];
+        struct pq_text id;
+        if (!pq_index_text_of(links, row, room, &id)) return false;
         return search->only == NULL ? is_target(search, id) : pq_text_equal(id, *search->only);
     }
     for (uint32_t i = links->offsets[row]; i < links->offsets[row + 1]; i++) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/check.h"
 #include "base/fail.h"
 #include "base/hash.h"
 
@@ -52,8 +54,28 @@ static void add(struct pq_row_table *table, uint64_t hash, uint64_t number) {
     atomic_store_explicit(head, (uint32_t)table->count, memory_order_release);
 }
 
+bool pq_index_text(const struct pq_value *value, uint8_t room[16], struct pq_text *text) {
+    *text = (struct pq_text){(const char *)room, 8};
+    switch (value->kind) {
+    case PQ_TEXT: *text = value->as.text; return true;
+    case PQ_BOOL: pq_store_u64(room, value->as.boolean); return true;
+    case PQ_INT64:
+    case PQ_DATE:
+    case PQ_TIME:
+    case PQ_TIMESTAMP: pq_store_u64(room, (uint64_t)value->as.integer); return true;
+    case PQ_DECIMAL:
+        memcpy(room, &value->as.decimal, 16);
+        text->length = 16;
+        return true;
+    default: return false;
+    }
+}
+
 static uint64_t hash_of(const struct pq_column *column, size_t row) {
-    const struct pq_text text = pq_column_text(column, row);
+    uint8_t room[16];
+    struct pq_text text;
+    const bool has_text = pq_index_text_of(column, row, room, &text);
+    pq_assert(has_text);
     return pq_hash(text.data, text.length);
 }
 

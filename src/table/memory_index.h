@@ -53,6 +53,16 @@ pqdb_code pq_row_table_create(size_t capacity, const struct pq_alloc *alloc,
 struct pq_row_table *pq_row_table_ref(struct pq_row_table *table);  // NULL is fine
 void pq_row_table_unref(struct pq_row_table *table);                // NULL is fine
 
+/// What an index knows a scalar by: a text itself, the bytes of a number or time in `room`. Equal
+/// exactly where values of the column's type are. False: the kind has no index.
+bool pq_index_text(const struct pq_value *value, uint8_t room[16], struct pq_text *text);
+/// The same of a row that is not null.
+static inline bool pq_index_text_of(const struct pq_column *column, size_t row, uint8_t room[16],
+                                    struct pq_text *text) {
+    const struct pq_value value = pq_column_value(column, row);
+    return pq_index_text(&value, room, text);
+}
+
 /// How many texts a row of a column holds: one, or those in its lists and inline objects.
 size_t pq_row_texts_count(const struct pq_column *column, size_t row);
 

@@ -104,6 +104,10 @@ pqdb_code pq_table_has(struct pq_table *table, struct pq_text id, bool *has, pqd
 /// Seal the open chunk, so that the catalog holds everything. Writer only.
 pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err);
 
+/// From now on rows are found by the values of a column (pq_table_linked) without looking at all of
+/// them: in memory, and beside the files that are written from here on. Any thread.
+void pq_table_want_index(struct pq_table *table, uint32_t column);
+
 /// Add a segment loaded from a root, or replace segments by the file written from them: `moved[i]`
 /// (may be NULL) maps rows of `old[i]` to rows of `fresh` (UINT32_MAX: not written), and deaths
 /// that came after the file was begun are carried over. The table takes `fresh` (NULL when every

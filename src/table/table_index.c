@@ -40,6 +40,10 @@ void pq_link_wishes_make(struct pq_link_wishes *wishes, uint32_t column) {
     atomic_store_explicit(&wishes->news, true, memory_order_release);
 }
 
+void pq_table_want_index(struct pq_table *table, uint32_t column) {
+    pq_link_wishes_make(table->wishes, column);
+}
+
 // ---- one index ----------------------------------------------------------------------------------
 
 static size_t entries_of(const struct pq_column *column, size_t start, size_t count) {

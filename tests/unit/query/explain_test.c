@@ -13,7 +13,9 @@
 
 enum { rows_all = 40000, page_rows = 2048 };
 
-static const char schema[] = "{ Item: { n: 'int!', kind: 'string', note: 'string' } }";
+static const char schema[] =
+    "{ Item: { n: 'int!', kind: 'string', note: 'string' },\n"
+    "  Part: { sku: 'string##', bin: 'int#', day: 'date#', note: 'string' } }";
 
 static pqdb_error err;
 static pqdb_db *db;
@@ -99,6 +101,88 @@ static void an_id_is_looked_up(void) {
     CHECK(strstr(json, "\"way\":\"by $id\"") != NULL, "%s", json);
     CHECK(strstr(json, "\"given\":1") != NULL, "%s", json);
     pqdb_free(json);
+}
+
+// ---- by an index --------------------------------------------------------------------------------
+
+enum { parts = 20000, bins = 4000, part_files = 3 };
+
+/// sku is unique and in no order of `$id`; bin and day repeat.
+static void put_parts(unsigned first, unsigned count) {
+    struct pq_bytes text;
+    pq_bytes_init(&text, &pq_alloc_libc);
+    for (unsigned i = first; i < first + count; i++) {
+        pq_bytes_printf(&text, NULL,
+                        "{\"$id\":\"p%06u\",\"sku\":\"s%u\",\"bin\":%u,\"day\":\"2025-%02u-%02u\","
+                        "\"note\":\"part %u\"}\n",
+                        i * 7919 % 1000003, i * 31 % 1000003, i % bins, i % 12 + 1, i / 12 % 28 + 1,
+                        i);
+    }
+    CHECK(pqdb_create(db, "Part", (const char *)text.data, text.length, NULL, NULL, &err) ==
+          PQDB_OK, "%s", err.message);
+    pq_bytes_deinit(&text);
+}
+
+static char *explain_parts(const pqdb_find_options *options) {
+    char *json = NULL;
+    CHECK(pqdb_explain(db, "Part", options, &json, NULL, &err) == PQDB_OK, "%s", err.message);
+    return json;
+}
+
+static void check_parts(const char *filter, const char *index, uint64_t count) {
+    char way[64], given[64];
+    uint64_t counted_rows = 0;
+    const pqdb_find_options all = {.filter = filter};
+    char *json = explain_parts(&all);
+    snprintf(way, sizeof way, "\"index\":\"%s\"", index);
+    snprintf(given, sizeof given, "\"given\":%" PRIu64 "}", count);
+    CHECK(strstr(json, way) != NULL && strstr(json, given) != NULL, "%s: %s", filter, json);
+    CHECK(pqdb_count(db, "Part", filter, &counted_rows, &err) == PQDB_OK &&
+              counted_rows == count, "%s: %" PRIu64 " rows", filter, counted_rows);
+    pqdb_free(json);
+}
+
+static void equality_on_an_indexed_field_reads_its_rows(void) {
+    for (unsigned i = 0; i < part_files; i++) {
+        put_parts(parts / part_files * i, parts / part_files);
+        CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
+    }
+    const unsigned in_files = parts / part_files * part_files;
+    put_parts(in_files, 500);  // these stay in memory
+    for (int round = 0; round < 2; round++) {
+        check_parts("{ sku: 's31' }", "sku", 1);
+        check_parts("{ sku: 's31', bin: 2 }", "sku", 0);
+        check_parts("{ sku: { $in: ['s0', 's62', 'none'] } }", "sku", 2);
+        check_parts("{ bin: 7 }", "bin", 6);
+        check_parts("{ bin: 7.0 }", "bin", 6);
+        check_parts("{ bin: { $in: [7, 8] }, note: { $contains: '4' } }", "bin", 2);
+        check_parts("{ day: '2025-03-01', bin: { $lt: 100 } }", "day", 4);
+        CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
+    }
+    // The first of them, in the order that is asked, and page by page.
+    const pqdb_find_options first = {.filter = "{ bin: { $in: [7, 8] } }", .sort = "{ sku: -1 }",
+                                     .limit = 5};
+    char *json = explain_parts(&first);
+    CHECK(strstr(json, "\"given\":5}") != NULL, "%s", json);
+    pqdb_free(json);
+    pqdb_rows *rows;
+    size_t given = 0, length;
+    bool has_row = true, is_null;
+    char cursor[256] = "", before[32] = "t";
+    for (int page = 0; page == 0 || cursor[0] != '\0'; page++) {
+        const pqdb_find_options next = {.filter = first.filter, .sort = first.sort, .limit = 5,
+                                        .select = "sku", .cursor = cursor};
+        CHECK(pqdb_find(db, "Part", &next, &rows, &err) == PQDB_OK, "%s", err.message);
+        while (pqdb_rows_next(rows, &has_row, &err) == PQDB_OK && has_row) {
+            const char *sku = pqdb_rows_cell(rows, 1, &length, &is_null);
+            CHECK(strcmp(sku, before) < 0, "%s behind %s", sku, before);
+            snprintf(before, sizeof before, "%s", sku);
+            given++;
+        }
+        snprintf(cursor, sizeof cursor, "%s", pqdb_rows_cursor(rows));
+        pqdb_rows_close(rows);
+    }
+    CHECK(given == 12, "%zu rows", given);
 }
 
 // ---- pages by cursor ----------------------------------------------------------------------------
@@ -195,6 +279,7 @@ int main(void) {
     RUN(what_matches_for_certain_is_not_tested);
     RUN(a_limit_reads_what_it_gives);
     RUN(an_id_is_looked_up);
+    RUN(equality_on_an_indexed_field_reads_its_rows);
     RUN(a_cursor_is_refused_where_it_does_not_belong);
     RUN(a_page_goes_on_behind_the_last_row_whatever_is_written);
     pqdb_close(db, NULL);
