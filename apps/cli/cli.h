@@ -11,7 +11,8 @@
 
 #include "base/arena.h"
 
-enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV, CLI_PARQUET };
+enum cli_format { CLI_AUTO, CLI_TABLE, CLI_JSON, CLI_NDJSON, CLI_CSV, CLI_PARQUET,
+                  CLI_PROMETHEUS };
 
 /// Exit codes (SPEC 8).
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
@@ -170,6 +171,7 @@ const char *cli_read_all(struct cli *cli, const char *path, size_t *length);
 
 // cmd_view_change.c: of `view`, arguments counted
 int cli_view_create(struct cli *cli);
+int cli_view_alter(struct cli *cli);
 int cli_view_drop(struct cli *cli, bool cascade);
 int cli_view_changes(struct cli *cli, uint64_t since, bool follows);
 

@@ -202,18 +202,31 @@ static int show_status(struct cli *cli, pqdb_db *db) {
     return status.background_error[0] == '\0' ? CLI_DONE : CLI_FAILED;
 }
 
+static int show_metrics(struct cli *cli, pqdb_db *db) {
+    char *text;
+    size_t length;
+    pqdb_error err;
+    if (pqdb_metrics(db, &text, &length, &err) != PQDB_OK) return cli_fail(cli, &err);
+    fwrite(text, 1, length, stdout);
+    pqdb_free(text);
+    return CLI_DONE;
+}
+
 static int run_status(struct cli *cli) {
     if (!cli_takes(cli, 0, 0)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
-    return cli_close(cli, db, show_status(cli, db));
+    const bool is_metrics = cli->format == CLI_PROMETHEUS;
+    return cli_close(cli, db, is_metrics ? show_metrics(cli, db) : show_status(cli, db));
 }
 
 const struct cli_command cmd_status = {
     .name = "status",
-    .usage = "",
+    .usage = "[--format prometheus]",
     .summary = "versions, sizes and every table at a glance",
-    .help = "",
+    .help = "--format prometheus gives the same and the state of each view as metrics, for a\n"
+            "scraper or its textfile collector; docs/status.md names them. Exit code 1 (other\n"
+            "formats): the last checkpoint failed.\n",
     .run = run_status,
 };
 

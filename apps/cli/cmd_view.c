@@ -377,13 +377,14 @@ static int run_on(struct cli *cli, pqdb_db *db, const struct flags *flags) {
 /// Is it a verb, with a name where it needs one and none where it takes none?
 static bool is_right(struct cli *cli, const struct flags *flags) {
     static const char *const verbs[] = {"list",    "state",  "show", "explain", "verify",
-                                        "refresh", "create", "drop", "changes"};
+                                        "refresh", "create", "alter",  "drop", "changes"};
     enum { verb_count = sizeof verbs / sizeof *verbs };
     const char *verb = cli->args[0];
     bool known = false;
     for (size_t i = 0; i < verb_count; i++) known = known || strcmp(verbs[i], verb) == 0;
     const bool is_list = strcmp(verb, "list") == 0;
-    const bool creates = strcmp(verb, "create") == 0, drops = strcmp(verb, "drop") == 0;
+    const bool drops = strcmp(verb, "drop") == 0, alters = strcmp(verb, "alter") == 0;
+    const bool creates = strcmp(verb, "create") == 0 || alters;
     const bool changes = strcmp(verb, "changes") == 0;
     const bool named =
         strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0 || drops || changes;
@@ -392,7 +393,8 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
         cli_usage(cli, "has no '%s'%s%s%s", verb, nearest == NULL ? "" : "; did you mean '",
                   nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
     } else if (creates && cli->arg_count != 3) {
-        cli_usage(cli, "create needs a name and a definition: '{ $from: … }', a file, or -");
+        cli_usage(cli, alters ? "alter needs a name and settings: \"{ mode: 'manual' }\", a file, or -"
+                              : "create needs a name and a definition: '{ $from: … }', a file, or -");
     } else if (!creates && cli->arg_count > 2) {
         cli_usage(cli, "%s takes no '%s'", verb, cli->args[2]);
     } else if (flags->cascade && !drops) {
@@ -422,6 +424,7 @@ static int run_view(struct cli *cli) {
                                 .since = cli_number(cli, "--since", UINT64_MAX, &wrong)};
     if (wrong || !cli_takes(cli, 1, 3) || !is_right(cli, &flags)) return CLI_USAGE;
     if (strcmp(cli->args[0], "create") == 0) return cli_view_create(cli);
+    if (strcmp(cli->args[0], "alter") == 0) return cli_view_alter(cli);
     if (strcmp(cli->args[0], "drop") == 0) return cli_view_drop(cli, flags.cascade);
     if (strcmp(cli->args[0], "changes") == 0) {
         return cli_view_changes(cli, flags.since, flags.follows);
@@ -434,8 +437,9 @@ static int run_view(struct cli *cli) {
 const struct cli_command cmd_view = {
     .name = "view",
     .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full | --due] |\n"
-             "       create V DEF | drop V [--cascade] | changes V [--since VERSION] [--follow]",
-    .summary = "look at materialized views; verify, refresh, create and drop them",
+             "       create V DEF | alter V JSON | drop V [--cascade] |\n"
+             "       changes V [--since VERSION] [--follow]",
+    .summary = "look at materialized views; verify, refresh, create, alter and drop them",
     .help = "list     every view with its state\n"
             "state    version, lag, lineage, last refresh and error\n"
             "show     definition and columns\n"
@@ -445,6 +449,9 @@ const struct cli_command cmd_view = {
             "refresh  bring scheduled and manual views up to date; --full recomputes, --due\n"
             "         takes scheduled views whose time has come, and says why it takes no other\n"
             "create   DEF is '{ $from: ... }', a file, or - for stdin; built while writers go on\n"
+            "alter    members of JSON take the place of those of the definition, null takes one\n"
+            "         away; those without a $ are of $refresh: \"{ mode: 'manual' }\". Settings hold\n"
+            "         at once; for another definition it is built anew, with the old rows to read\n"
             "drop     rows and files go; --cascade: the views that read it too\n"
             "changes  rows that came and went with each commit behind VERSION, as far as the log\n"
             "         reaches; of streaming views that declare $history. --follow goes on\n",

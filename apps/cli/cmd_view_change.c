@@ -11,15 +11,15 @@ static const char *read_definition(struct cli *cli, const char *given) {
     return cli_read_all(cli, given, &length);
 }
 
-static void show_made(struct cli *cli, pqdb_db *db, const char *name) {
+static void show_made(struct cli *cli, pqdb_db *db, const char *name, const char *done) {
     pqdb_view_state state;
     pqdb_error err;
     if (pqdb_view_state_get(db, name, &state, &err) != PQDB_OK) return;
     char rows[32], took[24];
     if (state.version == 0 && strcmp(state.mode, "manual") == 0) {
-        cli_note(cli, "made %s: empty until 'view refresh %s'", name, name);
+        cli_note(cli, "%s %s: empty until 'view refresh %s'", done, name, name);
     } else {
-        cli_note(cli, "made %s: %s row%s in %s", name, cli_count(state.rows, rows),
+        cli_note(cli, "%s %s: %s row%s in %s", done, name, cli_count(state.rows, rows),
                  state.rows == 1 ? "" : "s", cli_duration(state.last_refresh_us, took));
     }
 }
@@ -36,7 +36,23 @@ int cli_view_create(struct cli *cli) {
     const pqdb_code code =
         pqdb_view_create(db, name, definition, cli_print_problem, cli, &err);
     cli_progress_end(&progress);
-    if (code == PQDB_OK) show_made(cli, db, name);
+    if (code == PQDB_OK) show_made(cli, db, name, "made");
+    return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err));
+}
+
+int cli_view_alter(struct cli *cli) {
+    const char *name = cli->args[1], *settings = read_definition(cli, cli->args[2]);
+    if (settings == NULL) return CLI_FAILED;
+    pqdb_db *db = cli_open(cli, false);
+    if (db == NULL) return CLI_FAILED;
+    pqdb_error err;
+    struct cli_progress progress;
+    cli->file = "the schema with that";  // in which mistakes have their lines
+    cli_progress_begin(&progress, cli, "altering");
+    cli_progress_say(&progress, name);
+    const pqdb_code code = pqdb_view_alter(db, name, settings, cli_print_problem, cli, &err);
+    cli_progress_end(&progress);
+    if (code == PQDB_OK) cli_note(cli, "altered %s", name);
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err));
 }
 

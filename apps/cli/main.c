@@ -47,7 +47,7 @@ static bool read_format(struct cli *cli) {
         const char *name;
         enum cli_format format;
     } formats[] = {{"table", CLI_TABLE}, {"json", CLI_JSON}, {"ndjson", CLI_NDJSON},
-                   {"csv", CLI_CSV}, {"parquet", CLI_PARQUET}};
+                   {"csv", CLI_CSV}, {"parquet", CLI_PARQUET}, {"prometheus", CLI_PROMETHEUS}};
     bool wrong = false;
     const char *given = cli_value(cli, "--format", &wrong);
     if (wrong) return false;
@@ -110,6 +110,9 @@ static int run(struct cli *cli) {
     const bool is_exchange = cli->command == &cmd_import || cli->command == &cmd_export;
     if (cli->format == CLI_PARQUET && !is_exchange) {
         return cli_usage(cli, "does not answer in Parquet: use export");
+    }
+    if (cli->format == CLI_PROMETHEUS && cli->command != &cmd_status) {
+        return cli_usage(cli, "does not answer for Prometheus: use status");
     }
     int code;
     if (!cli->command->alone && cli_forward(cli, &code)) return code;

@@ -66,6 +66,14 @@ PQDB_API pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const cha
 PQDB_API pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *definition,
                                     pqdb_on_problem on_problem, void *ctx, pqdb_error *err);
 
+/// Change a view's definition: `settings` is a JSON5 object whose members take the place of those
+/// that the definition has; null takes one away. Members without a `$` are those of `$refresh`, as
+/// in { mode: 'manual', gracePeriod: '5m' }, which hold at once; of another definition the view is
+/// built anew before this returns, and reads get the old contents until then.
+/// Errors: PQDB_NOT_FOUND; PQDB_INVALID: a mistake, told as pqdb_schema_apply does, and nothing has
+/// changed; as pqdb_schema_apply.
+PQDB_API pqdb_code pqdb_view_alter(pqdb_db *db, const char *name, const char *settings,
+                                   pqdb_on_problem on_problem, void *ctx, pqdb_error *err);
 /// Drop a view, its rows and files; a build of it ends. With `cascade` the views that read it go
 /// too. Errors: PQDB_NOT_FOUND; PQDB_CONFLICT: others read it (the first is named); PQDB_IO.
 PQDB_API pqdb_code pqdb_view_drop(pqdb_db *db, const char *name, bool cascade, pqdb_error *err);

@@ -230,6 +230,7 @@ static pqdb_code note_version(struct export *export, pqdb_error *err) {
 
 static pqdb_code export_parquet(struct export *export, pqdb_error *err) {
     struct pq_db_table *table;
+    const struct pq_db_table *as;
     PQ_TRY(note_version(export, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(export->db);
     struct pq_table_snapshot *rows;
@@ -240,9 +241,10 @@ static pqdb_code export_parquet(struct export *export, pqdb_error *err) {
     pqdb_code code;
     const struct pq_find_request request = {.sort = PQ_TEXT("none")};
     PQ_GO(pq_db_snapshot_find(export->db, snapshot, pq_text_of(export->name), &table, err));
+    PQ_GO(pq_db_showable(snapshot, table, &as, err));
     rows = pq_db_snapshot_rows(snapshot, table);
-    PQ_GO(pq_find_open(table->find, rows, &request, export->db->alloc, &find, err));
-    PQ_GO(choose(table, find, rows->type, &arena, &choice, err));
+    PQ_GO(pq_find_open(as->find, rows, &request, export->db->alloc, &find, err));
+    PQ_GO(choose(as, find, rows->type, &arena, &choice, err));
     PQ_GO(write_parquet(export, rows, &choice, err));
 done:
     pq_find_close(find);

@@ -126,9 +126,22 @@ static const struct pq_answer_kind table_answer_kind = {
     .next = next_row, .json = print_row, .cell = print_cell, .cursor = cursor_of,
     .close = close_answer};
 
+/// Rows of an older definition follow no links: what those led to may have other columns by now.
+static struct pq_find_table find_table_of(const struct pq_db_table *as,
+                                          const struct pq_db_table *table,
+                                          const struct pq_lookup *lookup, uint64_t ahead_rows) {
+    struct pq_find_table find = *as->find;
+    find.name = table->entry->name;
+    find.lookup = lookup;
+    find.ahead_rows = ahead_rows;
+    if (as != table) find.stage = NULL;
+    return find;
+}
+
 static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find_request *request,
                              pqdb_rows **rows, pqdb_error *err) {
     struct pq_db_table *table = NULL;
+    const struct pq_db_table *as;
     pqdb_rows *made;
     PQ_TRY(pq_answer_create(db->alloc, &made, err));
     struct table_answer *answer = pq_resize(db->alloc, NULL, 0, 1, sizeof *answer);
@@ -141,13 +154,11 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find
     made->ctx = answer;
     made->version = answer->snapshot->version;
     pqdb_code code = pq_db_snapshot_find(db, answer->snapshot, pq_text_of(name), &table, err);
-    if (code == PQDB_OK) code = pq_db_readable(answer->snapshot, table, err);
+    if (code == PQDB_OK) code = pq_db_showable(answer->snapshot, table, &as, err);
     if (code == PQDB_OK) {
         answer->linked = (struct pq_db_lookup){.db = db, .snapshot = answer->snapshot};
-        answer->lookup = pq_db_lookup_of(&answer->linked, table, true);
-        struct pq_find_table find = *table->find;
-        find.lookup = &answer->lookup;
-        find.ahead_rows = db->ahead_rows;
+        answer->lookup = pq_db_lookup_of(&answer->linked, as, true);
+        const struct pq_find_table find = find_table_of(as, table, &answer->lookup, db->ahead_rows);
         code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), request,
                             db->alloc, &answer->find, err);
     }
@@ -253,14 +264,13 @@ pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t
                      pqdb_error *err) {
     struct pq_db_table *table;
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const struct pq_db_table *as;
     pqdb_code code = pq_db_snapshot_find(db, snapshot, pq_text_of(name), &table, err);
-    if (code == PQDB_OK) code = pq_db_readable(snapshot, table, err);
+    if (code == PQDB_OK) code = pq_db_showable(snapshot, table, &as, err);
     if (code == PQDB_OK) {
         struct pq_db_lookup linked = {.db = db, .snapshot = snapshot};
-        const struct pq_lookup lookup = pq_db_lookup_of(&linked, table, true);
-        struct pq_find_table find = *table->find;
-        find.lookup = &lookup;
-        find.ahead_rows = db->ahead_rows;
+        const struct pq_lookup lookup = pq_db_lookup_of(&linked, as, true);
+        const struct pq_find_table find = find_table_of(as, table, &lookup, db->ahead_rows);
         code = pq_find_count(&find, pq_db_snapshot_rows(snapshot, table),
                              text_or_empty(filter), db->alloc, count, err);
     }

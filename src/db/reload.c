@@ -30,6 +30,20 @@ static bool keeps_rows(const struct pq_db_table *before, const struct pq_db_tabl
     return pq_shape_is_same(pq_entry_row_type(before->entry), pq_entry_row_type(now->entry));
 }
 
+/// A view that streamed shows everything up to now; one that lagged is built to go on streaming.
+static void change_mode(const pqdb_db *db, const struct pq_db_table *before,
+                        struct pq_db_table *now) {
+    const bool streamed = before->view->mode == PQ_VIEW_STREAMING;
+    const bool streams = now->view->mode == PQ_VIEW_STREAMING;
+    if (streamed && !streams && !now->facts.failed) {
+        now->facts.reflects = db->version;
+        now->reflects_position = pq_log_position(db->log);
+    } else if (!streamed && streams && !now->facts.failed) {
+        now->facts.failed = true;
+        pq_fail(&now->failure, PQDB_INVALID, "it did not stream before, and is being built");
+    }
+}
+
 static void take_over_rows(struct pq_db_table *before, struct pq_db_table *now) {
     pq_table_destroy(now->table);
     now->table = before->table;
@@ -46,10 +60,16 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
     const struct pq_root_table *named = named_in(root, now->id);
     if (keeps_rows(before, now)) {
         take_over_rows(before, now);
+        if (now->view != NULL) change_mode(db, before, now);
     } else if (now->view == NULL && named != NULL) {
         PQ_TRY(pq_db_load_table(db, root, named, err));
     } else if (now->view != NULL) {
+        const bool streams = before->view->mode == PQ_VIEW_STREAMING && !before->facts.failed &&
+                             !before->facts.unbuilt;
         now->facts.slot_us = before->facts.slot_us;
+        now->facts.reflects = streams ? db->version : before->facts.reflects;
+        now->reflects_position = streams ? pq_log_position(db->log) : before->reflects_position;
+        now->facts.refreshed_us = before->facts.refreshed_us;
     }
     now->published_version = before->published_version;
     now->iceberg = before->iceberg;
@@ -70,7 +90,16 @@ static void let_files_go(pqdb_db *db, const struct pq_table *table, bool is_shar
     }
 }
 
-static void let_go(pqdb_db *db, struct pq_db_table *before, const struct pq_db_table *now) {
+/// Until its new contents are there, reads of the view get the old ones with their columns. A manual
+/// one waits for its refresh, and says so.
+static void keep_shown(struct pq_db_table *before, struct pq_db_table *now) {
+    if (now == NULL || now->view == NULL || now->view->mode == PQ_VIEW_MANUAL) return;
+    if (!now->facts.unbuilt) return;
+    now->shown = before->facts.unbuilt ? before->shown : before;
+    before->shown = NULL;
+}
+
+static void let_go(pqdb_db *db, struct pq_db_table *before, struct pq_db_table *now) {
     pq_node_destroy(before->node);
     before->node = NULL;
     pq_db_part_destroy(db, before->part);
@@ -79,6 +108,8 @@ static void let_go(pqdb_db *db, struct pq_db_table *before, const struct pq_db_t
     before->iceberg = NULL;
     if (before->table == NULL) return;
     let_files_go(db, before->table, now != NULL && now->view == NULL);
+    keep_shown(before, now);
+    if (now != NULL && now->shown == before) return;
     pq_table_destroy(before->table);
     before->table = NULL;
 }

@@ -449,6 +449,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     member->rows->version = version;
     PQ_TRY(pq_table_publish(member->rows, err));
     retire_files(db, table->table);
+    pq_db_hide_shown(table);
     struct pq_table *before = table->table;
     table->table = member->rows;
     member->rows = before;

@@ -166,17 +166,25 @@ static pqdb_code apply_all(struct applying *apply, struct pq_text text, pqdb_err
     return code;
 }
 
+pqdb_code pq_db_apply_text(pqdb_db *db, struct pq_text text, const pqdb_schema_options *options,
+                           pqdb_schema_applied *applied, pqdb_error *err) {
+    struct applying apply = {.db = db, .options = options};
+    pq_arena_init(&apply.arena, db->alloc);
+    const pqdb_code code = apply_all(&apply, text, err);
+    pq_db_plan_destroy(db->alloc, apply.plan);
+    pq_arena_deinit(&apply.arena);
+    if (applied != NULL) *applied = apply.done;
+    return code;
+}
+
 pqdb_code pqdb_schema_apply(pqdb_db *db, const char *schema, size_t length,
                             const pqdb_schema_options *options, pqdb_schema_applied *applied,
                             pqdb_error *err) {
     static const pqdb_schema_options defaults;
-    struct applying apply = {.db = db, .options = options == NULL ? &defaults : options};
-    pq_arena_init(&apply.arena, db->alloc);
+    if (options == NULL) options = &defaults;
     pthread_mutex_lock(&db->building);
-    const pqdb_code code = apply_all(&apply, (struct pq_text){schema, length}, err);
+    const pqdb_code code =
+        pq_db_apply_text(db, (struct pq_text){schema, length}, options, applied, err);
     pthread_mutex_unlock(&db->building);
-    pq_db_plan_destroy(db->alloc, apply.plan);
-    pq_arena_deinit(&apply.arena);
-    if (applied != NULL) *applied = apply.done;
     return code;
 }

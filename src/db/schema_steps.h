@@ -31,6 +31,10 @@ struct pq_db_steps {
     size_t count, room;
 };
 
+/// schema_apply.c: as pqdb_schema_apply; `building` is held.
+pqdb_code pq_db_apply_text(pqdb_db *db, struct pq_text text, const pqdb_schema_options *options,
+                           pqdb_schema_applied *applied, pqdb_error *err);
+
 /// Everything is in `arena` and in the plans. Errors: PQDB_NO_MEMORY.
 pqdb_code pq_db_steps_between(const struct pq_db_plan *before, const struct pq_db_plan *now,
                               struct pq_arena *arena, struct pq_db_steps *steps,

@@ -64,8 +64,11 @@ pqdb_code pq_db_collect(pqdb_db *db, uint64_t version, int64_t time_us,
     for (size_t i = 0; i < positions; i++) made->tables[i] = NULL;
     for (size_t i = 0; i < tables->count; i++) {
         const struct pq_db_table *table = tables->at[i];
-        made->tables[table->position] = pq_table_snapshot_ref(table->table->published);
+        const bool shows_old = table->facts.unbuilt && table->shown != NULL;
+        made->tables[table->position] = pq_table_snapshot_ref(
+            shows_old ? table->shown->table->published : table->table->published);
         made->facts[table->position] = table->facts;
+        made->facts[table->position].shows_old = shows_old;
     }
     *snapshot = made;
     return PQDB_OK;

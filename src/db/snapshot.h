@@ -19,7 +19,8 @@ struct pq_db_facts {
     int64_t last_refresh_took_us;
     bool failed;               // its last step or refresh went wrong: see `failure`
     bool refresh_failed;       // only the last try of a refresh did: the view is as it was
-    bool unbuilt;              // nothing readable exists yet: reads are refused
+    bool unbuilt;              // nothing of this definition exists yet
+    bool shows_old;            // then reads get the rows of the one before: `shown`
 };
 
 /// The tables there are. Immutable: when one comes or goes, another list takes its place and this

@@ -84,7 +84,8 @@ static uint64_t version_of(const struct pq_db_snapshot *snapshot,
                            const struct pq_db_table *table) {
     for (; table->view != NULL; table = pq_db_snapshot_by_id(snapshot, table->view->source)) {
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
-        if (facts->failed || table->view->mode != PQ_VIEW_STREAMING) return facts->reflects;
+        const bool follows = table->view->mode == PQ_VIEW_STREAMING && !facts->shows_old;
+        if (facts->failed || !follows) return facts->reflects;
     }
     return snapshot->version;
 }
@@ -100,7 +101,12 @@ static int built_percent(const struct pq_db_table *table) {
 static void print_unbuilt(const struct pq_db_table *table, const struct pq_db_facts *facts,
                           char *reason, size_t reason_bytes) {
     const int percent = built_percent(table);
-    if (percent >= 0) {
+    if (facts->shows_old) {
+        const bool runs = percent >= 0;
+        snprintf(reason, reason_bytes, "its definition changed, and the new contents %s",
+                 facts->failed ? "could not be built" : runs ? "are being built" : "are not built "
+                                                                                    "yet");
+    } else if (percent >= 0) {
         snprintf(reason, reason_bytes, "being built, %d %%", percent);
     } else if (facts->failed) {
         snprintf(reason, reason_bytes, "its build failed");
@@ -124,10 +130,25 @@ pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_
     PQ_TRY(check_there(snapshot, table, err));
     const struct pq_db_facts *facts = &snapshot->facts[table->position];
     if (!facts->unbuilt) return PQDB_OK;
-    char reason[80];
+    char reason[120];
     print_unbuilt(table, facts, reason, sizeof reason);
     pq_fail(err, PQDB_INVALID, "the view is invalid: %s", reason);
     return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
+}
+
+pqdb_code pq_db_showable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
+                         const struct pq_db_table **as, pqdb_error *err) {
+    *as = table;
+    PQ_TRY(check_there(snapshot, table, err));
+    if (!snapshot->facts[table->position].shows_old) return pq_db_readable(snapshot, table, err);
+    *as = table->shown;
+    return PQDB_OK;
+}
+
+void pq_db_hide_shown(struct pq_db_table *table) {
+    if (table->shown == NULL) return;
+    pq_table_destroy(table->shown->table);
+    table->shown->table = NULL;  // snapshots that show its rows hold them
 }
 
 /// The last commit that changed what the view, or one below it, reads.
@@ -182,8 +203,9 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     print_schedule(db, view, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
-    const bool fresh = is_fresh(snapshot, table, state->reason, sizeof state->reason);
-    state->state = facts->unbuilt ? "invalid" : fresh ? "fresh" : "stale";
+    const bool fresh = !facts->unbuilt &&
+                       is_fresh(snapshot, table, state->reason, sizeof state->reason);
+    state->state = facts->unbuilt && !facts->shows_old ? "invalid" : fresh ? "fresh" : "stale";
     if (facts->unbuilt) print_unbuilt(table, facts, state->reason, sizeof state->reason);
     state->build_percent = built_percent(table);
     const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
@@ -406,10 +428,14 @@ pqdb_code pqdb_entry_at(pqdb_db *db, size_t index, pqdb_entry *entry, pqdb_error
 pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on_column, void *ctx,
                        pqdb_error *err) {
     struct pq_db_table *table;
-    PQ_TRY(pq_db_find_table(db, pq_text_of(name), &table, err));
-    // A refresh may replace the table meanwhile; its type stays.
-    const struct pq_type *type =
-        table->view == NULL ? pq_entry_row_type(table->entry) : table->view->type;
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const pqdb_code code = pq_db_snapshot_find(db, snapshot, pq_text_of(name), &table, err);
+    const struct pq_db_table *as = table;
+    if (code == PQDB_OK && snapshot->facts[table->position].shows_old) as = table->shown;
+    pq_db_snapshot_unref(snapshot);
+    PQ_TRY(code);
+    // A refresh may replace the rows meanwhile; their type stays.
+    const struct pq_type *type = pq_db_rows_type(as);
     struct pq_arena arena;
     pq_arena_init(&arena, db->alloc);
     for (uint32_t k = 0; k < type->field_count; k++) {

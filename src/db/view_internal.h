@@ -18,6 +18,12 @@ pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_
 pqdb_code pq_db_snapshot_find_view(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                                    struct pq_text name, struct pq_db_table **table,
                                    pqdb_error *err);
+/// The same for those who show rows to people, who get the old ones of a view that is being built:
+/// `*as` is what the rows are read by.
+pqdb_code pq_db_showable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
+                         const struct pq_db_table **as, pqdb_error *err);
+/// Leader: the old rows are of no more use.
+void pq_db_hide_shown(struct pq_db_table *table);
 /// Leader: why the view has failed, for those who ask.
 void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
 

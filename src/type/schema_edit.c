@@ -212,3 +212,32 @@ pqdb_code pq_schema_text_remove(struct pq_text schema, const struct pq_text *nam
     return pq_bytes_append_text(
         out, (struct pq_text){schema.data + kept, schema.length - kept}, err);
 }
+
+/// Behind the colon of an entry.
+static size_t value_of(struct pq_text text, const struct span *span) {
+    const size_t colon = skip_space(text, span->key_end);
+    return skip_space(text, colon < text.length ? colon + 1 : colon);
+}
+
+pqdb_code pq_schema_text_replace(struct pq_text schema, struct pq_text name,
+                                 struct pq_text definition, struct pq_bytes *out,
+                                 pqdb_error *err) {
+    PQ_TRY(check(schema, PQ_JSON_OBJECT, "a schema", err));
+    PQ_TRY(check(definition, PQ_JSON_OBJECT, "a definition", err));
+    for (size_t at = skip_space(schema, 0) + 1;;) {
+        at = skip_space(schema, at);
+        if (at >= schema.length || schema.data[at] == '}') break;
+        const struct span span = entry_at(schema, at);
+        if (is_named(schema, &span, name)) {
+            const size_t from = value_of(schema, &span);
+            const struct pq_text rest = {schema.data + span.value_end,
+                                         schema.length - span.value_end};
+            PQ_TRY(pq_bytes_append_text(out, (struct pq_text){schema.data, from}, err));
+            PQ_TRY(pq_bytes_append_text(out, trimmed(definition), err));
+            return pq_bytes_append_text(out, rest, err);
+        }
+        at = skip_space(schema, span.value_end);
+        if (at < schema.length && schema.data[at] == ',') at++;
+    }
+    return pq_fail(err, PQDB_NOT_FOUND, "the schema has no entry %.*s", PQ_TEXT_ARG(name));
+}

@@ -1,0 +1,195 @@
+/// Goal: settings of a view hold at once, in every direction, and its rows stay what they are; of
+/// another definition the old rows can be read, and say that they are old, until the new ones are
+/// there, also when those cannot be built.
+#include <inttypes.h>
+#include <parquedb/schema.h>
+#include <string.h>
+
+#include "support/db_world.h"
+#include "support/fault_store.h"
+#include "support/test.h"
+
+static const char schema[] =
+    "{\n"
+    "  Item: { k: 'string!', n: 'int!' },\n"
+    "  // of each kind\n"
+    "  Kinds: { $from: 'Item', $groupBy: ['k'], $compute: { rows: { $count: '*' } } },  // kept\n"
+    "  Many: { $from: 'Kinds', $filter: { rows: { $gt: 1 } } },\n"
+    "}\n";
+
+static pqdb_error err;
+
+#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
+
+static pqdb_db *open_on(struct fault_store *disk) {
+    const struct pq_open_with with = {.store = &disk->base, .location = "file:///alter",
+                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                      .no_keeper = true};
+    pqdb_db *db = NULL;
+    MUST(pq_db_open_with(&with, NULL, &db, &err));
+    if (db == NULL) exit(test_done());
+    return db;
+}
+
+static pqdb_db *make(struct fault_store *disk) {
+    const struct pq_open_with with = {.store = &disk->base, .location = "file:///alter",
+                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                      .no_keeper = true};
+    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
+    return open_on(disk);
+}
+
+static void put(pqdb_db *db, const char *k, int64_t n) {
+    char text[96];
+    const int length = snprintf(text, sizeof text, "{\"k\":\"%s\",\"n\":%" PRId64 "}", k, n);
+    MUST(pqdb_create(db, "Item", text, (size_t)length, NULL, NULL, &err));
+}
+
+static pqdb_code alter(pqdb_db *db, const char *view, const char *settings) {
+    return pqdb_view_alter(db, view, settings, NULL, NULL, &err);
+}
+
+static void check_rows(pqdb_db *db, const char *view, const char *want) {
+    char got[512] = "";
+    size_t used = 0;
+    pqdb_rows *rows;
+    MUST(pqdb_find(db, view, NULL, &rows, &err));
+    for (bool has_row = true;;) {
+        MUST(pqdb_rows_next(rows, &has_row, &err));
+        if (!has_row) break;
+        size_t length;
+        const char *json = pqdb_rows_json(rows, &length);
+        used += (size_t)snprintf(got + used, sizeof got - used, "%s", strstr(json, "\",\"") + 1);
+    }
+    CHECK(strcmp(got, want) == 0, "%s: %s, want %s", view, got, want);
+    pqdb_rows_close(rows);
+}
+
+static void check_state(pqdb_db *db, const char *view, const char *state, const char *reason) {
+    pqdb_view_state got;
+    MUST(pqdb_view_state_get(db, view, &got, &err));
+    CHECK(strcmp(got.state, state) == 0, "%s is %s: %s", view, got.state, got.reason);
+    CHECK(strstr(got.reason, reason) != NULL, "%s: %s", view, got.reason);
+}
+
+static void verify(pqdb_db *db, const char *view) {
+    pqdb_verified verified = {0};
+    MUST(pqdb_view_verify(db, view, NULL, NULL, &verified, &err));
+    CHECK(verified.differences == 0, "%s: %" PRIu64 " differences", view, verified.differences);
+}
+
+static void settings_hold_at_once_in_every_direction(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    static const char *const modes[] = {
+        "{ mode: 'manual' }", "{ mode: 'scheduled', schedule: '@hourly' }",
+        "{ mode: 'streaming', schedule: null }",
+        "{ $refresh: { mode: 'scheduled', schedule: '0 3 * * *' } }",
+        "{ mode: 'manual', schedule: null, gracePeriod: '5m' }", "{ $refresh: null }"};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        put(db, "a", 1);
+        if (i % 2 == 0) MUST(pqdb_checkpoint(db, &err));
+        put(db, i % 3 == 0 ? "b" : "c", 2);
+        MUST(alter(db, "Kinds", modes[i]));
+        put(db, "a", 3);
+        pqdb_view_state state;
+        MUST(pqdb_view_state_get(db, "Kinds", &state, &err));
+        const bool streams = strcmp(state.mode, "streaming") == 0;
+        CHECK(strcmp(state.state, streams ? "fresh" : "stale") == 0, "%s: %s", modes[i],
+              state.reason);
+        pqdb_refreshed refreshed;
+        MUST(pqdb_view_refresh(db, "Kinds", false, &refreshed, &err));
+        CHECK(strcmp(refreshed.kind, streams ? "none" : "incremental") == 0, "%s: %s, %s",
+              modes[i], refreshed.kind, refreshed.reason);
+        verify(db, "Kinds");
+        verify(db, "Many");
+        if (i % 3 != 1) continue;
+        MUST(pqdb_close(db, &err));
+        db = open_on(disk);
+    }
+    CHECK(strcmp(strstr(pqdb_schema_text(db, NULL), "  // of each kind"),
+                 "  // of each kind\n"
+                 "  Kinds: { $from: \"Item\", $groupBy: [\"k\"], $compute: "
+                 "{\"rows\":{\"$count\":\"*\"}} },  // kept\n"
+                 "  Many: { $from: 'Kinds', $filter: { rows: { $gt: 1 } } },\n}\n") == 0,
+          "%s", pqdb_schema_text(db, NULL));
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void another_definition_takes_the_place_of_the_rows(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    put(db, "a", 1);
+    put(db, "a", 2);
+    put(db, "b", 3);
+    MUST(alter(db, "Kinds", "{ $compute: { rows: { $count: '*' }, sum: { $sum: 'n' } } }"));
+    check_rows(db, "Kinds", ",\"k\":\"a\",\"rows\":2,\"sum\":3},\"k\":\"b\",\"rows\":1,\"sum\":3}");
+    check_rows(db, "Many", ",\"k\":\"a\",\"rows\":2,\"sum\":3}");
+    MUST(alter(db, "Many", "{ $filter: null, $select: { r: '$rows' } }"));
+    check_rows(db, "Many", ",\"r\":2},\"r\":1}");
+    verify(db, "Many");
+    CHECK(alter(db, "Many", "{ $select: { r: '$rows' }, $group: 1 }") == PQDB_INVALID, "taken");
+    CHECK(alter(db, "Many", "{ mode: 'often' }") == PQDB_INVALID, "taken");
+    CHECK(alter(db, "Many", "7") == PQDB_INVALID, "taken");
+    CHECK(alter(db, "Item", "{ mode: 'manual' }") == PQDB_INVALID, "taken");
+    CHECK(alter(db, "Nobody", "{ mode: 'manual' }") == PQDB_NOT_FOUND, "taken");
+    check_rows(db, "Many", ",\"r\":2},\"r\":1}");
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void the_old_rows_are_read_while_the_new_ones_cannot_be_built(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    put(db, "a", INT64_MAX);
+    put(db, "a", INT64_MAX);
+    put(db, "b", 1);
+    MUST(pqdb_checkpoint(db, &err));
+    CHECK(alter(db, "Kinds", "{ $compute: { sum: { $sum: 'n' } , rows: { $count: '*' } } }") ==
+              PQDB_LIMIT, "%s", err.message);
+    put(db, "b", 2);
+    for (int i = 0; i < 3; i++) {
+        check_rows(db, "Kinds", ",\"k\":\"a\",\"rows\":2},\"k\":\"b\",\"rows\":1}");
+        check_rows(db, "Many", ",\"k\":\"a\",\"rows\":2}");
+        check_state(db, "Kinds", "stale", "its definition changed");
+        check_state(db, "Many", "stale", "its definition changed");
+        uint64_t count;
+        MUST(pqdb_count(db, "Kinds", "{ rows: 2 }", &count, &err));
+        CHECK(count == 1, "%" PRIu64, count);
+        MUST(pqdb_checkpoint(db, &err));
+    }
+    CHECK(alter(db, "Kinds", "{ $filter: { n: { $gt: 0 } } }") == PQDB_LIMIT, "%s", err.message);
+    check_rows(db, "Kinds", ",\"k\":\"a\",\"rows\":2},\"k\":\"b\",\"rows\":1}");
+    MUST(alter(db, "Kinds", "{ $compute: { low: { $min: 'n' }, rows: { $count: '*' } } }"));
+    check_rows(db, "Many", ",\"k\":\"a\",\"low\":9223372036854775807,\"rows\":2}"
+                           ",\"k\":\"b\",\"low\":1,\"rows\":2}");
+    verify(db, "Kinds");
+    verify(db, "Many");
+    MUST(pqdb_view_drop(db, "Kinds", true, &err));
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void a_manual_view_waits_for_its_refresh(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    put(db, "a", 1);
+    MUST(alter(db, "Many", "{ mode: 'manual' }"));
+    MUST(alter(db, "Many", "{ $filter: null }"));
+    check_state(db, "Many", "invalid", "its definition changed: refresh it");
+    uint64_t count;
+    CHECK(pqdb_count(db, "Many", NULL, &count, &err) == PQDB_INVALID, "read");
+    MUST(pqdb_view_refresh(db, "Many", false, NULL, &err));
+    check_rows(db, "Many", ",\"k\":\"a\",\"rows\":1}");
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+int main(void) {
+    RUN(settings_hold_at_once_in_every_direction);
+    RUN(another_definition_takes_the_place_of_the_rows);
+    RUN(the_old_rows_are_read_while_the_new_ones_cannot_be_built);
+    RUN(a_manual_view_waits_for_its_refresh);
+    return test_done();
+}
