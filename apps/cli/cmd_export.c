@@ -45,6 +45,7 @@ static bool is_packed(const char *path) {
 static int run_export(struct cli *cli) {
     bool wrong = false;
     const char *profile = cli_value(cli, "--profile", &wrong);
+    const char *as_of = cli_value(cli, "--as-of", &wrong);
     if (wrong || !cli_takes(cli, 2, 2)) return CLI_USAGE;
     const bool is_compact = profile != NULL && strcmp(profile, "compact") == 0;
     if (profile != NULL && !is_compact && strcmp(profile, "compatible") != 0) {
@@ -55,7 +56,7 @@ static int run_export(struct cli *cli) {
     struct export export = {.cli = cli};
     const pqdb_export_options options = {
         .format = format_of(cli, path), .compact = is_compact, .on_progress = tell,
-        .ctx = &export};
+        .ctx = &export, .as_of = as_of};
     if (is_packed(path)) return cli_usage(cli, "does not compress: %s", path);
     if (options.format == PQDB_FILE_UNKNOWN) {
         return cli_usage(cli, "cannot tell the format of %s: give --format ndjson, csv or parquet",
@@ -87,12 +88,14 @@ static int run_export(struct cli *cli) {
 
 const struct cli_command cmd_export = {
     .name = "export",
-    .usage = "NAME FILE [--format ndjson|csv|parquet] [--profile compatible|compact]",
+    .usage = "NAME FILE [--format ndjson|csv|parquet] [--profile compatible|compact]\n"
+             "      [--as-of T|VERSION]",
     .summary = "write a collection or view into a file: NDJSON, CSV, Parquet",
     .help = "The format is told by the file's name, or by --format; - is stdout. Rows come in\n"
             "storage order, from one snapshot. The file is there whole, or not at all. Fields\n"
             "that were not declared are inline in NDJSON and in the column _extra of Parquet; CSV\n"
             "has only the declared ones. import takes all three back. --profile compact makes\n"
-            "smaller Parquet, with encodings that old readers do not know.\n",
+            "smaller Parquet, with encodings that old readers do not know. --as-of writes rows as\n"
+            "they were at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n",
     .run = run_export,
 };

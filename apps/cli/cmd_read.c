@@ -3,14 +3,17 @@
 #include "cli/cli.h"
 
 static int run_get(struct cli *cli) {
-    if (!cli_takes(cli, 2, 2)) return CLI_USAGE;
+    bool wrong = false;
+    const char *as_of = cli_value(cli, "--as-of", &wrong);
+    if (wrong || !cli_takes(cli, 2, 2)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
     pqdb_error err;
     char *json;
     size_t length;
     int code = CLI_DONE;
-    if (pqdb_get(db, cli->args[0], cli->args[1], &json, &length, &err) != PQDB_OK) {
+    const pqdb_row_name row = {.table = cli->args[0], .id = cli->args[1], .as_of = as_of};
+    if (pqdb_get_row(db, &row, &json, &length, &err) != PQDB_OK) {
         code = cli_fail(cli, &err);
     } else {
         cli_print_json(cli, json, length);
@@ -21,9 +24,9 @@ static int run_get(struct cli *cli) {
 
 const struct cli_command cmd_get = {
     .name = "get",
-    .usage = "NAME ID",
+    .usage = "NAME ID [--as-of T|VERSION]",
     .summary = "show one row of a collection or view",
-    .help = "",
+    .help = "--as-of: as it was at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n",
     .run = run_get,
 };
 
@@ -34,6 +37,7 @@ int cli_take_find(struct cli *cli, struct cli_find *find, int before) {
                     .select = cli_value(cli, "--select", &wrong),
                     .limit = cli_number(cli, "--limit", UINT64_MAX, &wrong),
                     .skip = cli_number(cli, "--skip", 0, &wrong),
+                    .as_of = cli_value(cli, "--as-of", &wrong),
                     .cursor = cli_value(cli, "--cursor", &wrong)}};
     if (wrong || !cli_takes(cli, before + 1, before + 2)) return CLI_USAGE;
     if (find->options.limit == 0) return cli_usage(cli, "takes a --limit of 1 or more");
@@ -68,26 +72,30 @@ static int run_find(struct cli *cli) {
 const struct cli_command cmd_find = {
     .name = "find",
     .usage = "NAME [FILTER] [--sort J|none] [--select a,b] [--limit N] [--skip N]\n"
-             "    [--cursor C]",
+             "    [--cursor C] [--as-of T|VERSION]",
     .summary = "show the rows of a collection or view that match",
     .help = "FILTER is JSON5, like \"{ outcome: { $ne: 'ok' } }\"; --sort like \"{ total: -1 }\".\n"
             "Without --sort rows come by $id; 'none' is the order they are stored in.\n"
             "JSON has the fields that were not declared too; tables and CSV have those that\n"
             "--select names, like event.request.url.\n"
             "Where rows follow behind the --limit, stderr says with which --cursor the same\n"
-            "question goes on: behind the last row, whatever has been written since.\n",
+            "question goes on: behind the last row, whatever has been written since.\n"
+            "--as-of shows rows as they were at a version (42, seq-42) or a time\n"
+            "(2026-01-15T10:00:00Z: the last commit up to it), as far back as $history says.\n",
     .run = run_find,
 };
 
 static int run_count(struct cli *cli) {
-    if (!cli_takes(cli, 1, 2)) return CLI_USAGE;
+    bool wrong = false;
+    pqdb_find_options options = {.as_of = cli_value(cli, "--as-of", &wrong)};
+    if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
     pqdb_error err;
     uint64_t count;
     int code = CLI_DONE;
-    const char *filter = cli->arg_count == 2 ? cli->args[1] : NULL;
-    if (pqdb_count(db, cli->args[0], filter, &count, &err) != PQDB_OK) {
+    options.filter = cli->arg_count == 2 ? cli->args[1] : NULL;
+    if (pqdb_count_with(db, cli->args[0], &options, &count, &err) != PQDB_OK) {
         code = cli_fail(cli, &err);
     } else {
         printf("%llu\n", (unsigned long long)count);
@@ -97,8 +105,8 @@ static int run_count(struct cli *cli) {
 
 const struct cli_command cmd_count = {
     .name = "count",
-    .usage = "NAME [FILTER]",
+    .usage = "NAME [FILTER] [--as-of T|VERSION]",
     .summary = "count the rows of a collection or view that match",
-    .help = "",
+    .help = "--as-of: as they were at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n",
     .run = run_count,
 };

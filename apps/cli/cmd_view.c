@@ -393,8 +393,8 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
         cli_usage(cli, "has no '%s'%s%s%s", verb, nearest == NULL ? "" : "; did you mean '",
                   nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
     } else if (creates && cli->arg_count != 3) {
-        cli_usage(cli, alters ? "alter needs a name and settings: \"{ mode: 'manual' }\", a file, or -"
-                              : "create needs a name and a definition: '{ $from: … }', a file, or -");
+        cli_usage(cli, alters ? "alter needs a name and \"{ mode: 'manual' }\", a file, or -"
+                              : "create needs a name and '{ $from: … }', a file, or -");
     } else if (!creates && cli->arg_count > 2) {
         cli_usage(cli, "%s takes no '%s'", verb, cli->args[2]);
     } else if (flags->cascade && !drops) {
@@ -450,8 +450,9 @@ const struct cli_command cmd_view = {
             "         takes scheduled views whose time has come, and says why it takes no other\n"
             "create   DEF is '{ $from: ... }', a file, or - for stdin; built while writers go on\n"
             "alter    members of JSON take the place of those of the definition, null takes one\n"
-            "         away; those without a $ are of $refresh: \"{ mode: 'manual' }\". Settings hold\n"
-            "         at once; for another definition it is built anew, with the old rows to read\n"
+            "         away; those without a $ are of $refresh: \"{ mode: 'manual' }\". Settings\n"
+            "         hold at once; for another definition it is built anew, and the old rows are\n"
+            "         read meanwhile\n"
             "drop     rows and files go; --cascade: the views that read it too\n"
             "changes  rows that came and went with each commit behind VERSION, as far as the log\n"
             "         reaches; of streaming views that declare $history. --follow goes on\n",

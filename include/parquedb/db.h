@@ -108,8 +108,8 @@ typedef struct pqdb_status {
 } pqdb_status;
 PQDB_API pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err);
 
-/// Versions, sizes, lag and errors as text for Prometheus (exposition format 0.0.4), NUL-terminated;
-/// the caller's (pqdb_free). Errors: PQDB_NO_MEMORY, PQDB_IO, PQDB_CORRUPT (the log).
+/// Versions, sizes, lag and errors as text for Prometheus (exposition format 0.0.4), with a NUL
+/// behind it; the caller's (pqdb_free). Errors: PQDB_NO_MEMORY, PQDB_IO, PQDB_CORRUPT (the log).
 PQDB_API pqdb_code pqdb_metrics(pqdb_db *db, char **text, size_t *length, pqdb_error *err);
 
 /// One commit of the change log.

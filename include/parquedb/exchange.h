@@ -22,6 +22,7 @@ PQDB_API pqdb_file_format pqdb_file_format_of(const char *path);
 
 typedef struct pqdb_export_options {
     pqdb_file_format format;  ///< UNKNOWN: by the file's name
+    const char *as_of;  ///< as pqdb_find_options has it
     bool compact;  ///< Parquet: deltas, split bytes and larger pages, for readers that know them
     /// Called now and then; may be NULL. Another code than PQDB_OK ends the export with it.
     pqdb_code (*on_progress)(void *ctx, uint64_t rows, uint64_t bytes);

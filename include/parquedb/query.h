@@ -14,6 +14,8 @@ typedef struct pqdb_find_options {
     uint64_t limit;       ///< 0: no limit
     uint64_t skip;
     bool system_columns;  ///< also $type, createdAt, updatedAt, version of a collection
+    const char *as_of;    ///< as it was: a version (42, seq-42), or a time (ISO 8601), of which the
+                          ///< last commit up to it; NULL: now
     const char *cursor;   ///< pqdb_rows_cursor of the page before: go on behind it; NULL: begin
 } pqdb_find_options;
 
@@ -22,7 +24,11 @@ typedef struct pqdb_rows pqdb_rows;
 
 /// Errors: PQDB_NOT_FOUND (no such collection or view; the nearest name is suggested),
 /// PQDB_INVALID (the filter, the sort, the columns, the cursor: err->subject is the path),
-/// PQDB_LIMIT, PQDB_CORRUPT, PQDB_IO.
+/// PQDB_LIMIT, PQDB_CORRUPT, PQDB_IO. With `as_of` also PQDB_NOT_FOUND (older than `$history`: the
+/// message says how far back it goes), PQDB_INVALID (no version, or one to come), PQDB_UNSUPPORTED
+/// (a view that reads one that is not streaming, or appends). A collection is answered at any
+/// version within its `$history`; a view by its definition at that version, and one that is not
+/// streaming at its last refresh until then, which the version of the answer names.
 PQDB_API pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
                              pqdb_rows **rows, pqdb_error *err);
 
@@ -67,6 +73,17 @@ PQDB_API void pqdb_free(char *text);
 
 PQDB_API pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t *count,
                               pqdb_error *err);
+/// The same at another time.
+typedef struct pqdb_row_name {
+    const char *table, *id;
+    const char *as_of;  ///< as pqdb_find_options has it
+} pqdb_row_name;
+PQDB_API pqdb_code pqdb_get_row(pqdb_db *db, const pqdb_row_name *row, char **json,
+                                size_t *length, pqdb_error *err);
+/// With `filter`, `as_of` and nothing else of the options.
+PQDB_API pqdb_code pqdb_count_with(pqdb_db *db, const char *name,
+                                   const pqdb_find_options *options, uint64_t *count,
+                                   pqdb_error *err);
 
 PQDB_END
 

@@ -106,7 +106,8 @@ static pqdb_code write_first(struct pq_log *log, uint64_t *check, pqdb_error *er
                                               .first_frame = pq_load_u64(frame + 16),
                                               .first_version = pq_load_u64(frame + 40),
                                               .previous_check = pq_load_u64(frame + 32),
-                                              .end = log->options.segment_bytes};
+                                              .end = log->options.segment_bytes,
+                                              .begun_us = log->time_us};
     log->options.env->random(log->options.env->ctx, &opening.segment.nonce,
                              sizeof opening.segment.nonce);
     *check = seal(log, opening.segment.nonce);

@@ -135,6 +135,12 @@ pqdb_code pq_log_prepare(struct pq_log *log, pqdb_error *err);
 /// when there is a spare one already). Readers that are behind find NOT_FOUND.
 pqdb_code pq_log_trim(struct pq_log *log, const struct pq_log_position *position, pqdb_error *err);
 
+/// The same for segments in which every commit is older than `keep_us`.
+pqdb_code pq_log_trim_before(struct pq_log *log, const struct pq_log_position *position,
+                             int64_t keep_us, pqdb_error *err);
+/// A version that can be read, none behind which is older than the time but for those of a segment.
+uint64_t pq_log_version_near(struct pq_log *log, int64_t time_us);
+
 /// Bytes of frames from `position` to the end, segment headers included.
 uint64_t pq_log_bytes_since(struct pq_log *log, const struct pq_log_position *position);
 

@@ -30,6 +30,7 @@ struct pq_log_segment {
     uint64_t first_version;
     uint64_t previous_check;
     uint64_t end;  // of its frames if known, else the file's size
+    int64_t begun_us;
 };
 
 /// A frame in memory, checked.

@@ -61,7 +61,8 @@ static enum header_kind header_decode(const uint8_t header[static PQ_SEGMENT_HEA
                                        .nonce = pq_load_u64(header + 24),
                                        .first_frame = pq_load_u64(header + 32),
                                        .first_version = pq_load_u64(header + 40),
-                                       .previous_check = pq_load_u64(header + 48)};
+                                       .previous_check = pq_load_u64(header + 48),
+                                       .begun_us = (int64_t)pq_load_u64(header + 56)};
     return segment->number == number ? HEADER_IN_USE : HEADER_STALE;
 }
 
@@ -359,9 +360,11 @@ static pqdb_code retire(struct pq_log *log, const struct pq_log_segment *segment
 }
 
 /// Out of the list, so that no reader begins there; false when nothing is left to trim.
-static bool take_oldest(struct pq_log *log, uint64_t below, struct pq_log_segment *segment) {
+static bool take_oldest(struct pq_log *log, const struct pq_log_position *position,
+                        int64_t keep_us, struct pq_log_segment *segment) {
     pthread_mutex_lock(&log->mutex);
-    const bool has = log->segment_count > 1 && log->segments[0].number < below;
+    const bool has = log->segment_count > 1 && log->segments[0].number < position->segment &&
+                     log->segments[1].begun_us < keep_us;
     if (has) {
         *segment = log->segments[0];
         log->segment_count--;
@@ -371,17 +374,32 @@ static bool take_oldest(struct pq_log *log, uint64_t below, struct pq_log_segmen
     return has;
 }
 
-pqdb_code pq_log_trim(struct pq_log *log, const struct pq_log_position *position,
-                      pqdb_error *err) {
+pqdb_code pq_log_trim_before(struct pq_log *log, const struct pq_log_position *position,
+                             int64_t keep_us, pqdb_error *err) {
     pqdb_code code = PQDB_OK;
     struct pq_log_segment segment;
     if (log->options.read_only) return PQDB_OK;
     pthread_mutex_lock(&log->keeper_mutex);
-    while (code == PQDB_OK && take_oldest(log, position->segment, &segment)) {
+    while (code == PQDB_OK && take_oldest(log, position, keep_us, &segment)) {
         code = retire(log, &segment, err);
     }
     pthread_mutex_unlock(&log->keeper_mutex);
     return code;
+}
+
+pqdb_code pq_log_trim(struct pq_log *log, const struct pq_log_position *position,
+                      pqdb_error *err) {
+    return pq_log_trim_before(log, position, INT64_MAX, err);
+}
+
+uint64_t pq_log_version_near(struct pq_log *log, int64_t time_us) {
+    pthread_mutex_lock(&log->mutex);
+    uint64_t version = log->segment_count > 0 ? log->segments[0].first_version : log->end.version;
+    for (size_t i = 0; i < log->segment_count; i++) {
+        if (log->segments[i].begun_us < time_us) version = log->segments[i].first_version;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return version;
 }
 
 uint64_t pq_log_first_version(struct pq_log *log) {

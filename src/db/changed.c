@@ -32,7 +32,7 @@ static pqdb_code begin(struct gather *gather, struct pq_db_table *table, struct 
         if (at->table == table) *out = at;
         if (at->table == table) return PQDB_OK;
     }
-    const struct pq_type *type = table->table->options.type;
+    const struct pq_type *type = pq_db_rows_type(table);
     struct gathered *made = pq_arena_calloc(gather->arena, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
     made->table = table;
@@ -67,8 +67,13 @@ static pqdb_code add_signs(struct gather *gather, struct gathered *to,
     return PQDB_OK;
 }
 
+static struct pq_db_table *table_of(const struct gather *gather, uint32_t id) {
+    const struct pq_db_snapshot *snapshot = gather->options->snapshot;
+    return snapshot == NULL ? pq_db_by_id(gather->db, id) : pq_db_snapshot_by_id(snapshot, id);
+}
+
 static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, pqdb_error *err) {
-    struct pq_db_table *table = pq_db_by_id(gather->db, rows->collection);
+    struct pq_db_table *table = table_of(gather, rows->collection);
     if (table == NULL || rows->batch.type == NULL || rows->batch.count == 0) return PQDB_OK;
     struct gathered *to;
     PQ_TRY(begin(gather, table, &to, err));
@@ -174,7 +179,7 @@ static pqdb_code finish(struct gather *gather, struct pq_db_changed *changed, pq
         struct pq_db_changed_rows *to = &changed->tables[changed->count];
         struct pq_batch all;
         to->table = at->table;
-        PQ_TRY(pq_builder_finish_batch(at->columns, at->table->table->options.type,
+        PQ_TRY(pq_builder_finish_batch(at->columns, pq_db_rows_type(at->table),
                                        gather->arena, &all, err));
         PQ_TRY(net(at, &all, gather->arena, &to->rows, err));
         if (to->rows.count > 0) changed->count++;
@@ -186,7 +191,7 @@ static pqdb_code finish(struct gather *gather, struct pq_db_changed *changed, pq
 
 static const struct pq_type *wanted_type(void *ctx, uint32_t collection, uint32_t schema_id) {
     const struct gather *gather = ctx;
-    const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
+    const struct pq_db_table *table = table_of(gather, collection);
     const struct pq_db_changed_options *options = gather->options;
     if (table == NULL) return NULL;
     if (options->wants != NULL && !options->wants(options->ctx, table)) return NULL;
@@ -195,13 +200,13 @@ static const struct pq_type *wanted_type(void *ctx, uint32_t collection, uint32_
 
 static const struct pq_type *type_now(void *ctx, uint32_t collection) {
     const struct gather *gather = ctx;
-    const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
-    return table == NULL ? NULL : table->table->options.type;
+    const struct pq_db_table *table = table_of(gather, collection);
+    return table == NULL ? NULL : pq_db_rows_type(table);
 }
 
 static struct pq_variant_names *names(void *ctx, uint32_t collection) {
     const struct gather *gather = ctx;
-    const struct pq_db_table *table = pq_db_by_id(gather->db, collection);
+    const struct pq_db_table *table = table_of(gather, collection);
     return table == NULL ? NULL : table->names;
 }
 

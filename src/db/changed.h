@@ -27,6 +27,8 @@ struct pq_db_changed_options {
     /// Which collections; the others are not decoded. NULL: all.
     bool (*wants)(void *ctx, const struct pq_db_table *table);
     void *ctx;
+    /// By whose schema rows are given, at `to` or later. NULL: the newest.
+    const struct pq_db_snapshot *snapshot;
     size_t rows_max;  // end early, behind the commit that passes so many; 0: no bound
 };
 

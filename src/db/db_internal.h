@@ -128,7 +128,6 @@ struct pqdb_db {
     atomic_uint_fast64_t run_id, file_id, merge_id;  // the last ones given
     struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
-    struct pq_db_marks *marks;       // in `arena`: where the log was when
     struct pq_log_position trimmable;  // of the root before the last one
     pthread_mutex_t run_lock;        // guards the lists of open runs, of spills that go on
     struct pq_db_run_file *run_files;

@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "codec/codec.h"
+#include "db/as_of.h"
 #include "db/view_internal.h"
 #include "parquet/writer.h"
 #include "query/find.h"
@@ -104,7 +105,7 @@ static pqdb_code write_text(struct export *export, bool is_csv, pqdb_rows *rows,
 }
 
 static pqdb_code export_text(struct export *export, bool is_csv, pqdb_error *err) {
-    const pqdb_find_options options = {.sort = "none"};
+    const pqdb_find_options options = {.sort = "none", .as_of = export->options->as_of};
     pqdb_rows *rows;
     PQ_TRY(pqdb_find(export->db, export->name, &options, &rows, err));
     export->done.version = pqdb_rows_version(rows);
@@ -231,9 +232,11 @@ static pqdb_code note_version(struct export *export, pqdb_error *err) {
 static pqdb_code export_parquet(struct export *export, pqdb_error *err) {
     struct pq_db_table *table;
     const struct pq_db_table *as;
-    PQ_TRY(note_version(export, err));
+    const bool is_past = export->options->as_of != NULL;
+    if (!is_past) PQ_TRY(note_version(export, err));
     struct pq_db_snapshot *snapshot = pq_db_snapshot(export->db);
     struct pq_table_snapshot *rows;
+    struct pq_db_as_of past = {.version = 0};
     struct pq_find *find = NULL;
     struct pq_arena arena;
     struct choice choice;
@@ -241,13 +244,21 @@ static pqdb_code export_parquet(struct export *export, pqdb_error *err) {
     pqdb_code code;
     const struct pq_find_request request = {.sort = PQ_TEXT("none")};
     PQ_GO(pq_db_snapshot_find(export->db, snapshot, pq_text_of(export->name), &table, err));
-    PQ_GO(pq_db_showable(snapshot, table, &as, err));
-    rows = pq_db_snapshot_rows(snapshot, table);
+    if (is_past) {
+        as = table;
+        PQ_GO(pq_db_as_of_open(export->db, snapshot, table, pq_text_of(export->options->as_of),
+                               &past, err));
+        export->done.version = past.version;
+    } else {
+        PQ_GO(pq_db_showable(snapshot, table, &as, err));
+    }
+    rows = is_past ? past.rows->published : pq_db_snapshot_rows(snapshot, table);
     PQ_GO(pq_find_open(as->find, rows, &request, export->db->alloc, &find, err));
     PQ_GO(choose(as, find, rows->type, &arena, &choice, err));
     PQ_GO(write_parquet(export, rows, &choice, err));
 done:
     pq_find_close(find);
+    pq_db_as_of_close(&past);
     pq_arena_deinit(&arena);
     pq_db_snapshot_unref(snapshot);
     return code;

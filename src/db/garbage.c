@@ -231,61 +231,21 @@ done:
 
 // ---- the log ----------------------------------------------------------------------------------
 
-enum { marks_max = 64 };
-
-/// Where the log was when, a few of them in ascending order. They are of this opening: what is
-/// older is kept until it is older than anybody wants.
-struct pq_db_marks {
-    struct pq_log_position at[marks_max];
-    int64_t time_us[marks_max];
-    size_t count;
-};
-
-/// How long changes of views are kept; 0: no view declares it.
+/// How long rows and changes of before can be asked for: of collections always, of views where they
+/// say so.
 static int64_t longest_history(const pqdb_db *db) {
     const struct pq_db_tables *tables = db->tables;
     int64_t longest = 0;
     for (size_t i = 0; i < tables->count; i++) {
         const struct pq_entry *entry = tables->at[i]->entry;
-        const bool keeps = tables->at[i]->view != NULL && entry->has_history;
+        const bool keeps = tables->at[i]->view == NULL || entry->has_history;
         if (keeps && entry->history_us > longest) longest = entry->history_us;
     }
     return longest;
 }
 
-/// Every other one goes when there is no room for more.
-static void add_mark(struct pq_db_marks *marks, const struct pq_root *root, int64_t apart_us) {
-    if (marks->count > 0 && root->time_us - marks->time_us[marks->count - 1] < apart_us) return;
-    if (marks->count == marks_max) {
-        for (size_t i = 0; i < marks_max / 2; i++) {
-            marks->at[i] = marks->at[i * 2];
-            marks->time_us[i] = marks->time_us[i * 2];
-        }
-        marks->count = marks_max / 2;
-    }
-    marks->at[marks->count] = root->position;
-    marks->time_us[marks->count++] = root->time_us;
-}
-
-/// The log is kept from the last mark that is old enough on. False: all of it.
-static bool find_history(pqdb_db *db, const struct pq_root *root,
-                         struct pq_log_position *oldest) {
-    const int64_t history_us = longest_history(db);
-    if (history_us == 0) return true;
-    if (db->marks == NULL) db->marks = pq_arena_calloc(&db->arena, 1, sizeof *db->marks);
-    if (db->marks == NULL) return false;
-    add_mark(db->marks, root, history_us / (marks_max / 2));
-    const int64_t cut = db->env->now_us(db->env->ctx) - history_us;
-    for (size_t i = db->marks->count; i-- > 0;) {
-        if (db->marks->time_us[i] > cut) continue;
-        if (db->marks->at[i].version < oldest->version) *oldest = db->marks->at[i];
-        return true;
-    }
-    return false;
-}
-
-/// The log is needed from the root on, from where the laggard views are, and for views that keep
-/// their changes.
+/// The log is needed from the root on, from where the laggard views are, and as long as somebody
+/// may ask how it was.
 static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     struct pq_log_position oldest = db->trimmable;
     db->trimmable = root->position;  // one root late: the root before the last one stays usable
@@ -294,14 +254,14 @@ static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *e
     const struct pq_log_position pinned = db->pinned;
     pthread_mutex_unlock(&db->leader);
     if (pinned.version != 0 && pinned.version < oldest.version) oldest = pinned;
-    if (!find_history(db, root, &oldest)) return PQDB_OK;
     for (size_t i = 0; i < root->table_count; i++) {
         const struct pq_db_table *table = pq_db_by_id(db, root->tables[i].id);
         const struct pq_root_table *named = &root->tables[i];
         if (table == NULL || table->node == NULL || named->reflects == 0) continue;
         if (named->reflects_position.version < oldest.version) oldest = named->reflects_position;
     }
-    return pq_log_trim(db->log, &oldest, err);
+    const int64_t keep_us = db->env->now_us(db->env->ctx) - longest_history(db);
+    return pq_log_trim_before(db->log, &oldest, keep_us, err);
 }
 
 pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {

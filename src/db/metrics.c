@@ -1,5 +1,5 @@
-/// db/metrics.c: what a database can tell of itself as text for Prometheus (exposition format 0.0.4).
-/// Names are stable: what is measured differently gets another one.
+/// db/metrics.c: what a database can tell of itself as text for Prometheus (exposition format
+/// 0.0.4). Names are stable: what is measured differently gets another one.
 #include <inttypes.h>
 #include <parquedb/view.h>
 #include <stdio.h>
@@ -101,27 +101,29 @@ static pqdb_code write_collections(struct page *page) {
 
 enum unit { COUNT, MICROSECONDS, PERCENT };
 
+typedef int64_t view_value(const struct page *page, const pqdb_view_state *state);
+
 struct view_metric {
     const char *name, *help;
     enum unit unit;
-    int64_t (*value)(const struct page *page, const pqdb_view_state *state);  // -1: no sample
+    view_value *value;  // -1: no sample
 };
 
-#define VIEW_NUMBER(function, expression)                                                   \
-    static int64_t function(const struct page *page, const pqdb_view_state *state) {        \
-        (void)page;                                                                         \
-        return (int64_t)(expression);                                                       \
+#define VIEW_NUMBER(expression)                       \
+    (const struct page *page, const pqdb_view_state *state) { \
+        (void)page;                                   \
+        return (int64_t)(expression);                 \
     }
-VIEW_NUMBER(rows_of, state->rows)
-VIEW_NUMBER(bytes_of, state->bytes)
-VIEW_NUMBER(version_of, state->version)
-VIEW_NUMBER(lag_of, state->lag_versions)
-VIEW_NUMBER(failed_of, state->last_error[0] != '\0')
-VIEW_NUMBER(refreshed_of, state->refreshed_us)
-VIEW_NUMBER(took_of, state->last_refresh_us)
-VIEW_NUMBER(changed_of, state->last_refresh_rows)
-VIEW_NUMBER(built_of, state->build_percent)
-VIEW_NUMBER(next_of, state->next_refresh_us > 0 ? state->next_refresh_us : -1)
+static int64_t rows_of VIEW_NUMBER(state->rows)
+static int64_t bytes_of VIEW_NUMBER(state->bytes)
+static int64_t version_of VIEW_NUMBER(state->version)
+static int64_t lag_of VIEW_NUMBER(state->lag_versions)
+static int64_t failed_of VIEW_NUMBER(state->last_error[0] != '\0')
+static int64_t refreshed_of VIEW_NUMBER(state->refreshed_us)
+static int64_t took_of VIEW_NUMBER(state->last_refresh_us)
+static int64_t changed_of VIEW_NUMBER(state->last_refresh_rows)
+static int64_t built_of VIEW_NUMBER(state->build_percent)
+static int64_t next_of VIEW_NUMBER(state->next_refresh_us > 0 ? state->next_refresh_us : -1)
 
 /// How long it lacks a source commit.
 static int64_t stale_of(const struct page *page, const pqdb_view_state *state) {

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "db/answer_internal.h"
+#include "db/as_of.h"
 #include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "query/find.h"
@@ -17,6 +18,7 @@ struct table_answer {
     struct pq_db_snapshot *snapshot;
     struct pq_db_lookup linked;
     struct pq_lookup lookup;  // rows that links lead to, at the snapshot
+    struct pq_db_as_of as_of; // zero: now
     struct pq_find *find;
 };
 
@@ -66,6 +68,14 @@ static void note_staleness(struct pqdb_rows *rows, const struct pq_db_table *tab
     const struct table_answer *answer = rows->ctx;
     const char *note = pq_find_note(answer->find);
     if (note[0] != '\0') snprintf(rows->note, sizeof rows->note, "%s", note);
+    if (answer->as_of.rows != NULL) {
+        rows->version = answer->as_of.version;
+        if (note[0] == '\0') {
+            snprintf(rows->note, sizeof rows->note, "%.*s as of seq-%llu",
+                     PQ_TEXT_ARG(table->entry->name), (unsigned long long)rows->version);
+        }
+        return;
+    }
     if (table->view == NULL) return;
     pqdb_view_state state;
     pq_db_view_state(answer->db, answer->snapshot, table, &state);
@@ -117,6 +127,7 @@ static const char *cursor_of(void *ctx) {
 static void close_answer(void *ctx) {
     struct table_answer *answer = ctx;
     pq_find_close(answer->find);
+    pq_db_as_of_close(&answer->as_of);
     pq_db_snapshot_unref(answer->snapshot);
     pq_free(answer->db->alloc, answer, 1, sizeof *answer);
 }
@@ -138,10 +149,30 @@ static struct pq_find_table find_table_of(const struct pq_db_table *as,
     return find;
 }
 
-static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find_request *request,
-                             pqdb_rows **rows, pqdb_error *err) {
+/// The rows to ask, of now or of before, and how.
+static pqdb_code open_rows(struct table_answer *answer, struct pq_db_table *table,
+                           const char *as_of, struct pq_find_table *find,
+                           struct pq_table_snapshot **rows, pqdb_error *err) {
+    const struct pq_db_table *as = table;
+    if (as_of == NULL) {
+        PQ_TRY(pq_db_showable(answer->snapshot, table, &as, err));
+        *rows = pq_db_snapshot_rows(answer->snapshot, table);
+    } else {
+        PQ_TRY(pq_db_as_of_open(answer->db, answer->snapshot, table, pq_text_of(as_of),
+                                &answer->as_of, err));
+        *rows = answer->as_of.rows->published;
+    }
+    answer->linked = (struct pq_db_lookup){.db = answer->db, .snapshot = answer->snapshot,
+                                           .overlay = answer->as_of.overlay};
+    answer->lookup = pq_db_lookup_of(&answer->linked, as, true);
+    *find = find_table_of(as, table, &answer->lookup, answer->db->ahead_rows);
+    return PQDB_OK;
+}
+
+static pqdb_code open_answer(pqdb_db *db, const char *name, const char *as_of,
+                             const struct pq_find_request *request, pqdb_rows **rows,
+                             pqdb_error *err) {
     struct pq_db_table *table = NULL;
-    const struct pq_db_table *as;
     pqdb_rows *made;
     PQ_TRY(pq_answer_create(db->alloc, &made, err));
     struct table_answer *answer = pq_resize(db->alloc, NULL, 0, 1, sizeof *answer);
@@ -154,13 +185,11 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const struct pq_find
     made->ctx = answer;
     made->version = answer->snapshot->version;
     pqdb_code code = pq_db_snapshot_find(db, answer->snapshot, pq_text_of(name), &table, err);
-    if (code == PQDB_OK) code = pq_db_showable(answer->snapshot, table, &as, err);
+    struct pq_find_table find;
+    struct pq_table_snapshot *asked;
+    if (code == PQDB_OK) code = open_rows(answer, table, as_of, &find, &asked, err);
     if (code == PQDB_OK) {
-        answer->linked = (struct pq_db_lookup){.db = db, .snapshot = answer->snapshot};
-        answer->lookup = pq_db_lookup_of(&answer->linked, as, true);
-        const struct pq_find_table find = find_table_of(as, table, &answer->lookup, db->ahead_rows);
-        code = pq_find_open(&find, pq_db_snapshot_rows(answer->snapshot, table), request,
-                            db->alloc, &answer->find, err);
+        code = pq_find_open(&find, asked, request, db->alloc, &answer->find, err);
     }
     if (code != PQDB_OK) {
         pqdb_rows_close(made);
@@ -180,10 +209,15 @@ static struct pq_find_request request_of(const pqdb_find_options *options) {
         .system_columns = o->system_columns, .cursor = text_or_empty(o->cursor)};
 }
 
+static const char *as_of_of(const pqdb_find_options *options) {
+    return options == NULL || options->as_of == NULL || options->as_of[0] == '\0'
+               ? NULL : options->as_of;
+}
+
 pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
                     pqdb_rows **rows, pqdb_error *err) {
     const struct pq_find_request request = request_of(options);
-    return open_answer(db, name, &request, rows, err);
+    return open_answer(db, name, as_of_of(options), &request, rows, err);
 }
 
 // ---- how it was found ---------------------------------------------------------------------------
@@ -208,7 +242,7 @@ pqdb_code pqdb_explain(pqdb_db *db, const char *name, const pqdb_find_options *o
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
     pqdb_rows *rows;
     request.explains = true;
-    PQ_TRY(open_answer(db, name, &request, &rows, err));
+    PQ_TRY(open_answer(db, name, as_of_of(options), &request, &rows, err));
     struct pq_bytes out;
     pq_bytes_init(&out, &pq_alloc_libc);
     const pqdb_code code = write_explanation(db, name, began, rows, &out, err);
@@ -226,6 +260,13 @@ pqdb_code pqdb_explain(pqdb_db *db, const char *name, const pqdb_find_options *o
 
 pqdb_code pqdb_get(pqdb_db *db, const char *name, const char *id, char **json, size_t *length,
                    pqdb_error *err) {
+    const pqdb_row_name row = {.table = name, .id = id};
+    return pqdb_get_row(db, &row, json, length, err);
+}
+
+pqdb_code pqdb_get_row(pqdb_db *db, const pqdb_row_name *row, char **json, size_t *length,
+                       pqdb_error *err) {
+    const char *name = row->table, *id = row->id;
     struct pq_bytes filter;
     pq_bytes_init(&filter, db->alloc);
     pqdb_rows *rows = NULL;
@@ -234,7 +275,7 @@ pqdb_code pqdb_get(pqdb_db *db, const char *name, const char *id, char **json, s
     PQ_GO(pq_json_write_text(&filter, pq_text_of(id), err));
     PQ_GO(pq_bytes_append_text(&filter, (struct pq_text){"}", 2}, err));  // with its NUL
     const pqdb_find_options options = {.filter = (const char *)filter.data,
-                                       .system_columns = true};
+                                       .system_columns = true, .as_of = row->as_of};
     PQ_GO(pqdb_find(db, name, &options, &rows, err));
     bool has_row;
     PQ_GO(pqdb_rows_next(rows, &has_row, err));
@@ -260,20 +301,27 @@ done:
 
 void pqdb_free(char *text) { pq_free(&pq_alloc_libc, text, text == NULL ? 0 : 1, 1); }
 
+pqdb_code pqdb_count_with(pqdb_db *db, const char *name, const pqdb_find_options *options,
+                          uint64_t *count, pqdb_error *err) {
+    struct pq_db_table *table;
+    struct table_answer answer = {.db = db, .snapshot = pq_db_snapshot(db)};
+    struct pq_find_table find;
+    struct pq_table_snapshot *rows;
+    pqdb_code code = pq_db_snapshot_find(db, answer.snapshot, pq_text_of(name), &table, err);
+    if (code == PQDB_OK) {
+        code = open_rows(&answer, table, as_of_of(options), &find, &rows, err);
+    }
+    if (code == PQDB_OK) {
+        const char *filter = options == NULL ? NULL : options->filter;
+        code = pq_find_count(&find, rows, text_or_empty(filter), db->alloc, count, err);
+    }
+    pq_db_as_of_close(&answer.as_of);
+    pq_db_snapshot_unref(answer.snapshot);
+    return code;
+}
+
 pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t *count,
                      pqdb_error *err) {
-    struct pq_db_table *table;
-    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const struct pq_db_table *as;
-    pqdb_code code = pq_db_snapshot_find(db, snapshot, pq_text_of(name), &table, err);
-    if (code == PQDB_OK) code = pq_db_showable(snapshot, table, &as, err);
-    if (code == PQDB_OK) {
-        struct pq_db_lookup linked = {.db = db, .snapshot = snapshot};
-        const struct pq_lookup lookup = pq_db_lookup_of(&linked, as, true);
-        const struct pq_find_table find = find_table_of(as, table, &lookup, db->ahead_rows);
-        code = pq_find_count(&find, pq_db_snapshot_rows(snapshot, table),
-                             text_or_empty(filter), db->alloc, count, err);
-    }
-    pq_db_snapshot_unref(snapshot);
-    return code;
+    const pqdb_find_options options = {.filter = filter};
+    return pqdb_count_with(db, name, &options, count, err);
 }

@@ -90,8 +90,8 @@ static void let_files_go(pqdb_db *db, const struct pq_table *table, bool is_shar
     }
 }
 
-/// Until its new contents are there, reads of the view get the old ones with their columns. A manual
-/// one waits for its refresh, and says so.
+/// Until its new contents are there, reads of the view get the old ones with their columns. A
+/// manual one waits for its refresh, and says so.
 static void keep_shown(struct pq_db_table *before, struct pq_db_table *now) {
     if (now == NULL || now->view == NULL || now->view->mode == PQ_VIEW_MANUAL) return;
     if (!now->facts.unbuilt) return;

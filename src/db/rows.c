@@ -67,7 +67,8 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
                                            : pq_db_snapshot_by_id(source->snapshot, source_id);
     const struct pq_rows rows = pq_db_rows_of(&below);
     struct pq_node_spec spec = source->table->view->spec;
-    struct pq_db_lookup linked = {.db = db, .snapshot = source->snapshot};
+    struct pq_db_lookup linked = {.db = db, .snapshot = source->snapshot,
+                                  .overlay = source->overlay};
     const struct pq_lookup lookup = pq_db_lookup_of(&linked, source->table, true);
     spec.refill = &rows;
     spec.lookup = &lookup;

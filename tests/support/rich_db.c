@@ -16,10 +16,10 @@ enum { many_rows = 4200, files_max = 400 };
 
 static const char schema[] =
     "{\n"
-    "  C: { name: 'string!', tier: 'string' },\n"
+    "  C: { name: 'string!', tier: 'string', $history: '1ms' },\n"  // the log is trimmed
     "  Item: { n: 'int!', u: 'string##', c: '-> C', kind: 'string', price: 'decimal(10,2)',\n"
-    "          at: 'timestamp', tags: 'string[]', a: { x: 'int' } },\n"
-    "  Many: { $ingest: 'custom:many', x: 'int!' },\n"
+    "          at: 'timestamp', tags: 'string[]', a: { x: 'int' }, $history: '1ms' },\n"
+    "  Many: { $ingest: 'custom:many', x: 'int!', $history: '1ms' },\n"
     "  Low: { $from: 'Item', $filter: { n: { $lt: 50 } }, $select: { n: '$n', kind: '$kind' } },\n"
     "  With: { $from: 'Item', $expand: ['c'], $flatten: { c: 'of' },\n"
     "    $select: { name: '$of_name', tier: '$of_tier', n: '$n' } },\n"

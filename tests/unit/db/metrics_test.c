@@ -1,5 +1,5 @@
-/// Goal: the text for Prometheus is one: each metric is introduced once, its samples stand together,
-/// labels are quoted, values are numbers; and it says what the state of the views says.
+/// Goal: the text for Prometheus is one: each metric is introduced once, its samples stand
+/// together, labels are quoted, values are numbers; and it says what the states of the views say.
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,7 +90,8 @@ static void it_says_what_the_states_say(void) {
     MUST(db_world_commit(db, 1, &err));
     char *text = metrics_of(db);
     static const char *const lines[] = {
-        "\nparquedb_commit_version 1\n", "\nparquedb_view_state{view=\"Later\",state=\"stale\"} 1\n",
+        "\nparquedb_commit_version 1\n",
+        "\nparquedb_view_state{view=\"Later\",state=\"stale\"} 1\n",
         "\nparquedb_view_state{view=\"Cheap\",state=\"fresh\"} 1\n",
         "\nparquedb_view_state{view=\"Cheap\",state=\"stale\"} 0\n",
         "\nparquedb_view_version{view=\"Cheap\",mode=\"streaming\"} 1\n",

@@ -1,0 +1,305 @@
+/// Goal: every collection and view is answered as it was at any version and time, whatever came
+/// after: writes of every kind, checkpoints, merges, another schema, an opening; and the answer
+/// says which version it is.
+#include <inttypes.h>
+#include <parquedb/schema.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "support/db_world.h"
+#include "support/fault_store.h"
+#include "support/test.h"
+
+static const char schema[] =
+    "{ Item: { k: 'string!', n: 'int!', to: '-> Box', $history: '400d' },\n"
+    "  Box: { size: 'int', $history: '400d' },\n"
+    "  Big: { $from: 'Item', $filter: { n: { $gte: 50 } }, $select: { n: '$n', k: '$k' } },\n"
+    "  Kinds: { $from: 'Big', $groupBy: ['k'],\n"
+    "           $compute: { c: { $count: '*' }, s: { $sum: 'n' }, m: { $max: 'n' } } },\n"
+    "  Sizes: { $from: 'Item', $groupBy: ['to.size'], $compute: { c: { $count: '*' } } },\n"
+    "  Later: { $from: 'Item', $groupBy: ['k'], $compute: { c: { $count: '*' } },\n"
+    "           $refresh: { mode: 'manual' } } }";
+static const char *const names[] = {"Item", "Box", "Big", "Kinds", "Sizes"};
+enum { name_count = sizeof names / sizeof *names, steps = 60 };
+
+static pqdb_error err;
+
+#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
+
+static pqdb_db *open_on(struct fault_store *disk) {
+    const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
+                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                      .log_segment_bytes = 1 << 16, .merge_rows = 4,
+                                      .no_keeper = true};
+    pqdb_db *db = NULL;
+    MUST(pq_db_open_with(&with, NULL, &db, &err));
+    if (db == NULL) exit(test_done());
+    return db;
+}
+
+static pqdb_db *make(struct fault_store *disk) {
+    const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
+                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                      .no_keeper = true};
+    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
+    return open_on(disk);
+}
+
+static void print_rows(pqdb_db *db, const char *name, const char *as_of, struct pq_bytes *out) {
+    const pqdb_find_options options = {.as_of = as_of};
+    pqdb_rows *rows;
+    out->length = 0;
+    if (pqdb_find(db, name, &options, &rows, &err) != PQDB_OK) {
+        CHECK(false, "%s as of %s: %s", name, as_of, err.message);
+        return;
+    }
+    for (bool has_row = true;;) {
+        MUST(pqdb_rows_next(rows, &has_row, &err));
+        if (!has_row) break;
+        size_t length;
+        const char *json = pqdb_rows_json(rows, &length);
+        MUST(pq_bytes_append(out, json, length, &err));
+        MUST(pq_bytes_append_byte(out, '\n', &err));
+    }
+    pqdb_rows_close(rows);
+}
+
+/// What was there at a version.
+struct moment {
+    uint64_t version;
+    int64_t time_us;
+    struct pq_bytes rows[name_count];
+};
+
+static void write_something(pqdb_db *db, unsigned step) {
+    char text[1024];
+    size_t length = 0;
+    const unsigned from = step * 7 % 40;
+    switch (step % 6) {
+        case 0:
+        case 1:
+            for (unsigned i = 0; i < 5; i++) {
+                length += (size_t)snprintf(
+                    text + length, sizeof text - length,
+                    "{\"$id\":\"i%03u\",\"k\":\"k%u\",\"n\":%u,\"to\":\"b%u\",\"more\":%u}\n",
+                    step * 5 + i, i % 3, (step * 31 + i * 17) % 100, i % 3, step);
+            }
+            MUST(pqdb_create(db, "Item", text, length, NULL, NULL, &err));
+            break;
+        case 2:
+        case 3: {
+            snprintf(text, sizeof text, "{ n: { $gte: %u, $lt: %u } }", from, from + 20);
+            const pqdb_edit edit = {.where = text, .operators = "{ $inc: { n: 23 } }"};
+            MUST(pqdb_update(db, "Item", &edit, NULL, NULL, &err));
+            break;
+        }
+        case 4: {
+            const pqdb_edit edit = {.where = step % 4 == 0 ? "b1" : "b2",
+                                    .operators = "{ $inc: { size: 1 } }"};
+            MUST(pqdb_update(db, "Box", &edit, NULL, NULL, &err));
+            break;
+        }
+        default:
+            snprintf(text, sizeof text, "{ n: { $gte: %u, $lt: %u } }", from + 30, from + 45);
+            MUST(pqdb_delete(db, "Item", text, NULL, NULL, &err));
+    }
+}
+
+static void remember(pqdb_db *db, struct moment *moment) {
+    pqdb_status status;
+    MUST(pqdb_status_get(db, &status, &err));
+    moment->version = status.version;
+    moment->time_us = status.time_us;
+    for (size_t i = 0; i < name_count; i++) {
+        pq_bytes_init(&moment->rows[i], &pq_alloc_libc);
+        print_rows(db, names[i], NULL, &moment->rows[i]);
+    }
+}
+
+static void check_moment(pqdb_db *db, const struct moment *moment, const char *as_of) {
+    struct pq_bytes rows;
+    pq_bytes_init(&rows, &pq_alloc_libc);
+    for (size_t i = 0; i < name_count; i++) {
+        print_rows(db, names[i], as_of, &rows);
+        CHECK(pq_text_equal(pq_bytes_text(&rows), pq_bytes_text(&moment->rows[i])),
+              "%s as of %s:\n%.*s\nwant\n%.*s", names[i], as_of, PQ_TEXT_ARG(pq_bytes_text(&rows)),
+              PQ_TEXT_ARG(pq_bytes_text(&moment->rows[i])));
+    }
+    pq_bytes_deinit(&rows);
+}
+
+static void check_moments(pqdb_db *db, const struct moment *moments, size_t count, size_t apart) {
+    for (size_t i = 0; i < count; i += apart) {
+        char as_of[48];
+        snprintf(as_of, sizeof as_of, i % 2 == 0 ? "%" PRIu64 : "seq-%" PRIu64,
+                 moments[i].version);
+        check_moment(db, &moments[i], as_of);
+    }
+}
+
+static void everything_is_answered_as_it_was(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    static struct moment moments[steps];
+    static const char boxes[] = "[{\"$id\":\"b0\",\"size\":1},{\"$id\":\"b1\",\"size\":2},"
+                                "{\"$id\":\"b2\",\"size\":3}]";
+    MUST(pqdb_create(db, "Box", boxes, strlen(boxes), NULL, NULL, &err));
+    for (unsigned step = 0; step < steps; step++) {
+        write_something(db, step);
+        if (step % 7 == 3) MUST(pqdb_checkpoint(db, &err));
+        remember(db, &moments[step]);
+        if (step % 11 == 5) check_moments(db, moments, step + 1, 5);
+        if (step % 20 != 19) continue;
+        MUST(pqdb_close(db, &err));
+        db = open_on(disk);
+    }
+    check_moments(db, moments, steps, 1);
+    MUST(pqdb_close(db, &err));
+    db = open_on(disk);
+    check_moments(db, moments, steps, 7);
+    for (size_t i = 0; i < steps; i++) {
+        for (size_t k = 0; k < name_count; k++) pq_bytes_deinit(&moments[i].rows[k]);
+    }
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void put(pqdb_db *db, const char *id, int n) {
+    char text[96];
+    const int length =
+        snprintf(text, sizeof text, "{\"$id\":\"%s\",\"k\":\"a\",\"n\":%d}", id, n);
+    MUST(pqdb_create(db, "Item", text, (size_t)length, NULL, NULL, &err));
+}
+
+static uint64_t count_at(pqdb_db *db, const char *name, const char *filter, const char *as_of) {
+    const pqdb_find_options options = {.filter = filter, .as_of = as_of};
+    uint64_t count = UINT64_MAX;
+    MUST(pqdb_count_with(db, name, &options, &count, &err));
+    return count;
+}
+
+static void a_time_is_the_last_commit_up_to_it(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    int64_t times[4];
+    for (int i = 0; i < 4; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "x%d", i);
+        put(db, id, i);
+        pqdb_status status;
+        MUST(pqdb_status_get(db, &status, &err));
+        times[i] = status.time_us;
+    }
+    for (int i = 0; i < 4; i++) {
+        for (int early = 0; early < 2; early++) {
+            char as_of[64];
+            const int64_t us = times[i] - early;
+            snprintf(as_of, sizeof as_of, "2026-01-15T%02d:%02d:%02d.%06dZ",
+                     (int)(us / 3600000000 % 24), (int)(us / 60000000 % 60),
+                     (int)(us / 1000000 % 60), (int)(us % 1000000));
+            CHECK(count_at(db, "Item", NULL, as_of) == (uint64_t)(i + 1 - early), "%s", as_of);
+        }
+    }
+    CHECK(count_at(db, "Item", NULL, "2000-01-01") == 0, "before all");
+    CHECK(count_at(db, "Item", NULL, "2090-01-01T00:00:00Z") == 4, "behind all");
+    CHECK(count_at(db, "Item", NULL, "0") == 0, "nothing yet");
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void check_refused(pqdb_db *db, const char *name, const char *as_of, pqdb_code want) {
+    const pqdb_find_options options = {.as_of = as_of};
+    uint64_t count;
+    const pqdb_code code = pqdb_count_with(db, name, &options, &count, &err);
+    CHECK(code == want, "%s as of %s: code %d: %s", name, as_of, (int)code,
+          code == PQDB_OK ? "answered" : err.message);
+}
+
+static void what_is_no_moment_is_refused(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    put(db, "x", 1);
+    check_refused(db, "Item", "2", PQDB_INVALID);
+    check_refused(db, "Item", "yesterday", PQDB_INVALID);
+    check_refused(db, "Item", "seq-", PQDB_INVALID);
+    check_refused(db, "Item", "-1", PQDB_INVALID);
+    check_refused(db, "Nobody", "1", PQDB_NOT_FOUND);
+    check_refused(db, "Later", "1", PQDB_NOT_FOUND);
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void a_manual_view_shows_its_last_refresh_until_then(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    put(db, "x", 1);
+    put(db, "y", 1);
+    MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));  // 3, of 2
+    put(db, "z", 1);
+    put(db, "u", 1);
+    MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));  // 6, of 5
+    put(db, "v", 1);
+    CHECK(count_at(db, "Later", "{ c: 2 }", "3") == 1, "at 3");
+    CHECK(count_at(db, "Later", "{ c: 2 }", "5") == 1, "at 5");
+    CHECK(count_at(db, "Later", "{ c: 4 }", "seq-7") == 1, "at 7");
+    check_refused(db, "Later", "2", PQDB_NOT_FOUND);
+    const pqdb_find_options options = {.as_of = "5"};
+    pqdb_rows *rows;
+    MUST(pqdb_find(db, "Later", &options, &rows, &err));
+    CHECK(pqdb_rows_version(rows) == 2, "%" PRIu64, pqdb_rows_version(rows));
+    CHECK(strcmp(pqdb_rows_note(rows), "Later as of seq-2") == 0, "%s", pqdb_rows_note(rows));
+    pqdb_rows_close(rows);
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void rows_of_before_are_shown_in_the_shape_of_now(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make(disk);
+    put(db, "x", 1);
+    put(db, "y", 60);
+    MUST(pqdb_delete(db, "Item", "x", NULL, NULL, &err));
+    static const char next[] =
+        "{ Item: { $was: { kind: 'k' }, kind: 'string!', n: 'int!', to: '-> Box', more: 'int',\n"
+        "          $history: '400d' }, Box: { size: 'int' } }";
+    MUST(pqdb_schema_apply(db, next, strlen(next), NULL, NULL, &err));
+    CHECK(count_at(db, "Item", "{ kind: 'a' }", "2") == 2, "both");
+    CHECK(count_at(db, "Item", "{ kind: 'a', more: null }", "3") == 1, "one");
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+static void what_is_older_than_history_is_forgotten(void) {
+    struct fault_store *disk = fault_store_create();
+    const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
+                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                      .log_segment_bytes = 1 << 12, .no_keeper = true};
+    static const char brief[] = "{ Item: { k: 'string!', n: 'int!', $history: '1ms' } }";
+    MUST(pq_db_init_with(&with, pq_text_of(brief), &err));
+    pqdb_db *db;
+    MUST(pq_db_open_with(&with, NULL, &db, &err));
+    for (int i = 0; i < 400; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "x%d", i);
+        put(db, id, i);
+        if (i % 100 == 99) MUST(pqdb_checkpoint(db, &err));
+    }
+    check_refused(db, "Item", "1", PQDB_NOT_FOUND);
+    CHECK(strstr(err.message, "known back to seq-") != NULL, "%s", err.message);
+    check_refused(db, "Item", "2026-01-01", PQDB_NOT_FOUND);
+    char as_of[32];
+    snprintf(as_of, sizeof as_of, "%" PRIu64, pqdb_log_first(db));
+    CHECK(count_at(db, "Item", NULL, as_of) == pqdb_log_first(db), "the oldest that is known");
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
+int main(void) {
+    RUN(everything_is_answered_as_it_was);
+    RUN(a_time_is_the_last_commit_up_to_it);
+    RUN(what_is_no_moment_is_refused);
+    RUN(a_manual_view_shows_its_last_refresh_until_then);
+    RUN(rows_of_before_are_shown_in_the_shape_of_now);
+    RUN(what_is_older_than_history_is_forgotten);
+    return test_done();
+}
