@@ -76,10 +76,7 @@ bool cli_flag(struct cli *cli, const char *name);
 const char *cli_value(struct cli *cli, const char *name, bool *wrong);
 /// All values of an option that may be given more than once.
 enum { CLI_VALUES_MAX = 64 };
-struct cli_values {
-    const char *at[CLI_VALUES_MAX];
-    size_t count;
-};
+struct cli_values { const char *at[CLI_VALUES_MAX]; size_t count; };
 size_t cli_values(struct cli *cli, const char *name, struct cli_values *values, bool *wrong);
 /// A whole number; `fallback` when it is not there.
 uint64_t cli_number(struct cli *cli, const char *name, uint64_t fallback, bool *wrong);
