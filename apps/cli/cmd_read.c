@@ -38,7 +38,8 @@ int cli_take_find(struct cli *cli, struct cli_find *find, int before) {
                     .limit = cli_number(cli, "--limit", UINT64_MAX, &wrong),
                     .skip = cli_number(cli, "--skip", 0, &wrong),
                     .as_of = cli_value(cli, "--as-of", &wrong),
-                    .cursor = cli_value(cli, "--cursor", &wrong)}};
+                    .cursor = cli_value(cli, "--cursor", &wrong),
+                    .max_staleness = cli_value(cli, "--max-staleness", &wrong)}};
     if (wrong || !cli_takes(cli, before + 1, before + 2)) return CLI_USAGE;
     if (find->options.limit == 0) return cli_usage(cli, "takes a --limit of 1 or more");
     if (find->options.limit == UINT64_MAX) find->options.limit = 0;  // none
@@ -72,7 +73,7 @@ static int run_find(struct cli *cli) {
 const struct cli_command cmd_find = {
     .name = "find",
     .usage = "NAME [FILTER] [--sort J|none] [--select a,b] [--limit N] [--skip N]\n"
-             "    [--cursor C] [--as-of T|VERSION]",
+             "    [--cursor C] [--as-of T|VERSION] [--max-staleness D]",
     .summary = "show the rows of a collection or view that match",
     .help = "FILTER is JSON5, like \"{ outcome: { $ne: 'ok' } }\"; --sort like \"{ total: -1 }\".\n"
             "Without --sort rows come by $id; 'none' is the order they are stored in.\n"
@@ -81,7 +82,9 @@ const struct cli_command cmd_find = {
             "Where rows follow behind the --limit, stderr says with which --cursor the same\n"
             "question goes on: behind the last row, whatever has been written since.\n"
             "--as-of shows rows as they were at a version (42, seq-42) or a time\n"
-            "(2026-01-15T10:00:00Z: the last commit up to it), as far back as $history says.\n",
+            "(2026-01-15T10:00:00Z: the last commit up to it), as far back as $history says.\n"
+            "A stale view shows what its last refresh stored, and a note says how old that is.\n"
+            "--max-staleness 30s (0s, 5m, 2h, 1d) brings what is older up to now for the answer.\n",
     .run = run_find,
 };
 

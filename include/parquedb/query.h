@@ -13,6 +13,8 @@ typedef struct pqdb_find_options {
     const char *select;   ///< "a,b": only these columns and `$id`; NULL: all
     uint64_t limit;       ///< 0: no limit
     uint64_t skip;
+    const char *max_staleness;  ///< "30s": a stale view's rows are at most so old, see below; NULL:
+                                ///< as its gracePeriod says, or however old they are
     bool system_columns;  ///< also $type, createdAt, updatedAt, version of a collection
     const char *as_of;    ///< as it was: a version (42, seq-42), or a time (ISO 8601), of which the
                           ///< last commit up to it; NULL: now
@@ -22,6 +24,12 @@ typedef struct pqdb_find_options {
 /// An open answer, on one snapshot. One thread at a time.
 typedef struct pqdb_rows pqdb_rows;
 
+/// A stale view is shown as it is stored, unless that is older than the smaller of `max_staleness`
+/// and the view's gracePeriod: its age is the time since the first commit that it lacks. Then the
+/// answer is of rows that are brought up to the last commit, exactly, through the part of the log
+/// that the view has not seen; stored is nothing. What was done stays in memory until the view is
+/// refreshed, and the next such answer goes on from there.
+///
 /// Errors: PQDB_NOT_FOUND (no such collection or view; the nearest name is suggested),
 /// PQDB_INVALID (the filter, the sort, the columns, the cursor: err->subject is the path),
 /// PQDB_LIMIT, PQDB_CORRUPT, PQDB_IO. With `as_of` also PQDB_NOT_FOUND (older than `$history`: the
@@ -48,6 +56,10 @@ PQDB_API const char *pqdb_rows_cell(pqdb_rows *rows, size_t column, size_t *leng
 
 /// The version the answer reflects: the last commit at the time of pqdb_find for a fresh table.
 PQDB_API uint64_t pqdb_rows_version(const pqdb_rows *rows);
+/// How old that is: the time since the first source commit that the answer lacks; 0: it lacks none,
+/// INT64_MAX: nobody knows. And were its rows brought up for it, younger than what is stored?
+PQDB_API int64_t pqdb_rows_staleness_us(const pqdb_rows *rows);
+PQDB_API bool pqdb_rows_is_caught_up(const pqdb_rows *rows);
 /// A sentence for people when the answer is stale or a filter names an unknown field, or "".
 PQDB_API const char *pqdb_rows_note(const pqdb_rows *rows);
 /// Once the limit is reached: what the next page goes on from, with the same name, filter and sort.

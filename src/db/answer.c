@@ -73,3 +73,7 @@ const char *pqdb_rows_cursor(pqdb_rows *rows) {
 uint64_t pqdb_rows_version(const pqdb_rows *rows) { return rows->version; }
 
 const char *pqdb_rows_note(const pqdb_rows *rows) { return rows->note; }
+
+int64_t pqdb_rows_staleness_us(const pqdb_rows *rows) { return rows->staleness_us; }
+
+bool pqdb_rows_is_caught_up(const pqdb_rows *rows) { return rows->is_caught_up; }

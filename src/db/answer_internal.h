@@ -27,6 +27,8 @@ struct pqdb_rows {
     const struct pq_alloc *alloc;
     struct pq_bytes text;  // of the current row or cell
     uint64_t version;
+    int64_t staleness_us;
+    bool is_caught_up;
     char note[600];
 };
 

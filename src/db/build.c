@@ -40,7 +40,7 @@ void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error 
     table->facts.failed = true;
     pq_db_set_failure(db, table, why);
     if (table->view->mode != PQ_VIEW_STREAMING) return;
-    table->facts.reflects = table->table->version;
+    pq_db_set_reflects(db, table, table->table->version);
     pq_circuit_detach(db->circuit, table->id, why);
 }
 

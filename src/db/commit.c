@@ -35,7 +35,7 @@ static void note_failure(pqdb_db *db, struct pq_db_table *table) {
     if (why == NULL || table->facts.failed || table->facts.unbuilt) return;
     table->facts.failed = true;
     pq_db_set_failure(db, table, why);
-    table->facts.reflects = table->table->version;
+    pq_db_set_reflects(db, table, table->table->version);
 }
 
 /// A view's delta into its table. What is large enough to be taken over is copied first: the step's

@@ -62,6 +62,7 @@ struct pq_db_table {
     uint64_t retry_after_ns;        // `building`: delay before the last try,
     atomic_uint_fast64_t retry_ns;  // and when the next one is due
     struct pq_db_table *shown;      // unbuilt: what reads get meanwhile, or NULL
+    struct pq_db_catch_up *catch_up;  // in db->arena
     struct pq_db_facts facts;
     pqdb_error failure;  // under published_lock
 };
@@ -120,8 +121,7 @@ struct pqdb_db {
     atomic_bool builder_ends, merger_ends, scheduler_ends, closes;  // builds end once it closes
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory
-    bool keeper_stops, checkpoint_wanted;
-    bool writers_wait;               // memory is full until a checkpoint has been written
+    bool keeper_stops, checkpoint_wanted, writers_wait;  // the last: memory is full until then
     char background_error[256];
 
     // Keeper (under `refreshing`).

@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "codec/codec.h"
 #include "db/as_of.h"
+#include "db/catch_up.h"
 #include "db/view_internal.h"
 #include "parquet/writer.h"
 #include "query/find.h"
@@ -230,29 +231,33 @@ static pqdb_code note_version(struct export *export, pqdb_error *err) {
 }
 
 static pqdb_code export_parquet(struct export *export, pqdb_error *err) {
-    struct pq_db_table *table;
     const struct pq_db_table *as;
     const bool is_past = export->options->as_of != NULL;
     if (!is_past) PQ_TRY(note_version(export, err));
-    struct pq_db_snapshot *snapshot = pq_db_snapshot(export->db);
-    struct pq_table_snapshot *rows;
+    struct pq_db_shown shown = {0};
     struct pq_db_as_of past = {.version = 0};
+    struct pq_table_snapshot *rows;
     struct pq_find *find = NULL;
     struct pq_arena arena;
     struct choice choice;
     pq_arena_init(&arena, export->db->alloc);
     pqdb_code code;
     const struct pq_find_request request = {.sort = PQ_TEXT("none")};
-    PQ_GO(pq_db_snapshot_find(export->db, snapshot, pq_text_of(export->name), &table, err));
     if (is_past) {
+        struct pq_db_table *table;
+        shown.snapshot = pq_db_snapshot(export->db);
+        PQ_GO(pq_db_snapshot_find(export->db, shown.snapshot, pq_text_of(export->name), &table,
+                                  err));
         as = table;
-        PQ_GO(pq_db_as_of_open(export->db, snapshot, table, pq_text_of(export->options->as_of),
-                               &past, err));
+        PQ_GO(pq_db_as_of_open(export->db, shown.snapshot, table,
+                               pq_text_of(export->options->as_of), &past, err));
         export->done.version = past.version;
+        rows = past.rows->published;
     } else {
-        PQ_GO(pq_db_showable(snapshot, table, &as, err));
+        PQ_GO(pq_db_show(export->db, pq_text_of(export->name), -1, &shown, err));
+        as = shown.as;
+        rows = shown.rows;
     }
-    rows = is_past ? past.rows->published : pq_db_snapshot_rows(snapshot, table);
     PQ_GO(pq_find_open(as->find, rows, &request, export->db->alloc, &find, err));
     PQ_GO(choose(as, find, rows->type, &arena, &choice, err));
     PQ_GO(write_parquet(export, rows, &choice, err));
@@ -260,7 +265,7 @@ done:
     pq_find_close(find);
     pq_db_as_of_close(&past);
     pq_arena_deinit(&arena);
-    pq_db_snapshot_unref(snapshot);
+    pq_db_shown_deinit(&shown);
     return code;
 }
 

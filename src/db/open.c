@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "db/catch_up.h"
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "db/open_with.h"
@@ -399,6 +400,7 @@ static void init_locks(pqdb_db *db) {
 
 static void free_tables(pqdb_db *db, const struct pq_db_tables *tables) {
     for (size_t i = 0; i < tables->count; i++) {
+        pq_db_catch_up_drop(db, tables->at[i]);
         struct pq_db_table *table = tables->at[i];
         pq_node_destroy(table->node);
         pq_db_part_destroy(db, table->part);

@@ -7,15 +7,17 @@
 #include "base/json.h"
 #include "db/answer_internal.h"
 #include "db/as_of.h"
+#include "db/catch_up.h"
 #include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "query/find.h"
 #include "table/link_file.h"
+#include "type/timestamp.h"
 
 /// An answer out of a table.
 struct table_answer {
     pqdb_db *db;
-    struct pq_db_snapshot *snapshot;
+    struct pq_db_shown shown;
     struct pq_db_lookup linked;
     struct pq_lookup lookup;  // rows that links lead to, at the snapshot
     struct pq_db_as_of as_of; // zero: now
@@ -45,6 +47,8 @@ pqdb_code pq_db_prepare_queries(pqdb_db *db, struct pq_db_table *table, pqdb_err
     table->find = pq_arena_calloc(&db->arena, 1, sizeof *table->find);
     if (table->find == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table");
     if (table->view != NULL) {
+        table->catch_up = pq_arena_calloc(&db->arena, 1, sizeof *table->catch_up);
+        if (table->catch_up == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a view");
         scope = table->view->scope;
         stage = table->view->stage;
     } else {
@@ -63,9 +67,22 @@ static struct pq_text text_or_empty(const char *text) {
     return text == NULL ? (struct pq_text){"", 0} : pq_text_of(text);
 }
 
+/// "3 min": a duration as people say it.
+static void print_age(int64_t us, char room[32]) {
+    static const struct {
+        int64_t us;
+        const char *unit;
+    } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "min"},
+                 {1000000, "s"}, {1000, "ms"}};
+    size_t unit = 0;
+    while (unit < 4 && us < units[unit].us) unit++;
+    snprintf(room, 32, "%lld %s", (long long)(us / units[unit].us), units[unit].unit);
+}
+
 /// Of the very rows that the answer shows, whatever has been published since.
 static void note_staleness(struct pqdb_rows *rows, const struct pq_db_table *table) {
     const struct table_answer *answer = rows->ctx;
+    const struct pq_db_shown *shown = &answer->shown;
     const char *note = pq_find_note(answer->find);
     if (note[0] != '\0') snprintf(rows->note, sizeof rows->note, "%s", note);
     if (answer->as_of.rows != NULL) {
@@ -76,12 +93,26 @@ static void note_staleness(struct pqdb_rows *rows, const struct pq_db_table *tab
         }
         return;
     }
-    if (table->view == NULL) return;
+    rows->version = shown->version;
+    rows->is_caught_up = shown->is_caught_up;
+    if (table->view == NULL || pq_db_is_fresh(shown->snapshot, table)) return;
     pqdb_view_state state;
-    pq_db_view_state(answer->db, answer->snapshot, table, &state);
-    if (strcmp(state.state, "fresh") == 0) return;
-    snprintf(rows->note, sizeof rows->note, "%s is %s: %s", state.name, state.state, state.reason);
-    rows->version = state.version;
+    pq_db_view_state(answer->db, shown->snapshot, table, &state);
+    char age[32];
+    print_age(shown->age_us, age);
+    const bool is_known = shown->age_us != INT64_MAX;
+    if (shown->is_caught_up) {
+        snprintf(rows->note, sizeof rows->note,
+                 "%s was brought up to seq-%llu for this answer; what is stored is %s%s",
+                 state.name, (unsigned long long)shown->version, is_known ? age : "of unknown age",
+                 is_known ? " old" : "");
+        return;
+    }
+    rows->staleness_us = shown->age_us;
+    snprintf(rows->note, sizeof rows->note, "%s is %s: %s%s%s%s", state.name, state.state,
+             state.reason, is_known && shown->age_us > 0 ? " (" : "",
+             is_known && shown->age_us > 0 ? age : "",
+             is_known && shown->age_us > 0 ? " old)" : "");
 }
 
 static size_t column_count(const void *ctx) {
@@ -128,7 +159,7 @@ static void close_answer(void *ctx) {
     struct table_answer *answer = ctx;
     pq_find_close(answer->find);
     pq_db_as_of_close(&answer->as_of);
-    pq_db_snapshot_unref(answer->snapshot);
+    pq_db_shown_deinit(&answer->shown);
     pq_free(answer->db->alloc, answer, 1, sizeof *answer);
 }
 
@@ -149,30 +180,48 @@ static struct pq_find_table find_table_of(const struct pq_db_table *as,
     return find;
 }
 
+static pqdb_code read_staleness(const char *text, int64_t *us, pqdb_error *err) {
+    *us = -1;
+    if (text == NULL || pq_duration_parse(pq_text_of(text), us)) return PQDB_OK;
+    pq_fail(err, PQDB_INVALID, "'%.60s' is no duration; write 0s, 30s, 5m, 2h or 1d", text);
+    return pq_fail_subject(err, PQDB_INVALID, PQ_TEXT("maxStaleness"));
+}
+
+static const char *as_of_of(const pqdb_find_options *options) {
+    return options == NULL || options->as_of == NULL || options->as_of[0] == '\0'
+               ? NULL : options->as_of;
+}
+
 /// The rows to ask, of now or of before, and how.
-static pqdb_code open_rows(struct table_answer *answer, struct pq_db_table *table,
-                           const char *as_of, struct pq_find_table *find,
+static pqdb_code open_rows(struct table_answer *answer, const char *name,
+                           const pqdb_find_options *options, struct pq_find_table *find,
                            struct pq_table_snapshot **rows, pqdb_error *err) {
-    const struct pq_db_table *as = table;
+    pqdb_db *db = answer->db;
+    struct pq_db_shown *shown = &answer->shown;
+    const char *as_of = as_of_of(options);
+    int64_t staleness_us;
+    PQ_TRY(read_staleness(options == NULL ? NULL : options->max_staleness, &staleness_us, err));
     if (as_of == NULL) {
-        PQ_TRY(pq_db_showable(answer->snapshot, table, &as, err));
-        *rows = pq_db_snapshot_rows(answer->snapshot, table);
+        PQ_TRY(pq_db_show(db, pq_text_of(name), staleness_us, shown, err));
+        *rows = shown->rows;
     } else {
-        PQ_TRY(pq_db_as_of_open(answer->db, answer->snapshot, table, pq_text_of(as_of),
+        shown->snapshot = pq_db_snapshot(db);
+        PQ_TRY(pq_db_snapshot_find(db, shown->snapshot, pq_text_of(name), &shown->table, err));
+        shown->as = shown->table;
+        PQ_TRY(pq_db_as_of_open(db, shown->snapshot, shown->table, pq_text_of(as_of),
                                 &answer->as_of, err));
         *rows = answer->as_of.rows->published;
     }
-    answer->linked = (struct pq_db_lookup){.db = answer->db, .snapshot = answer->snapshot,
+    answer->linked = (struct pq_db_lookup){.db = db, .snapshot = shown->snapshot,
                                            .overlay = answer->as_of.overlay};
-    answer->lookup = pq_db_lookup_of(&answer->linked, as, true);
-    *find = find_table_of(as, table, &answer->lookup, answer->db->ahead_rows);
+    answer->lookup = pq_db_lookup_of(&answer->linked, shown->as, true);
+    *find = find_table_of(shown->as, shown->table, &answer->lookup, db->ahead_rows);
     return PQDB_OK;
 }
 
-static pqdb_code open_answer(pqdb_db *db, const char *name, const char *as_of,
+static pqdb_code open_answer(pqdb_db *db, const char *name, const pqdb_find_options *options,
                              const struct pq_find_request *request, pqdb_rows **rows,
                              pqdb_error *err) {
-    struct pq_db_table *table = NULL;
     pqdb_rows *made;
     PQ_TRY(pq_answer_create(db->alloc, &made, err));
     struct table_answer *answer = pq_resize(db->alloc, NULL, 0, 1, sizeof *answer);
@@ -180,14 +229,12 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const char *as_of,
         pqdb_rows_close(made);
         return pq_fail(err, PQDB_NO_MEMORY, "an answer");
     }
-    *answer = (struct table_answer){.db = db, .snapshot = pq_db_snapshot(db)};
+    *answer = (struct table_answer){.db = db};
     made->kind = &table_answer_kind;
     made->ctx = answer;
-    made->version = answer->snapshot->version;
-    pqdb_code code = pq_db_snapshot_find(db, answer->snapshot, pq_text_of(name), &table, err);
     struct pq_find_table find;
     struct pq_table_snapshot *asked;
-    if (code == PQDB_OK) code = open_rows(answer, table, as_of, &find, &asked, err);
+    pqdb_code code = open_rows(answer, name, options, &find, &asked, err);
     if (code == PQDB_OK) {
         code = pq_find_open(&find, asked, request, db->alloc, &answer->find, err);
     }
@@ -195,7 +242,7 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const char *as_of,
         pqdb_rows_close(made);
         return code;
     }
-    note_staleness(made, table);
+    note_staleness(made, answer->shown.table);
     *rows = made;
     return PQDB_OK;
 }
@@ -209,15 +256,10 @@ static struct pq_find_request request_of(const pqdb_find_options *options) {
         .system_columns = o->system_columns, .cursor = text_or_empty(o->cursor)};
 }
 
-static const char *as_of_of(const pqdb_find_options *options) {
-    return options == NULL || options->as_of == NULL || options->as_of[0] == '\0'
-               ? NULL : options->as_of;
-}
-
 pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *options,
                     pqdb_rows **rows, pqdb_error *err) {
     const struct pq_find_request request = request_of(options);
-    return open_answer(db, name, as_of_of(options), &request, rows, err);
+    return open_answer(db, name, options, &request, rows, err);
 }
 
 // ---- how it was found ---------------------------------------------------------------------------
@@ -242,7 +284,7 @@ pqdb_code pqdb_explain(pqdb_db *db, const char *name, const pqdb_find_options *o
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
     pqdb_rows *rows;
     request.explains = true;
-    PQ_TRY(open_answer(db, name, as_of_of(options), &request, &rows, err));
+    PQ_TRY(open_answer(db, name, options, &request, &rows, err));
     struct pq_bytes out;
     pq_bytes_init(&out, &pq_alloc_libc);
     const pqdb_code code = write_explanation(db, name, began, rows, &out, err);
@@ -303,20 +345,16 @@ void pqdb_free(char *text) { pq_free(&pq_alloc_libc, text, text == NULL ? 0 : 1,
 
 pqdb_code pqdb_count_with(pqdb_db *db, const char *name, const pqdb_find_options *options,
                           uint64_t *count, pqdb_error *err) {
-    struct pq_db_table *table;
-    struct table_answer answer = {.db = db, .snapshot = pq_db_snapshot(db)};
+    struct table_answer answer = {.db = db};
     struct pq_find_table find;
     struct pq_table_snapshot *rows;
-    pqdb_code code = pq_db_snapshot_find(db, answer.snapshot, pq_text_of(name), &table, err);
-    if (code == PQDB_OK) {
-        code = open_rows(&answer, table, as_of_of(options), &find, &rows, err);
-    }
+    pqdb_code code = open_rows(&answer, name, options, &find, &rows, err);
     if (code == PQDB_OK) {
         const char *filter = options == NULL ? NULL : options->filter;
         code = pq_find_count(&find, rows, text_or_empty(filter), db->alloc, count, err);
     }
     pq_db_as_of_close(&answer.as_of);
-    pq_db_snapshot_unref(answer.snapshot);
+    pq_db_shown_deinit(&answer.shown);
     return code;
 }
 

@@ -105,6 +105,7 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->next_seq = named->next_seq;
     table->published_version = named->published;
     table->facts.reflects = named->reflects;
+    table->facts.shows = named->shows;
     table->reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
     table->facts.slot_us = named->slot_us;
@@ -200,7 +201,7 @@ pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct 
     const struct pq_root_table *named = named_in(root, table->id);
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
     const bool lags = view->mode != PQ_VIEW_STREAMING;
-    if (lags && source->facts.unbuilt) table->facts.reflects = 0;
+    if (lags && source->facts.unbuilt) table->facts.reflects = table->facts.shows = 0;
     if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
         has_states(node, named)) {
         pqdb_error why = {.offset = -1};
@@ -501,7 +502,7 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     if (!is_there) return PQDB_OK;
     if (!is_fresh) return build_here(db, table, record->version, record->time_us, err);
     if (table->node == NULL) return PQDB_OK;
-    table->facts.reflects = record->version;
+    pq_db_set_reflects(db, table, record->version);
     table->reflects_position = record->next;
     return PQDB_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/catch_up.h"
 #include "db/commit.h"
 #include "db/replica.h"
 #include "db/schedule.h"
@@ -54,17 +55,30 @@ uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table) {
     return version;
 }
 
+void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version) {
+    const struct pq_db_table *at = pq_db_by_id(db, table->view->source);
+    const bool lags = table->view->mode != PQ_VIEW_STREAMING;
+    uint64_t shows = version;
+    for (; at->view != NULL && shows == version; at = pq_db_by_id(db, at->view->source)) {
+        const bool is_behind = at->facts.failed || at->view->mode != PQ_VIEW_STREAMING;
+        if (is_behind && at->facts.shows < shows) shows = at->facts.shows;
+        if (is_behind) break;
+    }
+    table->facts.reflects = version;
+    table->facts.shows = lags || table->facts.failed ? shows : version;
+}
+
 // ---- by the log -------------------------------------------------------------------------------
 
-/// NULL, or why the view cannot follow the log.
-static const char *not_by_log(const pqdb_db *db, const struct pq_db_table *table) {
+const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
+                             const struct pq_db_facts *facts) {
     for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
         if (up->grouped || up->mode != PQ_VIEW_STREAMING) {
             return "what it reads keeps state of its own, whose changes are not in the log";
         }
     }
-    if (table->facts.reflects == 0) return "it was never refreshed";
-    if (table->facts.reflects + 1 < pq_log_first_version(db->log)) {
+    if (facts->reflects == 0) return "it was never refreshed";
+    if (facts->reflects + 1 < pq_log_first_version(db->log)) {
         return "the log no longer reaches back to its last refresh";
     }
     return NULL;
@@ -113,7 +127,7 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
         const struct pq_db_delta step = {.table = table, .rows = at->rows, .hold = at->hold};
         code = pq_db_step(db, &step, 1, version, time_us, err);
     }
-    table->facts.reflects = to;
+    pq_db_set_reflects(db, table, to);
     table->facts.last_refresh_rows = changes->rows;
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
@@ -138,6 +152,7 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, err);
     pq_db_snapshot_unref(snapshot);
     if (code == PQDB_OK) code = pq_db_replica_catch_up(replica, err);
+    pq_db_catch_up_drop(db, table);  // what readers were shown is no future any more
     pthread_mutex_lock(&db->leader);
     if (code == PQDB_OK) code = pq_db_replica_finish(replica, err);
     const bool is_large = pq_db_by_id(db, table->view->source)->table->rows >= checkpoint_rows;
@@ -164,7 +179,7 @@ static bool is_done(pqdb_db *db, const struct pq_db_table *table, bool full, con
     *why = full               ? "asked for"
            : facts->failed    ? "its last step failed"
            : facts->unbuilt   ? "its definition changed"
-           : lags             ? not_by_log(db, table)
+           : lags             ? pq_db_not_by_log(db, table, facts)
                               : NULL;
     if (full || facts->failed || facts->unbuilt) return false;
     return !lags ||
@@ -175,7 +190,7 @@ static bool is_done(pqdb_db *db, const struct pq_db_table *table, bool full, con
 static pqdb_code complete_slot(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     uint64_t version;
     PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_FRESH, &version, err));
-    table->facts.reflects = version;
+    pq_db_set_reflects(db, table, version);
     table->reflects_position = pq_db_position(db);
     const pqdb_code code = pq_db_publish(db, version, pq_log_time_us(db->log), err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);

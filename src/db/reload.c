@@ -3,6 +3,7 @@
 ///
 /// Readers go on with the list of their snapshot; it stays until the database is closed.
 #include "base/fail.h"
+#include "db/catch_up.h"
 #include "db/checkpoint_internal.h"
 #include "db/schema_change.h"
 #include "db/view_internal.h"
@@ -100,6 +101,7 @@ static void keep_shown(struct pq_db_table *before, struct pq_db_table *now) {
 }
 
 static void let_go(pqdb_db *db, struct pq_db_table *before, struct pq_db_table *now) {
+    pq_db_catch_up_drop(db, before);
     pq_node_destroy(before->node);
     before->node = NULL;
     pq_db_part_destroy(db, before->part);

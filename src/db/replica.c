@@ -2,20 +2,22 @@
 #include "db/replica.h"
 
 #include "base/fail.h"
+#include "db/catch_up.h"
 #include "db/changed.h"
 #include "db/checkpoint_internal.h"
+#include "table/branch.h"
 
 enum { piece_rows = 1 << 20, below_max = 64 };
 
 // ---- made of ----------------------------------------------------------------------------------
 
-/// The streaming views below, lowest first.
-static pqdb_code find_below(const pqdb_db *db, const struct pq_db_table *table,
+/// The streaming views below, lowest first; with `all` the others too.
+static pqdb_code find_below(const pqdb_db *db, const struct pq_db_table *table, bool all,
                             struct pq_db_table *below[below_max], size_t *count,
                             pqdb_error *err) {
     *count = 0;
     for (const struct pq_view *up = table->view->upstream;
-         up != NULL && up->mode == PQ_VIEW_STREAMING; up = up->upstream) {
+         up != NULL && (all || up->mode == PQ_VIEW_STREAMING); up = up->upstream) {
         if (*count == below_max) {
             return pq_fail(err, PQDB_LIMIT, "the chain of views below is longer than %d",
                            below_max);
@@ -30,19 +32,39 @@ static pqdb_code find_below(const pqdb_db *db, const struct pq_db_table *table,
     return PQDB_OK;
 }
 
+/// What a member knows of the rows it puts out: nothing, none yet, those that are stored.
+enum member_rows { ROWS_UNKNOWN, ROWS_NEW, ROWS_STORED };
+
+/// State and rows go on from those of the view, as they are now.
+static pqdb_code branch_member(struct pq_db_replica *replica, struct pq_db_member *member,
+                               const struct pq_table_options *options, pqdb_error *err) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = member->table;
+    struct pq_node *stored =
+        table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
+    pq_node_use_parts_of(member->part->node, stored);
+    size_t count, stored_count;
+    const struct pq_node_part *parts = pq_node_parts(member->part->node, &count);
+    const struct pq_node_part *from = pq_node_parts(stored, &stored_count);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].is_there) pq_trace_branch(parts[i].trace, from[i].trace);
+    }
+    return pq_table_branch(pq_db_snapshot_rows(replica->snapshot, table), options, &member->rows,
+                           err);
+}
+
 static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *table,
-                            bool has_rows, pqdb_error *err) {
+                            enum member_rows rows, pqdb_error *err) {
     struct pq_db_member *member = &replica->members[replica->count];
     *member = (struct pq_db_member){.table = table};
     replica->count++;
     PQ_TRY(pq_db_part_create(replica->db, table, &member->part, err));
     if (table->node != NULL) pq_node_use_parts_of(member->part->node, table->node);
-    if (has_rows) {
-        const struct pq_table_options options = {
-            .name = table->entry->name, .names = table->names, .alloc = replica->db->alloc,
-            .type = table->view->type};
-        PQ_TRY(pq_table_create(&options, &member->rows, err));
-    }
+    const struct pq_table_options options = {
+        .name = table->entry->name, .names = table->names, .alloc = replica->db->alloc,
+        .type = table->view->type};
+    if (rows == ROWS_NEW) PQ_TRY(pq_table_create(&options, &member->rows, err));
+    if (rows == ROWS_STORED) PQ_TRY(branch_member(replica, member, &options, err));
     PQ_TRY(pq_circuit_add(replica->circuit, member->part->node, err));
     member->part->node = NULL;
     return PQDB_OK;
@@ -63,12 +85,49 @@ static bool reads_with_state(const struct pq_db_table *table, const struct pq_db
     return false;
 }
 
+/// Do its stored rows, or those of a view below it, not go with the snapshot?
+static bool is_behind(const struct pq_db_replica *replica, const struct pq_db_table *table) {
+    for (; table->view != NULL; table = pq_db_by_id(replica->db, table->view->source)) {
+        const struct pq_db_facts *facts = &replica->snapshot->facts[table->position];
+        if (facts->failed || facts->unbuilt || table->view->mode != PQ_VIEW_STREAMING) return true;
+    }
+    return false;
+}
+
+static pqdb_code check_below(const struct pq_db_replica *replica,
+                             const struct pq_db_table *below, pqdb_error *err) {
+    const struct pq_db_facts *facts = &replica->snapshot->facts[below->position];
+    if (!facts->failed && !facts->unbuilt) return PQDB_OK;
+    return pq_fail(err, PQDB_INVALID, "%.*s, which it reads, %s",
+                   PQ_TEXT_ARG(below->entry->name),
+                   facts->failed ? "has failed" : "is not built yet");
+}
+
+/// The views below, and what of their rows is of interest.
+static pqdb_code add_below(struct pq_db_replica *replica,
+                           const struct pq_db_replica_options *options,
+                           struct pq_db_table *const *below, size_t count, pqdb_error *err) {
+    bool is_branched = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!options->whole) PQ_TRY(check_below(replica, below[i], err));
+        is_branched = is_branched || below[i] == options->branch;
+        // Its rows are those of the snapshot, unless what is built starts at an older version.
+        const bool keeps = options->whole ? is_behind(replica, below[i])
+                                          : options->alone && options->branch == NULL &&
+                                                reads_with_state(options->table, below[i]);
+        PQ_TRY(add_member(replica, below[i],
+                          is_branched ? ROWS_STORED : keeps ? ROWS_NEW : ROWS_UNKNOWN, err));
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code add_members(struct pq_db_replica *replica,
                              const struct pq_db_replica_options *options, pqdb_error *err) {
     pqdb_db *db = replica->db;
     struct pq_db_table *table = options->table, *below[below_max];
     size_t below_count;
-    PQ_TRY(find_below(db, table, below, &below_count, err));
+    const bool all = options->whole || options->branch != NULL;
+    PQ_TRY(find_below(db, table, all, below, &below_count, err));
     const struct pq_views *views = db->views;
     const size_t most = below_count + 1 + views->count;
     replica->members = pq_arena_calloc(&replica->arena, most, sizeof *replica->members);
@@ -76,28 +135,26 @@ static pqdb_code add_members(struct pq_db_replica *replica,
     if (replica->members == NULL || replica->outputs == NULL) {
         return pq_fail(err, PQDB_NO_MEMORY, "a build");
     }
-    for (size_t i = 0; i < below_count; i++) {
-        const struct pq_db_facts *facts = &replica->snapshot->facts[below[i]->position];
-        if (facts->failed || facts->unbuilt) {
-            return pq_fail(err, PQDB_INVALID, "%.*s, which it reads, %s",
-                           PQ_TEXT_ARG(below[i]->entry->name),
-                           facts->failed ? "has failed" : "is not built yet");
-        }
-        // Its rows are those of the snapshot, unless what is built starts at an older version.
-        const bool has_rows = options->alone && reads_with_state(table, below[i]);
-        PQ_TRY(add_member(replica, below[i], has_rows, err));
-    }
+    PQ_TRY(add_below(replica, options, below, below_count, err));
     if (options->borrow) {
-        replica->members[replica->count++] = (struct pq_db_member){.table = table};
+        replica->members[replica->count++] =
+            (struct pq_db_member){.table = table, .starts_older = true};
         return pq_circuit_add(replica->circuit, table->node, err);
     }
-    PQ_TRY(add_member(replica, table, !options->alone, err));
+    const bool keeps = options->whole || !options->alone;
+    PQ_TRY(add_member(replica, table,
+                      options->branch != NULL ? ROWS_STORED : keeps ? ROWS_NEW : ROWS_UNKNOWN,
+                      err));
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_db_member *member = &replica->members[i];
+        member->starts_older = member->table == options->branch;
+    }
     if (options->all_parts) use_all_parts(pq_circuit_find(replica->circuit, table->id));
     for (size_t i = 0; i < views->count && !options->alone; i++) {
         struct pq_db_table *above = pq_db_by_id(db, views->views[i].table);
         const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
         if (!streams || above == table || !pq_db_follows(above, table->id)) continue;
-        PQ_TRY(add_member(replica, above, true, err));
+        PQ_TRY(add_member(replica, above, ROWS_NEW, err));
     }
     return PQDB_OK;
 }
@@ -140,7 +197,7 @@ static void show_sources(struct pq_db_replica *replica) {
         part->source.snapshot = replica->snapshot;
         part->source.held = source == NULL ? NULL : source->rows;
         // What the source held when the view was last refreshed, nothing knows any more.
-        part->source.refuses = part != replica->members[i].part;
+        part->source.refuses = replica->members[i].starts_older;
         part->linked.held = part->source.held;
         part->linked.held_id = part->source.table->id;
     }
@@ -160,15 +217,16 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
     struct pq_db_replica *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
     *made = (struct pq_db_replica){.db = db, .top = options->table,
-                                   .version = options->borrow ? options->table->facts.reflects
-                                                              : snapshot->version,
-                                   .on_rows = options->on_rows};
+                                   .version = snapshot->version, .on_rows = options->on_rows};
+    const struct pq_db_table *older = options->borrow ? options->table : options->branch;
+    if (older != NULL) made->version = snapshot->facts[older->position].reflects;
     pq_arena_init(&made->arena, db->alloc);
     const struct pq_spill *spill = pq_db_spill_begin(db, &made->spill);
     take_snapshot(made, snapshot);
     pqdb_code code = pq_circuit_create(db->alloc, &made->circuit, err);
     if (code == PQDB_OK) code = add_members(made, options, err);
-    for (size_t i = 0; code == PQDB_OK && i < made->count; i++) {
+    // A branch's changes would need what it branches from beside their runs.
+    for (size_t i = 0; options->branch == NULL && code == PQDB_OK && i < made->count; i++) {
         pq_node_use_spill(pq_circuit_find(made->circuit, made->members[i].table->id), spill);
     }
     if (code == PQDB_OK) {
@@ -448,6 +506,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     }
     member->rows->version = version;
     PQ_TRY(pq_table_publish(member->rows, err));
+    pq_db_catch_up_drop(db, table);
     retire_files(db, table->table);
     pq_db_hide_shown(table);
     struct pq_table *before = table->table;
@@ -457,7 +516,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     install_node(replica, member);
     table->has_late_parts = false;  // perhaps: the background looks
     table->facts.failed = table->facts.unbuilt = false;
-    table->facts.reflects = version;
+    pq_db_set_reflects(db, table, version);
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
     table->facts.last_refresh = "full";

@@ -17,6 +17,7 @@ struct pq_db_member {
     struct pq_db_part *part;  // owned; NULL: the node is the view's own, borrowed
     struct pq_table *rows;    // owned: all it has put out; NULL: of no interest
     bool is_installed;        // `rows` are those that were there before
+    bool starts_older;        // than the snapshot: what it read then is not known
 };
 
 struct pq_db_replica {
@@ -39,10 +40,16 @@ struct pq_db_replica_options {
     bool borrow;                    // the view's own node goes on; else all is built from nothing
     bool alone;                     // without the views above; what it puts out goes to `on_rows`
     bool all_parts;                 // the view's late pieces of state are made too
-    const struct pq_sink *on_rows;  // with `borrow` or `alone`
+    const struct pq_sink *on_rows;  // with `borrow`, or `alone` without what follows
+    /// With `alone`: rows and state go on from what is stored, in branches: those of this lagging
+    /// view and of the streaming ones above it, of which `table` is the last.
+    const struct pq_db_table *branch;
+    bool whole;  // with `alone`: with rows; views below that lag or failed are computed as well
 };
 
 /// At `snapshot`, of which a reference is taken. Nothing is computed yet.
+/// With `branch` it is at the version which that view reflects; `refreshing` is held then, here and
+/// in what is done with it.
 /// Errors: PQDB_NO_MEMORY; PQDB_INVALID when a view below has failed or is being built.
 pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *options,
                                struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,

@@ -50,7 +50,7 @@ struct pq_root_table {
     size_t state_count;
     uint64_t refresh_version;  // of the definition that made the contents
     struct pq_text failure;    // why they are not kept up to date; empty when they are
-    uint64_t reflects;         // lagging views
+    uint64_t reflects, shows;  // lagging views
     struct pq_log_position reflects_position;
     int64_t refreshed_us;
     int64_t slot_us;  // of a schedule, the last that is complete; 0: none

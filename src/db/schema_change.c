@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/catch_up.h"
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "type/schema_edit.h"
@@ -341,6 +342,7 @@ static struct pq_db_tables *without(pqdb_db *db, const struct dropped *dropped) 
 
 /// Leader: its files wait until nobody reads them, its memory goes.
 static void take_apart(pqdb_db *db, struct pq_db_table *table) {
+    pq_db_catch_up_drop(db, table);
     const struct pq_catalog *catalog = table->table->published->catalog;
     for (size_t i = 0; i < catalog->count; i++) {
         if (catalog->segments[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, catalog->segments[i]);

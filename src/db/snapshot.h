@@ -12,6 +12,7 @@ struct pq_db_table;
 /// What a view's state is computed from; a snapshot carries a copy.
 struct pq_db_facts {
     uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
+    uint64_t shows;            // and the commit of the collections below whose rows it shows
     int64_t slot_us;           // scheduled: the last slot that its contents complete; 0: none
     int64_t refreshed_us;
     const char *last_refresh;  // "streaming", "incremental", "full", "none"

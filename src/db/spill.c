@@ -157,6 +157,7 @@ done:
 void pq_db_spill_bury(pqdb_db *db, const struct pq_table *rows) {
     const struct pq_catalog *catalog = rows->published->catalog;
     for (size_t i = 0; i < catalog->file_count; i++) {
+        if (catalog->segments[i]->origin != NULL) continue;  // of what it branched from
         pq_data_file_bury(db->pace, pq_data_file_path(catalog->segments[i]->file),
                           rows->options.type);
     }

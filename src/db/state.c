@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "db/catch_up.h"
 #include "db/checkpoint_internal.h"
 #include "db/schedule.h"
 #include "db/schema_change.h"
@@ -79,13 +80,18 @@ static bool is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_t
     return false;
 }
 
-/// The version of the database whose rows the view shows: what follows a view that lags lags too.
-static uint64_t version_of(const struct pq_db_snapshot *snapshot,
-                           const struct pq_db_table *table) {
+bool pq_db_is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table) {
+    char reason[200];
+    return is_fresh(snapshot, table, reason, sizeof reason);
+}
+
+uint64_t pq_db_version_of(const struct pq_db_snapshot *snapshot,
+                          const struct pq_db_table *table) {
     for (; table->view != NULL; table = pq_db_snapshot_by_id(snapshot, table->view->source)) {
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
         const bool follows = table->view->mode == PQ_VIEW_STREAMING && !facts->shows_old;
-        if (facts->failed || !follows) return facts->reflects;
+        if (facts->shows_old) return facts->reflects;
+        if (facts->failed || !follows) return facts->shows;
     }
     return snapshot->version;
 }
@@ -165,17 +171,6 @@ static uint64_t newest_below(const struct pq_db_snapshot *snapshot,
     return newest;
 }
 
-/// Does the view, or one below it, read the table?
-static bool reads_table(const struct pq_db_table *table, uint32_t id) {
-    if (table->root->id == id) return true;
-    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
-        for (size_t i = 0; i < view->linked_count; i++) {
-            if (view->linked[i] == id) return true;
-        }
-    }
-    return false;
-}
-
 static void print_schedule(pqdb_db *db, const struct pq_view *view, pqdb_view_state *state) {
     state->schedule = state->timezone = "";
     if (view->mode != PQ_VIEW_SCHEDULED) return;
@@ -211,7 +206,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
     const bool has_error = facts->failed || facts->refresh_failed;
     if (has_error && due > now) state->next_try_us = (int64_t)((due - now) / 1000);
-    state->version = version_of(snapshot, table);
+    state->version = pq_db_version_of(snapshot, table);
     const uint64_t newest = newest_below(snapshot, table);
     if (!fresh && newest > state->version) state->lag_versions = newest - state->version;
     if (!has_error) return;
@@ -228,39 +223,17 @@ void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error 
     pthread_mutex_unlock(&db->published_lock);
 }
 
-/// The time of the first source commit that the view lacks, as far as the log reaches.
-static pqdb_code first_lacking(pqdb_db *db, const struct pq_db_table *table,
-                               pqdb_view_state *state, pqdb_error *err) {
-    const struct pq_log_schemas none = pq_db_log_counts();
-    struct pq_log_reader *reader;
-    if (state->version + 1 < pq_log_first_version(db->log)) return PQDB_OK;
-    PQ_TRY(pq_log_reader_open(db->log, state->version + 1, &none, &reader, err));
-    const struct pq_log_record *record;
-    pqdb_code code = PQDB_OK;
-    while (state->stale_since_us == 0) {
-        code = pq_log_reader_next(reader, &record, err);
-        if (code != PQDB_OK || record == NULL) break;
-        for (size_t i = 0; i < record->rows_count; i++) {
-            if (reads_table(table, record->rows[i].collection)) {
-                state->stale_since_us = record->time_us;
-            }
-        }
-    }
-    pq_log_reader_close(reader);
-    return code;
-}
-
 pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *state,
                               pqdb_error *err) {
     struct pq_db_table *table;
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
     if (code == PQDB_OK) pq_db_view_state(db, snapshot, table, state);
+    if (code == PQDB_OK && state->lag_versions > 0) {
+        state->stale_since_us = pq_db_lacks_since(db, table, state->version);
+    }
     pq_db_snapshot_unref(snapshot);
-    PQ_TRY(code);
-    if (state->lag_versions == 0) return PQDB_OK;
-    code = first_lacking(db, table, state, err);
-    return code == PQDB_NOT_FOUND ? PQDB_OK : code;  // the log has been trimmed meanwhile
+    return code;
 }
 
 /// What the view shows of a source is the source's last commit up to the view's version. When that
@@ -271,14 +244,14 @@ pqdb_code pqdb_view_sources(pqdb_db *db, const char *name, pqdb_on_source on_sou
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     const pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
     const struct pq_view *view = code == PQDB_OK ? table->view : NULL;
-    const uint64_t shown = code == PQDB_OK ? version_of(snapshot, table) : 0;
+    const uint64_t shown = code == PQDB_OK ? pq_db_version_of(snapshot, table) : 0;
     for (size_t i = 0; code == PQDB_OK && i <= view->linked_count; i++) {
         const struct pq_db_table *source =
             pq_db_snapshot_by_id(snapshot, i == 0 ? view->source : view->linked[i - 1]);
         if (i > 0 && source->id == view->source) continue;
         const uint64_t newest = source->view == NULL
                                     ? pq_db_snapshot_rows(snapshot, source)->version
-                                    : version_of(snapshot, source);
+                                    : pq_db_version_of(snapshot, source);
         const pqdb_view_source told = {.name = source->entry->name.data, .newest = newest,
                                        .version = newest < shown ? newest : shown};
         on_source(ctx, &told);

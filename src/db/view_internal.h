@@ -11,6 +11,12 @@ struct pq_db_overlay;  // db/overlay.h
 /// By the facts of the snapshot alone; `stale_since_us` stays 0, which the log would have to tell.
 void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state);
+/// Is the view at the version of its sources, and so on down?
+bool pq_db_is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table);
+/// The commit of the collections below whose rows the view shows: what follows a view that lags
+/// lags too.
+uint64_t pq_db_version_of(const struct pq_db_snapshot *snapshot,
+                          const struct pq_db_table *table);
 /// Errors: PQDB_INVALID while a view is not built, PQDB_NOT_FOUND once the table was dropped.
 pqdb_code pq_db_readable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
                          pqdb_error *err);
@@ -107,6 +113,12 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
 enum pq_db_logged { PQ_DB_LOGGED_ROWS, PQ_DB_LOGGED_SWAP, PQ_DB_LOGGED_FRESH };
 pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
                             uint64_t *version, pqdb_error *err);
+/// NULL, or why the view's contents, of which these are the facts, cannot be brought forward
+/// through the log.
+const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
+                             const struct pq_db_facts *facts);
+/// Leader: its contents are those of `version` of what it reads; 0: of nothing.
+void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version);
 /// Leader: the last commit that changed what the view reads.
 uint64_t pq_db_source_version(pqdb_db *db, const struct pq_db_table *table);
 

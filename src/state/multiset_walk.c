@@ -47,9 +47,10 @@ static pqdb_code next_source(struct pq_multiset *multiset, struct source **sourc
     return PQDB_OK;
 }
 
-static pqdb_code seek_pieces(struct pq_multiset_walk *walk, struct pq_text key, pqdb_error *err) {
+static pqdb_code seek_pieces(struct pq_multiset_walk *walk, const struct pq_trace *trace,
+                             struct pq_text key, pqdb_error *err) {
     struct pq_multiset *multiset = walk->trace->multiset;
-    for (const struct pq_multiset_piece *piece = multiset->pieces; piece != NULL;
+    for (const struct pq_multiset_piece *piece = trace->multiset->pieces; piece != NULL;
          piece = piece->older) {
         struct source *source;
         PQ_TRY(next_source(multiset, &source, err));
@@ -61,16 +62,17 @@ static pqdb_code seek_pieces(struct pq_multiset_walk *walk, struct pq_text key, 
     return PQDB_OK;
 }
 
-static pqdb_code seek_runs(struct pq_multiset_walk *walk, struct pq_text key, pqdb_error *err) {
+static pqdb_code seek_runs(struct pq_multiset_walk *walk, const struct pq_trace *trace,
+                           struct pq_text key, pqdb_error *err) {
     struct pq_multiset *multiset = walk->trace->multiset;
     const struct pq_hashed_key at = {walk->from.hash, key};
-    for (size_t i = 0; i < walk->trace->run_count; i++) {
+    for (size_t i = 0; i < trace->run_count; i++) {
         struct source *source;
         bool may_have;
-        PQ_TRY(run_may_have(walk->trace->runs[i], at.hash, &may_have, err));
+        PQ_TRY(run_may_have(trace->runs[i], at.hash, &may_have, err));
         if (!may_have) continue;
         PQ_TRY(next_source(multiset, &source, err));
-        source->run = walk->trace->runs[i];
+        source->run = trace->runs[i];
         source->rows = &source->block_rows;
         PQ_TRY(run_block_of(source->run, &at, &multiset->room, &source->block, err));
         PQ_TRY(run_block_rows(source->run, source->block, &multiset->room, &source->block_rows,
@@ -82,20 +84,31 @@ static pqdb_code seek_runs(struct pq_multiset_walk *walk, struct pq_text key, pq
     return PQDB_OK;
 }
 
+/// The trace and those it branches from, ready to be walked.
+static pqdb_code sort_all(struct pq_trace *trace, pqdb_error *err) {
+    for (struct pq_trace *at = trace; at != NULL; at = at->parent) {
+        if (at->multiset == NULL) PQ_TRY(multiset_create(at->alloc, &at->multiset, err));
+        PQ_TRY(multiset_sort(at->multiset, at->epoch, err));
+    }
+    return PQDB_OK;
+}
+
 pqdb_code pq_multiset_seek(struct pq_trace *trace, const struct pq_multiset_place *from,
                            enum pq_multiset_way way, struct pq_multiset_walk *walk,
                            pqdb_error *err) {
     pq_assert(trace->kind == PQ_TRACE_WEIGHTS_ADD);
     *walk = (struct pq_multiset_walk){.trace = trace, .from = *from, .way = way};
-    if (trace->multiset == NULL) PQ_TRY(multiset_create(trace->alloc, &trace->multiset, err));
+    PQ_TRY(sort_all(trace, err));
     struct pq_multiset *multiset = trace->multiset;
-    PQ_TRY(multiset_sort(multiset, trace->epoch, err));
     multiset->walking = 0;
     multiset->key.length = 0;
     PQ_TRY(pq_bytes_append_text(&multiset->key, from->group, err));
     PQ_TRY(pq_bytes_append_text(&multiset->key, from->value, err));
-    PQ_TRY(seek_pieces(walk, pq_bytes_text(&multiset->key), err));
-    return seek_runs(walk, pq_bytes_text(&multiset->key), err);
+    for (const struct pq_trace *at = trace; at != NULL; at = at->parent) {
+        PQ_TRY(seek_pieces(walk, at, pq_bytes_text(&multiset->key), err));
+        PQ_TRY(seek_runs(walk, at, pq_bytes_text(&multiset->key), err));
+    }
+    return PQDB_OK;
 }
 
 static size_t current(const struct source *source, enum pq_multiset_way way) {

@@ -36,6 +36,11 @@ void pq_trace_clear(struct pq_trace *trace) {
     trace->clean_epoch = epoch - 1;
 }
 
+void pq_trace_branch(struct pq_trace *trace, struct pq_trace *parent) {
+    pq_assert(trace->kind == parent->kind && trace->live_rows == 0 && trace->run_count == 0);
+    trace->parent = parent;
+}
+
 void pq_trace_deinit(struct pq_trace *trace) { pq_trace_clear(trace); }
 
 size_t pq_trace_bytes(const struct pq_trace *trace) {
@@ -233,6 +238,7 @@ pqdb_code pq_trace_find(struct pq_trace *trace, const struct pq_hashed_key *give
         if ((there->flags & PQ_TRACE_DEAD) == 0) *row = there;
         return PQDB_OK;
     }
+    if (trace->parent != NULL) return pq_trace_find(trace->parent, given, row, err);
     struct pq_run_row stored;
     bool found = false;
     if (trace->run_count > 0) PQ_TRY(find_in_runs(trace, given, &stored, &found, err));
@@ -254,13 +260,27 @@ pqdb_code pq_trace_find(struct pq_trace *trace, const struct pq_hashed_key *give
     return PQDB_OK;
 }
 
-/// A key that memory does not know: from the runs, or new.
+/// From the parent of a branch.
+static pqdb_code find_in_parent(struct pq_trace *parent, const struct pq_hashed_key *key,
+                                struct pq_run_row *row, bool *found, pqdb_error *err) {
+    struct pq_trace_row *there;
+    PQ_TRY(pq_trace_find(parent, key, &there, err));
+    *found = there != NULL;
+    if (*found) {
+        row->payload = (struct pq_text){(const char *)pq_trace_payload(there),
+                                        there->payload_bytes};
+    }
+    return PQDB_OK;
+}
+
+/// A key that memory does not know: from the runs, from the parent, or new.
 static pqdb_code bring(struct pq_trace *trace, const struct pq_hashed_key *key,
                        size_t payload_bytes, struct pq_trace_row **row, bool *created,
                        pqdb_error *err) {
     struct pq_run_row stored = {0};
     bool found = false;
     if (trace->run_count > 0) PQ_TRY(find_in_runs(trace, key, &stored, &found, err));
+    if (trace->parent != NULL) PQ_TRY(find_in_parent(trace->parent, key, &stored, &found, err));
     PQ_TRY(reserve_slot(trace, err));
     struct pq_trace_row *made;
     PQ_TRY(make_row(trace, key, found ? stored.payload.length : payload_bytes, &made, err));
@@ -343,7 +363,8 @@ void pq_trace_remove(struct pq_trace *trace, struct pq_trace_row *row) {
     pq_assert(row->epoch == trace->epoch);
     pq_assert((row->flags & (PQ_TRACE_DEAD | PQ_TRACE_REPLACED)) == 0);
     trace->live_rows--;
-    if (trace->run_count > 0 || trace->clean_epoch + 1 < trace->epoch) {
+    if (trace->run_count > 0 || trace->parent != NULL ||
+        trace->clean_epoch + 1 < trace->epoch) {
         row->flags |= PQ_TRACE_DEAD;
         return;
     }

@@ -66,6 +66,7 @@ struct pq_trace {
     size_t bytes_held;     // slabs, slots and table
     struct pq_bytes room;  // of look-ups in runs
     struct pq_multiset *multiset;  // owned, NULL until something is added
+    struct pq_trace *parent;       // borrowed: what a branch does not know itself; or NULL
 };
 
 void pq_trace_init(struct pq_trace *trace, enum pq_trace_kind kind, const struct pq_alloc *alloc);
@@ -75,6 +76,12 @@ void pq_trace_deinit(struct pq_trace *trace);
 /// Cost: two reads a run. Errors: as pq_run_open; the trace is empty then.
 pqdb_code pq_trace_open(struct pq_trace *trace, const struct pq_run_io *io,
                         const struct pq_run_name *runs, size_t run_count, pqdb_error *err);
+
+/// An empty trace that reads through `parent` and writes to itself: another future of the same
+/// state, which may be thrown away. Where it is asked the parent is read too, in its memory. It is
+/// of no more use once the parent has changed; what freezing, writing, installing and evicting do
+/// is no change. A branch is not frozen.
+void pq_trace_branch(struct pq_trace *trace, struct pq_trace *parent);
 
 /// The live row of a key, or NULL in `*row`. It may not be written to; valid until the next touch
 /// or resize.

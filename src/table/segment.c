@@ -94,7 +94,8 @@ void pq_segment_unref(struct pq_segment *segment) {
     pq_free(alloc, (void *)(uintptr_t)segment->dead_base,
             segment->dead_base == NULL ? 0 : (segment->rows + 63) / 64, sizeof(uint64_t));
     pq_hold_unref(segment->hold);
-    pq_data_file_destroy(segment->file);
+    if (segment->origin == NULL) pq_data_file_destroy(segment->file);
+    pq_segment_unref(segment->origin);
     pq_free(alloc, segment, 1, sizeof *segment);
 }
 

@@ -43,7 +43,8 @@ struct pq_segment {
     struct pq_batch batch;   // all rows, once `sealed`; until then snapshots carry their own view
 
     // FILE
-    struct pq_data_file *file;  // owned
+    struct pq_data_file *file;  // owned, unless it is
+    struct pq_segment *origin;  // this one's: of a branch (table/branch.h); referenced, or NULL
 };
 
 /// A chunk that takes over the rows of `batch`, whose memory `hold` keeps (a new reference).
