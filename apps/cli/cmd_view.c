@@ -102,6 +102,9 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_field("incremental", "%s%s", state->is_incremental ? "yes" : "no: ",
                 state->is_incremental ? "" : state->not_incremental);
     print_field("definition", "%s", state->refresh_version_id);
+    if (state->keeps_dropped) {
+        print_field("retention", "keeps what came of rows that are gone: it cannot be verified");
+    }
     print_field("last error", "%s", state->last_error);
 }
 
@@ -165,6 +168,7 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_json_field("lastSlot", cli_time(cli, state->last_slot_us, time));
     print_json_field("timezone", state->timezone);
     print_json_field("lastError", state->last_error);
+    if (state->keeps_dropped) printf(",\"keepsDropped\":true");
     printf(",\"rows\":%llu,\"bytes\":%llu}", (unsigned long long)state->rows,
            (unsigned long long)state->bytes);
 }

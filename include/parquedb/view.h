@@ -34,6 +34,8 @@ typedef struct pqdb_view_state {
     const char *timezone;          ///< of the schedule, "UTC" by default; "" without a schedule
     int64_t next_refresh_us;       ///< when the schedule is due next, microseconds since 1970, or 0
     int64_t last_slot_us;          ///< the last time of the schedule that is done, or 0
+    bool keeps_dropped;  ///< it, or a view below it, keeps what came of rows that went by
+                         ///< `$retention`: it is not what its definition gives over what is there
 } pqdb_view_state;
 
 /// A table that a view reads: the one of `$from`, and those that its links lead to.

@@ -248,6 +248,10 @@ static pqdb_code check_view(struct past *past, pqdb_error *err) {
     if (view->append) {
         return refuse(past, PQDB_UNSUPPORTED, "it appends: what it showed then is not kept", err);
     }
+    if (pq_db_keeps_dropped(past->table)) {
+        return refuse(past, PQDB_UNSUPPORTED, "it keeps what came of rows that are gone: what it "
+                      "showed then is not kept", err);
+    }
     for (const struct pq_view *up = view->upstream; up != NULL; up = up->upstream) {
         if (up->mode == PQ_VIEW_STREAMING) continue;
         return refuse(past, PQDB_UNSUPPORTED, "it reads a view that is not streaming: what that "

@@ -390,6 +390,7 @@ pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error 
     PQ_TRY(pq_db_part_create(db, table, &table->part, err));
     if (table->view->mode == PQ_VIEW_STREAMING) {
         PQ_TRY(pq_circuit_add(db->circuit, table->part->node, err));
+        if (table->entry->retention_keeps) pq_circuit_keep(db->circuit, table->id);
     } else {
         table->node = table->part->node;
     }

@@ -225,7 +225,10 @@ static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb
             changed->to = options->to;
             break;
         }
-        for (size_t i = 0; i < record->rows_count; i++) PQ_GO(add(gather, &record->rows[i], err));
+        const bool is_kept = options->keeps && record->kind == PQ_LOG_RETENTION;
+        for (size_t i = 0; !is_kept && i < record->rows_count; i++) {
+            PQ_GO(add(gather, &record->rows[i], err));
+        }
         changed->to = record->version;
         changed->time_us = record->time_us;
     }

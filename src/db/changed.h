@@ -29,6 +29,7 @@ struct pq_db_changed_options {
     void *ctx;
     /// By whose schema rows are given, at `to` or later. NULL: the newest.
     const struct pq_db_snapshot *snapshot;
+    bool keeps;       // without what went by retention
     size_t rows_max;  // end early, behind the commit that passes so many; 0: no bound
 };
 

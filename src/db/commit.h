@@ -24,6 +24,7 @@ struct pq_db_write {
     pqdb_code (*form)(struct pq_db_write *write, pqdb_error *err);
     void *ctx;                  // of `form`
     bool reads_all;             // relies on rows that cannot be named: first in its frame
+    bool forgets;               // rows that are too old: alone in its frame
     bool changes_nothing;
     struct pq_db_hashes changes;  // rows and unique values; those known before form as well
     struct pq_db_hashes relies;   // rows that must be there, or not

@@ -115,10 +115,11 @@ struct pqdb_db {
     pthread_mutex_t building;        // one refresh, build or change of the schema at a time
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
-    pthread_t keeper, builder, merger, scheduler;
+    pthread_t keeper, builder, merger, scheduler, retainer;
     bool keeper_runs, merge_due;           // due: after a checkpoint there may be files
-    bool builder_runs, merger_runs, scheduler_runs;  // joined by the keeper once they end
-    atomic_bool builder_ends, merger_ends, scheduler_ends, closes;  // builds end once it closes
+    bool builder_runs, merger_runs, scheduler_runs, retainer_runs;  // joined by the keeper
+    atomic_bool builder_ends, merger_ends, scheduler_ends, retainer_ends;  // once they end
+    atomic_bool closes;  // builds end then
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory
     bool keeper_stops, checkpoint_wanted, writers_wait;  // the last: memory is full until then

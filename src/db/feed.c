@@ -200,7 +200,8 @@ static pqdb_code tell(pqdb_feed *feed, struct pq_db_snapshot *snapshot,
     for (;;) {
         feed->commit = pq_db_overlay_next(overlay);
         if (feed->commit == NULL) break;
-        PQ_TRY(pq_db_replica_step(feed->replica, feed->commit, err));
+        const bool is_kept = feed->commit->forgets && feed->table->entry->retention_keeps;
+        if (!is_kept) PQ_TRY(pq_db_replica_step(feed->replica, feed->commit, err));
         pq_db_overlay_apply(overlay);
         feed->version = feed->commit->version;
     }

@@ -287,7 +287,7 @@ static pqdb_code check_version(const struct pq_db_change *change, const struct p
     return PQDB_OK;
 }
 
-/// The rows that a filter through links finds in the published state.
+/// The rows that `find` finds in the published state: with a filter through links, or a limit.
 static pqdb_code find_linked(struct pq_db_change *change, struct pq_batch *rows, pqdb_error *err) {
     pqdb_db *db = change->db;
     struct pq_db_write *write = &change->write;
@@ -300,7 +300,8 @@ static pqdb_code find_linked(struct pq_db_change *change, struct pq_batch *rows,
     const bool first = change->creator != NULL;
     const struct pq_find_request request = {
         .filter = pq_text_of(change->where), .select = PQ_TEXT("$id"),
-        .sort = first ? PQ_TEXT("") : PQ_TEXT("none"), .limit = first};
+        .sort = first ? PQ_TEXT("") : PQ_TEXT("none"),
+        .limit = first ? 1 : change->rows_max};
     struct pq_match by_ids = {.alloc = db->alloc, .by_id = true};
     struct pq_text *ids = NULL;
     size_t capacity = 0;
@@ -384,7 +385,7 @@ pqdb_code pq_db_form_change(struct pq_db_write *write, pqdb_error *err) {
     struct pq_unique_clashes clashes;
     change->added = change->changed = change->removed = write->new_rows = 0;
     write->relies = (struct pq_db_hashes){0};
-    if (change->follows_links) {
+    if (change->follows_links || change->rows_max > 0) {
         PQ_TRY(find_linked(change, &old, err));
     } else {
         PQ_TRY(pq_match_find(&change->match, state_of(write), change->creator != NULL,

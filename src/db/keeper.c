@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
 #include "db/schedule.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
     tick_ms = 200,
     keeper_nice = 10,
     retry_ns = 1000 * 1000 * 1000,
+    retention_look_ns = 1000 * 1000 * 1000,  // for a schema that has begun to ask for it
 };
 
 void pq_db_keeper_look(pqdb_db *db) {
@@ -145,10 +147,35 @@ static void look_after_merges(pqdb_db *db) {
     db->merger_runs = pthread_create(&db->merger, NULL, merge, db) == 0;
 }
 
+static void *retain(void *ctx) {
+    pqdb_db *db = ctx;
+    pqdb_error err = {0};
+    pq_db_in_background();
+    pq_db_retain(db, &err);  // what fails is tried again with the next look
+    db->retainer_ends = true;
+    return NULL;
+}
+
+/// Rows that have become too old, by a thread that may wait as every writer does.
+static void look_after_retention(pqdb_db *db, uint64_t *due_ns) {
+    if (db->retainer_runs && db->retainer_ends) {
+        pthread_join(db->retainer, NULL);
+        db->retainer_runs = false;
+    }
+    const uint64_t now = db->env->monotonic_ns(db->env->ctx);
+    if (db->retainer_runs || now < *due_ns) return;
+    const uint64_t pause = pq_db_retention_pause(db);
+    *due_ns = now + (pause == UINT64_MAX ? retention_look_ns : pause);
+    if (pause == UINT64_MAX) return;
+    db->retainer_ends = false;
+    db->retainer_runs = pthread_create(&db->retainer, NULL, retain, db) == 0;
+}
+
 static void *keep(void *ctx) {
     pqdb_db *db = ctx;
     pq_db_in_background();
     uint64_t last_ns = db->env->monotonic_ns(db->env->ctx), shrink_ns = UINT64_MAX;
+    uint64_t retention_ns = 0;
     bool failed = false, log_is_short = false;
     pthread_mutex_lock(&db->keeper_lock);
     while (!db->keeper_stops) {
@@ -172,6 +199,7 @@ static void *keep(void *ctx) {
         }
         look_after_builds(db);
         look_after_merges(db);
+        look_after_retention(db, &retention_ns);
         look_after_schedule(db);
         shrink_ns = pq_pace_shrink(db->pace);
         pthread_mutex_lock(&db->keeper_lock);
@@ -196,6 +224,8 @@ void pq_db_keeper_stop(pqdb_db *db) {
     pthread_join(db->keeper, NULL);
     if (db->builder_runs) pthread_join(db->builder, NULL);
     if (db->merger_runs) pthread_join(db->merger, NULL);
+    if (db->retainer_runs) pthread_join(db->retainer, NULL);
+    db->retainer_runs = false;
     if (db->scheduler_runs) pthread_join(db->scheduler, NULL);
     db->builder_runs = db->merger_runs = db->scheduler_runs = false;
     db->keeper_runs = false;

@@ -131,7 +131,8 @@ static pqdb_code keep_commit(struct pq_db_overlay *overlay, const struct pq_log_
         pq_arena_calloc(&commit->hold->arena, record->rows_count + 1, sizeof *parts);
     if (parts == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
     commit->shown = (struct pq_db_overlay_commit){
-        .version = record->version, .time_us = record->time_us, .parts = parts};
+        .version = record->version, .time_us = record->time_us, .parts = parts,
+        .forgets = record->kind == PQ_LOG_RETENTION};
     for (size_t i = 0; i < record->rows_count; i++) {
         const struct pq_log_rows *rows = &record->rows[i];
         const struct pq_db_table *table =

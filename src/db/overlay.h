@@ -20,6 +20,7 @@ struct pq_db_part_rows {
 struct pq_db_overlay_commit {
     uint64_t version;
     int64_t time_us;
+    bool forgets;  // a commit of retention
     const struct pq_db_part_rows *parts;
     size_t part_count;
 };

@@ -513,9 +513,14 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
     db->replayed = record->next;
     db->replay_time_us = record->time_us;
     PQ_TRY(pq_db_token_add(db, record->token, record->version, record->time_us, err));
+    const bool forgets = record->kind == PQ_LOG_RETENTION;
+    if (forgets) PQ_TRY(flush(replay, err));
+    pq_circuit_forget(db->circuit, forgets);
     for (size_t i = 0; i < record->rows_count; i++) {
         PQ_TRY(replay_rows(replay, record, &record->rows[i], err));
     }
+    if (forgets) PQ_TRY(flush(replay, err));
+    pq_circuit_forget(db->circuit, false);
     if (record->kind == PQ_LOG_REFRESH || record->kind == PQ_LOG_SWAP) {
         PQ_TRY(replay_refresh(replay, record, err));
     }

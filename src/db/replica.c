@@ -437,6 +437,7 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
     }
     const struct pq_db_changed_options options = {
         .from = replica->version, .to = to, .wants = pq_db_replica_reads, .ctx = replica,
+        .keeps = replica->top->entry->retention_keeps,
         .rows_max = rows_max};
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(db, &options, &changed, err));

@@ -41,6 +41,13 @@ uint32_t pq_db_schema_id(const struct pq_db_table *table);
 /// Do rows of the one read as rows of the other, under the same rules?
 bool pq_db_is_same_entry(const struct pq_entry *a, const struct pq_entry *b);
 
+/// retention.c: delete what is older than `$retention`, as far as it is there now. No lock held.
+/// How long to wait for the next look, in ns (UINT64_MAX: nothing is ever too old). Does the view,
+/// or one below it, keep results of rows that went so? Then it is not what its definition gives.
+pqdb_code pq_db_retain(pqdb_db *db, pqdb_error *err);
+uint64_t pq_db_retention_pause(pqdb_db *db);
+bool pq_db_keeps_dropped(const struct pq_db_table *table);
+
 /// Leader: a SCHEMA record. What was done, and to what.
 pqdb_code pq_db_log_schema(pqdb_db *db, const char *verb, const struct pq_text *names,
                            size_t count, pqdb_error *err);

@@ -195,6 +195,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         .last_refresh_us = facts->last_refresh_took_us, .last_slot_us = facts->slot_us,
         .rows = rows->rows,
         .bytes = file_bytes(rows, NULL)};
+    state->keeps_dropped = pq_db_keeps_dropped(table);
     print_schedule(db, view, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
@@ -428,6 +429,7 @@ pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
     pthread_mutex_unlock(&db->leader);
     if (code != PQDB_OK) return code;
     bool merged = false;
+    PQ_TRY(pq_db_retain(db, err));
     PQ_TRY(pq_db_checkpoint(db, true, err));
     for (int round = 0; round < merges_max; round++) {
         PQ_TRY(pq_db_merge_files(db, &merged, err));

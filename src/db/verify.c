@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "expr/compare.h"
 #include "expr/print.h"
@@ -218,6 +219,12 @@ pqdb_code pqdb_view_verify(pqdb_db *db, const char *name, pqdb_on_difference on_
         pq_fail(err, PQDB_INVALID, "the view is %s (%.150s): refresh it, then verify", state.state,
                 state.reason);
         return pq_fail_subject(err, PQDB_INVALID, pq_text_of(name));
+    }
+    if (pq_db_keeps_dropped(table)) {
+        pq_db_snapshot_unref(snapshot);
+        pq_fail(err, PQDB_UNSUPPORTED, "it keeps what came of rows that are gone by $retention, so "
+                "there is nothing to compare it with");
+        return pq_fail_subject(err, PQDB_UNSUPPORTED, pq_text_of(name));
     }
     *verified = (pqdb_verified){.version = snapshot->version};
     const struct listener listener = {.on_difference = on_difference, .ctx = ctx};

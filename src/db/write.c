@@ -107,6 +107,7 @@ struct change_request {
     const char *collection, *where, *operators;  // operators NULL: delete
     bool creates;
     const pqdb_write_options *options;
+    uint64_t rows_max;  // not 0: a commit of retention, of so many rows
 };
 
 /// Does the filter lead through links? Then the leader asks as `find` does.
@@ -204,7 +205,9 @@ static pqdb_code prepare(struct pq_db_change *change, const struct change_reques
     PQ_TRY(pq_hold_create(db->alloc, &write->hold, err));
     write->form = pq_db_form_change;
     write->ctx = change;
-    write->reads_all = change->follows_links || !change->match.by_id;
+    write->forgets = request->rows_max > 0;
+    change->rows_max = request->rows_max;
+    write->reads_all = write->forgets || change->follows_links || !change->match.by_id;
     return note_ids(change, err);
 }
 
@@ -260,4 +263,14 @@ pqdb_code pqdb_delete(pqdb_db *db, const char *collection, const char *where,
     const struct change_request request = {.collection = collection, .where = where,
                                            .options = options == NULL ? &defaults : options};
     return run(db, &request, written, err);
+}
+
+pqdb_code pq_db_delete_old(pqdb_db *db, const char *collection, const char *where,
+                           uint64_t rows_max, uint64_t *removed, pqdb_error *err) {
+    const struct change_request request = {.collection = collection, .where = where,
+                                           .options = &defaults, .rows_max = rows_max};
+    pqdb_written written;
+    PQ_TRY(run(db, &request, &written, err));
+    *removed = written.removed;
+    return PQDB_OK;
 }

@@ -31,6 +31,7 @@ struct pq_db_change {
     struct pq_row_reader *creator;  // owned; of an upsert
     struct pq_row_batch created;    // owned; what an upsert creates
     uint64_t expected_version;      // 0: any
+    uint64_t rows_max;              // that one write takes, 0: all; asked as by find
     bool is_encoded;                // `part` is that of all the rows
     // What came of it:
     uint64_t matched, added, changed, removed;
@@ -51,6 +52,10 @@ pqdb_code pq_db_create_rows(struct pq_db_change *change, pqdb_error *err);
 
 /// What the answer says; `written` may be NULL.
 void pq_db_written(const struct pq_db_change *change, struct pqdb_written *written);
+
+/// write.c: at most so many rows that match, as a commit of retention.
+pqdb_code pq_db_delete_old(pqdb_db *db, const char *collection, const char *where,
+                           uint64_t rows_max, uint64_t *removed, pqdb_error *err);
 
 // form.c, as leader
 pqdb_code pq_db_form_create(struct pq_db_write *write, pqdb_error *err);

@@ -13,6 +13,7 @@ struct member {
     bool attached;
     pqdb_error failure;  // why not
     struct pq_circuit_cost cost;
+    bool keeps;  // takes no part in a step that only forgets
 };
 #define NO_MEMBER SIZE_MAX
 
@@ -22,6 +23,7 @@ struct pq_circuit {
     size_t count, capacity;
     uint64_t (*now_ns)(void *ctx);  // or NULL
     void *clock;
+    bool forgets;
 };
 
 pqdb_code pq_circuit_create(const struct pq_alloc *alloc, struct pq_circuit **circuit,
@@ -207,6 +209,14 @@ static pqdb_code step_member(const struct member *member, const struct step_inpu
                       : pq_node_step_all(member->node, deltas, count, arena, out, err);
 }
 
+void pq_circuit_keep(struct pq_circuit *circuit, uint32_t table) {
+    for (size_t i = 0; i < circuit->count; i++) {
+        if (circuit->members[i].table == table) circuit->members[i].keeps = true;
+    }
+}
+
+void pq_circuit_forget(struct pq_circuit *circuit, bool forgets) { circuit->forgets = forgets; }
+
 void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, size_t input_count,
                      struct pq_arena *step_arena, struct pq_output *outputs) {
     for (size_t i = 0; i < circuit->count; i++) {
@@ -214,6 +224,10 @@ void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, 
         struct pq_output *output = &outputs[i];
         *output = (struct pq_output){.table = member->table};
         if (!member->attached) continue;
+        if (circuit->forgets && member->keeps) {
+            output->attached = true;
+            continue;
+        }
         const struct pq_batch *delta = input_of(member, inputs, input_count);
         if (delta == NULL && member->upstream != NO_MEMBER) {
             const struct pq_output *upstream = &outputs[member->upstream];

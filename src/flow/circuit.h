@@ -65,6 +65,11 @@ struct pq_output {
 void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, size_t input_count,
                      struct pq_arena *step_arena, struct pq_output *outputs);
 
+/// Steps from now on only forget rows that have become too old, or no longer; views that keep take
+/// no part in those.
+void pq_circuit_forget(struct pq_circuit *circuit, bool forgets);
+void pq_circuit_keep(struct pq_circuit *circuit, uint32_t table);
+
 /// Why a table's node is detached; NULL when it is attached. Valid until it is attached again.
 const pqdb_error *pq_circuit_failure(const struct pq_circuit *circuit, uint32_t table);
 
