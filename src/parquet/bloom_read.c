@@ -87,9 +87,8 @@ static pqdb_code get_bloom(const struct pq_parquet_file *file, size_t group, siz
     return PQDB_OK;
 }
 
-/// The PLAIN bytes of a value of the leaf's kind; false when it is another, or has no such form.
-static bool plain_of(const struct pq_leaf *leaf, const struct pq_value *value, uint8_t room[8],
-                     struct pq_text *plain) {
+bool pq_plain_of_value(const struct pq_leaf *leaf, const struct pq_value *value, uint8_t room[8],
+                       struct pq_text *plain) {
     if (value->kind != leaf->kind) return false;
     const bool is_text = value->kind == PQ_TEXT || value->kind == PQ_BINARY;
     const bool is_integer = value->kind == PQ_INT64 || value->kind == PQ_DATE ||
@@ -118,7 +117,7 @@ pqdb_code pq_parquet_may_hold(const struct pq_parquet_file *file, size_t group, 
     uint8_t room[8];
     struct pq_text plain;
     if (!PQ_THRIFT_HAS(column, PQ_COLUMN_BLOOM_OFFSET) ||
-        !plain_of(&file->schema.leaves[leaf], value, room, &plain)) {
+        !pq_plain_of_value(&file->schema.leaves[leaf], value, room, &plain)) {
         *may_hold = true;
         return PQDB_OK;
     }

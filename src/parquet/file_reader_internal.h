@@ -51,6 +51,11 @@ void pq_loaded_bloom_destroy(struct pq_loaded_bloom *bloom, const struct pq_allo
 bool pq_chunk_matches(const struct pq_parquet_file *file, const struct pq_meta_chunk *chunk,
                       size_t at, struct pq_text bytes);
 
+/// The PLAIN bytes of a value of the leaf's kind, without length; false when it is of another kind,
+/// or has no such form.
+bool pq_plain_of_value(const struct pq_leaf *leaf, const struct pq_value *value, uint8_t room[8],
+                       struct pq_text *plain);
+
 /// Where a chunk begins: dictionary_page_offset 0 is a known writer's bug for "none".
 uint64_t pq_chunk_start(const struct pq_meta_column *column);
 /// Old writers did not count the dictionary page's header, so a few bytes more are looked at. Pages

@@ -121,6 +121,23 @@ void pq_parquet_page_bounds(const struct pq_parquet_file *file, size_t group, si
 pqdb_code pq_parquet_may_hold(const struct pq_parquet_file *file, size_t group, size_t leaf,
                               const struct pq_value *value, bool *may_hold, pqdb_error *err);
 
+/// The distinct values of a leaf in a row group, where all its pages are coded: a look into its
+/// dictionary. `*holds` is true where that is not so, or the value is of another kind.
+/// Cost    the dictionary page is read into `arena` by the first call
+/// Errors  as pq_parquet_read
+struct pq_parquet_dictionary {
+    const struct pq_parquet_file *file;
+    size_t group, leaf;
+    struct pq_arena *arena;
+    bool is_read;  // the rest is its own
+    bool is_whole;
+    struct pq_text plain;  // the entries
+    uint32_t count;
+};
+pqdb_code pq_parquet_dictionary_holds(struct pq_parquet_dictionary *dictionary,
+                                      const struct pq_value *value, bool *holds,
+                                      pqdb_error *err);
+
 /// What reads of one row group share: dictionaries, decoded once. One thread at a time; it must
 /// not outlive the file.
 struct pq_parquet_memo;

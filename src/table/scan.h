@@ -1,10 +1,11 @@
 /// table/scan.h: the live rows of a snapshot, piece by piece: all of them, or those that a filter
 /// selects, and then no more of the files is read than that takes.
 ///
-/// Of each row group the filter is asked first what bounds and bloom filters tell of it, then of
-/// its pages (expr/judge.h): what cannot match is not read. Of what is left the columns of the
-/// filter come first, the others only for runs of pages in which rows matched. Rows in memory and
-/// rows in files are found alike, and dead ones left out, in the same pass.
+/// Of each row group the filter is asked first what bounds, bloom filters and, for values that are
+/// within the bounds, dictionaries tell of it, then of its pages (expr/judge.h): what cannot match
+/// is not read. Of what is left the columns of the filter come first, the others only for runs of
+/// pages in which rows matched. Rows in memory and rows in files are found alike, and dead ones
+/// left out, in the same pass.
 #ifndef PQ_TABLE_SCAN_H
 #define PQ_TABLE_SCAN_H
 

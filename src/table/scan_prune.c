@@ -1,4 +1,5 @@
-/// table/scan_prune.c: what bounds, page index and bloom filters leave of a row group.
+/// table/scan_prune.c: what bounds, page index, bloom filters and dictionaries leave of a row
+/// group.
 #include "base/fail.h"
 #include "table/data_file_internal.h"
 #include "table/scan_internal.h"
@@ -17,6 +18,7 @@ struct prune {
     const struct pq_parquet_file *reader;
     size_t group;
     bool *asked;  // columns of which the filter wanted to know
+    struct pq_parquet_dictionary *dictionaries;  // by column
     struct walk *walks;  // NULL while the whole group is judged
     size_t walk_count;
 };
@@ -95,7 +97,14 @@ static pqdb_code may_hold(void *ctx, uint32_t column, const struct pq_value *val
     const int leaf = leaf_of(prune->file, prune->reader, column, &missing);
     *may = !missing;
     if (leaf < 0 || !is_as_stored(prune, column)) return PQDB_OK;
-    return pq_parquet_may_hold(prune->reader, prune->group, (size_t)leaf, value, may, err);
+    PQ_TRY(pq_parquet_may_hold(prune->reader, prune->group, (size_t)leaf, value, may, err));
+    if (!*may) return PQDB_OK;
+    struct pq_parquet_dictionary *dictionary = &prune->dictionaries[column];
+    dictionary->file = prune->reader;
+    dictionary->group = prune->group;
+    dictionary->leaf = (size_t)leaf;
+    dictionary->arena = &prune->scan->group_arena;
+    return pq_parquet_dictionary_holds(dictionary, value, may, err);
 }
 
 // ---- the cut ------------------------------------------------------------------------------------
@@ -251,7 +260,11 @@ pqdb_code pq_scan_choose_ranges(struct pq_scan *scan, const struct pq_parquet_fi
     if (filter == NULL || filter->program == NULL) return choose_all(scan, rows, err);
     const size_t columns = prune.file->options.type->field_count;
     prune.asked = pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.asked);
-    if (prune.asked == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    prune.dictionaries =
+        pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.dictionaries);
+    if (prune.asked == NULL || prune.dictionaries == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    }
     const struct pq_facts facts = {.known = known, .may_hold = may_hold, .ctx = &prune};
     enum pq_verdict verdict;
     PQ_TRY(pq_program_judge(filter->program, PQ_WHOLE_FILTER, &facts, &verdict, err));

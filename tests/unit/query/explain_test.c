@@ -66,6 +66,8 @@ static void what_bounds_exclude_is_not_read(void) {
     CHECK(counted(&none, "rows", "skipped") == rows_all / 2, "rows skipped");
     const pqdb_find_options text = {.filter = "{ kind: { $in: ['a', 'zz'] } }"};
     check_pages(&text, 0, 0);
+    const pqdb_find_options between = {.filter = "{ kind: { $in: ['k00', 'k05'] } }"};
+    check_pages(&between, 0, 0);  // within the bounds, but not in the dictionary
     const pqdb_find_options missing = {.filter = "{ n: { $exists: false } }"};
     check_pages(&missing, 0, 0);
     const pqdb_find_options few = {.filter = "{ n: { $gte: 5000, $lt: 5010 } }", .select = "n"};
