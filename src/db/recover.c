@@ -17,7 +17,7 @@
 #include "table/data_file.h"
 
 enum {
-    join_rows = 65536,
+    join_rows = 16384,
     join_share = 16,  // or rows of such a part of the budget of memory
     wait_for_rows = 200000
 };

@@ -168,6 +168,9 @@ void pq_db_spill_bury(pqdb_db *db, const struct pq_table *rows) {
 pqdb_code pq_db_spill_replay(pqdb_db *db, pqdb_error *err) {
     if (db->options.read_only) return PQDB_OK;
     const struct pq_db_tables *tables = db->tables;
+    size_t held = 0;
+    for (size_t i = 0; i < tables->count; i++) held += tables->at[i]->table->memory_bytes;
+    const bool is_full = held > db->memory.rows_max / 2;  // the rest is for the step to come
     struct pq_db_spill spill;
     const struct pq_spill *states = pq_db_spill_begin(db, &spill);
     pqdb_code code = PQDB_OK;
@@ -175,7 +178,9 @@ pqdb_code pq_db_spill_replay(pqdb_db *db, pqdb_error *err) {
         const struct pq_db_table *table = tables->at[i];
         struct pq_node *node = pq_db_node(db, table);
         // Above every version of the root: what is left of it after a crash is known by that.
-        code = pq_db_spill_rows(db, table, table->table, db->root_version + 1, err);
+        if (is_full) {
+            code = pq_db_spill_rows(db, table, table->table, db->root_version + 1, err);
+        }
         if (code != PQDB_OK || node == NULL) continue;
         pq_node_use_spill(node, states);
         code = pq_node_spill(node, err);
