@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 struct flags {
-    bool full, due, cascade, follows;
+    bool full, due, discard, cascade, follows;
     uint64_t since;  // UINT64_MAX: not given
 };
 
@@ -75,8 +75,9 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
     char room[40], more[40], number[32];
     print_heading(cli, state);
     print_field("from", "%s", state->from);
-    print_field("mode", "%s%s%s", state->mode, state->schedule[0] == '\0' ? "" : ", at ",
-                state->schedule);
+    const bool appends = strcmp(state->strategy, "append") == 0, comes = state->schedule[0] != '\0';
+    print_field("mode", "%s%s%s%s", state->mode, appends ? ", appends" : "",
+                comes ? ", at " : "", state->schedule);
     print_slot(cli, state, "last run", state->last_slot_us);
     print_slot(cli, state, "next run", state->next_refresh_us);
     print_field("rows", "%s, %s in files", cli_count(state->rows, number),
@@ -94,7 +95,9 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
     if (when == NULL) {
         print_field("refreshed", "never");
     } else {
-        print_field("refreshed", "%s (%s, %s row%s changed, %s)", when, state->last_refresh,
+        const char *why = state->last_refresh_reason;
+        print_field("refreshed", "%s (%s%s%s, %s row%s changed, %s)", when, state->last_refresh,
+                    why[0] == '\0' ? "" : ": ", why,
                     cli_count(state->last_refresh_rows, number),
                     state->last_refresh_rows == 1 ? "" : "s",
                     cli_duration(state->last_refresh_us, more));
@@ -145,6 +148,7 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_json_field("state", state->state);
     print_json_field("reason", state->reason);
     print_json_field("mode", state->mode);
+    print_json_field("strategy", state->strategy);
     print_json_field("schedule", state->schedule);
     printf(",\"incrementalEligible\":%s", state->is_incremental ? "true" : "false");
     print_json_field("notIncremental", state->not_incremental);
@@ -160,6 +164,7 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
            (unsigned long long)state->lag_versions, lag_ms(state));
     fputs(",\"lastRefresh\":{\"kind\":", stdout);
     cli_json_text(stdout, state->last_refresh, strlen(state->last_refresh));
+    print_json_field("reason", state->last_refresh_reason);
     printf(",\"rows\":%llu,\"durationMs\":%.3f}", (unsigned long long)state->last_refresh_rows,
            (double)state->last_refresh_us / 1e3);
     print_json_field("nextRefreshAt", state->next_refresh_us == 0
@@ -275,12 +280,15 @@ static bool is_only_stale(struct cli *cli, pqdb_db *db, const char *name,
     pqdb_view_state state;
     pqdb_error err;
     if (pqdb_view_state_get(db, name, &state, &err) != PQDB_OK) return false;
-    if (strcmp(state.state, "fresh") == 0 || state.last_error[0] != '\0') return false;
+    const bool appends = strcmp(state.strategy, "append") == 0;
+    if (state.last_error[0] != '\0') return false;
+    if (!appends && strcmp(state.state, "fresh") == 0) return false;
     char version[32];
-    const char *cells[] = {name, state.state, NULL, NULL, cli_version(state.version, version),
-                           NULL};
+    const char *cells[] = {name, appends ? "appends" : state.state, NULL, NULL,
+                           cli_version(state.version, version), NULL};
     cli_table_row(table, cells);
-    cli_note(cli, "%s is not verified: %s", name, state.reason);
+    cli_note(cli, "%s is not verified: %s", name,
+             appends ? "it appends, and keeps what it has" : state.reason);
     return true;
 }
 
@@ -335,8 +343,10 @@ static int refresh_view(struct cli *cli, pqdb_db *db, const char *name, const st
     struct cli_progress progress;
     cli_progress_begin(&progress, cli, "refreshing");
     cli_progress_say(&progress, name);
-    const pqdb_code code = flags->due ? pqdb_view_refresh_due(db, name, &refreshed, &err)
-                                      : pqdb_view_refresh(db, name, flags->full, &refreshed, &err);
+    const pqdb_code code = flags->discard ? pqdb_view_discard(db, name, &refreshed, &err)
+                           : flags->due   ? pqdb_view_refresh_due(db, name, &refreshed, &err)
+                                          : pqdb_view_refresh(db, name, flags->full, &refreshed,
+                                                              &err);
     cli_progress_end(&progress);
     if (code != PQDB_OK) return cli_fail(cli, &err);
     char rows[32], version[32], took[24];
@@ -411,6 +421,8 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
         cli_usage(cli, "%s has no option %s", verb, flags->follows ? "--follow" : "--since");
     } else if ((flags->full || flags->due) && strcmp(verb, "refresh") != 0) {
         cli_usage(cli, "%s has no option %s", verb, flags->full ? "--full" : "--due");
+    } else if (flags->discard && (!flags->full || flags->due || cli->arg_count != 2)) {
+        cli_usage(cli, "takes --discard with refresh V --full");
     } else if (flags->full && flags->due) {
         cli_usage(cli, "refresh takes --full or --due, not both");
     } else {
@@ -423,6 +435,7 @@ static int run_view(struct cli *cli) {
     bool wrong = false;
     const struct flags flags = {.full = cli_flag(cli, "--full"),
                                 .due = cli_flag(cli, "--due"),
+                                .discard = cli_flag(cli, "--discard"),
                                 .cascade = cli_flag(cli, "--cascade"),
                                 .follows = cli_flag(cli, "--follow"),
                                 .since = cli_number(cli, "--since", UINT64_MAX, &wrong)};
@@ -440,7 +453,8 @@ static int run_view(struct cli *cli) {
 
 const struct cli_command cmd_view = {
     .name = "view",
-    .usage = "list | state [V] | show V | explain V | verify [V] | refresh [V] [--full | --due] |\n"
+    .usage = "list | state [V] | show V | explain V | verify [V] |\n"
+             "       refresh [V] [--full [--discard] | --due] |\n"
              "       create V DEF | alter V JSON | drop V [--cascade] |\n"
              "       changes V [--since VERSION] [--follow]",
     .summary = "look at materialized views; verify, refresh, create, alter and drop them",
@@ -451,7 +465,8 @@ const struct cli_command cmd_view = {
             "verify   recompute and compare row by row; exit code 1 on a difference,\n"
             "         the first of which are shown on stderr\n"
             "refresh  bring scheduled and manual views up to date; --full recomputes, --due\n"
-            "         takes scheduled views whose time has come, and says why it takes no other\n"
+            "         takes scheduled views whose time has come, and says why it takes no other;\n"
+            "         a view that appends loses what it has with --full, which takes --discard\n"
             "create   DEF is '{ $from: ... }', a file, or - for stdin; built while writers go on\n"
             "alter    members of JSON take the place of those of the definition, null takes one\n"
             "         away; those without a $ are of $refresh: \"{ mode: 'manual' }\". Settings\n"

@@ -12,6 +12,7 @@ typedef struct pqdb_view_state {
     const char *name;
     const char *from;
     const char *mode;   ///< "streaming", "scheduled" or "manual"
+    const char *strategy;  ///< "replace" or "append"
     const char *state;  ///< "fresh", "stale" or "invalid"
     char reason[256];   ///< why it is not fresh, or ""
     bool is_incremental;
@@ -23,7 +24,8 @@ typedef struct pqdb_view_state {
     int64_t stale_since_us;        ///< time of the first source commit it lacks, or 0
     uint64_t lag_versions;         ///< source commits it lacks
     const char *schedule;          ///< cron fields, or ""
-    const char *last_refresh;      ///< "streaming", "incremental", "full" or "none"
+    const char *last_refresh;      ///< "streaming", "incremental", "full", "append" or "none"
+    const char *last_refresh_reason;  ///< why it was "full", or ""
     uint64_t last_refresh_rows;    ///< rows its last refresh changed
     int64_t last_refresh_us;       ///< and how long that took
     char last_error[256];          ///< or ""
@@ -81,7 +83,7 @@ PQDB_API pqdb_code pqdb_view_alter(pqdb_db *db, const char *name, const char *se
 PQDB_API pqdb_code pqdb_view_drop(pqdb_db *db, const char *name, bool cascade, pqdb_error *err);
 
 typedef struct pqdb_refreshed {
-    const char *kind;    ///< "none" (it was fresh), "incremental" or "full"
+    const char *kind;    ///< "none" (it was fresh), "incremental", "full" or "append"
     const char *reason;  ///< why full, why nothing was done, or ""
     uint64_t version;
     uint64_t rows;  ///< that changed
@@ -90,9 +92,16 @@ typedef struct pqdb_refreshed {
 } pqdb_refreshed;
 
 /// Bring a scheduled or manual view up to the last commit; a failed streaming one is built again.
-/// The old contents stay readable until the new ones are durable. `full` recomputes.
+/// The old contents stay readable until the new ones are durable. `full` recomputes. A view with
+/// strategy 'append' gets what its definition makes of rows that were created since, and keeps what
+/// it has; `full` is PQDB_INVALID then.
 PQDB_API pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full,
                                      pqdb_refreshed *refreshed, pqdb_error *err);
+
+/// Of a view with strategy 'append': all that it has goes, and its definition is applied to every
+/// row of its source, in one commit. Errors: PQDB_INVALID: it does not append.
+PQDB_API pqdb_code pqdb_view_discard(pqdb_db *db, const char *name, pqdb_refreshed *refreshed,
+                                     pqdb_error *err);
 
 /// The same for a scheduled view, and only if a time of its schedule has come that is not done yet,
 /// however long ago: it is done once then, and that is durable. For timers outside; with the option

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "db/append.h"
 #include "db/replica.h"
 
 enum {
@@ -179,6 +180,7 @@ static void end(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pq
 }
 
 pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    if (table->view->append) return pq_db_append_refresh(db, table, false, err);
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
     const struct pq_db_replica_options options = {.table = table};
     struct pq_db_replica *replica = NULL;
@@ -198,6 +200,7 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
 
 pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                            int64_t time_us, pqdb_error *err) {
+    if (table->view->append) return pq_db_append_here(db, table, false, version, time_us, err);
     const struct pq_db_replica_options options = {.table = table};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot;

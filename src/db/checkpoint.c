@@ -60,7 +60,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     out->root = (struct pq_root_table){
         .name = table->entry->name, .id = table->id, .version = out->version,
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
-        .shows = table->facts.shows,
+        .shows = table->facts.shows, .mark = table->facts.mark,
         .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
         .slot_us = table->facts.slot_us,
         // 0: of nothing; the next open begins its build again.

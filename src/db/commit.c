@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "batch/builder.h"
 #include "db/commit.h"
+#include "db/append.h"
 #include "db/tokens.h"
 #include "db/view_internal.h"
 
@@ -195,7 +196,11 @@ pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count
         PQ_TRY(pq_table_apply(table, &deltas[i].rows, deltas[i].hold, version, err));
         PQ_TRY(pq_table_publish(table, err));
     }
-    return apply_outputs(db, version, time_us, err);
+    PQ_TRY(apply_outputs(db, version, time_us, err));
+    const struct pq_db_stepped stepped = {
+        .inputs = inputs, .input_count = input_count, .outputs = db->outputs,
+        .output_count = pq_circuit_count(db->circuit), .version = version, .time_us = time_us};
+    return pq_db_append_step(db, &stepped, err);
 }
 
 // ---- the leader -------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "batch/builder.h"
+#include "db/append.h"
 #include "db/checkpoint_internal.h"
 #include "db/commit.h"
 #include "db/schema_change.h"
@@ -97,15 +98,28 @@ static bool is_of_use(const struct pq_db_table *table, const struct pq_root_tabl
     return table->view == NULL || table->view->refresh_version == named->refresh_version;
 }
 
+/// What a view has appended nothing could make again.
+static pqdb_code check_discard(const struct pq_db_table *table,
+                               const struct pq_root_table *named, pqdb_error *err) {
+    if (!table->view->append || (named->file_count == 0 && named->carried.length == 0)) {
+        return PQDB_OK;
+    }
+    pq_fail(err, PQDB_INVALID, "its definition in " PQ_DB_SCHEMA_FILE " has changed, which would "
+            "discard what it has appended: take the change back, or give the view another name");
+    return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
+}
+
 pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
                            const struct pq_root_table *named, pqdb_error *err) {
     struct pq_db_table *table = pq_db_by_id(db, named->id);
+    if (table != NULL && !is_of_use(table, named)) PQ_TRY(check_discard(table, named, err));
     if (table == NULL || !is_of_use(table, named)) return PQDB_OK;
     table->in_root = true;
     table->next_seq = named->next_seq;
     table->published_version = named->published;
     table->facts.reflects = named->reflects;
     table->facts.shows = named->shows;
+    table->facts.mark = named->mark;
     table->reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
     table->facts.slot_us = named->slot_us;
@@ -282,6 +296,7 @@ struct replay {
     struct pending *pending;  // one per table, by its position
     size_t count;
     size_t rows;
+    bool by_frame;  // each frame is a step of its own, as it was: some view appends
 };
 
 static pqdb_code no_room(pqdb_error *err) {
@@ -370,6 +385,13 @@ static pqdb_code flush(struct replay *replay, pqdb_error *err) {
         if (next == NULL) return PQDB_OK;
         PQ_TRY(flush_one(replay, next, err));
     }
+}
+
+/// All of a frame was one step, at its last version.
+static pqdb_code flush_frame(struct replay *replay, const struct pq_log_record *record,
+                             pqdb_error *err) {
+    for (size_t i = 0; i < replay->count; i++) replay->pending[i].version = record->version;
+    return flush(replay, err);
 }
 
 static void drop_pending(struct replay *replay) {
@@ -474,7 +496,8 @@ static pqdb_code replay_rows(struct replay *replay, const struct pq_log_record *
     replay->rows += rows->batch.count;
     const bool is_large =
         pending->hold->arena.bytes_held > replay->db->memory.limit / join_share;
-    return replay->rows >= join_rows || is_large ? flush(replay, err) : PQDB_OK;
+    const bool is_full = (replay->rows >= join_rows || is_large) && !replay->by_frame;
+    return is_full ? flush(replay, err) : PQDB_OK;
 }
 
 static const struct pq_json *member(const struct pq_json *object, const char *name,
@@ -500,6 +523,11 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     if (is_there && slot != NULL) table->facts.slot_us = pq_json_int(slot);
     pq_json_destroy(document);
     if (!is_there) return PQDB_OK;
+    if (!is_fresh && table->view->append) {
+        const pqdb_code code = pq_db_append_here(db, table, record->kind == PQ_LOG_SWAP,
+                                                 record->version, record->time_us, err);
+        return code != PQDB_OK && pq_db_is_views_own(code) ? PQDB_OK : code;
+    }
     if (!is_fresh) return build_here(db, table, record->version, record->time_us, err);
     if (table->node == NULL) return PQDB_OK;
     pq_db_set_reflects(db, table, record->version);
@@ -519,6 +547,7 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
     for (size_t i = 0; i < record->rows_count; i++) {
         PQ_TRY(replay_rows(replay, record, &record->rows[i], err));
     }
+    if (replay->by_frame && record->last_in_frame) PQ_TRY(flush_frame(replay, record, err));
     if (forgets) PQ_TRY(flush(replay, err));
     pq_circuit_forget(db->circuit, false);
     if (record->kind == PQ_LOG_REFRESH || record->kind == PQ_LOG_SWAP) {
@@ -529,7 +558,7 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
 }
 
 static pqdb_code replay_log(pqdb_db *db, pqdb_error *err) {
-    struct replay replay = {.db = db};
+    struct replay replay = {.db = db, .by_frame = pq_db_has_appending(db)};
     const struct pq_log_visitor visitor = {.schemas = pq_db_log_schemas(db), .visit = visit,
                                            .ctx = &replay};
     db->is_replaying = true;

@@ -4,12 +4,19 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/append.h"
 #include "db/catch_up.h"
 #include "db/commit.h"
 #include "db/replica.h"
+#include "db/row_list.h"
 #include "db/schedule.h"
+#include "db/schema_change.h"
 
-enum { checkpoint_rows = 100000 };  // a refresh over so many source rows is written soon
+enum {
+    checkpoint_rows = 100000,  // a refresh over so many source rows is written soon
+    cheap_rows = 100000,       // so many in the log are never too many
+    row_bytes_min = 16,        // of a row in the log
+};
 
 static uint64_t us_since(const pqdb_db *db, uint64_t began_ns) {
     return (db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000;
@@ -84,46 +91,17 @@ const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
     return NULL;
 }
 
-/// What a refresh adds and takes away, kept until all of it is known.
-struct change {
-    struct change *next;
-    struct pq_hold *hold;  // owned
-    struct pq_batch rows;
-};
-
-struct changes {
-    pqdb_db *db;
-    struct pq_arena arena;  // of the list
-    struct change *first, **end;
-    uint64_t rows;
-};
-
-static void changes_deinit(struct changes *changes) {
-    for (struct change *at = changes->first; at != NULL; at = at->next) pq_hold_unref(at->hold);
-    pq_arena_deinit(&changes->arena);
-}
-
-static pqdb_code keep_change(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
-    struct changes *changes = ctx;
-    struct change *made = pq_arena_calloc(&changes->arena, 1, sizeof *made);
-    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a refresh");
-    PQ_TRY(pq_hold_copy(rows, changes->db->alloc, &made->hold, &made->rows, err));
-    *changes->end = made;
-    changes->end = &made->next;
-    changes->rows += rows->count;
-    return PQDB_OK;
-}
-
 /// Leader: durable, then applied. Dependents step with it.
 static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
-                               const struct changes *changes, uint64_t began_ns,
+                               const struct pq_db_row_list *changes, uint64_t began_ns,
                                pqdb_error *err) {
     const uint64_t to = db->version;
     uint64_t version;
     PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
     pqdb_code code = PQDB_OK;
-    for (struct change *at = changes->first; code == PQDB_OK && at != NULL; at = at->next) {
+    for (const struct pq_db_row_batch *at = changes->first; code == PQDB_OK && at != NULL;
+         at = at->next) {
         const struct pq_db_delta step = {.table = table, .rows = at->rows, .hold = at->hold};
         code = pq_db_step(db, &step, 1, version, time_us, err);
     }
@@ -132,6 +110,7 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
     table->facts.last_refresh = "incremental";
+    table->facts.last_refresh_reason = NULL;
     table->facts.last_refresh_took_us = (int64_t)us_since(db, began_ns);
     if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);  // reopening repeats it
@@ -141,12 +120,12 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
 /// what it had. Its node is of no more use then, so that the next refresh builds it anew.
 static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
-    struct changes changes = {.db = db, .end = &changes.first};
-    const struct pq_sink sink = {.put = keep_change, .ctx = &changes};
+    struct pq_db_row_list changes;
+    const struct pq_sink sink = {.put = pq_db_row_list_put, .ctx = &changes};
     const struct pq_db_replica_options options = {.table = table, .borrow = true,
                                                   .on_rows = &sink};
     struct pq_db_replica *replica = NULL;
-    pq_arena_init(&changes.arena, db->alloc);
+    pq_db_row_list_init(&changes, db->alloc);
     pthread_mutex_lock(&db->refreshing);  // no checkpoint while the node is ahead of its rows
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, err);
@@ -165,7 +144,7 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     }
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_unlock(&db->refreshing);
-    changes_deinit(&changes);
+    pq_db_row_list_deinit(&changes);
     if (is_large && code == PQDB_OK) pq_db_keeper_want(db);  // recovery computes it from nothing
     return code;
 }
@@ -208,7 +187,7 @@ static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, const struct pq_d
                                   .slot_us = slot_us};
     if (how->due && slot_us == PQ_DB_NO_SLOT) {
         refreshed->reason = "it is not due";
-    } else if (is_done(db, table, how->full, &why)) {
+    } else if (is_done(db, table, how->full || how->discard, &why)) {
         refreshed->reason = "it is fresh";
         if (slot_us != PQ_DB_NO_SLOT) PQ_TRY(complete_slot(db, table, err));
         refreshed->version = db->version;
@@ -219,17 +198,73 @@ static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     return PQDB_OK;
 }
 
+static bool reads(const struct pq_view *view, uint32_t table) {
+    for (; view != NULL; view = view->upstream) {
+        if (view->source == table) return true;
+        for (size_t i = 0; i < view->linked_count; i++) {
+            if (view->linked[i] == table) return true;
+        }
+    }
+    return false;
+}
+
+/// Does the way through the log cost more than to compute the view anew? A row that changed is two
+/// rows in the log, each dearer than one of a scan; so the limit is half of the source's rows.
+static bool is_dear(pqdb_db *db, const struct pq_db_table *table) {
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const struct pq_table_snapshot *source = pq_db_snapshot_rows(snapshot, table->root);
+    const uint64_t limit = source == NULL ? 0 : source->rows / 2;
+    pq_db_snapshot_unref(snapshot);
+    pthread_mutex_lock(&db->leader);
+    const uint64_t bytes = pq_log_bytes_since(db->log, &table->reflects_position);
+    const uint64_t from = table->facts.reflects + 1;
+    pthread_mutex_unlock(&db->leader);
+    const uint64_t rows_most = bytes / row_bytes_min;
+    if (rows_most < cheap_rows || rows_most <= limit) return false;
+    const struct pq_log_schemas none = pq_db_log_counts();
+    struct pq_log_reader *reader;
+    const struct pq_log_record *record;
+    uint64_t rows = 0;
+    if (pq_log_reader_open(db->log, from, &none, &reader, NULL) != PQDB_OK) return false;
+    while ((rows < cheap_rows || rows <= limit) &&
+           pq_log_reader_next(reader, &record, NULL) == PQDB_OK && record != NULL) {
+        for (size_t i = 0; i < record->rows_count; i++) {
+            const struct pq_log_rows *part = &record->rows[i];
+            if (reads(table->view, part->collection)) rows += part->rows_plus + part->rows_minus;
+        }
+    }
+    pq_log_reader_close(reader);
+    return rows >= cheap_rows && rows > limit;
+}
+
+/// What was appended nothing could make again.
+static pqdb_code check_strategy(const struct pq_db_table *table, const struct pq_db_refresh *how,
+                                pqdb_error *err) {
+    const bool appends = table->view->append;
+    if (appends ? !how->full || how->discard : !how->discard) return PQDB_OK;
+    pq_fail(err, PQDB_INVALID, appends ? "it appends: computing it anew would lose what it has, "
+                                         "so that takes --discard"
+                                       : "it does not append: there is nothing to discard");
+    return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
+}
+
 pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
                         pqdb_refreshed *refreshed, pqdb_error *err) {
     const uint64_t began_ns = db->env->monotonic_ns(db->env->ctx);
     bool left = false;
+    PQ_TRY(check_strategy(table, how, err));
     pthread_mutex_lock(&db->leader);
     const pqdb_code begun = begin(db, table, how, refreshed, &left, err);
     pthread_mutex_unlock(&db->leader);
     refreshed->us = (int64_t)us_since(db, began_ns);
     if (begun != PQDB_OK || !left) return begun;
     const char *why = refreshed->reason;
-    if (why == NULL) {
+    if (table->view->append) {
+        PQ_TRY(pq_db_append_refresh(db, table, how->discard, err));
+        why = how->discard ? "asked for" : NULL;
+    } else if (why == NULL && is_dear(db, table)) {
+        why = "more has changed since than its source holds";
+    } else if (why == NULL) {
         pqdb_error failure = {0};
         const pqdb_code code = refresh_by_log(db, table, &failure);
         if (code == PQDB_UNSUPPORTED) why = "more was taken back than its state can tell";
@@ -238,8 +273,12 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
             return code;
         }
     }
-    if (why != NULL) PQ_TRY(pq_db_build(db, table, err));
+    if (why != NULL && !table->view->append) PQ_TRY(pq_db_build(db, table, err));
     pthread_mutex_lock(&db->leader);
+    if (why != NULL && pq_db_check_open(db, NULL) == PQDB_OK) {
+        table->facts.last_refresh_reason = why;
+        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
+    }
     const struct pq_db_facts facts = table->facts;
     refreshed->version = db->version;
     pthread_mutex_unlock(&db->leader);
@@ -277,4 +316,9 @@ pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full, pqdb_refre
 pqdb_code pqdb_view_refresh_due(pqdb_db *db, const char *name, pqdb_refreshed *refreshed,
                                 pqdb_error *err) {
     return refresh_named(db, name, &(struct pq_db_refresh){.due = true}, refreshed, err);
+}
+
+pqdb_code pqdb_view_discard(pqdb_db *db, const char *name, pqdb_refreshed *refreshed,
+                            pqdb_error *err) {
+    return refresh_named(db, name, &(struct pq_db_refresh){.discard = true}, refreshed, err);
 }

@@ -516,6 +516,9 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     member->is_installed = true;
     install_node(replica, member);
     table->has_late_parts = false;  // perhaps: the background looks
+    table->facts.last_refresh_reason = table->facts.failed    ? "its last step failed"
+                                       : table->facts.unbuilt ? "it is new, or its definition is"
+                                                              : NULL;
     table->facts.failed = table->facts.unbuilt = false;
     pq_db_set_reflects(db, table, version);
     table->reflects_position = pq_db_position(db);

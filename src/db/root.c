@@ -88,10 +88,11 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
                            ",\"id\":%u,\"version\":%" PRIu64 ",\"nextSeq\":%" PRIu64
                            ",\"published\":%" PRIu64 ",\"refreshedUs\":%" PRId64
                            ",\"refreshVersion\":\"%016" PRIx64 "\",\"reflects\":%" PRIu64
-                           ",\"shows\":%" PRIu64 ",\"slotUs\":%" PRId64,
+                           ",\"shows\":%" PRIu64 ",\"mark\":%" PRIu64
+                           ",\"slotUs\":%" PRId64,
                            table->id, table->version, table->next_seq, table->published,
                            table->refreshed_us, table->refresh_version, table->reflects,
-                           table->shows, table->slot_us));
+                           table->shows, table->mark, table->slot_us));
     PQ_TRY(put_position(w, "reflectsPosition", &table->reflects_position, err));
     if (table->failure.length > 0) {
         PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
@@ -324,6 +325,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
         .refresh_version = hex_of(get_text(r, object, "refreshVersion")),
         .reflects = (uint64_t)get_int(r, object, "reflects"),
         .shows = (uint64_t)get_int(r, object, "shows"),
+        .mark = (uint64_t)get_int(r, object, "mark"),
         .slot_us = get_int(r, object, "slotUs"),
         .reflects_position = get_position(r, object, "reflectsPosition"),
         .carried = get_blob(r, object, "carried"),

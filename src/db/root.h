@@ -53,6 +53,7 @@ struct pq_root_table {
     uint64_t reflects, shows;  // lagging views
     struct pq_log_position reflects_position;
     int64_t refreshed_us;
+    uint64_t mark;    // 'append': creation numbers from here on are new to it
     int64_t slot_us;  // of a schedule, the last that is complete; 0: none
 };
 

@@ -290,6 +290,14 @@ static pqdb_code view_steps(struct comparison *c, const struct pair *pair) {
     if (was == NULL || is == NULL) return PQDB_OK;
     bool equal;
     PQ_TRY(is_equal(c, pair->before->definition, pair->now->definition, &equal));
+    if (was->refresh_version != is->refresh_version && was->append) {
+        const struct pq_db_step step = {
+            .told = {.action = "rebuild", .kind = kind_names[pair->now->kind],
+                     .name = pair->now->name.data,
+                     .detail = "its definition changed: what it has appended goes"},
+            .need = PQ_DB_NEED_EMPTY, .shape = pair->follow->before};
+        return add_step(c, &step);
+    }
     if (was->refresh_version != is->refresh_version) {
         return simple_step(c, "rebuild", pair->now,
                            equal ? "what it reads changed" : "its definition changed");

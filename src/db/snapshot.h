@@ -13,9 +13,11 @@ struct pq_db_table;
 struct pq_db_facts {
     uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
     uint64_t shows;            // and the commit of the collections below whose rows it shows
+    uint64_t mark;             // 'append': rows of the collection from here on are new to it
     int64_t slot_us;           // scheduled: the last slot that its contents complete; 0: none
     int64_t refreshed_us;
     const char *last_refresh;  // "streaming", "incremental", "full", "none"
+    const char *last_refresh_reason;  // why it was computed anew; or NULL
     uint64_t last_refresh_rows;
     int64_t last_refresh_took_us;
     bool failed;               // its last step or refresh went wrong: see `failure`

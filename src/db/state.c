@@ -15,7 +15,7 @@
 
 enum { merges_max = 16 };  // that one call of pqdb_checkpoint does
 
-static const char *const mode_names[] = {"streaming", "scheduled", "manual"};
+static const char *const mode_names[] = {"streaming", "scheduled", "manual", "streaming"};
 
 static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *count) {
     uint64_t bytes = 0;
@@ -187,10 +187,13 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, table);
     *state = (pqdb_view_state){
         .name = table->entry->name.data, .from = source->entry->name.data,
-        .mode = mode_names[view->mode], .is_incremental = view->not_incremental.length == 0,
+        .mode = mode_names[view->mode], .strategy = view->append ? "append" : "replace",
+        .is_incremental = view->not_incremental.length == 0,
         .not_incremental = view->not_incremental.length == 0 ? "" : view->not_incremental.data,
         .source_version = pq_db_snapshot_rows(snapshot, source)->version,
         .refreshed_us = facts->refreshed_us, .last_refresh = facts->last_refresh,
+        .last_refresh_reason =
+            facts->last_refresh_reason == NULL ? "" : facts->last_refresh_reason,
         .last_refresh_rows = facts->last_refresh_rows,
         .last_refresh_us = facts->last_refresh_took_us, .last_slot_us = facts->slot_us,
         .rows = rows->rows,

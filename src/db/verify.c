@@ -208,9 +208,11 @@ pqdb_code pqdb_view_verify(pqdb_db *db, const char *name, pqdb_on_difference on_
     if (verified == NULL) verified = &unused;
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     const pqdb_code found = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
-    if (found != PQDB_OK) {
+    if (found != PQDB_OK || table->view->append) {
         pq_db_snapshot_unref(snapshot);
-        return found;
+        PQ_TRY(found);
+        pq_fail(err, PQDB_UNSUPPORTED, "it appends: what it has does not follow from its sources");
+        return pq_fail_subject(err, PQDB_UNSUPPORTED, pq_text_of(name));
     }
     pqdb_view_state state;
     pq_db_view_state(db, snapshot, table, &state);

@@ -105,6 +105,7 @@ bool pq_db_wants_build(const struct pq_db_table *table);
 /// `building`. By the log, or anew where it has to be; `due`: only when its slot has come.
 struct pq_db_refresh {
     bool full, due;
+    bool discard;  // of a view that appends: what it has goes
 };
 pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
                         pqdb_refreshed *refreshed, pqdb_error *err);

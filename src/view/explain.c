@@ -7,7 +7,7 @@
 enum { plan_format = 1 };  // rises when the same definition comes to mean other rows or state
 
 static const char *const backend_names[] = {"native", "native", "iceberg", "delta"};
-static const char *const mode_names[] = {"streaming", "scheduled", "manual"};
+static const char *const mode_names[] = {"streaming", "scheduled", "manual", "streaming, appends"};
 
 // ---- for people ------------------------------------------------------------------------------
 

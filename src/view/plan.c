@@ -62,6 +62,7 @@ static void settings_of(struct pq_view_plan *plan) {
     view->zone = definition->zone;
     view->grace_us = definition->grace_us;
     view->append = definition->append;
+    if (view->append && view->mode == PQ_VIEW_STREAMING) view->mode = PQ_VIEW_APPENDING;
     view->backend = definition->backend;
     if (view->backend == PQ_BACKEND_DEFAULT) {
         view->backend = view->upstream == NULL
@@ -69,6 +70,24 @@ static void settings_of(struct pq_view_plan *plan) {
                             : view->upstream->backend;
     }
     if (view->backend == PQ_BACKEND_DEFAULT) view->backend = PQ_BACKEND_NATIVE;
+}
+
+/// Which rows of its source are new only creation numbers tell.
+static void check_append(struct pq_view_plan *plan) {
+    struct pq_definition *definition = plan->definition;
+    for (const struct pq_view *up = plan->view->upstream; definition->append && up != NULL;
+         up = up->upstream) {
+        if (!up->grouped && up->mode == PQ_VIEW_STREAMING) continue;
+        const struct pq_place place =
+            pq_definition_place(definition, "INVALID_STRATEGY", "$refresh", definition->refresh);
+        pq_definition_mistake(definition, &place, "append from the collection below it",
+                              "a view appends what is created in a collection, or in a streaming "
+                              "view of its rows; %s is %s", up->name.data,
+                              up->append    ? "one that appends"
+                              : up->grouped ? "grouped"
+                                            : "not streaming");
+        return;
+    }
 }
 
 /// The rows of an entry that is no view, or of a view that was planned; NULL: none.
@@ -123,6 +142,7 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     view->spec = (struct pq_node_spec){
         .name = view->name, .table = view->table, .source = view->source};
     settings_of(&plan);
+    check_append(&plan);
     PQ_TRY(plan_operators(&plan, err));
     if (definition->no_memory) return pq_plan_no_memory(err);
     if (definition->mistakes > 0 || definition->entry->broken) return PQDB_OK;

@@ -12,7 +12,9 @@
 #include "type/schema.h"
 #include "view/cron.h"
 
-enum pq_view_mode { PQ_VIEW_STREAMING, PQ_VIEW_SCHEDULED, PQ_VIEW_MANUAL };
+/// APPENDING: a streaming view with strategy 'append'. Like those that lag it stands outside the
+/// circuit, and each commit refreshes it.
+enum pq_view_mode { PQ_VIEW_STREAMING, PQ_VIEW_SCHEDULED, PQ_VIEW_MANUAL, PQ_VIEW_APPENDING };
 
 struct pq_view {
     const struct pq_entry *entry;

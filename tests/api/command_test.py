@@ -75,6 +75,8 @@ USES = [
     (["--version"], 0, r"^parquedb \d+\.\d+\.\d+$", None),
     (["serve", "--listen", "localhost:80"], 2, None, r"serve has no option --listen"),
     (["view", "refresh", "--due", "WorkerLogs"], 1, None, r"WorkerLogs: only a scheduled view is ever due"),
+    (["view", "refresh", "--discard"], 2, None, r"takes --discard with refresh V --full"),
+    (["view", "refresh", "WorkerLogs", "--full", "--discard"], 1, None, r"it does not append: there is nothing to discard"),
     (["view", "refresh", "--due", "--full"], 2, None, r"--full or --due, not both"),
     (["view", "state", "--due"], 2, None, r"state has no option --due"),
     (["fnd"], 2, None, r"no command 'fnd'; did you mean 'find'\?"),

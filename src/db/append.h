@@ -1,0 +1,43 @@
+/// db/append.h: views that only ever grow (strategy 'append').
+///
+/// A refresh applies the definition to the rows that were created since the last one, as they are
+/// now, and adds what that gives; what is there stays whatever becomes of its sources. A streaming
+/// one is refreshed by every step that touches its collection. Rows are told by their creation
+/// number: those from facts.mark on are new. So every refresh is a function of the tables at its
+/// commit and of the mark, and replay makes the same rows with the same ids, nothing twice.
+///
+/// The view's node takes part in no circuit: streaming views above it step in its refreshes, as
+/// above any view that lags.
+#ifndef PQ_DB_APPEND_H
+#define PQ_DB_APPEND_H
+
+#include "db/view_internal.h"
+
+/// `building`. The record in the log comes first, so that nothing is added twice. With `discard`
+/// what is there goes in the same commit, and all rows count as new.
+/// Cost: what the log has of the collection since the last refresh; else a scan of the source.
+/// Writers wait for it.
+/// Errors: as pq_node_full; the view keeps what it has and its mark, and has failed.
+pqdb_code pq_db_append_refresh(pqdb_db *db, struct pq_db_table *table, bool discard,
+                               pqdb_error *err);
+
+/// The same in recovery, at a version whose record is being replayed.
+pqdb_code pq_db_append_here(pqdb_db *db, struct pq_db_table *table, bool discard,
+                            uint64_t version, int64_t time_us, pqdb_error *err);
+
+/// Leader, within a step of the circuit: the views that follow what it has changed. What is the
+/// view's own error makes it fail; others are returned.
+struct pq_db_stepped {
+    const struct pq_delta *inputs;
+    size_t input_count;
+    const struct pq_output *outputs;
+    size_t output_count;
+    uint64_t version;
+    int64_t time_us;
+};
+pqdb_code pq_db_append_step(pqdb_db *db, const struct pq_db_stepped *stepped, pqdb_error *err);
+
+/// Does any view append with every commit? Then frames are replayed one by one.
+bool pq_db_has_appending(const pqdb_db *db);
+
+#endif
