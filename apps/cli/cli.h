@@ -167,8 +167,8 @@ double cli_seconds(void);
 const char *cli_read_all(struct cli *cli, const char *path, size_t *length);
 
 // cmd_view_change.c: of `view`, arguments counted
-int cli_view_create(struct cli *cli);
-int cli_view_alter(struct cli *cli);
+int cli_view_create(struct cli *cli), cli_view_alter(struct cli *cli);
+int cli_view_vacuum(struct cli *cli, const char *keep);
 int cli_view_drop(struct cli *cli, bool cascade);
 int cli_view_changes(struct cli *cli, uint64_t since, bool follows);
 

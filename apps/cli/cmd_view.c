@@ -7,6 +7,7 @@
 struct flags {
     bool full, due, discard, cascade, follows;
     uint64_t since;  // UINT64_MAX: not given
+    const char *keep;
 };
 
 // ---- list and state ---------------------------------------------------------------------------
@@ -391,7 +392,7 @@ static int run_on(struct cli *cli, pqdb_db *db, const struct flags *flags) {
 /// Is it a verb, with a name where it needs one and none where it takes none?
 static bool is_right(struct cli *cli, const struct flags *flags) {
     static const char *const verbs[] = {"list",    "state",  "show", "explain", "verify",
-                                        "refresh", "create", "alter",  "drop", "changes"};
+                                        "refresh", "create", "alter",  "drop", "changes", "vacuum"};
     enum { verb_count = sizeof verbs / sizeof *verbs };
     const char *verb = cli->args[0];
     bool known = false;
@@ -400,8 +401,9 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
     const bool drops = strcmp(verb, "drop") == 0, alters = strcmp(verb, "alter") == 0;
     const bool creates = strcmp(verb, "create") == 0 || alters;
     const bool changes = strcmp(verb, "changes") == 0;
-    const bool named =
-        strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0 || drops || changes;
+    const bool vacuums = strcmp(verb, "vacuum") == 0;
+    const bool named = strcmp(verb, "show") == 0 || strcmp(verb, "explain") == 0 || drops ||
+                       changes || vacuums;
     if (!known) {
         const char *nearest = pq_text_nearest(pq_text_of(verb), verbs, verb_count);
         cli_usage(cli, "has no '%s'%s%s%s", verb, nearest == NULL ? "" : "; did you mean '",
@@ -411,6 +413,8 @@ static bool is_right(struct cli *cli, const struct flags *flags) {
                               : "create needs a name and '{ $from: … }', a file, or -");
     } else if (!creates && cli->arg_count > 2) {
         cli_usage(cli, "%s takes no '%s'", verb, cli->args[2]);
+    } else if (flags->keep != NULL && !vacuums) {
+        cli_usage(cli, "%s has no option --keep", verb);
     } else if (flags->cascade && !drops) {
         cli_usage(cli, "%s has no option --cascade", verb);
     } else if (named && cli->arg_count < 2) {
@@ -438,10 +442,12 @@ static int run_view(struct cli *cli) {
                                 .discard = cli_flag(cli, "--discard"),
                                 .cascade = cli_flag(cli, "--cascade"),
                                 .follows = cli_flag(cli, "--follow"),
+                                .keep = cli_value(cli, "--keep", &wrong),
                                 .since = cli_number(cli, "--since", UINT64_MAX, &wrong)};
     if (wrong || !cli_takes(cli, 1, 3) || !is_right(cli, &flags)) return CLI_USAGE;
     if (strcmp(cli->args[0], "create") == 0) return cli_view_create(cli);
     if (strcmp(cli->args[0], "alter") == 0) return cli_view_alter(cli);
+    if (strcmp(cli->args[0], "vacuum") == 0) return cli_view_vacuum(cli, flags.keep);
     if (strcmp(cli->args[0], "drop") == 0) return cli_view_drop(cli, flags.cascade);
     if (strcmp(cli->args[0], "changes") == 0) {
         return cli_view_changes(cli, flags.since, flags.follows);
@@ -456,7 +462,7 @@ const struct cli_command cmd_view = {
     .usage = "list | state [V] | show V | explain V | verify [V] |\n"
              "       refresh [V] [--full [--discard] | --due] |\n"
              "       create V DEF | alter V JSON | drop V [--cascade] |\n"
-             "       changes V [--since VERSION] [--follow]",
+             "       changes V [--since VERSION] [--follow] | vacuum V [--keep D]",
     .summary = "look at materialized views; verify, refresh, create, alter and drop them",
     .help = "list     every view with its state\n"
             "state    version, lag, lineage, last refresh and error\n"
@@ -473,6 +479,8 @@ const struct cli_command cmd_view = {
             "         hold at once; for another definition it is built anew, and the old rows are\n"
             "         read meanwhile\n"
             "drop     rows and files go; --cascade: the views that read it too\n"
+            "vacuum   drops the snapshots of the view's table but the current one, or those older\n"
+            "         than D (7d, 12h), and files that only they need; nothing that is read here\n"
             "changes  rows that came and went with each commit behind VERSION, as far as the log\n"
             "         reaches; of streaming views that declare $history. --follow goes on\n",
     .run = run_view,

@@ -56,6 +56,20 @@ int cli_view_alter(struct cli *cli) {
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err));
 }
 
+int cli_view_vacuum(struct cli *cli, const char *keep) {
+    pqdb_db *db = cli_open(cli, false);
+    if (db == NULL) return CLI_FAILED;
+    pqdb_error err;
+    pqdb_vacuumed done;
+    const pqdb_code code = pqdb_view_vacuum(db, cli->args[1], keep, &done, &err);
+    if (code == PQDB_OK) {
+        cli_note(cli, "dropped %llu snapshot%s and %llu file%s", (unsigned long long)done.snapshots,
+                 done.snapshots == 1 ? "" : "s", (unsigned long long)done.files,
+                 done.files == 1 ? "" : "s");
+    }
+    return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
+}
+
 int cli_view_drop(struct cli *cli, bool cascade) {
     pqdb_db *db = cli_open(cli, false);
     if (db == NULL) return CLI_FAILED;

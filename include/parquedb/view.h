@@ -78,6 +78,17 @@ PQDB_API pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *d
 /// changed; as pqdb_schema_apply.
 PQDB_API pqdb_code pqdb_view_alter(pqdb_db *db, const char *name, const char *settings,
                                    pqdb_on_problem on_problem, void *ctx, pqdb_error *err);
+/// Snapshots of a view that other engines could still read, and files that nothing else needs. A
+/// table keeps its last four in any case; this lets go of them now. Answers that are open here keep
+/// what they read until they are closed; engines that read an older snapshot find its files gone.
+typedef struct pqdb_vacuumed {
+    uint64_t snapshots;  ///< that were dropped
+    uint64_t files;      ///< data files that went with them, or will once nobody reads them
+} pqdb_vacuumed;
+/// `keep` is a duration ("7d"): snapshots younger than that stay; NULL: only the current one does.
+/// `vacuumed` may be NULL. Errors: PQDB_NOT_FOUND, PQDB_INVALID, PQDB_IO (then as before, or done).
+PQDB_API pqdb_code pqdb_view_vacuum(pqdb_db *db, const char *name, const char *keep,
+                                    pqdb_vacuumed *vacuumed, pqdb_error *err);
 /// Drop a view, its rows and files; a build of it ends. With `cascade` the views that read it go
 /// too. Errors: PQDB_NOT_FOUND; PQDB_CONFLICT: others read it (the first is named); PQDB_IO.
 PQDB_API pqdb_code pqdb_view_drop(pqdb_db *db, const char *name, bool cascade, pqdb_error *err);

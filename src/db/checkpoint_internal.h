@@ -22,6 +22,8 @@ void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
 void pq_db_share(pqdb_db *db, struct pq_segment *segment);
 pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
                         const struct pq_iceberg_outcome *outcome, pqdb_error *err);
+/// `refreshing` is held: the files that are released and that nobody reads.
+void pq_db_bury_released(pqdb_db *db);
 /// After the first publish of an opening: metadata and data files that an earlier one could not
 /// remove any more. Reads the manifests of the kept snapshots. What cannot be read now is left to
 /// the next opening.

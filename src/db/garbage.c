@@ -85,7 +85,7 @@ static bool is_held_otherwise(const pqdb_db *db, const struct pq_db_retired *ret
     return false;
 }
 
-static void bury_retired(pqdb_db *db) {
+void pq_db_bury_released(pqdb_db *db) {
     for (struct pq_db_retired **link = &db->retired; *link != NULL;) {
         struct pq_db_retired *retired = *link;
         if (!retired->released || atomic_load(&retired->segment->references) > 1 ||
@@ -144,7 +144,7 @@ void pq_db_remove_files(pqdb_db *db, const char *directory) {
         snprintf(path, sizeof path, "%s/%s", directory, parts[i]);
         bury_all(db, path, &arena);
     }
-    bury_retired(db);
+    pq_db_bury_released(db);
     pq_arena_deinit(&arena);
 }
 
@@ -265,7 +265,7 @@ static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *e
 }
 
 pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
-    bury_retired(db);
+    pq_db_bury_released(db);
     PQ_TRY(sweep_state(db, root, err));
     return trim_log(db, root, err);
 }

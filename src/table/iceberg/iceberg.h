@@ -139,6 +139,14 @@ pqdb_code pq_iceberg_publish(struct pq_iceberg *table, const struct pq_iceberg_c
                              struct pq_arena *arena, struct pq_iceberg_outcome *outcome,
                              pqdb_error *err);
 
+/// Drop the snapshots older than `keep_ms` (since 1970), never the current one: afterwards a
+/// metadata file without them is durable. `*dropped` 0: there was none, nothing was written.
+///
+/// Cost    the manifest lists of what is dropped, and manifests in which files went
+/// Errors  as for publish
+pqdb_code pq_iceberg_vacuum(struct pq_iceberg *table, int64_t keep_ms, struct pq_arena *arena,
+                            struct pq_iceberg_outcome *outcome, size_t *dropped, pqdb_error *err);
+
 /// Name what a publish would have named, had no crash come between it and the removal of files:
 /// files of our naming below metadata/ and Parquet files below data/ that no kept snapshot needs.
 /// Data files that are not published yet are among them: they are the caller's to keep.

@@ -125,7 +125,22 @@ static pqdb_code write_hint(struct pq_iceberg *table, pqdb_error *err) {
     return PQDB_OK;
 }
 
-/// The handle holds what was written. `bytes` is the metadata file.
+/// `bytes` is the metadata file.
+static pqdb_code install_metadata(struct pq_iceberg_publish *publish) {
+    struct pq_iceberg *table = publish->table;
+    pq_arena_reset(&table->arena);
+    table->exists = true;
+    table->is_hinted = false;
+    table->number = publish->number;
+    snprintf(table->file_name, sizeof table->file_name, "v%" PRIu64 ".metadata.json",
+             table->number);
+    const pqdb_code code = pq_iceberg_metadata_parse(
+        pq_bytes_text(&publish->bytes), &table->arena, &table->metadata, publish->err);
+    if (code != PQDB_OK) pq_iceberg_forget(table);
+    return code;
+}
+
+/// The handle holds what was written.
 static pqdb_code install(struct pq_iceberg_publish *publish) {
     struct pq_iceberg *table = publish->table;
     for (size_t i = 0; i < table->manifest_count; i++) {
@@ -138,17 +153,7 @@ static pqdb_code install(struct pq_iceberg_publish *publish) {
     table->manifest_capacity = publish->manifest_capacity;
     publish->manifests = NULL;
     publish->manifest_count = publish->written_count = 0;
-
-    pq_arena_reset(&table->arena);
-    table->exists = true;
-    table->is_hinted = false;
-    table->number = publish->number;
-    snprintf(table->file_name, sizeof table->file_name, "v%" PRIu64 ".metadata.json",
-             table->number);
-    const pqdb_code code = pq_iceberg_metadata_parse(
-        pq_bytes_text(&publish->bytes), &table->arena, &table->metadata, publish->err);
-    if (code != PQDB_OK) pq_iceberg_forget(table);
-    return code;
+    return install_metadata(publish);
 }
 
 static pqdb_code run(struct pq_iceberg_publish *publish) {
@@ -232,6 +237,33 @@ pqdb_code pq_iceberg_publish(struct pq_iceberg *table, const struct pq_iceberg_c
         outcome->snapshot_id = publish.snapshot.id;
         outcome->metadata_number = publish.number;
     }
+    publish_deinit(&publish);
+    return code;
+}
+
+static pqdb_code vacuum(struct pq_iceberg_publish *publish, int64_t keep_ms) {
+    struct pq_iceberg *table = publish->table;
+    PQ_TRY(pq_iceberg_drop_snapshots(publish, keep_ms));
+    if (publish->expiry.expired_count == 0) return PQDB_OK;
+    publish->number = table->number + 1;
+    PQ_TRY(write_metadata(publish));
+    pq_iceberg_expire(table, &publish->expiry, publish->arena, &publish->outcome);
+    PQ_TRY(install_metadata(publish));
+    return write_hint(table, publish->err);
+}
+
+pqdb_code pq_iceberg_vacuum(struct pq_iceberg *table, int64_t keep_ms, struct pq_arena *arena,
+                            struct pq_iceberg_outcome *outcome, size_t *dropped,
+                            pqdb_error *err) {
+    PQ_TRY(pq_iceberg_read(table, err));
+    const struct pq_iceberg_commit commit = {.snapshots_kept = 1};
+    struct pq_iceberg_publish publish = {
+        .table = table, .commit = &commit, .err = err, .arena = arena};
+    pq_arena_init(&publish.scratch, table->alloc);
+    pq_bytes_init(&publish.bytes, table->alloc);
+    const pqdb_code code = table->exists ? vacuum(&publish, keep_ms) : PQDB_OK;
+    *dropped = publish.expiry.expired_count;
+    if (code == PQDB_OK) *outcome = publish.outcome;
     publish_deinit(&publish);
     return code;
 }

@@ -58,6 +58,9 @@ pqdb_code pq_iceberg_begin_metadata(struct pq_iceberg_publish *publish);
 /// Once the manifest list is written: the rest of `metadata`, and what leaves it.
 pqdb_code pq_iceberg_finish_metadata(struct pq_iceberg_publish *publish);
 
+/// Instead of both: the metadata without snapshots older than `keep_ms`.
+pqdb_code pq_iceberg_drop_snapshots(struct pq_iceberg_publish *publish, int64_t keep_ms);
+
 /// A text in the scratch arena.
 __attribute__((format(printf, 3, 4))) pqdb_code pq_iceberg_format(
     struct pq_iceberg_publish *publish, struct pq_text *text, const char *format, ...);

@@ -285,3 +285,47 @@ pqdb_code pq_iceberg_finish_metadata(struct pq_iceberg_publish *publish) {
     PQ_TRY(set_metadata_log(publish));
     return name_released(publish);
 }
+
+// ---- without a new snapshot ---------------------------------------------------------------------
+
+/// The snapshot log of what is kept.
+static pqdb_code keep_snapshot_log(struct pq_iceberg_publish *publish) {
+    const struct pq_iceberg_metadata *old = &publish->table->metadata;
+    struct pq_iceberg_metadata *metadata = &publish->metadata;
+    struct pq_iceberg_log_entry *log =
+        pq_arena_calloc(&publish->scratch, old->snapshot_log_count + 1, sizeof *log);
+    if (log == NULL) return no_memory(publish);
+    metadata->snapshot_log_count = 0;
+    for (size_t i = 0; i < old->snapshot_log_count; i++) {
+        if (pq_iceberg_find_snapshot(metadata, old->snapshot_log[i].snapshot_id) == NULL) continue;
+        log[metadata->snapshot_log_count++] = old->snapshot_log[i];
+    }
+    metadata->snapshot_log = log;
+    return PQDB_OK;
+}
+
+pqdb_code pq_iceberg_drop_snapshots(struct pq_iceberg_publish *publish, int64_t keep_ms) {
+    const struct pq_iceberg_metadata *old = &publish->table->metadata;
+    const struct pq_iceberg_snapshot **row =
+        pq_arena_calloc(&publish->scratch, old->snapshot_count + 1, sizeof(void *));
+    struct pq_iceberg_snapshot *snapshots =
+        pq_arena_calloc(&publish->scratch, old->snapshot_count + 1, sizeof *snapshots);
+    if (row == NULL || snapshots == NULL) return no_memory(publish);
+    size_t count = 0, kept = 0;
+    for (const struct pq_iceberg_snapshot *at = pq_iceberg_current(old);
+         at != NULL && count < old->snapshot_count; count++) {
+        row[count] = at;
+        kept += kept == count && (count == 0 || at->time_ms >= keep_ms);
+        at = pq_iceberg_find_snapshot(old, at->parent_id);
+    }
+    publish->expiry = (struct pq_iceberg_expiry){
+        .expired = row + kept, .expired_count = count - kept,
+        .oldest_kept = kept == 0 ? NULL : row[kept - 1]};
+    if (count == kept) return PQDB_OK;
+    for (size_t i = 0; i < kept; i++) snapshots[i] = *row[kept - 1 - i];
+    publish->metadata = *old;
+    publish->metadata.snapshots = snapshots;
+    publish->metadata.snapshot_count = kept;
+    PQ_TRY(keep_snapshot_log(publish));
+    return set_metadata_log(publish);
+}
