@@ -14,6 +14,8 @@
 #include "table/link_file.h"
 #include "type/timestamp.h"
 
+enum { window_rows = 65536 };  // of an answer by `$id`, which may be of any size
+
 /// An answer out of a table.
 struct table_answer {
     pqdb_db *db;
@@ -176,6 +178,7 @@ static struct pq_find_table find_table_of(const struct pq_db_table *as,
     find.name = table->entry->name;
     find.lookup = lookup;
     find.ahead_rows = ahead_rows;
+    find.window_rows = window_rows;
     if (as != table) find.stage = NULL;
     return find;
 }

@@ -109,6 +109,7 @@ static pqdb_code open_scan(struct pq_find *find, pqdb_error *err) {
 static void skip_rows(struct pq_find *find) {
     const size_t count = find->order.ref_count;
     find->next = find->skip < count ? (size_t)find->skip : count;
+    if (find->in_windows) find->skip -= find->next;
 }
 
 /// The rows that will be given, whole.
@@ -173,7 +174,7 @@ static const struct pq_bound *named_ids(const struct pq_find *find) {
 /// A filter that names ids needs no scan.
 static pqdb_code look_up(struct pq_find *find, const struct pq_bound *ids, pqdb_error *err) {
     struct pq_arena *arena = &find->rows->arena;
-    find->streams = false;
+    find->streams = find->in_windows = false;
     find->order.keep = 0;
     find->way = "by $id";
     for (size_t k = 0; k < ids->value_count; k++) {
@@ -264,7 +265,8 @@ static pqdb_code look_up_values(struct pq_find *find, const struct pq_bound *bou
     PQ_TRY(find_places(find, bound, &places, &count, err));
     *done = count >= 0;
     if (!*done) return PQDB_OK;
-    find->streams = false;
+    find->streams = find->in_windows = false;
+    if (find->limit == 0) find->order.keep = 0;
     find->way = "by an index";
     find->index = find->snapshot->type->fields[bound->column].name;
     for (size_t k = 0; k < find->snapshot->type->field_count; k++) {
@@ -288,10 +290,18 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
     find->sort = pq_arena_copy(&find->arena, request->sort);
     if (find->sort.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
     if (request->cursor.length > 0) PQ_TRY(pq_find_position_parse(find, request, err));
+    find->in_windows = find->limit == 0 && find->key_count == 0 && !find->streams &&
+                       find->snapshot->rows > find->table.window_rows;
+    find->shows_windows = find->in_windows;
+    if (find->in_windows && find->explains) {  // what is not shown needs no order
+        find->in_windows = false;
+        find->streams = true;
+    }
     const bool keeps_all = find->limit == 0 || find->limit > rows_max - find->skip ||
                            find->skip > rows_max;
     // One more tells whether a page follows.
     find->order.keep = keeps_all ? 0 : find->limit + find->skip + 1;
+    if (find->in_windows) find->order.keep = find->table.window_rows;
     const struct pq_bound *ids = named_ids(find);
     if (ids != NULL) return look_up(find, ids, err);
     const struct pq_bound *values = named_values(find);
@@ -300,7 +310,7 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
         PQ_TRY(look_up_values(find, values, &done, err));
         if (done) return PQDB_OK;
     }
-    find->is_late = !find->streams && pays_late(find);
+    find->is_late = !find->streams && !find->in_windows && pays_late(find);
     const size_t columns = find->streams || find->is_late ? 0 : find->snapshot->type->field_count;
     for (size_t k = 0; k < columns; k++) find->wanted[k] |= find->sorted[k];
     PQ_TRY(open_scan(find, err));
@@ -319,6 +329,7 @@ pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapsh
     pq_arena_init(&made->arena, alloc);
     pq_arena_init(&made->computed_arena, alloc);
     pq_bytes_init(&made->cursor, alloc);
+    pq_bytes_init(&made->window, alloc);
     pq_order_init(&made->order, alloc);
     pqdb_code code = pq_hold_create(alloc, &made->rows, err);
     if (code == PQDB_OK) code = open_all(made, request, err);
@@ -344,6 +355,7 @@ void pq_find_close(struct pq_find *find) {
     pq_arena_deinit(&find->arena);
     pq_arena_deinit(&find->computed_arena);
     pq_bytes_deinit(&find->cursor);
+    pq_bytes_deinit(&find->window);
     pq_free(find->alloc, find, 1, sizeof *find);
 }
 
@@ -391,9 +403,35 @@ static pqdb_code next_streamed(struct pq_find *find, bool *has_row, pqdb_error *
     return compute(find, err);
 }
 
+/// The rows behind those of the last window; false when there are none.
+static pqdb_code next_window(struct pq_find *find, bool *more, pqdb_error *err) {
+    *more = find->in_windows && find->order.ref_count == find->order.keep;
+    if (!*more) return PQDB_OK;
+    size_t row;
+    const uint64_t keep = find->order.keep;
+    const struct pq_batch *rows = pq_order_row(&find->order, find->order.ref_count - 1, &row);
+    const struct pq_value id = pq_column_value(&rows->columns[0], row);
+    find->window.length = 0;
+    PQ_TRY(pq_key_encode(&id, &find->window, err));
+    find->after.keys[0] = pq_bytes_text(&find->window);
+    find->after.is_set = true;
+    pq_order_deinit(&find->order);
+    pq_order_init(&find->order, find->alloc);
+    find->order.keep = keep;
+    pq_scan_ahead_close(&find->scan);
+    find->scanning = false;
+    PQ_TRY(open_scan(find, err));
+    PQ_TRY(collect(find, err));
+    *more = find->order.ref_count > 0;
+    return PQDB_OK;
+}
+
 /// Neighbours come from different batches: paths are computed for one row at a time.
 static pqdb_code next_ordered(struct pq_find *find, bool *has_row, pqdb_error *err) {
-    *has_row = find->next < find->order.ref_count;
+    *has_row = true;
+    while (*has_row && find->next >= find->order.ref_count) {
+        PQ_TRY(next_window(find, has_row, err));
+    }
     if (!*has_row) return PQDB_OK;
     size_t row = find->next - find->late_first;
     const struct pq_batch *rows = &find->late_rows;

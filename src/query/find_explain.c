@@ -96,7 +96,11 @@ static pqdb_code order(const struct pq_find *find, struct pq_bytes *out, pqdb_er
         PQ_TRY(begin(out, "by", err));
         PQ_TRY(pq_json_write_text(out, find->sort, err));
     }
-    if (find->streams) {
+    if (find->scanning && find->shows_windows) {
+        snprintf(heap, sizeof heap, "%llu rows at a time",
+                 (unsigned long long)find->table.window_rows);
+        PQ_TRY(text(out, "how", heap, err));
+    } else if (find->streams) {
         PQ_TRY(text(out, "how", "as they are stored", err));
     } else if (find->order.keep == 0) {
         PQ_TRY(text(out, "how", "all matching rows in memory", err));

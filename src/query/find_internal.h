@@ -56,6 +56,9 @@ struct pq_find {
     struct pq_batch late_rows;
     size_t late_first;      // row of `order` that is row 0 of late_rows
     struct pq_find_position after;
+    bool in_windows;         // by `$id`, so many rows at a time; more may follow when there are
+    bool shows_windows;      // that many; or would be, if the answer was not only explained
+    struct pq_bytes window;  // the key behind which the next ones begin
     uint64_t question;      // hash of what was asked, for cursors
     // The current row.
     struct pq_batch batch;

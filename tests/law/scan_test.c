@@ -327,6 +327,7 @@ static struct pq_find *open_find(struct world *w, struct question *q, const char
         .name = PQ_TEXT("Things"), .paths = w->fixture.scope.paths,
         .path_count = w->fixture.scope.path_count, .relations = w->fixture.scope.relations,
         .extra_column = w->fixture.scope.extra_column,
+        .window_rows = draw(2) == 0 ? 1 + draw(40) : UINT64_MAX,
         .ahead_rows = draw(2) == 0 ? 0 : UINT64_MAX};
     struct pq_find_request request = *part;
     struct pq_find *find = NULL;
