@@ -9,6 +9,7 @@
 /// PQ_LAW_SECONDS=n draws new ones for so long.
 #include <inttypes.h>
 #include <parquedb/query.h>
+#include <parquedb/schema.h>
 #include <parquedb/view.h>
 #include <parquedb/write.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #include "support/law_random.h"
 #include "support/temp.h"
 #include "support/test.h"
+#include "type/schema_edit.h"
 
 enum { views_max = 12, steps_max = 32, seconds = 40, worlds_everyday = 48 };
 enum mode { STREAMING, SCHEDULED, MANUAL };
@@ -540,8 +542,32 @@ static void drop_view(struct world *w, int t) {
     must(w, pqdb_view_drop(w->db, name, false, &err), "view drop");
 }
 
+/// Another collection beside everything, or another mode of a view: all else is as it was.
+static void change_schema(struct world *w, int t) {
+    const char *name = w->naive.tables[t].name;
+    const bool streams = w->modes[t] == STREAMING, alters = roll(w, 2) == 0 && !is_out(w, t);
+    struct pq_schema_place place;
+    struct pq_bytes next;
+    pq_bytes_init(&next, &w->memory.alloc);
+    tell(alters ? "view alter" : "schema apply", name, streams ? "manual" : "streaming");
+    compute(w);
+    if (alters) {
+        must(w, pqdb_view_alter(w->db, name, streams ? "{ mode: 'manual', schedule: null }"
+                                                     : "{ mode: 'streaming', schedule: null }",
+                                NULL, NULL, &err), name);
+        if (streams) naive_keep(&w->naive.tables[t]);
+        w->modes[t] = streams ? MANUAL : STREAMING;
+        return;
+    }
+    const char *other = naive_text("Z%llu", (unsigned long long)w->stream);
+    must(w, pq_schema_text_add(pq_text_of(pqdb_schema_text(w->db, NULL)), pq_text_of(other),
+                               PQ_TEXT("{ z: 'int' }"), &next, &place, &err), "another text");
+    must(w, pqdb_schema_apply(w->db, (const char *)next.data, next.length, NULL, NULL, &err),
+         "schema apply");
+}
+
 static void step(struct world *w) {
-    const uint64_t what = roll(w, 18);
+    const uint64_t what = roll(w, 20);
     const int view = w->collections +
                      (int)roll(w, (uint64_t)(w->naive.table_count - w->collections));
     if (what < 10) {
@@ -558,6 +584,8 @@ static void step(struct world *w) {
         create_view(w);
     } else if (what == 15) {
         drop_view(w, view);
+    } else if (what >= 18) {
+        change_schema(w, view);
     } else if (what == 16 || w->disk == NULL) {
         reopen(w);
     } else {
