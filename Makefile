@@ -24,7 +24,8 @@ test:                   ## every test, ends with "N passed, N failed"
 test-long:              ## every test, each fault, flip and crash, law and fuzzers for minutes
 	@tools/setup.sh test
 	@PQ_LAW_SECONDS=$${PQ_LAW_SECONDS:-900} PQ_FUZZ_SECONDS=$${PQ_FUZZ_SECONDS:-60} \
-	    PQ_FLIPS=$${PQ_FLIPS:-250} PQ_TEST_STRIDE=1 PQ_TEST_TIMEOUT=14400 \
+	    PQ_FLIPS=$${PQ_FLIPS:-250} PQ_KILLS=$${PQ_KILLS:-500} PQ_TEST_STRIDE=1 \
+	    PQ_TEST_TIMEOUT=14400 \
 	    tools/test.sh --fuzz
 
 bench: release          ## figures beside other databases

@@ -41,6 +41,8 @@ typedef struct pqdb_check_options {
     bool repair;
     void (*on_damage)(void *ctx, const pqdb_damage *damage);  ///< or NULL; at the end, in order
     void (*on_progress)(void *ctx, const char *file, uint64_t bytes, uint64_t bytes_all);  ///< NULL
+    /// Files that nothing names; or NULL.
+    void (*on_unnamed)(void *ctx, const char *file, uint64_t bytes);
     void *ctx;
 } pqdb_check_options;
 

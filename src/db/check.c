@@ -365,6 +365,9 @@ static pqdb_code count_unnamed(struct pq_db_check *check, const char *directory,
         if (list.entries[i].is_directory || length >= (int)sizeof path) continue;
         if (is_known(check, pq_text_of(path))) continue;
         check->checked.unnamed_files++;
+        if (check->options->on_unnamed != NULL) {
+            check->options->on_unnamed(check->options->ctx, path, list.entries[i].bytes);
+        }
         check->checked.unnamed_bytes += list.entries[i].bytes;
     }
     return PQDB_OK;

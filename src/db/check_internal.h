@@ -23,7 +23,6 @@ enum pq_db_remedy {
     PQ_REMEDY_OLD_LOG,    // it and the segments before it go: a checkpoint holds them
     PQ_REMEDY_HEADER,     // of a log segment, from its first frame
     PQ_REMEDY_CUT_LOG,    // commits are lost
-    PQ_REMEDY_SALVAGE,    // of a collection's file: the rows that can be read stay
 };
 
 struct pq_db_damage {

@@ -105,8 +105,7 @@ static pqdb_code found_in_file(struct walk *walk, const char *path, bool is_live
         found.remedy = walk->rebuilt;
         found.act = PQ_REMEDY_VIEW;
     } else {
-        found.remedy = "rows are lost; a repair keeps those that can be read";
-        found.act = PQ_REMEDY_SALVAGE;
+        found.remedy = "rows are lost: restore the file from a copy of the database";
         found.is_lost = true;
     }
     return pq_db_check_found(walk->check, &found, why, err);
@@ -363,6 +362,9 @@ static pqdb_code list_metadata(struct walk *walk, pqdb_error *err) {
     for (size_t i = 0; i < list.count; i++) {
         snprintf(path, sizeof path, "metadata/%.*s", PQ_TEXT_ARG(list.entries[i].name));
         if (is_among(walk->orphans.unneeded, walk->orphans.unneeded_count, path)) continue;
+        if (ends_with(list.entries[i].name, ".tmp") || ends_with(list.entries[i].name, ".new")) {
+            continue;  // never finished
+        }
         snprintf(path, sizeof path, "%.600s/%.*s", directory,
                  PQ_TEXT_ARG(list.entries[i].name));
         PQ_TRY(pq_db_check_know(check, path, err));

@@ -497,6 +497,35 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
     return code;
 }
 
+static void close_metadata(struct pq_db_table *own) {
+    pq_iceberg_close(own->iceberg);
+    own->iceberg = NULL;
+}
+
+/// Metadata that cannot be read, damaged or half removed by a view that was dropped when the power
+/// failed, keeps no table back: it follows from the root.
+static pqdb_code write_metadata(struct pq_db_table *own, const struct pq_publish *publish,
+                                struct cut *cut, struct pq_iceberg_outcome *outcome,
+                                pqdb_error *err) {
+    pqdb_db *db = cut->db;
+    const struct pq_text directory = pq_text_of(own->directory);
+    pqdb_code code = PQDB_OK;
+    if (own->iceberg == NULL) {
+        code = pq_iceberg_open(db->store, directory, db->env, db->alloc, &own->iceberg, err);
+    }
+    if (code == PQDB_OK) {
+        code = pq_table_publish_files(own->iceberg, publish, &cut->arena, outcome, err);
+    }
+    if (code == PQDB_CORRUPT || code == PQDB_NOT_FOUND) {
+        close_metadata(own);
+        PQ_TRY(pq_iceberg_open_anew(db->store, directory, db->env, db->alloc, &own->iceberg, err));
+        code = pq_table_publish_files(own->iceberg, publish, &cut->arena, outcome, err);
+        if (code == PQDB_OK) pq_db_remove_orphans(db, own, &cut->arena);
+    }
+    if (code != PQDB_OK) close_metadata(own);
+    return code;
+}
+
 static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     pqdb_db *db = cut->db;
     struct pq_db_table *own = table->table;
@@ -516,29 +545,18 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
         if (table->pieces[i].fresh != NULL) files[count++] = table->pieces[i].fresh;
     }
     const bool is_first = own->iceberg == NULL;
-    if (is_first) {
-        PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc,
-                               &own->iceberg, err));
-    }
-    const struct pq_publish publish = {
+    struct pq_publish publish = {
         .store = db->store, .directory = own->directory, .location = db->location,
         .version = cut->root.version, .time_us = cut->root.time_us, .type = table->snapshot->type,
         .files = files, .file_count = count,
         .rows_changed = !table->only_files || own->published_version < table->version,
         .snapshots_kept = snapshots_kept, .alloc = db->alloc};
-    struct pq_publish with_lineage = publish;
     struct pq_db_pairs pairs;
     PQ_TRY(pq_db_lineage(db, own, &table->root, &cut->arena, &pairs, err));
-    with_lineage.properties = pairs.pairs;
-    with_lineage.property_count = pairs.count;
+    publish.properties = pairs.pairs;
+    publish.property_count = pairs.count;
     struct pq_iceberg_outcome outcome;
-    const pqdb_code code = pq_table_publish_files(own->iceberg, &with_lineage, &cut->arena,
-                                                  &outcome, err);
-    if (code != PQDB_OK) {
-        pq_iceberg_close(own->iceberg);
-        own->iceberg = NULL;
-        return code;
-    }
+    PQ_TRY(write_metadata(own, &publish, cut, &outcome, err));
     own->published_version = cut->root.version;
     PQ_TRY(pq_db_release(db, own, &outcome, err));
     if (is_first) pq_db_remove_orphans(db, own, &cut->arena);

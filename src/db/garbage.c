@@ -176,6 +176,44 @@ pqdb_code pq_db_remove_dropped(pqdb_db *db, struct pq_arena *arena, pqdb_error *
     return PQDB_OK;
 }
 
+static bool ends_with(struct pq_text name, const char *ending) {
+    const size_t length = strlen(ending);
+    return name.length > length &&
+           memcmp(name.data + name.length - length, ending, length) == 0;
+}
+
+/// Files below `directory` that begin with `start` and were never finished.
+static pqdb_code remove_unfinished(pqdb_db *db, const char *directory, const char *start,
+                                   struct pq_arena *arena, pqdb_error *err) {
+    struct pq_store_list list;
+    const pqdb_code code = pq_store_list(db->store, directory, arena, &list, err);
+    if (code == PQDB_NOT_FOUND) return PQDB_OK;
+    PQ_TRY(code);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct pq_text name = list.entries[i].name;
+        char path[PQ_STORE_PATH_MAX];
+        const bool is_unfinished = ends_with(name, ".tmp") || ends_with(name, ".new");
+        if (!is_unfinished || !pq_text_starts_with(name, pq_text_of(start))) continue;
+        const int length =
+            snprintf(path, sizeof path, "%s%s%.*s", directory, directory[0] == '\0' ? "" : "/",
+                     PQ_TEXT_ARG(name));
+        if (length < (int)sizeof path) PQ_TRY(pq_store_unlink(db->store, path, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_remove_unfinished(pqdb_db *db, struct pq_arena *arena, pqdb_error *err) {
+    PQ_TRY(remove_unfinished(db, "", PQ_DB_SCHEMA_FILE ".", arena, err));
+    PQ_TRY(remove_unfinished(db, PQ_STATE_DIRECTORY, "", arena, err));
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
+        char path[PQ_STORE_PATH_MAX];
+        snprintf(path, sizeof path, "%.900s/metadata", tables->at[i]->directory);
+        PQ_TRY(remove_unfinished(db, path, "", arena, err));
+    }
+    return PQDB_OK;
+}
+
 void pq_db_retired_close(pqdb_db *db) {
     while (db->retired != NULL) {
         struct pq_db_retired *retired = db->retired;

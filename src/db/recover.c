@@ -606,6 +606,7 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
     if (!db->has_root) PQ_TRY(build_waiting(db, false, err));  // from nothing: the log has it all
     if (!db->options.read_only) {
         PQ_TRY(remove_leftovers(db, arena, err));
+        PQ_TRY(pq_db_remove_unfinished(db, arena, err));
         PQ_TRY(pq_db_remove_dropped(db, arena, err));
     }
     PQ_TRY(replay_log(db, err));

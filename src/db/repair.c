@@ -151,7 +151,6 @@ static pqdb_code mend(struct pq_db_check *check, struct pq_db_damage *damage, bo
     const struct pq_log_repair header = {check->store, path, check->alloc};
     switch (damage->remedy) {
         case PQ_REMEDY_NONE:
-        case PQ_REMEDY_SALVAGE:
         case PQ_REMEDY_OLD_LOG:  // once the root has moved on
             return PQDB_OK;
         case PQ_REMEDY_MOVE:

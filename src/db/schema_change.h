@@ -79,5 +79,7 @@ void pq_db_remove_files(pqdb_db *db, const char *directory);
 /// The directories of views and collections that are in the schema no longer. `refreshing` is held,
 /// or nobody else is there.
 pqdb_code pq_db_remove_dropped(pqdb_db *db, struct pq_arena *arena, pqdb_error *err);
+/// At open: temporary files that were not yet renamed.
+pqdb_code pq_db_remove_unfinished(pqdb_db *db, struct pq_arena *arena, pqdb_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "db/check_internal.h"
 #include "support/db_world.h"
 #include "support/fault_store.h"
 #include "support/test.h"
@@ -14,6 +15,7 @@ enum { ways = 4, stride_default = 9 };
 
 static pqdb_error err;
 static long stride = stride_default;
+static long recoveries;
 
 /// What a workload had promised when it ended.
 struct promise {
@@ -97,6 +99,30 @@ static pqdb_code work(struct pq_store *store, const struct pq_alloc *alloc,
     return code;
 }
 
+static void tell_damage(void *ctx, const pqdb_damage *damage) {
+    (void)ctx;
+    fprintf(stderr, "    %s at %lld: %s\n", damage->file, (long long)damage->offset,
+            damage->message);
+}
+
+static void tell_unnamed(void *ctx, const char *file, uint64_t bytes) {
+    (void)ctx;
+    fprintf(stderr, "    %s, %" PRIu64 " bytes, is named by nothing\n", file, bytes);
+}
+
+/// After a checkpoint every byte is sound, and there is no file that nothing names.
+static void check_files(struct pq_store *store, const char *what, long k) {
+    const struct pq_open_with with = {.store = store, .location = "file:///world",
+                                      .env = &db_world_env, .alloc = &pq_alloc_libc};
+    const pqdb_check_options options = {.on_damage = tell_damage, .on_unnamed = tell_unnamed};
+    pqdb_checked checked = {0};
+    const pqdb_code code = pq_db_check_with(&with, &options, &checked, &err);
+    CHECK(code == PQDB_OK && checked.damages == 0, "%s %ld: %" PRIu64 " damages: %s", what, k,
+          checked.damages, err.message);
+    CHECK(checked.unnamed_files == 0, "%s %ld: %" PRIu64 " files leak", what, k,
+          checked.unnamed_files);
+}
+
 /// Reopen, look, write more, and look again after another open.
 static void check_disk(struct pq_store *store, struct promise promise, const char *what, long k) {
     pqdb_db *db;
@@ -121,7 +147,10 @@ static void check_disk(struct pq_store *store, struct promise promise, const cha
     if (code != PQDB_OK) return;
     check_view(db, &promise, what, k);
     db_world_check(db, promise.acknowledged, promise.attempted, what, k);
+    CHECK(commit(db, &promise) == PQDB_OK, "%s %ld: %s", what, k, err.message);
+    CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s %ld: %s", what, k, err.message);
     pqdb_close(db, NULL);
+    check_files(store, what, k);
 }
 
 static long count_calls(void) {
@@ -161,6 +190,37 @@ static void every_call_may_be_the_last(void) {
         fault_store_destroy(disk);
     }
     fprintf(stderr, "    %ld calls, %ld crashes\n", calls, crashes);
+}
+
+/// The power fails in call `first`, and then again and again while the database is being opened.
+static void fail_in_recovery(long first, long way) {
+    struct fault_store *disk = fault_store_create();
+    struct promise promise;
+    disk->down_at = first;
+    work(&disk->base, &pq_alloc_libc, &promise);
+    for (long step = 0;; step++) {
+        const enum fault_mode mode = (step + way) % 3 == 0   ? FAULT_ALL_LOST
+                                     : (step + way) % 3 == 1 ? FAULT_SOME_KEPT
+                                                             : FAULT_ALL_KEPT;
+        struct fault_store *next = fault_store_crash(disk, mode, (uint64_t)(first + step));
+        fault_store_destroy(disk);
+        disk = next;
+        disk->down_at = 1 + 3 * step;
+        pqdb_db *db;
+        const pqdb_code code = db_world_open(&disk->base, &pq_alloc_libc, &db, &err);
+        if (code == PQDB_OK) pqdb_close(db, NULL);
+        recoveries++;
+        if (!disk->is_down) break;
+    }
+    disk->down_at = -1;
+    check_disk(&disk->base, promise, "crash in recovery after", first);
+    fault_store_destroy(disk);
+}
+
+static void recovery_may_be_cut_short_again_and_again(void) {
+    const long calls = count_calls();
+    for (long k = 20; k < calls; k += 17 * stride) fail_in_recovery(k, k / stride);
+    fprintf(stderr, "    %ld recoveries cut short\n", recoveries);
 }
 
 /// Call k fails once; the world ends in order and is opened again.
@@ -279,6 +339,7 @@ int main(void) {
     const char *asked = getenv("PQ_TEST_STRIDE");
     if (asked != NULL) stride = strtol(asked, NULL, 10);
     RUN(every_call_may_be_the_last);
+    RUN(recovery_may_be_cut_short_again_and_again);
     RUN(every_call_may_fail_once);
     RUN(a_disk_that_was_full_is_written_to_again);
     RUN(every_allocation_may_fail);

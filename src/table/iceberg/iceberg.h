@@ -121,6 +121,11 @@ struct pq_iceberg;
 pqdb_code pq_iceberg_open(struct pq_store *store, struct pq_text directory,
                           const struct pq_env *env, const struct pq_alloc *alloc,
                           struct pq_iceberg **table, pqdb_error *err);
+/// The same where metadata or manifests are damaged or missing: they are not read, and the next
+/// publish makes the table like a new one, under the number behind the highest that is there.
+pqdb_code pq_iceberg_open_anew(struct pq_store *store, struct pq_text directory,
+                               const struct pq_env *env, const struct pq_alloc *alloc,
+                               struct pq_iceberg **table, pqdb_error *err);
 void pq_iceberg_close(struct pq_iceberg *table);
 
 /// Is there a snapshot, and which log version does the current one reflect? False for a table that

@@ -27,7 +27,8 @@ struct pq_iceberg {
     const struct pq_alloc *alloc;  // borrowed
     struct pq_text directory;    // owned
     bool is_read;   // false: what follows is to be read from the store
-    bool exists;    // there is a v<number>.metadata.json
+    bool is_anew;   // what the files say is not looked at until the next publish
+    bool exists;    // there is a v<number>.metadata.json, and it counts
     bool is_hinted;  // version-hint.text says `number`
     uint64_t number;
     char file_name[64];     // of the metadata file, without directory

@@ -129,6 +129,7 @@ static pqdb_code write_hint(struct pq_iceberg *table, pqdb_error *err) {
 static pqdb_code install_metadata(struct pq_iceberg_publish *publish) {
     struct pq_iceberg *table = publish->table;
     pq_arena_reset(&table->arena);
+    table->is_anew = false;
     table->exists = true;
     table->is_hinted = false;
     table->number = publish->number;

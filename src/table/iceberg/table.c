@@ -223,7 +223,7 @@ static pqdb_code read_metadata(struct pq_iceberg *table, struct pq_arena *arena,
     bool is_gzip = false;
     char relative[80];
     PQ_TRY(find_newest(table, arena, &name, &is_gzip, err));
-    table->exists = name.data != NULL;
+    table->exists = name.data != NULL && !table->is_anew;
     table->is_hinted = false;
     table->metadata =
         (struct pq_iceberg_metadata){.current_snapshot_id = PQ_ICEBERG_NO_SNAPSHOT};
@@ -263,12 +263,12 @@ void pq_iceberg_forget(struct pq_iceberg *table) {
     table->exists = false;
 }
 
-pqdb_code pq_iceberg_open(struct pq_store *store, struct pq_text directory,
-                          const struct pq_env *env, const struct pq_alloc *alloc,
-                          struct pq_iceberg **table, pqdb_error *err) {
+static pqdb_code open_table(const struct pq_iceberg *given, struct pq_text directory,
+                            struct pq_iceberg **table, pqdb_error *err) {
+    const struct pq_alloc *alloc = given->alloc;
     struct pq_iceberg *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return no_memory(err);
-    *made = (struct pq_iceberg){.store = store, .env = env, .alloc = alloc};
+    *made = *given;
     pq_arena_init(&made->arena, alloc);
     char *copy = pq_resize(alloc, NULL, 0, directory.length + 1, 1);
     pqdb_code code = copy == NULL ? no_memory(err) : PQDB_OK;
@@ -284,6 +284,21 @@ pqdb_code pq_iceberg_open(struct pq_store *store, struct pq_text directory,
     }
     *table = made;
     return PQDB_OK;
+}
+
+pqdb_code pq_iceberg_open(struct pq_store *store, struct pq_text directory,
+                          const struct pq_env *env, const struct pq_alloc *alloc,
+                          struct pq_iceberg **table, pqdb_error *err) {
+    const struct pq_iceberg given = {.store = store, .env = env, .alloc = alloc};
+    return open_table(&given, directory, table, err);
+}
+
+pqdb_code pq_iceberg_open_anew(struct pq_store *store, struct pq_text directory,
+                               const struct pq_env *env, const struct pq_alloc *alloc,
+                               struct pq_iceberg **table, pqdb_error *err) {
+    const struct pq_iceberg given = {.store = store, .env = env, .alloc = alloc,
+                                     .is_anew = true};
+    return open_table(&given, directory, table, err);
 }
 
 void pq_iceberg_close(struct pq_iceberg *table) {

@@ -223,6 +223,24 @@ static void a_view_whose_state_is_damaged_is_built_again_when_it_is_opened(void)
     pq_store_destroy(store);
 }
 
+static void metadata_that_cannot_be_read_is_written_anew_by_a_checkpoint(void) {
+    char path[PQ_STORE_PATH_MAX];
+    uint64_t bytes;
+    pqdb_db *db;
+    pqdb_checked checked;
+    if (!find_file("C/metadata/", ".metadata.json", path, &bytes)) return;
+    struct pq_store *store = copy_of(sound);
+    const struct pq_open_with with = rich_db_with(store);
+    CHECK(fault_store_flip(store, path, bytes / 2, 1), "%s", path);
+    must(pq_db_open_with(&with, NULL, &db, &err), "open");
+    must(pqdb_create(db, "C", "{\"name\":\"Flo\"}", 14, NULL, NULL, &err), "create");
+    must(pqdb_checkpoint(db, &err), "checkpoint");
+    must(pqdb_close(db, &err), "close");
+    const struct heard heard = look(store, false, &checked);
+    CHECK(heard.count == 0 && checked.unnamed_files == 0, "%s: %s", heard.file, heard.message);
+    pq_store_destroy(store);
+}
+
 static void commits_behind_a_damaged_frame_are_lost_and_no_others(void) {
     struct pq_store *store = copy_of(sound);
     pqdb_checked before, checked;
@@ -270,6 +288,7 @@ int main(void) {
     RUN(a_manual_view_is_refreshed_where_its_rows_are_damaged);
     RUN(the_root_before_takes_the_place_of_a_damaged_one);
     RUN(a_view_whose_state_is_damaged_is_built_again_when_it_is_opened);
+    RUN(metadata_that_cannot_be_read_is_written_anew_by_a_checkpoint);
     RUN(commits_behind_a_damaged_frame_are_lost_and_no_others);
     pq_bytes_deinit(&expected);
     pq_store_destroy(sound);
