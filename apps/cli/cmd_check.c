@@ -46,8 +46,15 @@ static void show_damage(void *ctx, const pqdb_damage *damage) {
 
 static void show_progress(void *ctx, const char *file, uint64_t bytes, uint64_t bytes_all) {
     struct shown *shown = ctx;
+    struct cli_progress *progress = &shown->progress;
+    const double now = cli_seconds();
     (void)file;
-    cli_progress_tell(&shown->progress, 0, bytes < bytes_all ? bytes : bytes_all, bytes_all);
+    if (now - progress->began < 1.0 || now - progress->last < 0.1) return;
+    progress->last = now;
+    char text[64], done[24], all[24];
+    snprintf(text, sizeof text, "%s of %s", cli_bytes(bytes < bytes_all ? bytes : bytes_all, done),
+             cli_bytes(bytes_all, all));
+    cli_progress_say(progress, text);
 }
 
 static void print_line(const char *what, uint64_t count, const char *more) {

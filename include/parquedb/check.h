@@ -10,8 +10,8 @@ PQDB_BEGIN
 typedef struct pqdb_damage {
     const char *file;     ///< below the database's directory
     int64_t offset;       ///< of the damage in the file, or -1
-    const char *part;     ///< "schema", "root", "log", "data", "ids", "links", "state", "tokens" or
-                          ///< "metadata"
+    const char *part;     ///< "schema", "tables", "root", "log", "data", "ids", "links", "state",
+                          ///< "tokens" or "metadata"
     const char *table;    ///< the collection or view, or ""
     const char *message;  ///< what is wrong
     const char *remedy;   ///< what it is rebuilt from, or what is lost

@@ -162,7 +162,7 @@ static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
                                  &why);
     }
     if (code == PQDB_OK) return PQDB_OK;
-    if (code != PQDB_CORRUPT && code != PQDB_UNSUPPORTED) {
+    if (code != PQDB_CORRUPT) {
         if (err != NULL) *err = why;
         return code;
     }

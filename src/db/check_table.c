@@ -68,7 +68,8 @@ pqdb_code pq_db_check_run(struct pq_db_check *check, const struct pq_run_name *n
     check->checked.runs++;
     const pqdb_code code = walk_run(check, path, name, &why);
     if (code == PQDB_OK) return PQDB_OK;
-    if (!pq_db_is_damage(code)) {
+    // One of a newer version is no damage.
+    if (!pq_db_is_damage(code) || code == PQDB_UNSUPPORTED) {
         if (err != NULL) *err = why;
         return code;
     }

@@ -92,7 +92,7 @@ static void run_blame(void *ctx, uint64_t id, pqdb_error *err) {
     (void)ctx;
     char path[64];
     pq_db_run_path(id, path);
-    pq_fail_subject(err, PQDB_CORRUPT, pq_text_of(path));
+    pq_fail_subject(err, PQDB_OK, pq_text_of(path));
 }
 
 struct pq_run_io pq_db_run_io(pqdb_db *db) {

@@ -347,7 +347,8 @@ static pqdb_code choose(const struct pq_json *root, struct pq_text schema, struc
     const struct pq_json *format = member(root, "format", PQ_JSON_INT);
     if (format != NULL && pq_json_int(format) > 1) {
         return pq_store_fail(err, PQDB_UNSUPPORTED, PQ_DB_SHAPES_FILE,
-                             "it was written by a newer version");
+                             "tables of format %lld: this version reads up to 1, open it with a "
+                             "newer one", (long long)pq_json_int(format));
     }
     if (format == NULL || list == NULL || pq_json_count(list) == 0) return damaged(err);
     const uint64_t hash = pq_hash(schema.data, schema.length);

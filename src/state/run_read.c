@@ -39,12 +39,25 @@ static pqdb_code check_index(const struct pq_run *run, uint64_t index_offset, pq
                                   : run_corrupt(run, index_offset, "its index has a gap", err);
 }
 
+static pqdb_code newer_run(const struct pq_run *run, char format, pqdb_error *err) {
+    pq_fail(err, PQDB_UNSUPPORTED,
+            "state run %" PRIu64 " of format %c: this version reads up to 2, open it with a newer "
+            "one",
+            run->name.id, format);
+    if (run->io.blame != NULL) run->io.blame(run->io.ctx, run->name.id, err);
+    return PQDB_UNSUPPORTED;
+}
+
 static pqdb_code read_tail(struct pq_run *run, pqdb_error *err) {
     uint8_t tail[RUN_TAIL];
     if (run->name.length < RUN_TAIL) return run_corrupt(run, 0, "it is too short", err);
     const uint64_t end = run->name.length - RUN_TAIL;
     PQ_TRY(read_run(run, end, tail, sizeof tail, err));
     const uint64_t magic = pq_load_u64(tail);
+    const bool is_sound = pq_load_u64(tail + 64) == pq_hash(tail, 64);
+    if (is_sound && memcmp(tail, "PQPQRUN", 7) == 0 && tail[7] > '2') {
+        return newer_run(run, (char)tail[7], err);
+    }
     if ((magic != PQ_RUN_MAGIC && magic != PQ_RUN_MAGIC_WEIGHTED) ||
         pq_load_u64(tail + 64) != pq_hash(tail, 64)) {
         return run_corrupt(run, end, "its tail is damaged", err);
