@@ -70,12 +70,17 @@ static size_t rows_held(const pqdb_db *db) {
     return bytes;
 }
 
-/// Leader: of every view's node.
+/// A node that lags is stepped beside the leader: whoever steps it looks after it.
+static struct pq_node *leaders_node(const pqdb_db *db, const struct pq_db_table *table) {
+    return table->node != NULL ? NULL : pq_db_node(db, table);
+}
+
+/// Leader: of every view's node that is stepped by commits.
 static size_t dirty_states(const pqdb_db *db) {
     const struct pq_db_tables *tables = db->tables;
     size_t bytes = pq_trace_dirty_bytes(&db->tokens);
     for (size_t i = 0; i < tables->count; i++) {
-        const struct pq_node *node = pq_db_node(db, tables->at[i]);
+        const struct pq_node *node = leaders_node(db, tables->at[i]);
         if (node != NULL) bytes += pq_node_dirty_bytes(node);
     }
     return bytes;
@@ -111,9 +116,8 @@ static bool fit_states(pqdb_db *db, size_t rows_max) {
     const struct pq_db_tables *tables = db->tables;
     const double keep = (double)most / (double)used;
     for (size_t i = 0; i < tables->count && rows_max > 0; i++) {
-        struct pq_node *node = pq_db_node(db, tables->at[i]);
-        // A node that lags is stepped beside the leader: whoever steps it looks after it.
-        if (node == NULL || node == tables->at[i]->node) continue;
+        struct pq_node *node = leaders_node(db, tables->at[i]);
+        if (node == NULL) continue;
         rows_max = evict_node(node, keep, rows_max);
     }
     return rows_max > 0;
