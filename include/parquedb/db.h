@@ -40,7 +40,8 @@ PQDB_API pqdb_code pqdb_init(const char *directory, const char *schema, size_t l
 
 /// Zero is a default everywhere.
 typedef struct pqdb_options {
-    bool read_only;              ///< take no lock, write nothing; shows what is durable at open
+    bool read_only;              ///< write nothing, wait for nobody; beside a writer as well: shows
+                                 ///< what is durable at open, and keeps it until close
     size_t memory_bytes;         ///< for everything it holds in memory; 0: half of the machine's
     uint64_t checkpoint_log_bytes;  ///< checkpoint when the log has grown so much; 0: 256 MiB
     bool schedule;               ///< refresh scheduled views at their times, in the background

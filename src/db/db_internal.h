@@ -129,6 +129,7 @@ struct pqdb_db {
     atomic_uint_fast64_t run_id, file_id, merge_id;  // the last ones given
     struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
+    struct pq_db_unnamed *unnamed;   // runs, likewise
     struct pq_log_position trimmable;  // of the root before the last one
     pthread_mutex_t run_lock;        // guards the lists of open runs, of spills that go on
     struct pq_db_run_file *run_files;
@@ -149,7 +150,6 @@ pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err);  // leader: not broken
 
 // commit.c (see db/commit.h)
 pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why);
-
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
 /// Writers wait here while memory is full. No lock held.
 void pq_db_wait_for_memory(pqdb_db *db);

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "db/checkpoint_internal.h"
+#include "db/readers.h"
 #include "db/schema_change.h"
 #include "db/spill.h"
 #include "table/data_file.h"
@@ -15,6 +16,7 @@ enum { roots_kept = 2, name_digits = 20 };
 struct pq_db_retired {
     struct pq_db_retired *next;
     struct pq_segment *segment;  // referenced
+    uint64_t unnamed_at;         // the first root that does not name it; 0: none yet
     bool released;               // no kept snapshot of the table's metadata names it
     bool is_shared;              // another segment stands for the file, and will bury it
 };
@@ -51,6 +53,8 @@ pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
             r->released = true;
             known = true;
         }
+        // Of an earlier opening; the next one finds it.
+        if (!known && pq_db_is_read(db, db->root_version)) continue;
         if (!known) pq_data_file_bury(db->pace, pq_text_of(path), table->table->options.type);
     }
     return PQDB_OK;
@@ -65,6 +69,7 @@ void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_aren
     struct pq_iceberg_outcome orphans;
     if (pq_iceberg_find_orphans(table->iceberg, arena, &orphans, NULL) != PQDB_OK) return;
     if (pq_db_spills(db)) return;  // its files are not named yet
+    if (pq_db_is_read(db, db->root_version)) return;
     struct pq_text *released = pq_arena_alloc(arena, orphans.released_count * sizeof *released);
     if (released == NULL) return;
     size_t count = 0;
@@ -89,6 +94,7 @@ void pq_db_bury_released(pqdb_db *db) {
     for (struct pq_db_retired **link = &db->retired; *link != NULL;) {
         struct pq_db_retired *retired = *link;
         if (!retired->released || atomic_load(&retired->segment->references) > 1 ||
+            retired->unnamed_at == 0 || pq_db_is_read(db, retired->unnamed_at) ||
             (!retired->is_shared && is_held_otherwise(db, retired))) {
             link = &retired->next;
             continue;
@@ -134,9 +140,12 @@ static void bury_all(pqdb_db *db, const char *directory, struct pq_arena *arena)
 
 void pq_db_remove_files(pqdb_db *db, const char *directory) {
     struct pq_arena arena;
+    if (pq_db_is_read(db, UINT64_MAX)) return;  // the next opening finds them
     pq_arena_init(&arena, db->alloc);
     for (struct pq_db_retired *r = db->retired; r != NULL; r = r->next) {
-        if (is_below(pq_data_file_path(r->segment->file), directory)) r->released = true;
+        if (!is_below(pq_data_file_path(r->segment->file), directory)) continue;
+        r->released = true;
+        if (r->unnamed_at == 0) r->unnamed_at = db->root_version;
     }
     const char *const parts[] = {"metadata", "data"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -214,15 +223,6 @@ pqdb_code pq_db_remove_unfinished(pqdb_db *db, struct pq_arena *arena, pqdb_erro
     return PQDB_OK;
 }
 
-void pq_db_retired_close(pqdb_db *db) {
-    while (db->retired != NULL) {
-        struct pq_db_retired *retired = db->retired;
-        db->retired = retired->next;
-        pq_segment_unref(retired->segment);
-        pq_free(db->alloc, retired, 1, sizeof *retired);
-    }
-}
-
 static bool state_names_run(const struct pq_root_state *state, uint64_t id) {
     for (size_t i = 0; i < state->run_count; i++) {
         if (state->runs[i].id == id) return true;
@@ -237,6 +237,38 @@ static bool names_run(const struct pq_root *root, uint64_t id) {
         }
     }
     return state_names_run(&root->tokens, id);
+}
+
+/// A run that the root does not name, and the first that did not.
+struct pq_db_unnamed {
+    struct pq_db_unnamed *next;
+    uint64_t id, since;
+};
+
+/// Since when is it so? Without memory: too short a time to remove it.
+static struct pq_db_unnamed *unnamed_run(pqdb_db *db, uint64_t id, uint64_t version) {
+    for (struct pq_db_unnamed *at = db->unnamed; at != NULL; at = at->next) {
+        if (at->id == id) return at;
+    }
+    struct pq_db_unnamed *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
+    if (made == NULL) return NULL;
+    *made = (struct pq_db_unnamed){.next = db->unnamed, .id = id, .since = version};
+    db->unnamed = made;
+    return made;
+}
+
+static void forget_unnamed(pqdb_db *db, const struct pq_db_unnamed *gone) {
+    struct pq_db_unnamed **link = &db->unnamed;
+    while (*link != gone) link = &(*link)->next;
+    *link = gone->next;
+    pq_free(db->alloc, (void *)(uintptr_t)gone, 1, sizeof *gone);
+}
+
+static void sweep_run(pqdb_db *db, uint64_t id, uint64_t version) {
+    const struct pq_db_unnamed *run = unnamed_run(db, id, version);
+    if (run == NULL || pq_db_is_read(db, run->since)) return;
+    forget_unnamed(db, run);
+    pq_db_run_remove(db, id);
 }
 
 /// Roots but the last two, and runs that the last one does not name and the one before could not
@@ -259,12 +291,22 @@ static pqdb_code sweep_state(pqdb_db *db, const struct pq_root *root, pqdb_error
             PQ_GO(pq_store_unlink(db->store, path, err));
         } else if (strcmp(ending, ".run") == 0 && !names_run(root, number) &&
                    !pq_db_spills_run(db, number)) {
-            pq_db_run_remove(db, number);
+            sweep_run(db, number, root->version);
         }
     }
 done:
     pq_arena_deinit(&arena);
     return code;
+}
+
+void pq_db_retired_close(pqdb_db *db) {
+    while (db->unnamed != NULL) forget_unnamed(db, db->unnamed);
+    while (db->retired != NULL) {
+        struct pq_db_retired *retired = db->retired;
+        db->retired = retired->next;
+        pq_segment_unref(retired->segment);
+        pq_free(db->alloc, retired, 1, sizeof *retired);
+    }
 }
 
 // ---- the log ----------------------------------------------------------------------------------
@@ -287,7 +329,7 @@ static int64_t longest_history(const pqdb_db *db) {
 static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     struct pq_log_position oldest = db->trimmable;
     db->trimmable = root->position;  // one root late: the root before the last one stays usable
-    if (oldest.version == 0) return PQDB_OK;
+    if (oldest.version == 0 || pq_db_is_read(db, oldest.version - 1)) return PQDB_OK;
     pthread_mutex_lock(&db->leader);
     const struct pq_log_position pinned = db->pinned;
     pthread_mutex_unlock(&db->leader);
@@ -303,6 +345,9 @@ static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *e
 }
 
 pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
+    for (struct pq_db_retired *r = db->retired; r != NULL; r = r->next) {
+        if (r->unnamed_at == 0) r->unnamed_at = root->version;
+    }
     pq_db_bury_released(db);
     PQ_TRY(sweep_state(db, root, err));
     return trim_log(db, root, err);

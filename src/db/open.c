@@ -11,12 +11,15 @@
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
 #include "db/open_with.h"
+#include "db/readers.h"
 #include "db/schema_change.h"
 #include "query/find.h"
 #include "table/scan_ahead.h"
 
 enum {
     close_log_bytes = 4 << 20,
+    reader_tries = 4,
+    reader_pause_ns = 5000000,
 };
 
 const char *pqdb_version(void) { return "0.1.0"; }
@@ -369,7 +372,7 @@ static pqdb_code open_all(pqdb_db *db, bool no_keeper, pqdb_error *err) {
     struct pq_root root = {0};
     bool found, is_new;
     pqdb_code code;
-    PQ_GO(pq_root_read_newest(db->store, &arena, &root, &found, err));
+    PQ_GO(pq_db_open_root(db, &arena, &root, &found, err));
     PQ_GO(load_schema(db, &root, &is_new, err));
     PQ_GO(pq_db_make_tables(db, err));
     if (is_new && !db->options.read_only) {
@@ -464,8 +467,8 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     return PQDB_OK;
 }
 
-pqdb_code pqdb_open(const char *directory, const pqdb_options *options, pqdb_db **db,
-                    pqdb_error *err) {
+static pqdb_code open_directory(const char *directory, const pqdb_options *options, pqdb_db **db,
+                                pqdb_error *err) {
     pqdb_db *made;
     PQ_TRY(create(&pq_env_system, &pq_alloc_libc, options, &made, err));
     pqdb_code code = find_directory(made, directory, err);
@@ -473,6 +476,19 @@ pqdb_code pqdb_open(const char *directory, const pqdb_options *options, pqdb_db 
     if (code == PQDB_OK) *db = made;
     if (code != PQDB_OK) free_all(made, NULL);
     return code;
+}
+
+/// A reader may come upon what another process is just writing or taking away: that is not there,
+/// or not whole, only for a moment.
+pqdb_code pqdb_open(const char *directory, const pqdb_options *options, pqdb_db **db,
+                    pqdb_error *err) {
+    const bool read_only = options != NULL && options->read_only;
+    for (int left = read_only ? reader_tries : 1;;) {
+        const pqdb_code code = open_directory(directory, options, db, err);
+        const bool may_pass = code == PQDB_CORRUPT || code == PQDB_NOT_FOUND;
+        if (!may_pass || --left == 0) return code;
+        pq_env_system.sleep_ns(pq_env_system.ctx, reader_pause_ns);
+    }
 }
 
 pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *options,

@@ -310,6 +310,52 @@ done:
     return PQDB_OK;
 }
 
+/// The byte at `number` of the file, which need not be there. Locks of open files, not of
+/// processes: so readers in one process do not share their fate.
+static pqdb_code fs_share(struct pq_store *store, const char *path, uint64_t number,
+                          struct pq_lock **lock, pqdb_error *err) {
+    int fd = open_again(root_of(store), path, O_RDONLY);
+    if (fd < 0 && errno == ENOENT) fd = open_again(root_of(store), path, O_RDWR | O_CREAT);
+    if (fd < 0 && (errno == EROFS || errno == EACCES || errno == EPERM)) {
+        *lock = NULL;
+        return PQDB_OK;
+    }
+    if (fd < 0) return pq_store_fail_errno(err, path, "open", errno);
+    struct flock range = {.l_type = F_RDLCK, .l_whence = SEEK_SET,
+                          .l_start = (off_t)(number & INT64_MAX), .l_len = 1};
+    struct fs_lock *held = pq_resize(store->alloc, NULL, 0, 1, sizeof *held);
+    pqdb_code code = PQDB_OK;
+    if (held == NULL) {
+        code = pq_store_fail(err, PQDB_NO_MEMORY, path, "locking %s", path);
+    } else if (fcntl(fd, F_OFD_SETLK, &range) != 0) {
+        code = pq_store_fail_errno(err, path, "lock", errno);
+    }
+    if (code != PQDB_OK) {
+        close(fd);
+        pq_free(store->alloc, held, 1, sizeof *held);
+        return code;
+    }
+    *held = (struct fs_lock){.base = {.store = store}, .fd = fd};
+    *lock = &held->base;
+    return PQDB_OK;
+}
+
+static pqdb_code fs_is_shared(struct pq_store *store, const char *path, uint64_t below,
+                              bool *is_shared, pqdb_error *err) {
+    *is_shared = false;
+    if (below == 0) return PQDB_OK;
+    const int fd = open_again(root_of(store), path, O_RDONLY);
+    if (fd < 0 && errno == ENOENT) return PQDB_OK;
+    if (fd < 0) return pq_store_fail_errno(err, path, "open", errno);
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET,
+                          .l_len = below > INT64_MAX ? 0 : (off_t)below};  // 0: to the end
+    const int number = fcntl(fd, F_OFD_GETLK, &range) == 0 ? 0 : errno;
+    close(fd);
+    if (number != 0) return pq_store_fail_errno(err, path, "lock", number);
+    *is_shared = range.l_type != F_UNLCK;
+    return PQDB_OK;
+}
+
 /// The file stays: removing it would let two processes hold locks on two files of one name.
 static void fs_unlock(struct pq_lock *lock) {
     struct fs_lock *held = (struct fs_lock *)lock;
@@ -334,6 +380,8 @@ static const struct pq_store_ops fs_ops = {
     .make_directory = fs_make_directory,
     .sync_directory = fs_sync_directory,
     .lock = fs_lock,
+    .share = fs_share,
+    .is_shared = fs_is_shared,
     .unlock = fs_unlock,
 };
 

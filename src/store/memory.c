@@ -29,6 +29,7 @@ struct memory_store {
     struct entry *entries;  // by path
     size_t count;
     size_t capacity;
+    struct memory_lock *shared;  // all of one file: there is no other
 };
 
 struct memory_file {
@@ -38,7 +39,9 @@ struct memory_file {
 
 struct memory_lock {
     struct pq_lock base;
-    struct node *node;
+    struct node *node;         // NULL: a shared one
+    uint64_t number;           // of it
+    struct memory_lock *next;  // likewise
 };
 
 static struct memory_store *memory_of(struct pq_store *store) {
@@ -433,12 +436,43 @@ static pqdb_code memory_lock(struct pq_store *store, const char *path, struct pq
     return PQDB_OK;
 }
 
+static pqdb_code memory_share(struct pq_store *store, const char *path, uint64_t number,
+                              struct pq_lock **lock, pqdb_error *err) {
+    struct memory_lock *held = pq_resize(store->alloc, NULL, 0, 1, sizeof *held);
+    if (held == NULL) return pq_store_fail(err, PQDB_NO_MEMORY, path, "locking %s", path);
+    lock_store(store);
+    *held = (struct memory_lock){.base = {.store = store}, .number = number,
+                                 .next = memory_of(store)->shared};
+    memory_of(store)->shared = held;
+    unlock_store(store);
+    *lock = &held->base;
+    return PQDB_OK;
+}
+
+static pqdb_code memory_is_shared(struct pq_store *store, const char *path, uint64_t below,
+                                  bool *is_shared, pqdb_error *err) {
+    (void)path, (void)err;
+    *is_shared = false;
+    lock_store(store);
+    for (const struct memory_lock *at = memory_of(store)->shared; at != NULL; at = at->next) {
+        *is_shared = *is_shared || at->number < below;
+    }
+    unlock_store(store);
+    return PQDB_OK;
+}
+
 static void memory_unlock(struct pq_lock *lock) {
     struct pq_store *store = lock->store;
     struct memory_lock *held = (struct memory_lock *)lock;
     lock_store(store);
-    held->node->is_locked = false;
-    unref_node(store->alloc, held->node);
+    if (held->node != NULL) {
+        held->node->is_locked = false;
+        unref_node(store->alloc, held->node);
+    } else {
+        struct memory_lock **link = &memory_of(store)->shared;
+        while (*link != held) link = &(*link)->next;
+        *link = held->next;
+    }
     unlock_store(store);
     pq_free(store->alloc, held, 1, sizeof *held);
 }
@@ -460,6 +494,8 @@ static const struct pq_store_ops memory_ops = {
     .make_directory = memory_make_directory,
     .sync_directory = memory_sync_directory,
     .lock = memory_lock,
+    .share = memory_share,
+    .is_shared = memory_is_shared,
     .unlock = memory_unlock,
 };
 

@@ -178,6 +178,18 @@ pqdb_code pq_store_lock(struct pq_store *store, const char *path, struct pq_lock
     return store->ops->lock(store, path, lock, err);
 }
 
+pqdb_code pq_store_share(struct pq_store *store, const char *path, uint64_t number,
+                         struct pq_lock **lock, pqdb_error *err) {
+    PQ_TRY(check_path(path, err));
+    return store->ops->share(store, path, number, lock, err);
+}
+
+pqdb_code pq_store_is_shared(struct pq_store *store, const char *path, uint64_t below,
+                             bool *is_shared, pqdb_error *err) {
+    PQ_TRY(check_path(path, err));
+    return store->ops->is_shared(store, path, below, is_shared, err);
+}
+
 void pq_store_unlock(struct pq_lock *lock) {
     if (lock != NULL) lock->store->ops->unlock(lock);
 }

@@ -84,6 +84,10 @@ struct pq_store_ops {
     pqdb_code (*sync_directory)(struct pq_store *store, const char *path, pqdb_error *err);
     pqdb_code (*lock)(struct pq_store *store, const char *path, struct pq_lock **lock,
                       pqdb_error *err);
+    pqdb_code (*share)(struct pq_store *store, const char *path, uint64_t number,
+                       struct pq_lock **lock, pqdb_error *err);
+    pqdb_code (*is_shared)(struct pq_store *store, const char *path, uint64_t below,
+                           bool *is_shared, pqdb_error *err);
     void (*unlock)(struct pq_lock *lock);
 };
 
@@ -131,7 +135,14 @@ pqdb_code pq_store_sync_directory(struct pq_store *store, const char *path, pqdb
 /// left behind by a process that has ended is taken over.
 pqdb_code pq_store_lock(struct pq_store *store, const char *path, struct pq_lock **lock,
                         pqdb_error *err);
-void pq_store_unlock(struct pq_lock *lock);  // NULL is allowed
+/// Any number of holders of any numbers, in any processes. `*lock` is NULL where the file is
+/// missing and may not be made.
+pqdb_code pq_store_share(struct pq_store *store, const char *path, uint64_t number,
+                         struct pq_lock **lock, pqdb_error *err);
+/// Is a number below this one shared by anybody?
+pqdb_code pq_store_is_shared(struct pq_store *store, const char *path, uint64_t below,
+                             bool *is_shared, pqdb_error *err);
+void pq_store_unlock(struct pq_lock *lock);  // either kind; NULL is allowed
 
 /// Append the whole file to `out`; LIMIT when it holds more than `bytes_max`.
 pqdb_code pq_store_read_file(struct pq_store *store, const char *path, size_t bytes_max,

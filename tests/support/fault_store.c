@@ -327,6 +327,16 @@ static pqdb_code fault_lock(struct pq_store *store, const char *path, struct pq_
     return pq_store_lock(fault_of(store)->inner, path, lock, err);
 }
 
+static pqdb_code fault_share(struct pq_store *store, const char *path, uint64_t number,
+                             struct pq_lock **lock, pqdb_error *err) {
+    return pq_store_share(fault_of(store)->inner, path, number, lock, err);
+}
+
+static pqdb_code fault_is_shared(struct pq_store *store, const char *path, uint64_t below,
+                                 bool *is_shared, pqdb_error *err) {
+    return pq_store_is_shared(fault_of(store)->inner, path, below, is_shared, err);
+}
+
 static void fault_unlock(struct pq_lock *lock) { pq_store_unlock(lock); }
 
 static void fault_destroy(struct pq_store *store) { fault_store_destroy(fault_of(store)); }
@@ -348,6 +358,8 @@ static const struct pq_store_ops fault_ops = {
     .make_directory = fault_make_directory,
     .sync_directory = fault_sync_directory,
     .lock = fault_lock,
+    .share = fault_share,
+    .is_shared = fault_is_shared,
     .unlock = fault_unlock,
 };
 
