@@ -32,10 +32,22 @@ static pqdb_code merge_runs(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_
     return name.rows == 0 ? PQDB_OK : pq_run_open(&io, &name, alloc, &cut->merged, err);
 }
 
+/// A state whose rows change again and again: once the newer runs are as large as the oldest, much
+/// of them is the same rows. So a state takes about twice its size; a row is written twice more.
+static void choose_hot_runs(struct pq_db_cut_state *cut, struct pq_run *const *runs,
+                            size_t total) {
+    uint64_t newer = 0;
+    for (size_t i = 0; i + 1 < total; i++) newer += pq_run_name(runs[i])->length;
+    if (total < 2 || newer < pq_run_name(runs[total - 1])->length) return;
+    cut->merge_count = total < PQ_RUN_MERGE_MAX ? total : PQ_RUN_MERGE_MAX;
+    cut->merge_first = total - cut->merge_count;
+}
+
 /// What of them is merged; of tokens all, when there are too many or they are too old.
 static void choose_runs(struct pq_db_cut_state *cut, struct pq_run *const *runs, size_t total) {
     if (cut->tokens == NULL) {
         cut->merge_count = pq_runs_to_merge(runs, total, &cut->merge_first);
+        if (cut->merge_count == 0) choose_hot_runs(cut, runs, total);
     } else if (total >= PQ_RUN_MERGE_MAX || pq_db_tokens_overflow(cut->tokens, runs, total)) {
         cut->merge_count = total;
     }
