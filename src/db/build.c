@@ -218,14 +218,14 @@ pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t vers
 
 // ---- late pieces of state -----------------------------------------------------------------------
 
-/// May rows be taken back from it? A stream only grows, and so do views of its rows alone.
+/// Will rows be taken back from it? Groups change, and what links lead to does; a collection has to
+/// have lost or changed a row. One that only grows pays nothing.
 static bool may_shrink(const struct pq_db_table *table) {
     const struct pq_view *view = table->view;
     for (; view->linked_count == 0 && view->upstream != NULL; view = view->upstream) {
         if (view->upstream->grouped) return true;
     }
-    const struct pq_entry *root = table->root->entry;
-    return view->linked_count > 0 || root->kind != PQ_ENTRY_STREAM || root->retention_us > 0;
+    return view->linked_count > 0 || table->root->rows_go;
 }
 
 /// Is it worth a look? Leader-free.

@@ -193,6 +193,7 @@ pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count
     pq_circuit_step(db->circuit, inputs, input_count, arena, db->outputs);
     for (size_t i = 0; i < count; i++) {
         struct pq_table *table = deltas[i].table->table;
+        if (deltas[i].rows.weights != NULL) deltas[i].table->rows_go = true;
         PQ_TRY(pq_table_apply(table, &deltas[i].rows, deltas[i].hold, version, err));
         PQ_TRY(pq_table_publish(table, err));
     }

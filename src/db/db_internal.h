@@ -58,6 +58,7 @@ struct pq_db_table {
     struct pq_log_position reflects_position;
     atomic_uint_fast64_t built_rows, build_rows;  // so far, of so many; 0 of 0: no build runs
     atomic_bool build_stops;        // the view is being dropped
+    atomic_bool rows_go;            // of a collection: some did, since it was opened
     atomic_bool has_late_parts;     // all that there are: nothing is to be made in the background
     uint64_t retry_after_ns;        // `building`: delay before the last try,
     atomic_uint_fast64_t retry_ns;  // and when the next one is due
