@@ -219,6 +219,7 @@ static pqdb_code open_rows(struct table_answer *answer, const char *name,
                                            .overlay = answer->as_of.overlay};
     answer->lookup = pq_db_lookup_of(&answer->linked, shown->as, true);
     *find = find_table_of(shown->as, shown->table, &answer->lookup, db->ahead_rows);
+    find->is_past = as_of != NULL;
     return PQDB_OK;
 }
 

@@ -15,6 +15,7 @@ struct pq_find_table {
     const struct pq_relation *const *relations;  // per column, or NULL
     int extra_column;   // `_extra`, or -1
     bool closed, strict;
+    bool is_past;       // rows may keep undeclared what is declared by now
     const struct pq_stage *stage;    // for paths through links, or NULL
     const struct pq_lookup *lookup;  // rows that links lead to; outlives the answer
     const bool *indexed;             // columns with an index (`#`), or NULL

@@ -269,6 +269,29 @@ static void rows_of_before_are_shown_in_the_shape_of_now(void) {
     fault_store_destroy(disk);
 }
 
+static void a_value_of_before_its_declaration_is_shown_once(void) {
+    struct fault_store *disk = fault_store_create();
+    struct pq_bytes rows;
+    pq_bytes_init(&rows, &pq_alloc_libc);
+    pqdb_db *db = make(disk);
+    static const char row[] = "{\"$id\":\"x\",\"k\":\"a\",\"n\":1,\"more\":7}";
+    MUST(pqdb_create(db, "Item", row, strlen(row), NULL, NULL, &err));
+    const pqdb_edit without = {"x", "{ $unset: { more: true } }"};
+    MUST(pqdb_update(db, "Item", &without, NULL, NULL, &err));
+    static const char next[] = "{ Item: { k: 'string!', n: 'int!', to: '-> Box', more: 'int',\n"
+                               "          $history: '400d' }, Box: { size: 'int' } }";
+    MUST(pqdb_schema_apply(db, next, strlen(next), NULL, NULL, &err));
+    print_rows(db, "Item", "1", &rows);
+    MUST(pq_bytes_append_byte(&rows, '\0', &err));
+    const char *first = strstr((const char *)rows.data, "\"more\":");
+    CHECK(first != NULL && strncmp(first, "\"more\":7", 8) == 0, "%s", (const char *)rows.data);
+    CHECK(first != NULL && strstr(first + 1, "\"more\":") == NULL, "%s",
+          (const char *)rows.data);
+    pq_bytes_deinit(&rows);
+    MUST(pqdb_close(db, &err));
+    fault_store_destroy(disk);
+}
+
 static void what_is_older_than_history_is_forgotten(void) {
     struct fault_store *disk = fault_store_create();
     const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
@@ -300,6 +323,7 @@ int main(void) {
     RUN(what_is_no_moment_is_refused);
     RUN(a_manual_view_shows_its_last_refresh_until_then);
     RUN(rows_of_before_are_shown_in_the_shape_of_now);
+    RUN(a_value_of_before_its_declaration_is_shown_once);
     RUN(what_is_older_than_history_is_forgotten);
     return test_done();
 }
