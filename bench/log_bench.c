@@ -124,7 +124,8 @@ static struct pq_log *open_log(struct pq_store *store) {
                                            .directory = "log",
                                            .env = &pq_env_system,
                                            .alloc = &pq_alloc_libc};
-    const struct pq_log_visitor visitor = {{type_of, names_of, NULL}, count_rows, &replayed};
+    const struct pq_log_visitor visitor = {
+        {.type = type_of, .names = names_of}, count_rows, &replayed};
     struct pq_log *log;
     pqdb_error err;
     must(pq_log_open(&options, &log, &err), &err);

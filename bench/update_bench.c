@@ -69,7 +69,7 @@ static void create_orders(pqdb_db *db, size_t rows) {
 }
 
 static uint64_t update_one(pqdb_db *db, uint64_t number, size_t rows) {
-    char id[16], operators[128];
+    char id[32], operators[128];
     const uint64_t row = pq_hash_word(number) % rows;
     snprintf(id, sizeof id, "o%07" PRIu64, row);
     snprintf(operators, sizeof operators,
