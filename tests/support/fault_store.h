@@ -13,9 +13,12 @@
 ///     struct fault_store *next = fault_store_crash(disk, FAULT_SOME_KEPT, seed);
 ///     fault_store_destroy(disk);                // after closing what is open there
 ///
-/// One thread. Calls that change something are counted; reads only with counts_reads.
+/// One thread changes it; others may read. Calls that change something are counted; reads only with
+/// counts_reads.
 #ifndef PQ_TEST_FAULT_STORE_H
 #define PQ_TEST_FAULT_STORE_H
+
+#include <stdatomic.h>
 
 #include "store/store.h"
 
@@ -27,13 +30,13 @@ struct fault_name;
 struct fault_store {
     struct pq_store base;
     struct pq_store *inner;  // owned
-    long calls;              // so far
+    atomic_long calls;       // so far
     long fail_at;            // this call (from 0) fails; -1: none
     long fail_count;         // and so many after it; set to 1 at creation
     int fail_errno;          // EIO at creation
     long down_at;            // the power fails in this call; -1: never
     bool counts_reads;
-    bool is_down;
+    atomic_bool is_down;
     size_t syncs;              // calls of sync that succeeded
     struct fault_image *images;  // owned
     struct fault_name *durable;  // owned: names that survive
