@@ -157,13 +157,21 @@ static bool reap(pid_t child) {
            (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/// What check says, for the eyes of who reads the failure.
+static void tell_damage(void *ctx, const pqdb_damage *damage) {
+    (void)ctx;
+    fprintf(stderr, "    %s at %" PRId64 ": %s\n", damage->file, (int64_t)damage->offset,
+            damage->message);
+}
+
 /// What the writer left: whole commits, exact views, sound files, nothing that leaks.
 static void check_left(long kill_number) {
     const struct notes now = read_notes();
     const pqdb_options options = {.checkpoint_ms = -1};
     pqdb_db *db;
+    const pqdb_check_options look = {.on_damage = tell_damage};
     pqdb_checked checked;
-    CHECK(pqdb_check(database, NULL, &checked, &err) == PQDB_OK && checked.damages == 0,
+    CHECK(pqdb_check(database, &look, &checked, &err) == PQDB_OK && checked.damages == 0,
           "kill %ld: %" PRIu64 " damages", kill_number, checked.damages);
     const pqdb_code code = pqdb_open(database, &options, &db, &err);
     CHECK(code == PQDB_OK, "kill %ld: %s: %s", kill_number, err.subject, err.message);
