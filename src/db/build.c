@@ -268,32 +268,40 @@ static pqdb_code give_parts(struct pq_db_replica *replica, pqdb_error *err) {
     return PQDB_OK;
 }
 
-/// What order windows are filled from again, from the rows as they are now, before it is asked for:
-/// the commit that would ask waits for no scan. Nothing that anybody reads changes.
-static pqdb_code make_parts(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
-    const struct pq_sink nowhere = {.put = drop_rows};
+/// From `snapshot`, and then through the log, which is pinned.
+static pqdb_code replicate_parts(pqdb_db *db, struct pq_db_table *table,
+                                 struct pq_db_snapshot *snapshot,
+                                 struct pq_db_replica **replica, pqdb_error *err) {
+    static const struct pq_sink nowhere = {.put = drop_rows};
     const struct pq_db_replica_options options = {.table = table, .alone = true,
                                                   .all_parts = true, .on_rows = &nowhere};
+    PQ_TRY(pq_db_replica_create(db, &options, snapshot, replica, err));
+    PQ_TRY(pq_db_replica_build(*replica, err));
+    return pq_db_replica_catch_up(*replica, err);
+}
+
+/// What order windows are filled from again, from the rows as they are now, before it is asked for:
+/// the commit that would ask waits for no scan. Nothing that anybody reads changes. What fails is
+/// not tried again: a step that needs a piece makes it.
+static void make_parts(pqdb_db *db, struct pq_db_table *table) {
     struct pq_db_replica *replica = NULL;
+    struct pq_db_snapshot *snapshot = NULL;
+    pqdb_error err;
     pthread_mutex_lock(&db->leader);
-    pqdb_code code = pq_db_check_open(db, err);
-    const bool lacks = code == PQDB_OK && lacks_parts(db, table);
-    struct pq_db_snapshot *snapshot = lacks ? pq_db_snapshot(db) : NULL;
-    if (lacks) db->pinned = pq_log_position(db->log);
-    pthread_mutex_unlock(&db->leader);
-    if (lacks) {
-        code = pq_db_replica_create(db, &options, snapshot, &replica, err);
-        pq_db_snapshot_unref(snapshot);
-        if (code == PQDB_OK) code = pq_db_replica_build(replica, err);
-        if (code == PQDB_OK) code = pq_db_replica_catch_up(replica, err);
-        pthread_mutex_lock(&db->leader);
-        if (code == PQDB_OK) code = give_parts(replica, err);
-        db->pinned = (struct pq_log_position){0};
-        pthread_mutex_unlock(&db->leader);
-        pq_db_replica_destroy(replica);
-        pq_db_keeper_want(db);  // they are large, and in memory
+    if (pq_db_check_open(db, &err) == PQDB_OK && lacks_parts(db, table)) {
+        snapshot = pq_db_snapshot(db);
+        db->pinned = pq_log_position(db->log);
     }
-    return code;
+    pthread_mutex_unlock(&db->leader);
+    if (snapshot == NULL) return;
+    const pqdb_code code = replicate_parts(db, table, snapshot, &replica, &err);
+    pq_db_snapshot_unref(snapshot);
+    pthread_mutex_lock(&db->leader);
+    if (code == PQDB_OK) give_parts(replica, &err);
+    db->pinned = (struct pq_log_position){0};
+    pthread_mutex_unlock(&db->leader);
+    pq_db_replica_destroy(replica);
+    pq_db_keeper_want(db);  // they are large, and in memory
 }
 
 // ---- in the background ------------------------------------------------------------------------
@@ -360,13 +368,13 @@ static void try_build(pqdb_db *db, struct pq_db_table *table) {
     if (is_due(db, table)) pq_db_note_try(db, table, pq_db_build(db, table, &why), &why);
 }
 
-/// `building` is held. What fails here is not tried again: a step that needs a piece makes it.
+/// `building` is held.
 static void try_parts(pqdb_db *db, struct pq_db_table *table) {
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     const bool wants = may_lack_parts(db, snapshot, table);
     pq_db_snapshot_unref(snapshot);
     if (!wants) return;
-    make_parts(db, table, NULL);
+    make_parts(db, table);
     table->has_late_parts = true;
 }
 

@@ -68,6 +68,15 @@ struct pq_db_table {
     pqdb_error failure;  // under published_lock
 };
 
+/// A thread of its own for one kind of work in the background, while there is some.
+struct pq_db_worker {
+    pqdb_db *db;
+    void (*work)(pqdb_db *db);
+    pthread_t thread;
+    bool runs;         // there is one to join
+    atomic_bool ends;  // it has done its work
+};
+
 struct pqdb_db {
     const struct pq_alloc *alloc;  // `blocks`
     struct pq_db_memory memory;
@@ -116,10 +125,9 @@ struct pqdb_db {
     pthread_mutex_t building;        // one refresh, build or change of the schema at a time
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
-    pthread_t keeper, builder, merger, scheduler, retainer;
+    pthread_t keeper;
+    struct pq_db_worker builder, merger, scheduler, retainer;  // keeper
     bool keeper_runs, merge_due;           // due: after a checkpoint there may be files
-    bool builder_runs, merger_runs, scheduler_runs, retainer_runs;  // joined by the keeper
-    atomic_bool builder_ends, merger_ends, scheduler_ends, retainer_ends;  // once they end
     atomic_bool closes;  // builds end then
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory

@@ -86,89 +86,72 @@ void pq_db_in_background(void) {
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), keeper_nice);
 }
 
-static void *build(void *ctx) {
-    pqdb_db *db = ctx;
+// ---- work with a thread of its own ------------------------------------------------------------
+
+static void *run_worker(void *ctx) {
+    struct pq_db_worker *worker = ctx;
     pq_db_in_background();
-    pq_db_build_due(db);
-    db->builder_ends = true;
+    worker->work(worker->db);
+    worker->ends = true;
     return NULL;
 }
 
-/// Builds have a thread of their own while there are any: a checkpoint does not wait for them.
+static void join_worker(struct pq_db_worker *worker) {
+    if (worker->runs) pthread_join(worker->thread, NULL);
+    worker->runs = false;
+}
+
+/// Is no thread at it? One that has done its work is joined.
+static bool is_idle(struct pq_db_worker *worker) {
+    if (worker->ends) join_worker(worker);
+    return !worker->runs;
+}
+
+/// It is idle.
+static void start_worker(pqdb_db *db, struct pq_db_worker *worker, void (*work)(pqdb_db *db)) {
+    worker->db = db;
+    worker->work = work;
+    worker->ends = false;
+    worker->runs = pthread_create(&worker->thread, NULL, run_worker, worker) == 0;
+}
+
+/// A checkpoint does not wait for builds.
 static void look_after_builds(pqdb_db *db) {
-    if (db->builder_runs && db->builder_ends) {
-        pthread_join(db->builder, NULL);
-        db->builder_runs = false;
-    }
-    if (db->builder_runs || !pq_db_build_is_due(db)) return;
-    db->builder_ends = false;
-    db->builder_runs = pthread_create(&db->builder, NULL, build, db) == 0;
-}
-
-static void *run_schedule(void *ctx) {
-    pqdb_db *db = ctx;
-    pq_db_in_background();
-    pq_db_schedule_run(db);
-    db->scheduler_ends = true;
-    return NULL;
+    if (!is_idle(&db->builder) || !pq_db_build_is_due(db)) return;
+    start_worker(db, &db->builder, pq_db_build_due);
 }
 
 static void look_after_schedule(pqdb_db *db) {
-    if (db->scheduler_runs && db->scheduler_ends) {
-        pthread_join(db->scheduler, NULL);
-        db->scheduler_runs = false;
-    }
-    if (!db->options.schedule || db->scheduler_runs || !pq_db_schedule_is_due(db)) return;
-    db->scheduler_ends = false;
-    db->scheduler_runs = pthread_create(&db->scheduler, NULL, run_schedule, db) == 0;
+    if (!db->options.schedule || !is_idle(&db->scheduler) || !pq_db_schedule_is_due(db)) return;
+    start_worker(db, &db->scheduler, pq_db_schedule_run);
 }
 
-static void *merge(void *ctx) {
-    pqdb_db *db = ctx;
+static void merge(pqdb_db *db) {
     bool merged = false;
     pqdb_error err = {0};
-    pq_db_in_background();
     pq_db_merge_files(db, &merged, &err);  // what fails is tried again after the next checkpoint
     if (merged) pq_db_keeper_want(db);
-    db->merger_ends = true;
-    return NULL;
 }
 
-/// Merges have a thread of their own too, one at a time; the checkpoint after one takes it up and
-/// looks for the next.
+/// The checkpoint after a merge takes it up and looks for the next.
 static void look_after_merges(pqdb_db *db) {
-    if (db->merger_runs && db->merger_ends) {
-        pthread_join(db->merger, NULL);
-        db->merger_runs = false;
-    }
-    if (db->merger_runs || !db->merge_due) return;
+    if (!is_idle(&db->merger) || !db->merge_due) return;
     db->merge_due = false;
-    db->merger_ends = false;
-    db->merger_runs = pthread_create(&db->merger, NULL, merge, db) == 0;
+    start_worker(db, &db->merger, merge);
 }
 
-static void *retain(void *ctx) {
-    pqdb_db *db = ctx;
+static void retain(pqdb_db *db) {
     pqdb_error err = {0};
-    pq_db_in_background();
     pq_db_retain(db, &err);  // what fails is tried again with the next look
-    db->retainer_ends = true;
-    return NULL;
 }
 
-/// Rows that have become too old, by a thread that may wait as every writer does.
+/// Rows that have become too old; the thread may wait as every writer does.
 static void look_after_retention(pqdb_db *db, uint64_t *due_ns) {
-    if (db->retainer_runs && db->retainer_ends) {
-        pthread_join(db->retainer, NULL);
-        db->retainer_runs = false;
-    }
     const uint64_t now = db->env->monotonic_ns(db->env->ctx);
-    if (db->retainer_runs || now < *due_ns) return;
+    if (!is_idle(&db->retainer) || now < *due_ns) return;
     const uint64_t pause = pq_db_retention_pause(db);
     *due_ns = now + (pause == UINT64_MAX ? retention_look_ns : pause);
-    if (pause == UINT64_MAX) return;
-    db->retainer_ends = false;
-    db->retainer_runs = pthread_create(&db->retainer, NULL, retain, db) == 0;
+    if (pause != UINT64_MAX) start_worker(db, &db->retainer, retain);
 }
 
 static void *keep(void *ctx) {
@@ -222,11 +205,9 @@ void pq_db_keeper_stop(pqdb_db *db) {
     pthread_cond_signal(&db->keeper_wake);
     pthread_mutex_unlock(&db->keeper_lock);
     pthread_join(db->keeper, NULL);
-    if (db->builder_runs) pthread_join(db->builder, NULL);
-    if (db->merger_runs) pthread_join(db->merger, NULL);
-    if (db->retainer_runs) pthread_join(db->retainer, NULL);
-    db->retainer_runs = false;
-    if (db->scheduler_runs) pthread_join(db->scheduler, NULL);
-    db->builder_runs = db->merger_runs = db->scheduler_runs = false;
+    join_worker(&db->builder);
+    join_worker(&db->merger);
+    join_worker(&db->retainer);
+    join_worker(&db->scheduler);
     db->keeper_runs = false;
 }
