@@ -526,11 +526,26 @@ static pqdb_code write_metadata(struct pq_db_table *own, const struct pq_publish
     return code;
 }
 
+/// Nothing is to be published, but the process before may have been killed while it told so.
+static pqdb_code announce(pqdb_db *db, struct pq_db_table *own, pqdb_error *err) {
+    if (own->is_announced) return PQDB_OK;
+    struct pq_iceberg *table;
+    pqdb_error why = {0};
+    PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc, &table, err));
+    const pqdb_code code = pq_iceberg_announce(table, &why);
+    pq_iceberg_close(table);
+    // Metadata that cannot be read is written anew when the table changes.
+    own->is_announced = code == PQDB_OK || code == PQDB_CORRUPT || code == PQDB_NOT_FOUND;
+    if (own->is_announced) return PQDB_OK;
+    if (err != NULL) *err = why;
+    return code;
+}
+
 static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     pqdb_db *db = cut->db;
     struct pq_db_table *own = table->table;
     if (own->published_version >= table->version && !table->writes && own->published_version > 0) {
-        return PQDB_OK;
+        return announce(db, own, err);
     }
     struct pq_segment **files =
         pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + PQ_CUT_PIECES_MAX,
@@ -558,6 +573,7 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
     struct pq_iceberg_outcome outcome;
     PQ_TRY(write_metadata(own, &publish, cut, &outcome, err));
     own->published_version = cut->root.version;
+    own->is_announced = true;
     PQ_TRY(pq_db_release(db, own, &outcome, err));
     if (is_first) pq_db_remove_orphans(db, own, &cut->arena);
     return PQDB_OK;

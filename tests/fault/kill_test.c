@@ -171,13 +171,14 @@ static void check_left(long kill_number) {
     pqdb_db *db;
     const pqdb_check_options look = {.on_damage = tell_damage};
     pqdb_checked checked;
-    CHECK(pqdb_check(database, &look, &checked, &err) == PQDB_OK && checked.damages == 0,
-          "kill %ld: %" PRIu64 " damages", kill_number, checked.damages);
     const pqdb_code code = pqdb_open(database, &options, &db, &err);
     CHECK(code == PQDB_OK, "kill %ld: %s: %s", kill_number, err.subject, err.message);
     if (code != PQDB_OK) return;
     db_world_check(db, now.committed, now.pending, "kill", kill_number);
+    CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "kill %ld: %s", kill_number, err.message);
     CHECK(pqdb_close(db, &err) == PQDB_OK, "kill %ld: %s", kill_number, err.message);
+    CHECK(pqdb_check(database, &look, &checked, &err) == PQDB_OK && checked.damages == 0,
+          "kill %ld: %" PRIu64 " damages", kill_number, checked.damages);
 }
 
 static void begin_database(void) {

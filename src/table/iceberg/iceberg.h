@@ -126,6 +126,10 @@ pqdb_code pq_iceberg_open(struct pq_store *store, struct pq_text directory,
 pqdb_code pq_iceberg_open_anew(struct pq_store *store, struct pq_text directory,
                                const struct pq_env *env, const struct pq_alloc *alloc,
                                struct pq_iceberg **table, pqdb_error *err);
+
+/// Let version-hint.text name the newest metadata, where a process was killed between the two.
+/// Cost: two small files are read. Errors: as pq_iceberg_publish.
+pqdb_code pq_iceberg_announce(struct pq_iceberg *table, pqdb_error *err);
 void pq_iceberg_close(struct pq_iceberg *table);
 
 /// Is there a snapshot, and which log version does the current one reflect? False for a table that

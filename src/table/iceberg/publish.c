@@ -125,6 +125,11 @@ static pqdb_code write_hint(struct pq_iceberg *table, pqdb_error *err) {
     return PQDB_OK;
 }
 
+pqdb_code pq_iceberg_announce(struct pq_iceberg *table, pqdb_error *err) {
+    PQ_TRY(pq_iceberg_read(table, err));
+    return table->exists ? write_hint(table, err) : PQDB_OK;
+}
+
 /// `bytes` is the metadata file.
 static pqdb_code install_metadata(struct pq_iceberg_publish *publish) {
     struct pq_iceberg *table = publish->table;
