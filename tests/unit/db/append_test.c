@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
+#include "support/db_calls.h"
 #include "support/moving_clock.h"
-#include "support/test.h"
 
 #define APPEND(more) ", $refresh: { strategy: 'append'" more " } },\n"
 
@@ -30,12 +28,11 @@ enum { view_count = sizeof views / sizeof *views };
 
 static pqdb_error err;
 
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
 static struct pq_open_with with_store(struct fault_store *disk) {
-    return (struct pq_open_with){.store = &disk->base, .location = "file:///append",
-                                 .env = &moving_env, .alloc = &pq_alloc_libc, .no_keeper = true,
-                                 .log_segment_bytes = 1 << 13};
+    struct pq_open_with with = db_with(disk);
+    with.env = &moving_env;
+    with.log_segment_bytes = 1 << 13;
+    return with;
 }
 
 static pqdb_code open_on(struct fault_store *disk, pqdb_db **db) {
@@ -51,45 +48,13 @@ static struct fault_store *make(const char *text) {
     return disk;
 }
 
-static pqdb_db *must_open(struct fault_store *disk) {
-    pqdb_db *db = NULL;
-    MUST(open_on(disk, &db));
-    if (db == NULL) exit(test_done());
-    return db;
-}
-
 static pqdb_code put(pqdb_db *db, const char *into, const char *rows) {
     return pqdb_create(db, into, rows, strlen(rows), NULL, NULL, &err);
 }
 
-/// All rows as JSON, one a line; freed with pq_bytes_deinit.
-static struct pq_bytes rows_of(pqdb_db *db, const char *view) {
-    struct pq_bytes out;
-    pq_bytes_init(&out, &pq_alloc_libc);
-    pqdb_rows *rows = NULL;
-    MUST(pqdb_find(db, view, NULL, &rows, &err));
-    bool has_row = false;
-    while (rows != NULL && pqdb_rows_next(rows, &has_row, &err) == PQDB_OK && has_row) {
-        size_t length;
-        const char *json = pqdb_rows_json(rows, &length);
-        pq_bytes_append(&out, json, length, NULL);
-        pq_bytes_append_byte(&out, '\n', NULL);
-    }
-    pq_bytes_append_byte(&out, '\0', NULL);
-    pqdb_rows_close(rows);
-    return out;
-}
-
-static void check_rows(pqdb_db *db, const char *view, const char *expected) {
-    struct pq_bytes rows = rows_of(db, view);
-    CHECK(strcmp((char *)rows.data, expected) == 0, "%s:\n%s---- expected\n%s", view,
-          (char *)rows.data, expected);
-    pq_bytes_deinit(&rows);
-}
-
 static void what_is_created_is_appended_and_stays(void) {
     struct fault_store *disk = make(schema);
-    pqdb_db *db = must_open(disk);
+    pqdb_db *db = db_open(with_store(disk));
     MUST(put(db, "Owner", "{\"$id\":\"o\",\"name\":\"ann\"}"));  // seq-1
     MUST(put(db, "Item", "[{\"$id\":\"a\",\"kind\":\"x\",\"n\":1,\"owner\":\"o\"},"
                          "{\"$id\":\"b\",\"kind\":\"x\",\"n\":70}]"));  // seq-2
@@ -99,39 +64,37 @@ static void what_is_created_is_appended_and_stays(void) {
     const pqdb_edit rename = {"{ $id: 'o' }", "{ $set: { name: 'bob' } }"};
     MUST(pqdb_update(db, "Owner", &rename, NULL, NULL, &err));  // seq-5
     MUST(put(db, "Item", "{\"$id\":\"b\",\"kind\":\"y\",\"n\":9,\"owner\":\"o\"}"));
-    check_rows(db, "Seen", "{\"$id\":\"a@2\",\"n\":1,\"owner\":\"ann\"}\n"
+    db_check_rows(db, "Seen", "{\"$id\":\"a@2\",\"n\":1,\"owner\":\"ann\"}\n"
                            "{\"$id\":\"b@2\",\"n\":70,\"owner\":null}\n"
                            "{\"$id\":\"b@6\",\"n\":9,\"owner\":\"bob\"}\n");
-    check_rows(db, "SeenSmall", "{\"$id\":\"a@2\",\"n\":1}\n{\"$id\":\"b@6\",\"n\":9}\n");
-    check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@2\",\"kind\":\"x\",\"sum\":71}\n"
+    db_check_rows(db, "SeenSmall", "{\"$id\":\"a@2\",\"n\":1}\n{\"$id\":\"b@6\",\"n\":9}\n");
+    db_check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@2\",\"kind\":\"x\",\"sum\":71}\n"
                            "{\"$id\":\"[\\\"y\\\"]@6\",\"kind\":\"y\",\"sum\":9}\n");
-    check_rows(db, "Above", "{\"$id\":\"[\\\"x\\\"]\",\"kind\":\"x\",\"sum\":71}\n"
+    db_check_rows(db, "Above", "{\"$id\":\"[\\\"x\\\"]\",\"kind\":\"x\",\"sum\":71}\n"
                             "{\"$id\":\"[\\\"y\\\"]\",\"kind\":\"y\",\"sum\":9}\n");
-    check_rows(db, "Rolled", "");
+    db_check_rows(db, "Rolled", "");
     MUST(pqdb_view_refresh(db, "Rolled", false, NULL, &err));  // seq-7: as they are now
-    check_rows(db, "Rolled", "{\"$id\":\"[]@7\",\"rows\":2,\"sum\":14}\n");
+    db_check_rows(db, "Rolled", "{\"$id\":\"[]@7\",\"rows\":2,\"sum\":14}\n");
     MUST(pqdb_view_refresh(db, "Rolled", false, NULL, &err));
     const pqdb_edit more = {"{}", "{ $inc: { n: 1 } }"};
     MUST(pqdb_update(db, "Item", &more, NULL, NULL, &err));
     MUST(put(db, "Item", "{\"$id\":\"c\",\"kind\":\"y\",\"n\":3}"));
     MUST(pqdb_view_refresh(db, "Rolled", false, NULL, &err));  // seq-10
-    check_rows(db, "Rolled", "{\"$id\":\"[]@10\",\"rows\":1,\"sum\":3}\n"
+    db_check_rows(db, "Rolled", "{\"$id\":\"[]@10\",\"rows\":1,\"sum\":3}\n"
                              "{\"$id\":\"[]@7\",\"rows\":2,\"sum\":14}\n");
     CHECK(pqdb_view_refresh(db, "Rolled", true, NULL, &err) == PQDB_INVALID &&
               strstr(err.message, "--discard") != NULL, "%s", err.message);
     CHECK(pqdb_view_verify(db, "Rolled", NULL, NULL, NULL, &err) == PQDB_UNSUPPORTED, "verify");
     MUST(pqdb_view_discard(db, "Sums", NULL, &err));  // seq-11
     for (int round = 0; round < 3; round++) {
-        check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@11\",\"kind\":\"x\",\"sum\":6}\n"
+        db_check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@11\",\"kind\":\"x\",\"sum\":6}\n"
                                "{\"$id\":\"[\\\"y\\\"]@11\",\"kind\":\"y\",\"sum\":13}\n");
-        check_rows(db, "Above", "{\"$id\":\"[\\\"x\\\"]\",\"kind\":\"x\",\"sum\":6}\n"
+        db_check_rows(db, "Above", "{\"$id\":\"[\\\"x\\\"]\",\"kind\":\"x\",\"sum\":6}\n"
                                 "{\"$id\":\"[\\\"y\\\"]\",\"kind\":\"y\",\"sum\":13}\n");
         if (round == 1) MUST(pqdb_checkpoint(db, &err));
-        MUST(pqdb_close(db, &err));
-        db = must_open(disk);
+        db = db_reopen(db, with_store(disk));
     }
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 /// Everything that changes what is there, and refreshes; the same each time.
@@ -160,21 +123,19 @@ static pqdb_code work(pqdb_db *db, int round) {
 
 static void restarts_add_nothing_and_lose_nothing(void) {
     struct fault_store *disk = make(schema);
-    pqdb_db *db = must_open(disk);
+    pqdb_db *db = db_open(with_store(disk));
     MUST(put(db, "Owner", "{\"$id\":\"o\",\"name\":\"ann\"}"));
     for (int round = 0; round < 6; round++) {
         MUST(work(db, round));
         struct pq_bytes before[view_count];
-        for (size_t i = 0; i < view_count; i++) before[i] = rows_of(db, views[i]);
-        MUST(pqdb_close(db, &err));
-        db = must_open(disk);
+        for (size_t i = 0; i < view_count; i++) before[i] = db_rows(db, views[i], NULL);
+        db = db_reopen(db, with_store(disk));
         for (size_t i = 0; i < view_count; i++) {
-            check_rows(db, views[i], (const char *)before[i].data);
+            db_check_rows(db, views[i], (const char *)before[i].data);
             pq_bytes_deinit(&before[i]);
         }
     }
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 /// Every line of `before` is one of `after`.
@@ -207,15 +168,15 @@ static void a_crash_takes_nothing_back(void) {
             code = work(db, round);
             for (size_t i = 0; code == PQDB_OK && i < view_count; i++) {
                 pq_bytes_deinit(&before[i]);
-                before[i] = rows_of(db, views[i]);
+                before[i] = db_rows(db, views[i], NULL);
             }
         }
         pqdb_close(db, NULL);
         if (counts) calls = disk->calls - begun;
         struct fault_store *next = fault_store_crash(disk, FAULT_SOME_KEPT, (uint64_t)call);
-        db = must_open(next);
+        db = db_open(with_store(next));
         for (size_t i = 0; i < view_count; i++) {
-            struct pq_bytes after = rows_of(db, views[i]);
+            struct pq_bytes after = db_rows(db, views[i], NULL);
             const bool stays = strcmp(views[i], "Above") != 0;
             if (before[i].length > 0 && stays) {
                 check_kept(views[i], (const char *)before[i].data, (const char *)after.data, call);
@@ -235,7 +196,7 @@ static void a_crash_takes_nothing_back(void) {
 
 static void a_failure_is_made_good_by_the_next_refresh(void) {
     struct fault_store *disk = make(schema);
-    pqdb_db *db = must_open(disk);
+    pqdb_db *db = db_open(with_store(disk));
     MUST(put(db, "Item", "{\"$id\":\"a\",\"kind\":\"x\",\"n\":1}"));
     MUST(put(db, "Item", "[{\"$id\":\"b\",\"kind\":\"x\",\"n\":9223372036854775807},"
                          "{\"$id\":\"c\",\"kind\":\"x\",\"n\":1}]"));
@@ -243,27 +204,24 @@ static void a_failure_is_made_good_by_the_next_refresh(void) {
     MUST(pqdb_view_state_get(db, "Sums", &state, &err));
     CHECK(state.last_error[0] != '\0' && strcmp(state.state, "stale") == 0, "%s", state.state);
     MUST(put(db, "Item", "{\"$id\":\"d\",\"kind\":\"x\",\"n\":5}"));
-    check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@1\",\"kind\":\"x\",\"sum\":1}\n");
-    MUST(pqdb_close(db, &err));
-    db = must_open(disk);
-    check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@1\",\"kind\":\"x\",\"sum\":1}\n");
+    db_check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@1\",\"kind\":\"x\",\"sum\":1}\n");
+    db = db_reopen(db, with_store(disk));
+    db_check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@1\",\"kind\":\"x\",\"sum\":1}\n");
     MUST(pqdb_delete(db, "Item", "{ $id: 'b' }", NULL, NULL, &err));  // seq-4
     MUST(pqdb_view_refresh(db, "Sums", false, NULL, &err));
     for (int round = 0; round < 2; round++) {
-        check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@1\",\"kind\":\"x\",\"sum\":1}\n"
+        db_check_rows(db, "Sums", "{\"$id\":\"[\\\"x\\\"]@1\",\"kind\":\"x\",\"sum\":1}\n"
                                "{\"$id\":\"[\\\"x\\\"]@5\",\"kind\":\"x\",\"sum\":6}\n");
-        MUST(pqdb_close(db, &err));
-        db = must_open(disk);
+        db = db_reopen(db, with_store(disk));
     }
     MUST(pqdb_view_create(db, "Late", "{ $from: 'Item', $select: { n: '$n' },"
                                       " $refresh: { strategy: 'append' } }", NULL, NULL, &err));
     MUST(put(db, "Item", "{\"$id\":\"e\",\"kind\":\"x\",\"n\":7}"));
-    check_rows(db, "Late", "{\"$id\":\"a@7\",\"n\":1}\n{\"$id\":\"c@7\",\"n\":1}\n"
+    db_check_rows(db, "Late", "{\"$id\":\"a@7\",\"n\":1}\n{\"$id\":\"c@7\",\"n\":1}\n"
                            "{\"$id\":\"d@7\",\"n\":5}\n{\"$id\":\"e@8\",\"n\":7}\n");
     CHECK(pqdb_view_create(db, "On", "{ $from: 'Sums', $refresh: { strategy: 'append' } }", NULL,
                            NULL, &err) == PQDB_INVALID, "a view on what is not created rows");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 int main(void) {

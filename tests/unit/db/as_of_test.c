@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 static const char schema[] =
     "{ Item: { k: 'string!', n: 'int!', to: '-> Box', $history: '400d' },\n"
@@ -24,44 +22,10 @@ enum { name_count = sizeof names / sizeof *names, steps = 60 };
 
 static pqdb_error err;
 
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .log_segment_bytes = 1 << 16, .merge_rows = 4,
-                                      .no_keeper = true};
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
-
-static pqdb_db *make(struct fault_store *disk) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    return open_on(disk);
-}
-
-static void print_rows(pqdb_db *db, const char *name, const char *as_of, struct pq_bytes *out) {
-    const pqdb_find_options options = {.as_of = as_of};
-    pqdb_rows *rows;
-    out->length = 0;
-    if (pqdb_find(db, name, &options, &rows, &err) != PQDB_OK) {
-        CHECK(false, "%s as of %s: %s", name, as_of, err.message);
-        return;
-    }
-    for (bool has_row = true;;) {
-        MUST(pqdb_rows_next(rows, &has_row, &err));
-        if (!has_row) break;
-        size_t length;
-        const char *json = pqdb_rows_json(rows, &length);
-        MUST(pq_bytes_append(out, json, length, &err));
-        MUST(pq_bytes_append_byte(out, '\n', &err));
-    }
-    pqdb_rows_close(rows);
+static struct pq_open_with with_store(struct fault_store *disk) {
+    struct pq_open_with with = db_with(disk);
+    with.merge_rows = 4;
+    return with;
 }
 
 /// What was there at a version.
@@ -111,21 +75,18 @@ static void remember(pqdb_db *db, struct moment *moment) {
     moment->version = status.version;
     moment->time_us = status.time_us;
     for (size_t i = 0; i < name_count; i++) {
-        pq_bytes_init(&moment->rows[i], &pq_alloc_libc);
-        print_rows(db, names[i], NULL, &moment->rows[i]);
+        moment->rows[i] = db_rows(db, names[i], NULL);
     }
 }
 
 static void check_moment(pqdb_db *db, const struct moment *moment, const char *as_of) {
-    struct pq_bytes rows;
-    pq_bytes_init(&rows, &pq_alloc_libc);
     for (size_t i = 0; i < name_count; i++) {
-        print_rows(db, names[i], as_of, &rows);
-        CHECK(pq_text_equal(pq_bytes_text(&rows), pq_bytes_text(&moment->rows[i])),
-              "%s as of %s:\n%.*s\nwant\n%.*s", names[i], as_of, PQ_TEXT_ARG(pq_bytes_text(&rows)),
-              PQ_TEXT_ARG(pq_bytes_text(&moment->rows[i])));
+        struct pq_bytes rows = db_rows(db, names[i], &(pqdb_find_options){.as_of = as_of});
+        CHECK(strcmp((char *)rows.data, (char *)moment->rows[i].data) == 0,
+              "%s as of %s:\n%s\nwant\n%s", names[i], as_of, (char *)rows.data,
+              (char *)moment->rows[i].data);
+        pq_bytes_deinit(&rows);
     }
-    pq_bytes_deinit(&rows);
 }
 
 static void check_moments(pqdb_db *db, const struct moment *moments, size_t count, size_t apart) {
@@ -139,7 +100,7 @@ static void check_moments(pqdb_db *db, const struct moment *moments, size_t coun
 
 static void everything_is_answered_as_it_was(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     static struct moment moments[steps];
     static const char boxes[] = "[{\"$id\":\"b0\",\"size\":1},{\"$id\":\"b1\",\"size\":2},"
                                 "{\"$id\":\"b2\",\"size\":3}]";
@@ -150,18 +111,15 @@ static void everything_is_answered_as_it_was(void) {
         remember(db, &moments[step]);
         if (step % 11 == 5) check_moments(db, moments, step + 1, 5);
         if (step % 20 != 19) continue;
-        MUST(pqdb_close(db, &err));
-        db = open_on(disk);
+        db = db_reopen(db, with_store(disk));
     }
     check_moments(db, moments, steps, 1);
-    MUST(pqdb_close(db, &err));
-    db = open_on(disk);
+    db = db_reopen(db, with_store(disk));
     check_moments(db, moments, steps, 7);
     for (size_t i = 0; i < steps; i++) {
         for (size_t k = 0; k < name_count; k++) pq_bytes_deinit(&moments[i].rows[k]);
     }
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void put(pqdb_db *db, const char *id, int n) {
@@ -180,7 +138,7 @@ static uint64_t count_at(pqdb_db *db, const char *name, const char *filter, cons
 
 static void a_time_is_the_last_commit_up_to_it(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     int64_t times[4];
     for (int i = 0; i < 4; i++) {
         char id[16];
@@ -203,8 +161,7 @@ static void a_time_is_the_last_commit_up_to_it(void) {
     CHECK(count_at(db, "Item", NULL, "2000-01-01") == 0, "before all");
     CHECK(count_at(db, "Item", NULL, "2090-01-01T00:00:00Z") == 4, "behind all");
     CHECK(count_at(db, "Item", NULL, "0") == 0, "nothing yet");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void check_refused(pqdb_db *db, const char *name, const char *as_of, pqdb_code want) {
@@ -217,7 +174,7 @@ static void check_refused(pqdb_db *db, const char *name, const char *as_of, pqdb
 
 static void what_is_no_moment_is_refused(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     put(db, "x", 1);
     check_refused(db, "Item", "2", PQDB_INVALID);
     check_refused(db, "Item", "yesterday", PQDB_INVALID);
@@ -225,13 +182,12 @@ static void what_is_no_moment_is_refused(void) {
     check_refused(db, "Item", "-1", PQDB_INVALID);
     check_refused(db, "Nobody", "1", PQDB_NOT_FOUND);
     check_refused(db, "Later", "1", PQDB_NOT_FOUND);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void a_manual_view_shows_its_last_refresh_until_then(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     put(db, "x", 1);
     put(db, "y", 1);
     MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));  // 3, of 2
@@ -249,13 +205,12 @@ static void a_manual_view_shows_its_last_refresh_until_then(void) {
     CHECK(pqdb_rows_version(rows) == 2, "%" PRIu64, pqdb_rows_version(rows));
     CHECK(strcmp(pqdb_rows_note(rows), "Later as of seq-2") == 0, "%s", pqdb_rows_note(rows));
     pqdb_rows_close(rows);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void rows_of_before_are_shown_in_the_shape_of_now(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     put(db, "x", 1);
     put(db, "y", 60);
     MUST(pqdb_delete(db, "Item", "x", NULL, NULL, &err));
@@ -265,15 +220,12 @@ static void rows_of_before_are_shown_in_the_shape_of_now(void) {
     MUST(pqdb_schema_apply(db, next, strlen(next), NULL, NULL, &err));
     CHECK(count_at(db, "Item", "{ kind: 'a' }", "2") == 2, "both");
     CHECK(count_at(db, "Item", "{ kind: 'a', more: null }", "3") == 1, "one");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void a_value_of_before_its_declaration_is_shown_once(void) {
     struct fault_store *disk = fault_store_create();
-    struct pq_bytes rows;
-    pq_bytes_init(&rows, &pq_alloc_libc);
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     static const char row[] = "{\"$id\":\"x\",\"k\":\"a\",\"n\":1,\"more\":7}";
     MUST(pqdb_create(db, "Item", row, strlen(row), NULL, NULL, &err));
     const pqdb_edit without = {"x", "{ $unset: { more: true } }"};
@@ -281,26 +233,21 @@ static void a_value_of_before_its_declaration_is_shown_once(void) {
     static const char next[] = "{ Item: { k: 'string!', n: 'int!', to: '-> Box', more: 'int',\n"
                                "          $history: '400d' }, Box: { size: 'int' } }";
     MUST(pqdb_schema_apply(db, next, strlen(next), NULL, NULL, &err));
-    print_rows(db, "Item", "1", &rows);
-    MUST(pq_bytes_append_byte(&rows, '\0', &err));
+    struct pq_bytes rows = db_rows(db, "Item", &(pqdb_find_options){.as_of = "1"});
     const char *first = strstr((const char *)rows.data, "\"more\":");
     CHECK(first != NULL && strncmp(first, "\"more\":7", 8) == 0, "%s", (const char *)rows.data);
     CHECK(first != NULL && strstr(first + 1, "\"more\":") == NULL, "%s",
           (const char *)rows.data);
     pq_bytes_deinit(&rows);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void what_is_older_than_history_is_forgotten(void) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///past",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .log_segment_bytes = 1 << 12, .no_keeper = true};
+    struct pq_open_with with = db_with(disk);
+    with.log_segment_bytes = 1 << 12;
     static const char brief[] = "{ Item: { k: 'string!', n: 'int!', $history: '1ms' } }";
-    MUST(pq_db_init_with(&with, pq_text_of(brief), &err));
-    pqdb_db *db;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
+    pqdb_db *db = db_make(with, brief);
     for (int i = 0; i < 400; i++) {
         char id[16];
         snprintf(id, sizeof id, "x%d", i);
@@ -313,8 +260,7 @@ static void what_is_older_than_history_is_forgotten(void) {
     char as_of[32];
     snprintf(as_of, sizeof as_of, "%" PRIu64, pqdb_log_first(db));
     CHECK(count_at(db, "Item", NULL, as_of) == pqdb_log_first(db), "the oldest that is known");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 int main(void) {

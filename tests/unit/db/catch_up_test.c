@@ -7,10 +7,8 @@
 
 #include "base/bytes.h"
 #include "db/catch_up.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
+#include "support/db_calls.h"
 #include "support/moving_clock.h"
-#include "support/test.h"
 
 #define GROUPS                                                                                    \
     "$groupBy: ['kind'], $compute: { rows: { $count: '*' }, sum: { $sum: 'n' },"                   \
@@ -44,36 +42,20 @@ enum { view_count = sizeof views / sizeof *views };
 
 static pqdb_error err;
 
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
 static struct pq_open_with with_store(struct fault_store *disk) {
-    return (struct pq_open_with){.store = &disk->base, .location = "file:///grace",
-                                 .env = &moving_env, .alloc = &pq_alloc_libc, .no_keeper = true};
-}
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = with_store(disk);
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
+    struct pq_open_with with = db_with(disk);
+    with.env = &moving_env;
+    return with;
 }
 
 static pqdb_db *begin(struct fault_store **disk) {
     clock_us = march_2026;
     *disk = fault_store_create();
-    const struct pq_open_with with = with_store(*disk);
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(*disk);
+    pqdb_db *db = db_make(with_store(*disk), schema);
     const char owners[] = "[{\"$id\":\"o0\",\"name\":\"a\"},{\"$id\":\"o1\",\"name\":\"b\"},"
                           "{\"$id\":\"o2\",\"name\":\"c\"}]";
     MUST(pqdb_create(db, "Owner", owners, strlen(owners), NULL, NULL, &err));
     return db;
-}
-
-static void end(pqdb_db *db, struct fault_store *disk) {
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
 }
 
 /// All rows as JSON, freed with pq_bytes_deinit.
@@ -150,14 +132,13 @@ static void every_view_that_lags_can_be_asked_for_now(void) {
         if (at % 4 == 3 && lags) MUST(pqdb_view_refresh(db, view, at % 8 == 7, NULL, &err));
         if (at % 7 == 5) MUST(pqdb_checkpoint(db, &err));
         if (at % 11 == 10) {
-            MUST(pqdb_close(db, &err));
-            db = open_on(disk);
+            db = db_reopen(db, with_store(disk));
         }
         for (size_t i = 0; i < view_count; i++) check_now(db, views[i]);
     }
     MUST(pqdb_view_drop(db, "Groups", true, &err));
     check_now(db, "Owned");
-    end(db, disk);
+    db_end(db, disk);
 }
 
 static void a_branch_goes_on_from_where_it_was(void) {
@@ -177,7 +158,7 @@ static void a_branch_goes_on_from_where_it_was(void) {
     CHECK(own->replica == replica && replica != NULL, "the same branch");
     MUST(pqdb_view_refresh(db, "Groups", false, NULL, &err));
     CHECK(own->replica == NULL, "a refresh ends it");
-    end(db, disk);
+    db_end(db, disk);
 }
 
 static int64_t staleness(pqdb_db *db, const char *view, const char *asked, bool *caught_up) {
@@ -217,7 +198,7 @@ static void the_age_is_that_of_the_first_commit_that_is_lacking(void) {
     pqdb_rows *rows = NULL;
     CHECK(pqdb_find(db, "Graced", &wrong, &rows, &err) == PQDB_INVALID &&
               strstr(err.message, "30s") != NULL, "%s", err.message);
-    end(db, disk);
+    db_end(db, disk);
 }
 
 int main(void) {

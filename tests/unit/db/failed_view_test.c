@@ -3,9 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 static const char schema[] =
     "{ Item: { kind: 'string!', n: 'int!' },\n"
@@ -16,27 +14,6 @@ static const char schema[] =
     "           $refresh: { mode: 'manual' } } }";
 
 static pqdb_error err;
-
-static struct pq_open_with with_store(struct fault_store *disk) {
-    return (struct pq_open_with){.store = &disk->base, .location = "file:///failed",
-                                 .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                 .log_segment_bytes = 1 << 16, .no_keeper = true};
-}
-
-static pqdb_db *open_again(pqdb_db *db, struct fault_store *disk) {
-    const struct pq_open_with with = with_store(disk);
-    CHECK(pqdb_close(db, &err) == PQDB_OK, "%s", err.message);
-    db = NULL;
-    const pqdb_code code = pq_db_open_with(&with, NULL, &db, &err);
-    CHECK(code == PQDB_OK, "reopen: %s: %s", err.subject, err.message);
-    if (code != PQDB_OK) exit(test_done());
-    return db;
-}
-
-static void put(pqdb_db *db, const char *row) {
-    CHECK(pqdb_create(db, "Item", row, strlen(row), NULL, NULL, &err) == PQDB_OK, "%s: %s", row,
-          err.message);
-}
 
 static void check_state(pqdb_db *db, const char *view, const char *state, const char *error) {
     pqdb_view_state now;
@@ -62,13 +39,10 @@ static void check_others(pqdb_db *db, const char *rows) {
 
 static void an_overflow_stops_the_view_alone(void) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = with_store(disk);
-    pqdb_db *db = NULL;
-    CHECK(pq_db_init_with(&with, pq_text_of(schema), &err) == PQDB_OK, "%s", err.message);
-    CHECK(pq_db_open_with(&with, NULL, &db, &err) == PQDB_OK, "%s", err.message);
-    put(db, "{\"kind\":\"a\",\"n\":9223372036854775807}");
+    pqdb_db *db = db_make(db_with(disk), schema);
+    db_put(db, "Item", "{\"kind\":\"a\",\"n\":9223372036854775807}");
     check_state(db, "Sum", "fresh", "");
-    put(db, "{\"kind\":\"a\",\"n\":1}");
+    db_put(db, "Item", "{\"kind\":\"a\",\"n\":1}");
     check_state(db, "Sum", "stale", "does not fit");
     check_state(db, "Above", "stale", "its source failed");
     check_row(db, "Sum", "[\"a\"]",
@@ -76,19 +50,19 @@ static void an_overflow_stops_the_view_alone(void) {
     check_others(db, "{\"$id\":\"[]\",\"rows\":2}");
     CHECK(pqdb_view_refresh(db, "Sum", false, NULL, &err) == PQDB_LIMIT, "%s", err.message);
     CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_LIMIT, "%s", err.message);
-    put(db, "{\"kind\":\"a\",\"n\":1}");
-    db = open_again(db, disk);  // from the log, with the refreshes that failed
+    db_put(db, "Item", "{\"kind\":\"a\",\"n\":1}");
+    db = db_reopen(db, db_with(disk));  // from the log, with the refreshes that failed
     check_state(db, "Sum", "stale", "does not fit");
     check_others(db, "{\"$id\":\"[]\",\"rows\":3}");
     CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
-    put(db, "{\"kind\":\"a\",\"n\":1}");
-    db = open_again(db, disk);  // from the root
+    db_put(db, "Item", "{\"kind\":\"a\",\"n\":1}");
+    db = db_reopen(db, db_with(disk));  // from the root
     check_state(db, "Sum", "stale", "does not fit");
     check_others(db, "{\"$id\":\"[]\",\"rows\":4}");
-    put(db, "{\"kind\":\"a\",\"n\":-3}");
+    db_put(db, "Item", "{\"kind\":\"a\",\"n\":-3}");
     CHECK(pqdb_view_refresh(db, "Sum", false, NULL, &err) == PQDB_OK, "%s", err.message);
     CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_OK, "%s", err.message);
-    db = open_again(db, disk);
+    db = db_reopen(db, db_with(disk));
     for (int round = 0; round < 2; round++) {
         check_state(db, "Sum", "fresh", "");
         check_state(db, "Above", "fresh", "");
@@ -96,7 +70,7 @@ static void an_overflow_stops_the_view_alone(void) {
                   "{\"$id\":\"[\\\"a\\\"]\",\"sum\":9223372036854775807}");
         check_row(db, "Later", "[]", "{\"$id\":\"[]\",\"sum\":9223372036854775807}");
         CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
-        db = open_again(db, disk);
+        db = db_reopen(db, db_with(disk));
     }
     pqdb_close(db, NULL);
     fault_store_destroy(disk);

@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 static const char schema[] =
     "{\n"
@@ -31,16 +29,10 @@ enum { view_count = 6 };
 
 static pqdb_error err;
 
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///feed",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .log_segment_bytes = 1 << 13, .no_keeper = true};
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
+static struct pq_open_with with_store(struct fault_store *disk) {
+    struct pq_open_with with = db_with(disk);
+    with.log_segment_bytes = 1 << 13;
+    return with;
 }
 
 // ---- sums of rows -----------------------------------------------------------------------------
@@ -149,11 +141,7 @@ static void commit(pqdb_db *db) {
 
 static void changes_add_up_from_any_version(void) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///feed",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .log_segment_bytes = 1 << 13, .no_keeper = true};
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     pqdb_feed *feeds[view_count];
     struct sum followed[view_count] = {{0}}, resumed[view_count] = {{0}};
     uint64_t told[view_count] = {0};
@@ -176,7 +164,7 @@ static void changes_add_up_from_any_version(void) {
         pqdb_close(db, NULL);
         fault_store_destroy(disk);
         disk = next;
-        db = open_on(disk);
+        db = db_open(with_store(disk));
         for (int v = 0; v < view_count; v++) {
             MUST(pqdb_feed_open(db, views[v], pqdb_log_first(db) > 0 ? version_of(db) : 0,
                                 &feeds[v], &err));
@@ -194,11 +182,7 @@ static void changes_add_up_from_any_version(void) {
 
 static void what_is_not_kept_is_said(void) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///feed",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .log_segment_bytes = 1 << 13, .no_keeper = true};
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(disk);
+    pqdb_db *db = db_make(with_store(disk), schema);
     pqdb_feed *feed = NULL;
     commit(db);
     CHECK(pqdb_feed_open(db, "None", 0, &feed, &err) == PQDB_NOT_FOUND, "%s", err.message);

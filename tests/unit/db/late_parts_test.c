@@ -8,10 +8,8 @@
 #include <time.h>
 
 #include "db/view_internal.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
+#include "support/db_calls.h"
 #include "support/temp.h"
-#include "support/test.h"
 
 enum { few_rows = 20000, many_rows = 100000, rows_at_once = 1000 };
 
@@ -24,18 +22,6 @@ static const char schema[] =
     "  Grown: { $from: 'Feed', $compute: { most: { $max: 'n' } } } }";
 
 static pqdb_error err;
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///late",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
 
 static void put(pqdb_db *db, unsigned first, unsigned count) {
     static char text[rows_at_once * 96];
@@ -60,12 +46,6 @@ static void put_all(pqdb_db *db, unsigned rows) {
     }
 }
 
-static void verify(pqdb_db *db, const char *view) {
-    pqdb_verified verified = {0};
-    MUST(pqdb_view_verify(db, view, NULL, NULL, &verified, &err));
-    CHECK(verified.differences == 0, "%s: %" PRIu64 " differences", view, verified.differences);
-}
-
 /// Is every late piece of the view's state there?
 static bool has_parts(pqdb_db *db, const char *view) {
     struct pq_db_table *table = pq_db_find(db, pq_text_of(view));
@@ -81,11 +61,7 @@ static bool has_parts(pqdb_db *db, const char *view) {
 /// Calls of the store while the largest row of a group goes, all being in files.
 static long calls_of_delete(bool ahead) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///late",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put_all(db, many_rows);
     MUST(pqdb_checkpoint(db, &err));
     CHECK(!has_parts(db, "ByKind"), "a source that only grew has made it");
@@ -100,8 +76,7 @@ static long calls_of_delete(bool ahead) {
         CHECK(db->version == version, "a commit was made for it");
     }
     MUST(pqdb_checkpoint(db, &err));
-    MUST(pqdb_close(db, &err));
-    db = open_on(disk);
+    db = db_reopen(db, db_with(disk));
     CHECK(has_parts(db, "ByKind") == ahead, "after opening again");
     MUST(pqdb_delete(db, "Item", "i050000", NULL, NULL, &err));  // opens files, reads no window
     disk->counts_reads = true;
@@ -109,10 +84,9 @@ static long calls_of_delete(bool ahead) {
     MUST(pqdb_delete(db, "Item", "i099999", NULL, NULL, &err));
     const long calls = disk->calls - before;
     disk->counts_reads = false;
-    verify(db, "ByKind");
-    verify(db, "All");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_verify(db, "ByKind");
+    db_verify(db, "All");
+    db_end(db, disk);
     return calls;
 }
 
@@ -164,10 +138,10 @@ static void views_stay_exact_while_it_is_made(void) {
     }
     writer.stops = true;
     pthread_join(thread, NULL);
-    verify(writer.db, "All");
+    db_verify(writer.db, "All");
     MUST(pqdb_close(writer.db, &err));
     MUST(pqdb_open(place.path, &options, &writer.db, &err));
-    verify(writer.db, "ByKind");
+    db_verify(writer.db, "ByKind");
     MUST(pqdb_close(writer.db, &err));
     temp_directory_remove(&place);
 }

@@ -5,9 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 enum { ROWS = 36000, GROUPS = 24000, BATCH = 1000, LIMIT = 4 << 20 };
 
@@ -21,8 +19,6 @@ static const char grouped[] =
     "  low: { $min: 'n' }, half: { $median: 'n' } } }";
 
 static pqdb_error err;
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
 
 /// Counts what is held, and the most that ever was.
 struct counting {
@@ -84,15 +80,6 @@ static void verify(pqdb_db *db) {
     CHECK(rows > GROUPS / 2, "%" PRIu64 " groups", rows);
 }
 
-static size_t count_files(struct pq_store *store, const char *directory) {
-    struct pq_arena arena;
-    struct pq_store_list list = {0};
-    pq_arena_init(&arena, &pq_alloc_libc);
-    pq_store_list(store, directory, &arena, &list, NULL);
-    pq_arena_deinit(&arena);
-    return list.count;
-}
-
 static struct pq_store *make_store(void) {
     struct pq_store *store = NULL;
     MUST(pq_store_open_memory(&pq_alloc_libc, &store, &err));
@@ -117,12 +104,12 @@ static void a_build_of_many_groups_spills(void) {
     MUST(pqdb_view_create(db, "By", grouped, NULL, NULL, &err));
     MUST(pqdb_view_refresh(db, "By", true, NULL, &err));
     CHECK(counting.most < MOST, "%zu bytes at most", (size_t)counting.most);
-    CHECK(count_files(store, "_state") > 3, "the state is not in runs");
-    CHECK(count_files(store, "_views/By/data") > 2, "the rows are not in files");
+    CHECK(db_files(store, "_state") > 3, "the state is not in runs");
+    CHECK(db_files(store, "_views/By/data") > 2, "the rows are not in files");
     verify(db);
     MUST(pqdb_checkpoint(db, &err));
     MUST(pqdb_checkpoint(db, &err));
-    const size_t states = count_files(store, "_state");
+    const size_t states = db_files(store, "_state");
     CHECK(states < 60, "%zu files of states", states);
     MUST(pqdb_close(db, &err));
     db = open_on(store, LIMIT);
@@ -196,9 +183,9 @@ static void what_a_failed_build_wrote_is_removed(void) {
     CHECK(built == PQDB_LIMIT, "%d: %s", (int)built, err.message);
     put(db, ROWS, BATCH);
     MUST(pqdb_checkpoint(db, &err));
-    CHECK(count_files(store, "_views/By/data") == 0, "%zu files",
-          count_files(store, "_views/By/data"));
-    CHECK(count_files(store, "_state") <= 3, "%zu files of states", count_files(store, "_state"));
+    CHECK(db_files(store, "_views/By/data") == 0, "%zu files",
+          db_files(store, "_views/By/data"));
+    CHECK(db_files(store, "_state") <= 3, "%zu files of states", db_files(store, "_state"));
     MUST(pqdb_close(db, &err));
     pq_store_destroy(store);
 }

@@ -3,13 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 static pqdb_error err;
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
 
 static char *metrics_of(pqdb_db *db) {
     char *text = NULL;
@@ -78,8 +74,7 @@ static void every_line_follows_the_format(void) {
     }
     CHECK(samples > 60, "%zu samples", samples);
     pqdb_free(text);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void it_says_what_the_states_say(void) {
@@ -101,8 +96,7 @@ static void it_says_what_the_states_say(void) {
         CHECK(strstr(text, lines[i]) != NULL, "without %s", lines[i]);
     }
     pqdb_free(text);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 int main(void) {

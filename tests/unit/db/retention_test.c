@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "db/schema_change.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 /// The clock of the world begins at 2026-01-15T10:00:00Z and ticks.
 static const char schema[] =
@@ -27,28 +25,6 @@ static const char *const exact[] = {"Low", "Kinds", "Later"};
 
 static pqdb_error err;
 
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static struct pq_open_with with_store(struct fault_store *disk) {
-    return (struct pq_open_with){.store = &disk->base, .location = "file:///retention",
-                                 .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                 .log_segment_bytes = 1 << 20, .no_keeper = true};
-}
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = with_store(disk);
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
-
-static pqdb_db *make(struct fault_store *disk, const char *text) {
-    const struct pq_open_with with = with_store(disk);
-    MUST(pq_db_init_with(&with, pq_text_of(text), &err));
-    return open_on(disk);
-}
-
 /// `count` events of an hour of that day; -1: of no time.
 static void put(pqdb_db *db, int hour, unsigned first, unsigned count) {
     struct pq_bytes text;
@@ -65,12 +41,6 @@ static void put(pqdb_db *db, int hour, unsigned first, unsigned count) {
     pq_bytes_deinit(&text);
 }
 
-static uint64_t count(pqdb_db *db, const char *name, const char *filter) {
-    uint64_t rows = UINT64_MAX;
-    MUST(pqdb_count(db, name, filter, &rows, &err));
-    return rows;
-}
-
 static void verify_exact(pqdb_db *db) {
     MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++) {
@@ -82,52 +52,50 @@ static void verify_exact(pqdb_db *db) {
 
 static void what_is_too_old_goes_and_views_follow_exactly(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, schema);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, 7, 0, 30);
     put(db, 10, 30, 20);
     MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
     MUST(pqdb_checkpoint(db, &err));  // looks for what is too old as well
-    CHECK(count(db, "Event", NULL) == 20, "%" PRIu64 " events", count(db, "Event", NULL));
+    CHECK(db_count(db, "Event", NULL) == 20, "%" PRIu64 " events", db_count(db, "Event", NULL));
     verify_exact(db);
     put(db, 8, 50, 40);
     put(db, -1, 90, 5);
-    CHECK(count(db, "Event", NULL) == 65, "nobody looked");
+    CHECK(db_count(db, "Event", NULL) == 65, "nobody looked");
     for (int round = 0; round < 3; round++) {
         MUST(pq_db_retain(db, &err));
-        CHECK(count(db, "Event", NULL) == 25, "%" PRIu64 " events", count(db, "Event", NULL));
-        CHECK(count(db, "Event", "{ at: null }") == 5, "events of no time stay");
+        CHECK(db_count(db, "Event", NULL) == 25, "%" PRIu64 " events", db_count(db, "Event", NULL));
+        CHECK(db_count(db, "Event", "{ at: null }") == 5, "events of no time stay");
         verify_exact(db);
         MUST(pqdb_close(db, &err));  // the next round from the log
-        db = open_on(disk);
+        db = db_open(db_with(disk));
         verify_exact(db);
     }
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void check_kept(pqdb_db *db, const char *when) {
-    CHECK(count(db, "Event", NULL) == 10, "%s: %" PRIu64 " events", when,
-          count(db, "Event", NULL));
-    CHECK(count(db, "Ever", "{ c: 10 }") == 3, "%s: groups lost rows", when);
-    CHECK(count(db, "All", NULL) == 30, "%s: %" PRIu64 " rows", when, count(db, "All", NULL));
-    CHECK(count(db, "OfAll", "{ c: 30 }") == 1, "%s: above", when);
-    CHECK(count(db, "EverLater", "{ c: 10 }") == 3, "%s: later groups lost rows", when);
+    CHECK(db_count(db, "Event", NULL) == 10, "%s: %" PRIu64 " events", when,
+          db_count(db, "Event", NULL));
+    CHECK(db_count(db, "Ever", "{ c: 10 }") == 3, "%s: groups lost rows", when);
+    CHECK(db_count(db, "All", NULL) == 30, "%s: %" PRIu64 " rows", when, db_count(db, "All", NULL));
+    CHECK(db_count(db, "OfAll", "{ c: 30 }") == 1, "%s: above", when);
+    CHECK(db_count(db, "EverLater", "{ c: 10 }") == 3, "%s: later groups lost rows", when);
 }
 
 static void a_view_that_keeps_keeps_what_came_of_it(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, schema);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, 7, 0, 20);
     put(db, 10, 20, 10);
     MUST(pq_db_retain(db, &err));
     MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
     // Its first refresh is of what is there: what went before it never saw.
-    CHECK(count(db, "EverLater", "{ c: { $gt: 4 } }") == 0, "it saw what was gone");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    CHECK(db_count(db, "EverLater", "{ c: { $gt: 4 } }") == 0, "it saw what was gone");
+    db_end(db, disk);
 
     disk = fault_store_create();
-    db = make(disk, schema);
+    db = db_make(db_with(disk), schema);
     put(db, 7, 0, 10);
     MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
     put(db, 7, 10, 10);
@@ -135,18 +103,16 @@ static void a_view_that_keeps_keeps_what_came_of_it(void) {
     MUST(pq_db_retain(db, &err));
     MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
     check_kept(db, "at once");
-    MUST(pqdb_close(db, &err));
-    db = open_on(disk);
+    db = db_reopen(db, db_with(disk));
     MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
-    CHECK(count(db, "Ever", "{ c: 10 }") == 3, "from the log: groups lost rows");
-    CHECK(count(db, "All", NULL) == 30, "from the log: rows");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    CHECK(db_count(db, "Ever", "{ c: 10 }") == 3, "from the log: groups lost rows");
+    CHECK(db_count(db, "All", NULL) == 30, "from the log: rows");
+    db_end(db, disk);
 }
 
 static void it_says_that_it_keeps(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, schema);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, 10, 0, 3);
     pqdb_view_state state;
     MUST(pqdb_view_state_get(db, "Ever", &state, &err));
@@ -156,24 +122,22 @@ static void it_says_that_it_keeps(void) {
     MUST(pqdb_view_state_get(db, "Kinds", &state, &err));
     CHECK(!state.keeps_dropped, "beside it");
     CHECK(pqdb_view_verify(db, "All", NULL, NULL, NULL, &err) == PQDB_UNSUPPORTED, "verified");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void an_id_that_comes_again_takes_the_place_of_the_row_that_was_kept(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, schema);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, 7, 0, 5);
     put(db, 10, 5, 5);
     MUST(pq_db_retain(db, &err));
     put(db, 10, 3, 1);
-    CHECK(count(db, "All", NULL) == 10, "%" PRIu64 " rows", count(db, "All", NULL));
+    CHECK(db_count(db, "All", NULL) == 10, "%" PRIu64 " rows", db_count(db, "All", NULL));
     MUST(pqdb_checkpoint(db, &err));
     put(db, 10, 4, 1);
-    CHECK(count(db, "All", NULL) == 10, "%" PRIu64 " rows", count(db, "All", NULL));
-    CHECK(count(db, "All", "{ $id: 'e00004' }") == 1, "twice");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    CHECK(db_count(db, "All", NULL) == 10, "%" PRIu64 " rows", db_count(db, "All", NULL));
+    CHECK(db_count(db, "All", "{ $id: 'e00004' }") == 1, "twice");
+    db_end(db, disk);
 }
 
 static pqdb_code count_kind(void *ctx, const pqdb_change *change) {
@@ -187,7 +151,7 @@ static pqdb_code count_kind(void *ctx, const pqdb_change *change) {
 
 static void many_rows_go_in_several_commits(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, schema);
+    pqdb_db *db = db_make(db_with(disk), schema);
     for (unsigned i = 0; i < 20; i++) put(db, (int)(i % 10), i * 2000, 2000);
     put(db, 10, 40000, 100);
     MUST(pq_db_retain(db, &err));
@@ -195,10 +159,9 @@ static void many_rows_go_in_several_commits(void) {
     MUST(pqdb_log_read(db, 0, count_kind, commits, &err));
     CHECK(commits[0] == 3 && commits[1] == 36000, "%" PRIu64 " commits, %" PRIu64 " rows",
           commits[0], commits[1]);
-    CHECK(count(db, "Event", NULL) == 4100, "%" PRIu64 " events", count(db, "Event", NULL));
+    CHECK(db_count(db, "Event", NULL) == 4100, "%" PRIu64 " events", db_count(db, "Event", NULL));
     verify_exact(db);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void a_collection_goes_by_its_creation_and_a_date_by_its_day(void) {
@@ -206,16 +169,15 @@ static void a_collection_goes_by_its_creation_and_a_date_by_its_day(void) {
         "{ Note: { n: 'int', $retention: '1d' },\n"
         "  Day: { on: 'date', $retention: { after: '2d', by: 'on' } } }";
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, text);
+    pqdb_db *db = db_make(db_with(disk), text);
     static const char notes[] = "[{\"n\":1,\"createdAt\":\"2026-01-01T00:00:00Z\"},{\"n\":2}]";
     static const char days[] = "[{\"on\":\"2026-01-12\"},{\"on\":\"2026-01-14\"}]";
     MUST(pqdb_create(db, "Note", notes, strlen(notes), NULL, NULL, &err));
     MUST(pqdb_create(db, "Day", days, strlen(days), NULL, NULL, &err));
     MUST(pq_db_retain(db, &err));
-    CHECK(count(db, "Note", "{ n: 2 }") == 1 && count(db, "Note", NULL) == 1, "notes");
-    CHECK(count(db, "Day", NULL) == 1, "%" PRIu64 " days", count(db, "Day", NULL));
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    CHECK(db_count(db, "Note", "{ n: 2 }") == 1 && db_count(db, "Note", NULL) == 1, "notes");
+    CHECK(db_count(db, "Day", NULL) == 1, "%" PRIu64 " days", db_count(db, "Day", NULL));
+    db_end(db, disk);
 }
 
 int main(void) {

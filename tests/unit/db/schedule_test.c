@@ -5,10 +5,8 @@
 
 #include "db/schedule.h"
 #include "db/view_internal.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
+#include "support/db_calls.h"
 #include "support/moving_clock.h"
-#include "support/test.h"
 
 static const char schema[] =
     "{ Item: { kind: 'string!', n: 'int!' },\n"
@@ -21,37 +19,16 @@ static const char schema[] =
     "           $refresh: { mode: 'scheduled', schedule: '*/20 * * * *' } } }";
 
 static pqdb_error err;
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
 static struct pq_open_with with_store(struct fault_store *disk) {
-    return (struct pq_open_with){.store = &disk->base, .location = "file:///schedule",
-                                 .env = &moving_env, .alloc = &pq_alloc_libc, .no_keeper = true};
-}
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = with_store(disk);
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
+    struct pq_open_with with = db_with(disk);
+    with.env = &moving_env;
+    return with;
 }
 
 static pqdb_db *begin(struct fault_store **disk, int64_t at_us) {
     clock_us = at_us;
     *disk = fault_store_create();
-    const struct pq_open_with with = with_store(*disk);
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    return open_on(*disk);
-}
-
-static void end(pqdb_db *db, struct fault_store *disk) {
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
-}
-
-static pqdb_db *reopen(pqdb_db *db, struct fault_store *disk) {
-    MUST(pqdb_close(db, &err));
-    return open_on(disk);
+    return db_make(with_store(*disk), schema);
 }
 
 static void put(pqdb_db *db, int64_t n) {
@@ -108,7 +85,7 @@ static void a_month_has_as_many_runs_as_its_schedule_has_times(void) {
     pqdb_verified verified = {0};
     MUST(pqdb_view_verify(db, "Hourly", NULL, NULL, &verified, &err));
     CHECK(verified.differences == 0 && verified.rows_stored == 3, "verified");
-    end(db, disk);
+    db_end(db, disk);
 }
 
 /// 2026-03-29 has no 02:30 in Berlin: it runs when the clock moves to 03:00, at 01:00 UTC.
@@ -120,7 +97,7 @@ static void a_skipped_time_runs_when_the_clock_moves(void) {
     CHECK(nightly == 3, "%d nights", nightly);
     const int64_t last = march_2026 + 29 * day + 30 * minute;
     CHECK(slot_of(db, "Nightly") == last, "%" PRId64, slot_of(db, "Nightly") - last);
-    end(db, disk);
+    db_end(db, disk);
 }
 
 static void missed_times_run_once_whoever_comes_next(void) {
@@ -133,7 +110,7 @@ static void missed_times_run_once_whoever_comes_next(void) {
     CHECK(strcmp(refreshed.reason, "it is not due") == 0, "%s", refreshed.reason);
     put(db, 2);
     pass(5 * hour);
-    db = reopen(db, disk);
+    db = db_reopen(db, with_store(disk));
     MUST(pqdb_view_refresh_due(db, "Hourly", &refreshed, &err));
     CHECK(strcmp(refreshed.kind, "incremental") == 0 && refreshed.rows > 0, "%s", refreshed.kind);
     CHECK(refreshed.slot_us == march_2026 + 5 * hour, "%" PRId64, refreshed.slot_us);
@@ -142,10 +119,10 @@ static void missed_times_run_once_whoever_comes_next(void) {
         MUST(pqdb_view_refresh_due(db, "Hourly", &refreshed, &err));
         CHECK(strcmp(refreshed.kind, "none") == 0, "%s", refreshed.kind);
         if (round == 0) MUST(pqdb_checkpoint(db, &err));
-        db = reopen(db, disk);
+        db = db_reopen(db, with_store(disk));
     }
     CHECK(pqdb_view_refresh_due(db, "Item", NULL, &err) != PQDB_OK, "a collection is never due");
-    end(db, disk);
+    db_end(db, disk);
 }
 
 /// Else what came after it would be shown too early, once somebody opens the database again.
@@ -160,12 +137,12 @@ static void a_time_that_found_the_view_fresh_is_done_durably(void) {
     CHECK(strcmp(refreshed.reason, "it is fresh") == 0, "%s", refreshed.reason);
     put(db, 2);
     for (int round = 0; round < 2; round++) {
-        db = reopen(db, disk);
+        db = db_reopen(db, with_store(disk));
         MUST(pqdb_view_refresh_due(db, "Hourly", &refreshed, &err));
         CHECK(strcmp(refreshed.reason, "it is not due") == 0, "%s", refreshed.reason);
         MUST(pqdb_checkpoint(db, &err));
     }
-    end(db, disk);
+    db_end(db, disk);
 }
 
 static void a_clock_that_is_set_repeats_and_loses_nothing(void) {
@@ -188,7 +165,7 @@ static void a_clock_that_is_set_repeats_and_loses_nothing(void) {
     clock_us -= 365 * day;  // a correction: the new time is the right one
     look(db);
     CHECK(slot_of(db, "Nightly") == nightly - 365 * day, "%" PRId64, slot_of(db, "Nightly"));
-    end(db, disk);
+    db_end(db, disk);
 }
 
 static void a_refresh_that_fails_is_told_and_tried_again_later_and_later(void) {
@@ -220,7 +197,7 @@ static void a_refresh_that_fails_is_told_and_tried_again_later_and_later(void) {
     CHECK(slot_of(db, "Hourly") == march_2026 + hour, "%" PRId64, slot_of(db, "Hourly"));
     CHECK(state_of(db, "Hourly").last_error[0] == '\0', "%s", state_of(db, "Hourly").last_error);
     CHECK(strcmp(state_of(db, "Hourly").state, "fresh") == 0, "%s", state_of(db, "Hourly").reason);
-    end(db, disk);
+    db_end(db, disk);
 }
 
 int main(void) {

@@ -9,41 +9,13 @@
 
 #include "base/bytes.h"
 #include "support/cases.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
+#include "support/db_calls.h"
 #include "support/temp.h"
-#include "support/test.h"
 
 static pqdb_error err;
 
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static pqdb_db *open_on(struct fault_store *disk, bool has_keeper) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///schema",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .log_segment_bytes = 1 << 16, .no_keeper = !has_keeper};
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
-
-static pqdb_db *make(struct fault_store *disk, const char *schema) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///schema",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    return open_on(disk, false);
-}
-
 static pqdb_code apply(pqdb_db *db, const char *schema) {
     return pqdb_schema_apply(db, schema, strlen(schema), NULL, NULL, &err);
-}
-
-static void verify(pqdb_db *db, const char *view) {
-    pqdb_verified verified = {0};
-    MUST(pqdb_view_verify(db, view, NULL, NULL, &verified, &err));
-    CHECK(verified.differences == 0, "%s: %" PRIu64 " differences", view, verified.differences);
 }
 
 // ---- cases --------------------------------------------------------------------------------------
@@ -122,7 +94,7 @@ static pqdb_code apply_text(pqdb_db *db, const char *text, struct pq_bytes *told
 
 static void check_case_at(const struct test_case *test, enum place place) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, test->parts[0]);
+    pqdb_db *db = db_make(db_with(disk), test->parts[0]);
     struct pq_bytes told, again;
     pq_bytes_init(&told, &pq_alloc_libc);
     pq_bytes_init(&again, &pq_alloc_libc);
@@ -133,19 +105,17 @@ static void check_case_at(const struct test_case *test, enum place place) {
     MUST(pq_bytes_append_byte(&told, '\0', &err));
     case_expect(test, (const char *)told.data);
     for (int round = 0; round < 3; round++) {  // as it was left, from a root, from files
-        MUST(pqdb_close(db, &err));
-        db = open_on(disk, false);
+        db = db_reopen(db, db_with(disk));
         again.length = 0;
         tell_rows(db, &again);
         CHECK(pq_text_equal(pq_bytes_text(&again), (struct pq_text){(char *)told.data + steps,
                                                                     told.length - steps - 1}),
               "%s:%d, place %d, round %d:\n%.*s", test->file, test->line, (int)place, round,
               PQ_TEXT_ARG(pq_bytes_text(&again)));
-        for (size_t i = 0; i < pqdb_view_count(db); i++) verify(db, pqdb_view_name(db, i));
+        for (size_t i = 0; i < pqdb_view_count(db); i++) db_verify(db, pqdb_view_name(db, i));
         if (round > 0) MUST(pqdb_checkpoint(db, &err));
     }
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
     pq_bytes_deinit(&told);
     pq_bytes_deinit(&again);
 }
@@ -191,15 +161,9 @@ static void put(pqdb_db *db, unsigned first, unsigned count) {
     MUST(pqdb_create(db, "Item", text, length, NULL, NULL, &err));
 }
 
-static uint64_t count(pqdb_db *db, const char *name) {
-    uint64_t rows = 0;
-    MUST(pqdb_count(db, name, NULL, &rows, &err));
-    return rows;
-}
-
 static void a_view_that_is_not_affected_is_not_built_again(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, before);
+    pqdb_db *db = db_make(db_with(disk), before);
     put(db, 0, 50);
     MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
     put(db, 50, 50);
@@ -214,9 +178,8 @@ static void a_view_that_is_not_affected_is_not_built_again(void) {
     MUST(pqdb_view_refresh(db, "Later", false, &refreshed, &err));
     CHECK(strcmp(refreshed.kind, "incremental") == 0, "%s: %s", refreshed.kind,
           refreshed.reason);
-    for (size_t i = 0; i < pqdb_view_count(db); i++) verify(db, pqdb_view_name(db, i));
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    for (size_t i = 0; i < pqdb_view_count(db); i++) db_verify(db, pqdb_view_name(db, i));
+    db_end(db, disk);
 }
 
 static pqdb_code count_change(void *ctx, const pqdb_view_change *change) {
@@ -226,7 +189,7 @@ static pqdb_code count_change(void *ctx, const pqdb_view_change *change) {
 
 static void changes_of_a_view_go_on_where_it_is_the_same(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, before);
+    pqdb_db *db = db_make(db_with(disk), before);
     pqdb_feed *feed, *other;
     MUST(pqdb_feed_open(db, "Some", 0, &feed, &err));
     MUST(pqdb_feed_open(db, "Some", 0, &other, &err));
@@ -238,21 +201,20 @@ static void changes_of_a_view_go_on_where_it_is_the_same(void) {
     put(db, 50, 50);
     rows = 0;
     MUST(pqdb_feed_next(feed, count_change, &rows, &err));
-    CHECK(rows == (int64_t)count(db, "Some"), "%" PRId64 " rows", rows);
+    CHECK(rows == (int64_t)db_count(db, "Some", NULL), "%" PRId64 " rows", rows);
     rows = 40;
     MUST(pqdb_feed_next(other, count_change, &rows, &err));
-    CHECK(rows == (int64_t)count(db, "Some"), "%" PRId64 " rows", rows);
+    CHECK(rows == (int64_t)db_count(db, "Some", NULL), "%" PRId64 " rows", rows);
     MUST(apply(db, after));
     CHECK(pqdb_feed_next(feed, count_change, &rows, &err) == PQDB_CONFLICT, "%s", err.message);
     pqdb_feed_close(feed);
     pqdb_feed_close(other);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void a_reader_keeps_what_it_began_with(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, before);
+    pqdb_db *db = db_make(db_with(disk), before);
     put(db, 0, 50);
     MUST(pqdb_checkpoint(db, &err));
     put(db, 50, 50);
@@ -271,8 +233,7 @@ static void a_reader_keeps_what_it_began_with(void) {
     }
     CHECK(read == 100, "%zu rows", read);
     pqdb_rows_close(rows);
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 struct writer {
@@ -325,16 +286,17 @@ static void writers_and_readers_go_on(void) {
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     CHECK(writer.code == PQDB_OK, "%s: %s", writer.error.subject, writer.error.message);
     CHECK(reader.code == PQDB_OK, "%s: %s", reader.error.subject, reader.error.message);
-    CHECK(count(db, "Item") == writer.rows, "%" PRIu64 " rows", count(db, "Item"));
+    CHECK(db_count(db, "Item", NULL) == writer.rows, "%" PRIu64 " rows",
+          db_count(db, "Item", NULL));
     MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
-    for (size_t i = 0; i < pqdb_view_count(db); i++) verify(db, pqdb_view_name(db, i));
+    for (size_t i = 0; i < pqdb_view_count(db); i++) db_verify(db, pqdb_view_name(db, i));
     MUST(pqdb_close(db, &err));
     temp_directory_remove(&directory);
 }
 
 static void an_ingest_run_ends_only_where_its_collection_changed(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, before);
+    pqdb_db *db = db_make(db_with(disk), before);
     pqdb_ingest *items, *others;
     MUST(pqdb_ingest_open(db, "Item", NULL, &items, &err));
     MUST(pqdb_ingest_open(db, "Other", NULL, &others, &err));
@@ -347,9 +309,8 @@ static void an_ingest_run_ends_only_where_its_collection_changed(void) {
     CHECK(pqdb_ingest_finish(items, &written, &err) == PQDB_CONFLICT, "%s", err.message);
     pqdb_ingest_close(items);
     pqdb_ingest_close(others);
-    CHECK(count(db, "Other") == 1 && count(db, "Item") == 0, "rows");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    CHECK(db_count(db, "Other", NULL) == 1 && db_count(db, "Item", NULL) == 0, "rows");
+    db_end(db, disk);
 }
 
 // ---- the text on disk ---------------------------------------------------------------------------
@@ -360,39 +321,35 @@ static void edit(struct fault_store *disk, const char *text) {
 
 static void a_text_edited_by_hand_is_taken_where_nothing_is_lost(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, before);
+    pqdb_db *db = db_make(db_with(disk), before);
     put(db, 0, 50);
     MUST(pqdb_close(db, &err));
     edit(disk, after);
-    db = open_on(disk, false);
+    db = db_open(db_with(disk));
     put(db, 50, 50);
-    CHECK(count(db, "Item") == 100, "rows");
-    verify(db, "Some");
+    CHECK(db_count(db, "Item", NULL) == 100, "rows");
+    db_verify(db, "Some");
     MUST(pqdb_close(db, &err));
     edit(disk, "{ Item: { k: 'string!', w: 'double' } }");
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///schema",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
+    const struct pq_open_with with = db_with(disk);
     CHECK(pq_db_open_with(&with, NULL, &db, &err) == PQDB_INVALID, "opened");
     CHECK(strstr(err.message, "Item.n") != NULL, "%s", err.message);
     edit(disk, after);
-    db = open_on(disk, false);
-    CHECK(count(db, "Item") == 100, "rows");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db = db_open(db_with(disk));
+    CHECK(db_count(db, "Item", NULL) == 100, "rows");
+    db_end(db, disk);
 }
 
 static void a_dry_run_changes_nothing(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk, before);
+    pqdb_db *db = db_make(db_with(disk), before);
     const pqdb_schema_options options = {.dry_run = true};
     pqdb_schema_applied applied;
     MUST(pqdb_schema_apply(db, after, strlen(after), &options, &applied, &err));
     CHECK(applied.steps == 3 && applied.refused == 0 && applied.version == 0, "%zu steps",
           applied.steps);
     CHECK(strcmp(pqdb_schema_text(db, NULL), before) == 0, "the text");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 int main(void) {

@@ -5,9 +5,7 @@
 #include <parquedb/schema.h>
 #include <string.h>
 
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 static const char schema[] =
     "{\n"
@@ -18,26 +16,6 @@ static const char schema[] =
     "}\n";
 
 static pqdb_error err;
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///alter",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
-
-static pqdb_db *make(struct fault_store *disk) {
-    const struct pq_open_with with = {.store = &disk->base, .location = "file:///alter",
-                                      .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                      .no_keeper = true};
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    return open_on(disk);
-}
 
 static void put(pqdb_db *db, const char *k, int64_t n) {
     char text[96];
@@ -72,15 +50,9 @@ static void check_state(pqdb_db *db, const char *view, const char *state, const 
     CHECK(strstr(got.reason, reason) != NULL, "%s: %s", view, got.reason);
 }
 
-static void verify(pqdb_db *db, const char *view) {
-    pqdb_verified verified = {0};
-    MUST(pqdb_view_verify(db, view, NULL, NULL, &verified, &err));
-    CHECK(verified.differences == 0, "%s: %" PRIu64 " differences", view, verified.differences);
-}
-
 static void settings_hold_at_once_in_every_direction(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     static const char *const modes[] = {
         "{ mode: 'manual' }", "{ mode: 'scheduled', schedule: '@hourly' }",
         "{ mode: 'streaming', schedule: null }",
@@ -101,11 +73,10 @@ static void settings_hold_at_once_in_every_direction(void) {
         MUST(pqdb_view_refresh(db, "Kinds", false, &refreshed, &err));
         CHECK(strcmp(refreshed.kind, streams ? "none" : "incremental") == 0, "%s: %s, %s",
               modes[i], refreshed.kind, refreshed.reason);
-        verify(db, "Kinds");
-        verify(db, "Many");
+        db_verify(db, "Kinds");
+        db_verify(db, "Many");
         if (i % 3 != 1) continue;
-        MUST(pqdb_close(db, &err));
-        db = open_on(disk);
+        db = db_reopen(db, db_with(disk));
     }
     CHECK(strcmp(strstr(pqdb_schema_text(db, NULL), "  // of each kind"),
                  "  // of each kind\n"
@@ -113,13 +84,12 @@ static void settings_hold_at_once_in_every_direction(void) {
                  "{\"rows\":{\"$count\":\"*\"}} },  // kept\n"
                  "  Many: { $from: 'Kinds', $filter: { rows: { $gt: 1 } } },\n}\n") == 0,
           "%s", pqdb_schema_text(db, NULL));
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void another_definition_takes_the_place_of_the_rows(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, "a", 1);
     put(db, "a", 2);
     put(db, "b", 3);
@@ -128,20 +98,19 @@ static void another_definition_takes_the_place_of_the_rows(void) {
     check_rows(db, "Many", ",\"k\":\"a\",\"rows\":2,\"sum\":3}");
     MUST(alter(db, "Many", "{ $filter: null, $select: { r: '$rows' } }"));
     check_rows(db, "Many", ",\"r\":2},\"r\":1}");
-    verify(db, "Many");
+    db_verify(db, "Many");
     CHECK(alter(db, "Many", "{ $select: { r: '$rows' }, $group: 1 }") == PQDB_INVALID, "taken");
     CHECK(alter(db, "Many", "{ mode: 'often' }") == PQDB_INVALID, "taken");
     CHECK(alter(db, "Many", "7") == PQDB_INVALID, "taken");
     CHECK(alter(db, "Item", "{ mode: 'manual' }") == PQDB_INVALID, "taken");
     CHECK(alter(db, "Nobody", "{ mode: 'manual' }") == PQDB_NOT_FOUND, "taken");
     check_rows(db, "Many", ",\"r\":2},\"r\":1}");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void the_old_rows_are_read_while_the_new_ones_cannot_be_built(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, "a", INT64_MAX);
     put(db, "a", INT64_MAX);
     put(db, "b", 1);
@@ -164,16 +133,15 @@ static void the_old_rows_are_read_while_the_new_ones_cannot_be_built(void) {
     MUST(alter(db, "Kinds", "{ $compute: { low: { $min: 'n' }, rows: { $count: '*' } } }"));
     check_rows(db, "Many", ",\"k\":\"a\",\"low\":9223372036854775807,\"rows\":2}"
                            ",\"k\":\"b\",\"low\":1,\"rows\":2}");
-    verify(db, "Kinds");
-    verify(db, "Many");
+    db_verify(db, "Kinds");
+    db_verify(db, "Many");
     MUST(pqdb_view_drop(db, "Kinds", true, &err));
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 static void a_manual_view_waits_for_its_refresh(void) {
     struct fault_store *disk = fault_store_create();
-    pqdb_db *db = make(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, "a", 1);
     MUST(alter(db, "Many", "{ mode: 'manual' }"));
     MUST(alter(db, "Many", "{ $filter: null }"));
@@ -182,8 +150,7 @@ static void a_manual_view_waits_for_its_refresh(void) {
     CHECK(pqdb_count(db, "Many", NULL, &count, &err) == PQDB_INVALID, "read");
     MUST(pqdb_view_refresh(db, "Many", false, NULL, &err));
     check_rows(db, "Many", ",\"k\":\"a\",\"rows\":1}");
-    MUST(pqdb_close(db, &err));
-    fault_store_destroy(disk);
+    db_end(db, disk);
 }
 
 int main(void) {

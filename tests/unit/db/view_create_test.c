@@ -6,10 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "support/db_world.h"
-#include "support/fault_store.h"
+#include "support/db_calls.h"
 #include "support/temp.h"
-#include "support/test.h"
 
 static const char schema[] =
     "{\n"
@@ -20,22 +18,6 @@ static const char schema[] =
     "}\n";
 
 static pqdb_error err;
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
-
-static struct pq_open_with with_store(struct fault_store *disk) {
-    return (struct pq_open_with){.store = &disk->base, .location = "file:///views",
-                                 .env = &db_world_env, .alloc = &pq_alloc_libc,
-                                 .log_segment_bytes = 1 << 16, .no_keeper = true};
-}
-
-static pqdb_db *open_on(struct fault_store *disk) {
-    const struct pq_open_with with = with_store(disk);
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
 
 static void put(pqdb_db *db, const char *into, unsigned first, unsigned count) {
     char text[8192];
@@ -49,18 +31,6 @@ static void put(pqdb_db *db, const char *into, unsigned first, unsigned count) {
     MUST(pqdb_create(db, into, text, length, NULL, NULL, &err));
 }
 
-static void verify(pqdb_db *db, const char *view) {
-    pqdb_verified verified = {0};
-    MUST(pqdb_view_verify(db, view, NULL, NULL, &verified, &err));
-    CHECK(verified.differences == 0, "%s: %" PRIu64 " differences", view, verified.differences);
-}
-
-static uint64_t count(pqdb_db *db, const char *name) {
-    uint64_t rows = 0;
-    MUST(pqdb_count(db, name, NULL, &rows, &err));
-    return rows;
-}
-
 static void create(pqdb_db *db, const char *name, const char *definition) {
     MUST(pqdb_view_create(db, name, definition, NULL, NULL, &err));
 }
@@ -68,36 +38,24 @@ static void create(pqdb_db *db, const char *name, const char *definition) {
 static const char by_kind[] = "{ $from: 'Item', $groupBy: ['kind'],\n"
                               "  $compute: { rows: { $count: '*' }, most: { $max: 'n' } } }";
 
-static size_t files_below(struct fault_store *disk, const char *directory) {
-    struct pq_arena arena;
-    pq_arena_init(&arena, &pq_alloc_libc);
-    struct pq_store_list list = {0};
-    pq_store_list(&disk->base, directory, &arena, &list, NULL);
-    const size_t found = list.count;
-    pq_arena_deinit(&arena);
-    return found;
-}
-
 static void a_view_is_made_from_what_is_there_and_goes_on(void) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = with_store(disk);
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, "Item", 0, 100);
     create(db, "ByKind", by_kind);
     create(db, "OfSmall", "{ $from: 'Small', $groupBy: ['kind'], $compute: { n: { $sum: 'n' } } }");
     create(db, "Above", "{ $from: 'ByKind', $filter: { rows: { $gt: 1 } } }");
     create(db, "Later", "{ $from: 'Above', $refresh: { mode: 'manual' } }");
-    CHECK(count(db, "ByKind") == 7 && count(db, "Above") == 7 && count(db, "Later") == 0, "rows");
+    CHECK(db_count(db, "ByKind", NULL) == 7 && db_count(db, "Above", NULL) == 7 &&
+              db_count(db, "Later", NULL) == 0, "rows");
     put(db, "Item", 100, 33);
     MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
     for (int round = 0; round < 4; round++) {
         static const char *const views[] = {"Small", "ByKind", "OfSmall", "Above", "Later"};
-        for (size_t i = 0; i < 5; i++) verify(db, views[i]);
+        for (size_t i = 0; i < 5; i++) db_verify(db, views[i]);
         CHECK(pqdb_view_count(db) == 5 && pqdb_entry_count(db) == 7, "entries");
         if (round == 1) MUST(pqdb_checkpoint(db, &err));
-        MUST(pqdb_close(db, &err));
-        db = open_on(disk);
+        db = db_reopen(db, db_with(disk));
         put(db, "Item", 200, 5);
         MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
     }
@@ -137,9 +95,7 @@ static void mistakes_are_told_from_the_definitions_first_line(void) {
         {"Item", "{ $from: 'Item' }", PQDB_CONFLICT, ""},
     };
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = with_store(disk);
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct problems problems = {0};
         const pqdb_code code = pqdb_view_create(db, cases[i].name, cases[i].definition, note,
@@ -155,13 +111,11 @@ static void mistakes_are_told_from_the_definitions_first_line(void) {
 
 static void a_dropped_view_leaves_no_file(void) {
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = with_store(disk);
-    MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    pqdb_db *db = open_on(disk);
+    pqdb_db *db = db_make(db_with(disk), schema);
     put(db, "Item", 0, 100);
     create(db, "Above", "{ $from: 'Small', $groupBy: ['kind'], $compute: { n: { $sum: 'n' } } }");
     MUST(pqdb_checkpoint(db, &err));
-    CHECK(files_below(disk, "_views/Small/data") > 0, "a file");
+    CHECK(db_files(&disk->base, "_views/Small/data") > 0, "a file");
     CHECK(pqdb_view_drop(db, "Small", false, &err) == PQDB_CONFLICT, "%s", err.message);
     CHECK(strstr(err.message, "Above") != NULL, "%s", err.message);
     CHECK(pqdb_view_drop(db, "Item", false, &err) == PQDB_INVALID, "%s", err.message);
@@ -182,15 +136,14 @@ static void a_dropped_view_leaves_no_file(void) {
     MUST(pqdb_checkpoint(db, &err));
     for (int round = 0; round < 2; round++) {
         CHECK(pqdb_view_count(db) == 0 && pqdb_entry_count(db) == 2, "entries");
-        CHECK(files_below(disk, "_views/Small/data") == 0 &&
-                  files_below(disk, "_views/Small/metadata") == 0 &&
-                  files_below(disk, "_views/Above/metadata") == 0, "files are left");
-        MUST(pqdb_close(db, &err));
-        db = open_on(disk);
+        CHECK(db_files(&disk->base, "_views/Small/data") == 0 &&
+                  db_files(&disk->base, "_views/Small/metadata") == 0 &&
+                  db_files(&disk->base, "_views/Above/metadata") == 0, "files are left");
+        db = db_reopen(db, db_with(disk));
     }
     create(db, "Small", "{ $from: 'Item', $groupBy: ['kind'] }");
-    CHECK(count(db, "Small") == 7, "made anew");
-    verify(db, "Small");
+    CHECK(db_count(db, "Small", NULL) == 7, "made anew");
+    db_verify(db, "Small");
     pqdb_close(db, NULL);
     fault_store_destroy(disk);
 }
@@ -258,23 +211,23 @@ static void views_come_and_go_beside_writers_and_readers(void) {
     for (int round = 0; round < 6; round++) {
         create(db, "New", round % 2 == 0 ? by_kind : "{ $from: 'Small', $select: { n: '$n' } }");
         create(db, "Top", "{ $from: 'New', $compute: { rows: { $count: '*' } } }");
-        verify(db, "New");
-        verify(db, "Top");
+        db_verify(db, "New");
+        db_verify(db, "Top");
         MUST(pqdb_view_refresh(db, "ByKind", true, NULL, &err));
         MUST(pqdb_view_refresh(db, "New", true, NULL, &err));
         MUST(pqdb_view_refresh(db, "Manual", round % 3 == 0, NULL, &err));
-        verify(db, "ByKind");
-        verify(db, "Top");
+        db_verify(db, "ByKind");
+        db_verify(db, "Top");
         MUST(pqdb_view_drop(db, "New", true, &err));
     }
     writers.stop = true;
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
-    verify(db, "ByKind");
+    db_verify(db, "ByKind");
     MUST(pqdb_close(db, &err));
     MUST(pqdb_open(place.path, &options, &db, &err));
-    CHECK(count(db, "Item") == writers.at + 100, "%u rows", writers.at);
-    verify(db, "ByKind");
-    verify(db, "Small");
+    CHECK(db_count(db, "Item", NULL) == writers.at + 100, "%u rows", writers.at);
+    db_verify(db, "ByKind");
+    db_verify(db, "Small");
     pqdb_close(db, NULL);
     temp_directory_remove(&place);
 }
