@@ -78,9 +78,10 @@ PQDB_API pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *d
 /// changed; as pqdb_schema_apply.
 PQDB_API pqdb_code pqdb_view_alter(pqdb_db *db, const char *name, const char *settings,
                                    pqdb_on_problem on_problem, void *ctx, pqdb_error *err);
-/// Snapshots of a view that other engines could still read, and files that nothing else needs. A
-/// table keeps its last four in any case; this lets go of them now. Answers that are open here keep
-/// what they read until they are closed; engines that read an older snapshot find its files gone.
+/// Snapshots of a view that other engines could still read, and files that nothing else needs. Of
+/// its last four a table keeps those that do not take much; this lets go of them now. Answers that
+/// are open here keep what they read until they are closed; engines that read an older snapshot
+/// find its files gone.
 typedef struct pqdb_vacuumed {
     uint64_t snapshots;  ///< that were dropped
     uint64_t files;      ///< data files that went with them, or will once nobody reads them

@@ -15,12 +15,7 @@
 #include "table/publish.h"
 
 enum {
-    carry_bytes_max = 8 << 20,   // smaller memtables travel in the root,
-    carry_share = 32,            // or such a part of memtables' share, if that is less
-    carry_chunks_max = 64,       // unless they are in many pieces
-    merge_files = 8,             // so many small files become one
-    snapshots_kept = 4,          // of each table's own metadata
-    piece_share = 8,             // a part of memtables' share that is worth two files
+    snapshots_kept = 4,  // at most, of each table's own metadata
 };
 
 // ---- freeze (leader) --------------------------------------------------------------------------
@@ -87,7 +82,8 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     size_t in_memory = 0;
     for (size_t i = 0; i < tables->count; i++) in_memory += tables->at[i]->table->memory_bytes;
     *nothing = db->has_root && db->root_version == db->version && !db->unpublished &&
-               !db->state_is_newer && (!cut->write_all || in_memory == 0) && !pq_db_merge_waits(db);
+               !db->state_is_newer && (!cut->write_all || in_memory == 0) &&
+               !pq_db_merge_waits(db) && !db->files_wait;
     for (size_t i = 0; code == PQDB_OK && !*nothing && i < tables->count; i++) {
         code = freeze_table(cut, &cut->tables[i], tables->at[i], err);
     }
@@ -99,7 +95,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
         cut->token_bound = (struct pq_db_token_bound){
             .tokens_max = db->tokens_max, .now_us = cut->root.time_us, .end = db->version};
         cut->tokens.tokens = &cut->token_bound;
-        db->state_is_newer = false;
+        db->state_is_newer = db->files_wait = false;
         code = pq_db_publish(db, db->version, cut->root.time_us, err);
     }
     pthread_mutex_unlock(&db->leader);
@@ -107,79 +103,6 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
 }
 
 // ---- write (beside the leader) ----------------------------------------------------------------
-
-static size_t live_rows(const struct pq_segment *segment, uint64_t version) {
-    size_t live = 0;
-    for (size_t row = 0; row < segment->rows; row++) {
-        live += !pq_segment_is_dead(segment, row, version);
-    }
-    return live;
-}
-
-/// One file, or two halves of about the same size where much memory is written by a database that
-/// has threads: chunks are in the order of their commits, so generated ids keep the halves apart.
-static void divide(const struct cut *cut, struct cut_table *table) {
-    const size_t budget = cut->db->memory.rows_max;
-    size_t first = table->old_count, bytes = 0;
-    if (cut->db->keeper_runs && table->memory >= budget / piece_share) {
-        first = 0;
-        while (first < table->old_count && bytes < table->memory / 2) {
-            const struct pq_segment *segment = table->old[first++];
-            if (segment->kind == PQ_SEGMENT_CHUNK) bytes += pq_batch_bytes(&segment->batch);
-        }
-    }
-    table->pieces[0] = (struct cut_piece){.old = table->old, .old_count = first};
-    table->pieces[1] = (struct cut_piece){.old = table->old + first,
-                                          .old_count = table->old_count - first};
-    table->piece_count = table->old_count == 0 ? 0 : first < table->old_count ? 2 : 1;
-    for (size_t i = 0; i < table->piece_count; i++) {
-        table->pieces[i].db = cut->db;
-        table->pieces[i].snapshot = table->snapshot;
-    }
-}
-
-/// Which segments become new files: all memory, when there is enough of it; files that are a
-/// quarter dead; small files, when there are many.
-static pqdb_code choose(struct cut *cut, struct cut_table *table, pqdb_error *err) {
-    const struct pq_catalog *catalog = table->snapshot->catalog;
-    const uint64_t version = table->snapshot->version;
-    table->old = pq_arena_calloc(&cut->arena, catalog->count + 1, sizeof(struct pq_segment *));
-    if (table->old == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
-    size_t memory = 0, chunks = 0, small = 0, small_rows = 0;
-    for (size_t i = 0; i < catalog->count; i++) {
-        const struct pq_segment *segment = catalog->segments[i];
-        if (segment->kind == PQ_SEGMENT_CHUNK) {
-            memory += pq_batch_bytes(&segment->batch);
-            chunks++;
-        } else if (segment->rows <= cut->db->merge_rows && !segment->is_merging) {
-            small++;
-            small_rows += segment->rows;
-        }
-    }
-    table->memory = memory;
-    const size_t share = cut->db->memory.rows_max / carry_share;
-    const size_t carried_max = share < carry_bytes_max ? share : carry_bytes_max;
-    const bool take_memory = memory >= carried_max || chunks > carry_chunks_max ||
-                             (cut->write_all && chunks > 0);
-    const bool take_small = small >= merge_files && small_rows <= PQ_CUT_MERGE_ROWS;
-    table->only_files = true;
-    for (size_t i = 0; i < catalog->count; i++) {
-        struct pq_segment *segment = catalog->segments[i];
-        bool take = take_memory;
-        if (segment->kind == PQ_SEGMENT_FILE) {
-            take = (take_small && segment->rows <= cut->db->merge_rows) ||
-                   (segment->rows <= PQ_CUT_MERGE_ROWS &&
-                    pq_segment_has_dead(segment, 0, segment->rows, version) &&
-                    live_rows(segment, version) * 4 <= segment->rows * 3);
-        } else if (take) {
-            table->only_files = false;
-        }
-        if (take && !segment->is_merging) table->old[table->old_count++] = segment;
-    }
-    table->writes = table->old_count > 0;
-    divide(cut, table);
-    return pq_db_merge_adopt(cut, table, err);
-}
 
 /// Ids begin anew with each opening, and a version may be written more than once: a file of an
 /// earlier time may be in the root, or in a snapshot that is still kept.
@@ -622,7 +545,7 @@ static void abandon(struct cut *cut) {
 
 static pqdb_code write_tables(struct cut *cut, pqdb_error *err) {
     for (size_t i = 0; i < cut->table_count; i++) {
-        PQ_TRY(choose(cut, &cut->tables[i], err));
+        PQ_TRY(pq_db_cut_choose(cut, &cut->tables[i], err));
         PQ_TRY(name_pieces(cut, &cut->tables[i], err));
     }
     PQ_TRY(write_files(cut, err));
@@ -672,7 +595,10 @@ pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err) {
     const pqdb_code code = checkpoint_locked(&cut, err);
     cut_deinit(&cut);
     pq_db_merge_end(db);
+    pq_db_bury_released(db);  // what it replaced, now that it holds none of it
+    const bool files_wait = db->files_wait;
     pthread_mutex_unlock(&db->refreshing);
+    if (code == PQDB_OK && files_wait) pq_db_keeper_want(db);
     if (code == PQDB_OK) pq_db_memory_fit_all(db);
     return code;
 }

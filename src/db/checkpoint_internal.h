@@ -64,7 +64,8 @@ struct pq_run_io pq_db_run_io(pqdb_db *db);
 void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
-enum { PQ_DB_MERGE_ROWS = 8192 };           // pqdb_db.merge_rows
+enum { PQ_DB_MERGE_ROWS = 8192 };      // pqdb_db.merge_rows
+enum { PQ_DB_LAG_BYTES = 256 << 20 };  // pqdb_db.lag_bytes
 
 // compact.c
 /// Merge files of one table, if any are due and no merge is under way: one file for the next

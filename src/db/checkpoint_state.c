@@ -32,13 +32,14 @@ static pqdb_code merge_runs(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_
     return name.rows == 0 ? PQDB_OK : pq_run_open(&io, &name, alloc, &cut->merged, err);
 }
 
-/// A state whose rows change again and again: once the newer runs are as large as the oldest, much
-/// of them is the same rows. So a state takes about twice its size; a row is written twice more.
+/// A state whose rows change again and again: once the newer runs are two thirds of the oldest,
+/// much of them is the same rows. So a state takes 5/3 of its size; a row is written 5/2 times
+/// more.
 static void choose_hot_runs(struct pq_db_cut_state *cut, struct pq_run *const *runs,
                             size_t total) {
     uint64_t newer = 0;
     for (size_t i = 0; i + 1 < total; i++) newer += pq_run_name(runs[i])->length;
-    if (total < 2 || newer < pq_run_name(runs[total - 1])->length) return;
+    if (total < 2 || newer * 3 < pq_run_name(runs[total - 1])->length * 2) return;
     cut->merge_count = total < PQ_RUN_MERGE_MAX ? total : PQ_RUN_MERGE_MAX;
     cut->merge_first = total - cut->merge_count;
 }

@@ -150,6 +150,10 @@ pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err) {
 
 bool pq_db_merge_waits(const pqdb_db *db) { return db->merge != NULL && db->merge->is_done; }
 
+bool pq_db_merge_waits_for(const pqdb_db *db, uint32_t table_id) {
+    return pq_db_merge_waits(db) && db->merge->table_id == table_id;
+}
+
 static bool holds_all(const struct pq_catalog *catalog, const struct pq_db_merge *merge) {
     size_t held = 0;
     for (size_t i = 0; i < catalog->file_count; i++) {
@@ -160,7 +164,7 @@ static bool holds_all(const struct pq_catalog *catalog, const struct pq_db_merge
 
 pqdb_code pq_db_merge_adopt(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     struct pq_db_merge *merge = cut->db->merge;
-    if (!pq_db_merge_waits(cut->db) || merge->table_id != table->table->id) return PQDB_OK;
+    if (!pq_db_merge_waits_for(cut->db, table->table->id)) return PQDB_OK;
     if (!holds_all(table->snapshot->catalog, merge)) {  // the table was made anew meanwhile
         pq_pace_bury(cut->db->pace, merge->path, NULL);
         drop(cut->db);

@@ -7,7 +7,8 @@
 
 enum {
     PQ_CUT_PIECES_MAX = 3,       // new files of a table: two from memory, one merged before
-    PQ_CUT_MERGE_ROWS = 1 << 16  // files that a checkpoint itself merges have at most so many
+    PQ_CUT_MERGE_ROWS = 1 << 16,  // files that a checkpoint itself merges have at most so many,
+    PQ_CUT_FILE_ROWS = 1 << 17,   // and all of a table's together
 };
 
 /// Segments that become one new file.
@@ -55,9 +56,14 @@ struct cut {
     bool write_all;
 };
 
+// cut_choose.c
+/// Fill in `old` and `pieces`; with what is merged already. Errors: NO_MEMORY, IO.
+pqdb_code pq_db_cut_choose(struct cut *cut, struct cut_table *table, pqdb_error *err);
+
 // compact.c; under `refreshing`
-/// Is a merge done that the next checkpoint takes into its root?
+/// Is a merge done that the next checkpoint takes into its root? One of this table's files?
 bool pq_db_merge_waits(const pqdb_db *db);
+bool pq_db_merge_waits_for(const pqdb_db *db, uint32_t table_id);
 /// It becomes the last piece of its table, when this is the table.
 pqdb_code pq_db_merge_adopt(struct cut *cut, struct cut_table *table, pqdb_error *err);
 /// After a checkpoint: what it took is over.

@@ -88,7 +88,7 @@ struct pqdb_db {
     struct pq_store *store;
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
-    uint64_t merge_rows, ahead_rows, late_rows;  // as struct pq_open_with says
+    uint64_t merge_rows, ahead_rows, late_rows, lag_bytes;  // as struct pq_open_with says
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -138,6 +138,7 @@ struct pqdb_db {
     // Keeper (under `refreshing`).
     atomic_uint_fast64_t run_id, file_id, merge_id;  // the last ones given
     struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
+    bool files_wait;                 // the last checkpoint left some that are due
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
     struct pq_db_unnamed *unnamed;   // runs, likewise
     struct pq_log_position trimmable;  // of the root before the last one

@@ -1,4 +1,11 @@
 /// db/garbage.c: what nobody needs any more, after a root has been written.
+///
+/// The rule, of which docs/limits.md (Disk) tells the figures. A data file stays while the root
+/// names it, a kept snapshot of its table's metadata does (table/publish.h), a snapshot in this
+/// process holds its segment (answers, builds, merges, what is put together of before), or a
+/// process reads a root that named it. A run stays while the last root names it or such a process
+/// does. The log stays as trim_log says. Nothing else stays, and what a crash leaves is found by
+/// the next opening.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,8 +331,36 @@ static int64_t longest_history(const pqdb_db *db) {
     return longest;
 }
 
-/// The log is needed from the root on, from where the laggard views are, and as long as somebody
-/// may ask how it was.
+static const struct pq_root_table *root_table(const struct pq_root *root, uint32_t id) {
+    for (size_t i = 0; i < root->table_count; i++) {
+        if (root->tables[i].id == id) return &root->tables[i];
+    }
+    return NULL;
+}
+
+static uint64_t bytes_of(const struct pq_root *root, uint32_t id) {
+    const struct pq_root_table *table = root_table(root, id);
+    uint64_t bytes = 0;
+    for (size_t i = 0; table != NULL && i < table->file_count; i++) bytes += table->files[i].bytes;
+    return bytes;
+}
+
+/// Is the log kept for a view that lags? Not when a full computation reads less than is in the log
+/// since its last refresh: more than its sources, and than db->lag_bytes. A view that appends
+/// cannot be computed anew.
+static bool holds_log(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named) {
+    const struct pq_db_table *table = pq_db_by_id(db, named->id);
+    if (table == NULL || table->node == NULL || named->reflects == 0) return false;
+    const struct pq_view *view = table->view;
+    if (view->append) return true;
+    uint64_t most = bytes_of(root, view->source);
+    for (size_t i = 0; i < view->linked_count; i++) most += bytes_of(root, view->linked[i]);
+    if (most < db->lag_bytes) most = db->lag_bytes;
+    return pq_log_bytes_since(db->log, &named->reflects_position) <= most;
+}
+
+/// The log is needed from the root on, by processes that read an earlier one, from where builds and
+/// the views that lag are, and as long as somebody may ask how it was.
 static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     struct pq_log_position oldest = db->trimmable;
     db->trimmable = root->position;  // one root late: the root before the last one stays usable
@@ -335,10 +370,9 @@ static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *e
     pthread_mutex_unlock(&db->leader);
     if (pinned.version != 0 && pinned.version < oldest.version) oldest = pinned;
     for (size_t i = 0; i < root->table_count; i++) {
-        const struct pq_db_table *table = pq_db_by_id(db, root->tables[i].id);
         const struct pq_root_table *named = &root->tables[i];
-        if (table == NULL || table->node == NULL || named->reflects == 0) continue;
-        if (named->reflects_position.version < oldest.version) oldest = named->reflects_position;
+        if (named->reflects_position.version >= oldest.version) continue;
+        if (holds_log(db, root, named)) oldest = named->reflects_position;
     }
     const int64_t keep_us = db->env->now_us(db->env->ctx) - longest_history(db);
     return pq_log_trim_before(db->log, &oldest, keep_us, err);

@@ -11,6 +11,8 @@
 #include "table/data_file.h"
 #include "table/iceberg/measure.h"
 
+enum { held_bytes_min = 256 << 10 };
+
 struct job {
     const struct pq_publish *publish;
     struct pq_arena *arena;
@@ -130,6 +132,27 @@ static const struct pq_iceberg_pair *find_lineage(const struct pq_publish *publi
     return NULL;
 }
 
+// ---- older snapshots ----------------------------------------------------------------------------
+
+uint64_t pq_table_held_bytes(uint64_t bytes, uint64_t live) {
+    const uint64_t all = live + live / 4 * 3;
+    return all > bytes + held_bytes_min ? all - bytes : held_bytes_min;
+}
+
+/// Of the job's files, the one of deletes included.
+static uint64_t held_bytes_max(const struct job *job) {
+    const struct pq_publish *publish = job->publish;
+    uint64_t bytes = 0;
+    double live = 0;
+    for (size_t i = 0; i < job->file_count; i++) bytes += (uint64_t)job->files[i].file_bytes;
+    for (size_t i = 0; i < publish->file_count; i++) {
+        const struct pq_segment *segment = publish->files[i];
+        const size_t rows = pq_segment_live(segment, publish->version);
+        live += (double)job->files[i].file_bytes * (double)rows / (double)segment->rows;
+    }
+    return pq_table_held_bytes(bytes, (uint64_t)live);
+}
+
 // ---- the publish ------------------------------------------------------------------------------
 
 pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_publish *publish,
@@ -161,6 +184,6 @@ pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_pub
         .files = job.files, .file_count = job.file_count, .measure = measure, .measure_ctx = &job,
         .properties = publish->properties, .property_count = publish->property_count,
         .summary = lineage, .summary_count = lineage != NULL,
-        .snapshots_kept = publish->snapshots_kept};
+        .snapshots_kept = publish->snapshots_kept, .held_bytes_max = held_bytes_max(&job)};
     return pq_iceberg_publish(iceberg, &commit, arena, outcome, err);
 }

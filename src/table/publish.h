@@ -19,9 +19,15 @@ struct pq_publish {
     bool rows_changed;  // else only the files did: a compaction
     const struct pq_iceberg_pair *properties;
     size_t property_count;
-    uint32_t snapshots_kept;
+    uint32_t snapshots_kept;  // at most, see pq_table_held_bytes
     const struct pq_alloc *alloc;
 };
+
+/// Bytes that older snapshots of a table may hold in files that its current one does not need, when
+/// `live` of the `bytes` of its current files belong to rows that live: what is left of 7/4 of the
+/// live ones, and always 256 KiB. So the files of a table, together, take at most 7/4 of its live
+/// rows as long as dead ones do not; merges see to that (db/compact.c).
+uint64_t pq_table_held_bytes(uint64_t bytes, uint64_t live);
 
 /// Errors: as pq_iceberg_publish. `outcome` lives in `arena`.
 pqdb_code pq_table_publish_files(struct pq_iceberg *iceberg, const struct pq_publish *publish,

@@ -163,7 +163,7 @@ pqdb_code pq_table_rewrite(const struct pq_rewrite *rewrite, struct pq_rewritten
         struct pq_segment *segment = rewrite->segments[i];
         if (segment->kind == PQ_SEGMENT_CHUNK) {
             job.batches[i] = segment->batch;
-        } else {
+        } else if (pq_segment_live(segment, rewrite->snapshot->version) > 0) {
             PQ_GO(load_file(&job, segment, &job.batches[i], err));
         }
     }

@@ -129,6 +129,20 @@ uint64_t pq_segment_death(const struct pq_segment *segment, size_t row) {
     return died == 0 ? 0 : segment->base_version + died - 1;
 }
 
+size_t pq_segment_live(const struct pq_segment *segment, uint64_t version) {
+    size_t live = 0;
+    for (size_t first = 0; first < segment->rows; first += PQ_DEATH_BLOCK_ROWS) {
+        size_t end = first + PQ_DEATH_BLOCK_ROWS;
+        if (end > segment->rows) end = segment->rows;
+        live += end - first;
+        if (segment->dead_base == NULL && !pq_segment_has_deaths(segment, first)) continue;
+        for (size_t row = first; row < end; row++) {
+            live -= pq_segment_is_dead(segment, row, version);
+        }
+    }
+    return live;
+}
+
 bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t count,
                          uint64_t version) {
     for (size_t row = start; row < start + count;) {

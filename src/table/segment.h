@@ -102,4 +102,7 @@ uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);
 bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t count,
                          uint64_t version);
 
+/// Rows that live at `version`. Cost: a look at each row of blocks with deaths.
+size_t pq_segment_live(const struct pq_segment *segment, uint64_t version);
+
 #endif

@@ -96,6 +96,8 @@ struct pq_iceberg_commit {
     size_t summary_count;
 
     uint32_t snapshots_kept;  // at least 1: how many remain readable, with the new one
+    uint64_t held_bytes_max;  // of files that only the older ones need; beyond it they go, the
+                              // oldest first. 0: any number
 };
 
 /// What a publish leaves behind, in the caller's arena. Names are relative to the table's

@@ -26,6 +26,7 @@ struct pq_iceberg_snapshot {
     int64_t parent_id;  // PQ_ICEBERG_NO_SNAPSHOT: none
     int64_t sequence_number;
     int64_t time_ms;
+    int64_t removed_bytes;  // of the files that it took away from its parent; 0: not told
     struct pq_text manifest_list;  // as written, absolute
     struct pq_text json;           // the whole object
 };

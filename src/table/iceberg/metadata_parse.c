@@ -127,6 +127,21 @@ static pqdb_code parse_schemas(struct parser *parser, const struct pq_json *root
                        &metadata->current_schema_id);
 }
 
+/// A counter of a snapshot's summary, which are texts; 0: none, or no number.
+static int64_t counter(const struct pq_json *snapshot, const char *key) {
+    const struct pq_json *summary = find(snapshot, "summary");
+    const bool is_there = summary != NULL && pq_json_kind(summary) == PQ_JSON_OBJECT;
+    const struct pq_json *found = is_there ? find(summary, key) : NULL;
+    if (found == NULL || pq_json_kind(found) != PQ_JSON_TEXT) return 0;
+    const struct pq_text text = pq_json_text(found);
+    int64_t number = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || number > INT64_MAX / 100) return 0;
+        number = number * 10 + (text.data[i] - '0');
+    }
+    return number;
+}
+
 static pqdb_code parse_snapshot(struct parser *parser, const struct pq_json *json,
                                 struct pq_iceberg_snapshot *snapshot) {
     PQ_TRY(parse_int(parser, json, "snapshot-id", PQ_ICEBERG_NO_SNAPSHOT, &snapshot->id));
@@ -136,6 +151,7 @@ static pqdb_code parse_snapshot(struct parser *parser, const struct pq_json *jso
     PQ_TRY(parse_int(parser, json, "sequence-number", 0, &snapshot->sequence_number));
     PQ_TRY(parse_int(parser, json, "timestamp-ms", 0, &snapshot->time_ms));
     PQ_TRY(parse_text(parser, json, "manifest-list", &snapshot->manifest_list));
+    snapshot->removed_bytes = counter(json, "removed-files-size");
     return keep_json(parser, json, &snapshot->json);
 }
 

@@ -129,11 +129,25 @@ static bool keeps_snapshots(const struct pq_iceberg_publish *publish) {
     return !publish->is_moved && table->metadata.format_version >= 2;
 }
 
+/// How many of `row`, newest first, stay beside the new snapshot. Keeping one holds the files that
+/// its children took away.
+static size_t count_kept(const struct pq_iceberg_publish *publish,
+                         const struct pq_iceberg_snapshot *const *row, size_t count) {
+    const struct pq_iceberg_commit *commit = publish->commit;
+    const size_t kept_max = keeps_snapshots(publish) ? commit->snapshots_kept - 1 : 0;
+    uint64_t held = (uint64_t)publish->snapshot.removed_bytes;
+    size_t kept = 0;
+    while (kept < count && kept < kept_max &&
+           (commit->held_bytes_max == 0 || held <= commit->held_bytes_max)) {
+        held += (uint64_t)row[kept++]->removed_bytes;
+    }
+    return kept;
+}
+
 /// The newest snapshots along the parents, with the new one; the others of that row are `expired`.
 static pqdb_code set_snapshots(struct pq_iceberg_publish *publish) {
     const struct pq_iceberg_metadata *old = &publish->table->metadata;
     struct pq_iceberg_metadata *metadata = &publish->metadata;
-    const size_t kept_max = keeps_snapshots(publish) ? publish->commit->snapshots_kept - 1 : 0;
     const struct pq_iceberg_snapshot **row =
         pq_arena_calloc(&publish->scratch, old->snapshot_count, sizeof(void *));
     struct pq_iceberg_snapshot *snapshots =
@@ -145,7 +159,7 @@ static pqdb_code set_snapshots(struct pq_iceberg_publish *publish) {
         row[count] = at;
         at = pq_iceberg_find_snapshot(old, at->parent_id);
     }
-    const size_t kept = count < kept_max ? count : kept_max;
+    const size_t kept = count_kept(publish, row, count);
     for (size_t i = 0; i < kept; i++) snapshots[i] = *row[kept - 1 - i];
     snapshots[kept] = publish->snapshot;
     metadata->snapshots = snapshots;
@@ -275,6 +289,9 @@ pqdb_code pq_iceberg_begin_metadata(struct pq_iceberg_publish *publish) {
 }
 
 pqdb_code pq_iceberg_finish_metadata(struct pq_iceberg_publish *publish) {
+    const int64_t *removed = publish->change.removed_bytes;
+    publish->snapshot.removed_bytes =
+        removed[PQ_ICEBERG_DATA] + removed[PQ_ICEBERG_POSITION_DELETES];
     publish->bytes.length = 0;
     PQ_TRY(pq_iceberg_snapshot_write(&publish->snapshot, publish->schema.id, publish->commit,
                                      &publish->change, &publish->bytes, publish->err));

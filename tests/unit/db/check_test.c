@@ -162,7 +162,7 @@ static void each_kind_of_file_is_repaired(void) {
         {"_views/ByKind/data/", ".parquet", 30, "data", "built again from Item", false},
         {"Many/data/", ".ids", 50, "ids", "from its data file", false},
         {"Item/data/", ".links", 30, "links", "from its data file", false},
-        {"_state/", "0002.run", 30, "state", "built again from", false},
+        {"_state/", "0004.run", 30, "state", "built again from", false},
         {"Item/metadata/", ".metadata.json", 1, "metadata", "published again", false},
         {"Item/metadata/snap-2", ".avro", 60, "metadata", "published again", false},
         {"Item/metadata/version-hint", ".text", 0, "metadata", "follows", false},
@@ -216,7 +216,7 @@ static void the_root_before_takes_the_place_of_a_damaged_one(void) {
 static void a_view_whose_state_is_damaged_is_built_again_when_it_is_opened(void) {
     char path[PQ_STORE_PATH_MAX];
     uint64_t bytes;
-    if (!find_file("_state/", "0002.run", path, &bytes)) return;
+    if (!find_file("_state/", "0004.run", path, &bytes)) return;
     struct pq_store *store = copy_of(sound);
     CHECK(fault_store_flip(store, path, bytes - 20, 0x10), "%s", path);  // its tail
     check_answers(store, "a damaged state");
