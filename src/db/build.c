@@ -31,6 +31,13 @@ bool pq_db_follows(const struct pq_db_table *table, uint32_t source) {
     return false;
 }
 
+enum pq_root_pace pq_db_pace(const struct pq_db_table *table) {
+    if (table->view == NULL) return PQ_ROOT_PACE_UNKNOWN;
+    const enum pq_view_mode mode = table->view->mode;
+    const bool follows = mode == PQ_VIEW_STREAMING || mode == PQ_VIEW_APPENDING;
+    return follows ? PQ_ROOT_BY_COMMITS : PQ_ROOT_BY_REFRESHES;
+}
+
 bool pq_db_wants_build(const struct pq_db_table *table) {
     return table->view != NULL && table->view->mode != PQ_VIEW_MANUAL &&
            (table->facts.unbuilt || table->facts.failed);

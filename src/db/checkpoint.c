@@ -11,6 +11,7 @@
 #include "batch/builder.h"
 #include "db/cut_internal.h"
 #include "db/schema_change.h"
+#include "db/view_internal.h"
 #include "table/data_file.h"
 #include "table/publish.h"
 
@@ -57,7 +58,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
         .shows = table->facts.shows, .mark = table->facts.mark,
         .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
-        .slot_us = table->facts.slot_us,
+        .slot_us = table->facts.slot_us, .pace = pq_db_pace(table),
         // 0: of nothing; the next open begins its build again.
         .refresh_version = table->view == NULL || table->facts.unbuilt
                                ? 0 : table->view->refresh_version};

@@ -205,6 +205,21 @@ static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_
     return PQDB_OK;
 }
 
+/// Its mode has changed since the root: what streamed shows the root's version; what lagged is built
+/// to go on with commits, or appends what it lacks.
+static void change_pace(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named,
+                        struct pq_db_table *table) {
+    if (named == NULL || !table->in_root || table->facts.failed) return;
+    const enum pq_root_pace now = pq_db_pace(table);
+    if (named->pace == PQ_ROOT_BY_COMMITS && now == PQ_ROOT_BY_REFRESHES) {
+        pq_db_set_reflects(db, table, root->version);
+        table->reflects_position = root->position;
+    } else if (named->pace == PQ_ROOT_BY_REFRESHES && now == PQ_ROOT_BY_COMMITS) {
+        table->facts.failed = true;
+        pq_fail(&table->failure, PQDB_INVALID, "it did not stream before, and is being built");
+    }
+}
+
 /// The view's node with the state the root names; without one it waits to be built.
 pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
                           pqdb_error *err) {
@@ -215,6 +230,7 @@ pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct 
     const struct pq_root_table *named = named_in(root, table->id);
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
     const bool lags = view->mode != PQ_VIEW_STREAMING;
+    change_pace(db, root, named, table);
     if (lags && source->facts.unbuilt) table->facts.reflects = table->facts.shows = 0;
     if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
         has_states(node, named)) {

@@ -85,6 +85,7 @@ const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
         }
     }
     if (facts->reflects == 0) return "it was never refreshed";
+    if (facts->shows != facts->reflects) return "what it reads lagged at its last refresh";
     if (facts->reflects + 1 < pq_log_first_version(db->log)) {
         return "the log no longer reaches back to its last refresh";
     }

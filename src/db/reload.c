@@ -31,20 +31,6 @@ static bool keeps_rows(const struct pq_db_table *before, const struct pq_db_tabl
     return pq_shape_is_same(pq_entry_row_type(before->entry), pq_entry_row_type(now->entry));
 }
 
-/// A view that streamed shows everything up to now; one that lagged is built to go on streaming.
-static void change_mode(const pqdb_db *db, const struct pq_db_table *before,
-                        struct pq_db_table *now) {
-    const bool streamed = before->view->mode == PQ_VIEW_STREAMING;
-    const bool streams = now->view->mode == PQ_VIEW_STREAMING;
-    if (streamed && !streams && !now->facts.failed) {
-        now->facts.reflects = db->version;
-        now->reflects_position = pq_log_position(db->log);
-    } else if (!streamed && streams && !now->facts.failed) {
-        now->facts.failed = true;
-        pq_fail(&now->failure, PQDB_INVALID, "it did not stream before, and is being built");
-    }
-}
-
 static void take_over_rows(struct pq_db_table *before, struct pq_db_table *now) {
     pq_table_destroy(now->table);
     now->table = before->table;
@@ -61,7 +47,6 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
     const struct pq_root_table *named = named_in(root, now->id);
     if (keeps_rows(before, now)) {
         take_over_rows(before, now);
-        if (now->view != NULL) change_mode(db, before, now);
     } else if (now->view == NULL && named != NULL) {
         PQ_TRY(pq_db_load_table(db, root, named, err));
     } else if (now->view != NULL) {
@@ -125,7 +110,7 @@ static pqdb_code fill_all(pqdb_db *db, const struct pq_root *root,
     }
     for (size_t i = 0; i < db->plans->views->count; i++) {
         const struct pq_view *view = &db->plans->views->views[i];
-        const struct pq_db_table *table = pq_db_by_id(db, view->table);
+        struct pq_db_table *table = pq_db_by_id(db, view->table);
         PQ_TRY(pq_db_open_view(db, root, view, err));
         if (table->facts.failed && table->view->mode == PQ_VIEW_STREAMING) {
             pq_circuit_detach(db->circuit, table->id, &table->failure);

@@ -94,6 +94,10 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
                            table->refreshed_us, table->refresh_version, table->reflects,
                            table->shows, table->mark, table->slot_us));
     PQ_TRY(put_position(w, "reflectsPosition", &table->reflects_position, err));
+    if (table->pace != PQ_ROOT_PACE_UNKNOWN) {
+        PQ_TRY(pq_bytes_printf(&w->json, err, ",\"pace\":%d", (int)table->pace));
+    }
+    if (table->kept) PQ_TRY(pq_bytes_printf(&w->json, err, ",\"kept\":1"));
     if (table->failure.length > 0) {
         PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
         PQ_TRY(put_text(w, "failure", table->failure, err));
@@ -187,6 +191,15 @@ static int64_t get_int(struct reader *r, const struct pq_json *object, const cha
         return 0;
     }
     return pq_json_int(value);
+}
+
+/// 0 where there is none.
+static int64_t get_choice(struct reader *r, const struct pq_json *object, const char *key,
+                          int64_t most) {
+    if (pq_json_find(object, key) == NULL) return 0;
+    const int64_t value = get_int(r, object, key);
+    r->damaged = r->damaged || value < 0 || value > most;
+    return value;
 }
 
 static struct pq_text copy_text(struct reader *r, struct pq_text text) {
@@ -327,6 +340,8 @@ static void get_table(struct reader *r, const struct pq_json *object,
         .shows = (uint64_t)get_int(r, object, "shows"),
         .mark = (uint64_t)get_int(r, object, "mark"),
         .slot_us = get_int(r, object, "slotUs"),
+        .pace = (enum pq_root_pace)get_choice(r, object, "pace", PQ_ROOT_BY_REFRESHES),
+        .kept = get_choice(r, object, "kept", 1) == 1,
         .reflects_position = get_position(r, object, "reflectsPosition"),
         .carried = get_blob(r, object, "carried"),
         .names = get_blob(r, object, "names"),

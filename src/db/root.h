@@ -35,6 +35,13 @@ struct pq_root_state {
     size_t run_count;
 };
 
+/// When a view's contents follow its sources: what they are at the root's version depends on it.
+enum pq_root_pace {
+    PQ_ROOT_PACE_UNKNOWN,  // no view
+    PQ_ROOT_BY_COMMITS,    // they are those of the root's version
+    PQ_ROOT_BY_REFRESHES,  // of `reflects`
+};
+
 struct pq_root_table {
     struct pq_text name;
     uint32_t id;
@@ -50,6 +57,8 @@ struct pq_root_table {
     size_t state_count;
     uint64_t refresh_version;  // of the definition that made the contents
     struct pq_text failure;    // why they are not kept up to date; empty when they are
+    enum pq_root_pace pace;
+    bool kept;                 // it holds what came of rows that are gone by $retention
     uint64_t reflects, shows;  // lagging views
     struct pq_log_position reflects_position;
     int64_t refreshed_us;

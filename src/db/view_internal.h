@@ -101,6 +101,9 @@ pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error 
 /// Is nothing readable of it, or has it failed, and is it not manual?
 bool pq_db_wants_build(const struct pq_db_table *table);
 
+/// Do its contents follow with commits, stepped or appended, or with refreshes?
+enum pq_root_pace pq_db_pace(const struct pq_db_table *table);
+
 // refresh.c
 /// `building`. By the log, or anew where it has to be; `due`: only when its slot has come.
 struct pq_db_refresh {

@@ -43,6 +43,9 @@ struct world {
     struct naive_db naive;
     enum mode modes[NAIVE_TABLES];
     bool dropped[NAIVE_TABLES];
+    bool appends[NAIVE_TABLES];
+    bool retains[NAIVE_TABLES];    // collections
+    bool is_on_disk;               // that may lose its power; there nothing happens by itself
     int collections;
     uint64_t stream;  // of the dice of a step
     const char *max_staleness;  // of what is asked
@@ -100,6 +103,23 @@ static const struct naive_table *source_for(struct world *w) {
     return &w->naive.tables[w->dropped[at] ? 0 : at];
 }
 
+/// What can append is on a collection, or on streaming views that map its rows.
+static bool may_append(const struct world *w, const struct naive_table *from) {
+    for (; !from->is_collection; from = naive_db_find(&w->naive, from->from)) {
+        const size_t at = (size_t)(from - w->naive.tables);
+        if (w->modes[at] != STREAMING || w->appends[at] || from->by_id) return false;
+    }
+    return w->is_on_disk;
+}
+
+/// Does a view that appends lie below it, or is it one?
+static bool is_over_append(const struct world *w, const struct naive_table *at) {
+    for (; !at->is_collection; at = naive_db_find(&w->naive, at->from)) {
+        if (w->appends[at - w->naive.tables]) return true;
+    }
+    return false;
+}
+
 /// The definition of a new view, which the evaluator has from here on.
 static const char *define_view(struct world *w) {
     static const char *const modes[] = {"mode: 'streaming'",
@@ -113,10 +133,12 @@ static const char *define_view(struct world *w) {
     w->modes[at] = roll(w, 5) != 0 ? STREAMING : roll(w, 2) == 0 ? SCHEDULED : MANUAL;
     law_say(&text, "{ $from: '%s',", from->name);
     law_view(&scope, from, &text);
-    law_say(&text, " $refresh: { %s } }", modes[w->modes[at]]);
+    w->appends[at] = roll(w, 5) == 0 && may_append(w, from);
+    law_say(&text, " $refresh: { %s%s } }", modes[w->modes[at]],
+            w->appends[at] ? ", strategy: 'append'" : "");
     const char *name = naive_text("V%d", at - w->collections);
     naive_db_add(&w->naive, name, law_parse(law_text(&text)));
-    if (w->modes[at] == MANUAL) w->naive.tables[at].row_count = 0;
+    if (w->modes[at] == MANUAL || w->appends[at]) w->naive.tables[at].row_count = 0;
     return law_text(&text);
 }
 
@@ -125,7 +147,8 @@ static void make_schema(struct world *w) {
     pq_bytes_init(&fields, &w->memory.alloc);
     w->is_chain = roll(w, 6) == 0;
     w->collections = 2 + (int)roll(w, 3);
-    law_collections(&w->dice, w->collections, &fields);
+    for (int i = 0; i < w->collections; i++) w->retains[i] = w->is_on_disk && roll(w, 3) == 0;
+    law_collections(&w->dice, w->collections, w->retains, &fields);
     naive_db_read(&w->naive, law_parse(naive_text("{%s}", law_text(&fields))));
     law_say(&w->schema, "{\n%s", law_text(&fields));
     const int views = 3 + (int)roll(w, views_max - 2);
@@ -160,11 +183,12 @@ static void make_world(struct world *w, uint64_t seed, const struct cut *cut) {
     pq_arena_init(&w->scratch, &pq_alloc_libc);
     pq_bytes_init(&w->schema, &w->memory.alloc);
     naive_use(&w->memory);
+    w->is_on_disk = roll(w, 3) != 0;
     make_schema(w);
     const struct pq_text schema = pq_bytes_text(&w->schema);
     tell("schema", "", law_text(&w->schema));
     w->options.checkpoint_ms = 5;
-    if (roll(w, 3) != 0) {
+    if (w->is_on_disk) {
         w->disk = fault_store_create();
         const struct pq_open_with with = on_disk(w);
         must(w, pq_db_init_with(&with, schema, &err), "init");
@@ -211,15 +235,73 @@ static void compute(struct world *w) {
     pq_arena_reset(&w->scratch);
     naive_use(&w->scratch);
     for (int t = w->collections; t < w->naive.table_count; t++) {
-        if (w->modes[t] == STREAMING && !w->dropped[t]) {
+        if (w->modes[t] == STREAMING && !w->dropped[t] && !w->appends[t]) {
             naive_view_eval(&w->naive, &w->naive.tables[t]);
         }
     }
     naive_use(&w->memory);
 }
 
+static uint64_t version_of(struct world *w) {
+    pqdb_status status = {0};
+    must(w, pqdb_status_get(w->db, &status, &err), "status");
+    return status.version;
+}
+
+/// The definition over the rows that were created since the last time, added to what is there.
+static void append_new(struct world *w, int t, uint64_t version) {
+    struct naive_table *view = &w->naive.tables[t];
+    const struct naive_table *source = naive_db_find(&w->naive, view->from), before = *view;
+    bool any = false;  // of none not even a global row comes
+    for (int i = 0; i < source->row_count; i++) {
+        any = any || source->rows[i].seq >= view->first_seq;
+    }
+    naive_view_eval(&w->naive, view);
+    naive_keep(view);
+    view->first_seq = w->naive.next_seq;
+    const int count = any ? view->row_count : 0;
+    struct naive_row *rows =
+        naive_alloc(((size_t)(before.row_count + count) + 1) * sizeof *rows);
+    for (int i = 0; i < before.row_count; i++) rows[i] = before.rows[i];
+    for (int i = 0; i < count; i++) {
+        rows[before.row_count + i] = view->rows[i];
+        rows[before.row_count + i].id =
+            naive_text("%s@%llu", view->rows[i].id, (unsigned long long)version);
+    }
+    view->rows = rows;
+    view->row_count = before.row_count + count;
+}
+
+/// Behind a commit: streaming views that append have followed it.
+static void append_streaming(struct world *w, uint64_t version) {
+    bool any = false;
+    for (int t = w->collections; t < w->naive.table_count; t++) {
+        const bool follows = w->appends[t] && w->modes[t] == STREAMING && !is_out(w, t);
+        if (follows && !any) compute(w);
+        if (follows) append_new(w, t, version);
+        any = any || follows;
+    }
+}
+
+/// Of a view that appends; now and then it begins again.
+static void refresh_appending(struct world *w, int t) {
+    struct naive_table *table = &w->naive.tables[t];
+    const bool discards = roll(w, 4) == 0;
+    tell("refresh", table->name, discards ? "--full --discard" : "");
+    must(w, discards ? pqdb_view_discard(w->db, table->name, NULL, &err)
+                     : pqdb_view_refresh(w->db, table->name, false, NULL, &err), table->name);
+    compute(w);
+    if (discards) table->row_count = 0;
+    if (discards) table->first_seq = 0;
+    append_new(w, t, version_of(w));
+}
+
 static void refresh(struct world *w, int t) {
     struct naive_table *table = &w->naive.tables[t];
+    if (w->appends[t]) {
+        refresh_appending(w, t);
+        return;
+    }
     const bool full = roll(w, 4) == 0;
     tell("refresh", table->name, full ? "--full" : "");
     must(w, pqdb_view_refresh(w->db, table->name, full, NULL, &err), table->name);
@@ -323,7 +405,10 @@ static void check_table(struct world *w, int t) {
     pq_bytes_init(&filter, &w->memory.alloc);
     law_filter(&scope, table, 2, &filter);
     if (!w->failed) check_answer(w, &sorted, law_text(&filter));
-    if (!w->failed && t >= w->collections && w->max_staleness == NULL) verify(w, table->name);
+    const bool follows_sources = !w->appends[t];  // else there is nothing to compare it with
+    if (!w->failed && t >= w->collections && w->max_staleness == NULL && follows_sources) {
+        verify(w, table->name);
+    }
 }
 
 // ---- steps ------------------------------------------------------------------------------------
@@ -410,6 +495,7 @@ static void create(struct world *w, struct naive_table *table) {
         fail(w, "%" PRIu64 " of %zu rows accepted", written.accepted, pq_json_count(list));
     }
     naive_create(&w->naive, table, list, NAIVE_REFUSE);
+    append_streaming(w, written.version);
 }
 
 /// Ids that may be there: the batch is refused, or they are ignored or replaced.
@@ -423,9 +509,11 @@ static void create_again(struct world *w, struct naive_table *table) {
     tell(conflict == NAIVE_REFUSE ? "create" : names[conflict], table->name, text);
     const pqdb_write_options options = {.on_conflict = names[conflict]};
     const bool taken = naive_create(&w->naive, table, law_parse(text), conflict);
+    pqdb_written written = {0};
     const pqdb_code code =
-        pqdb_create(w->db, table->name, text, strlen(text), &options, NULL, &err);
+        pqdb_create(w->db, table->name, text, strlen(text), &options, &written, &err);
     if (taken) must(w, code, "create");
+    if (taken) append_streaming(w, written.version);
     if (!taken && code != PQDB_CONFLICT) fail(w, "a live id was not refused: %d", (int)code);
 }
 
@@ -491,8 +579,10 @@ static void upsert(struct world *w, struct naive_table *table) {
     const char *ops = law_text(&out);
     tell(naive_text("upsert %s", where), table->name, ops);
     const pqdb_edit edit = {where, ops};
-    must(w, pqdb_upsert(w->db, table->name, &edit, NULL, NULL, &err), "upsert");
+    pqdb_written written = {0};
+    must(w, pqdb_upsert(w->db, table->name, &edit, NULL, &written, &err), "upsert");
     naive_upsert(&w->naive, table, law_parse(where), law_parse(ops));
+    append_streaming(w, written.version);
 }
 
 static void delete(struct world *w, struct naive_table *table) {
@@ -527,6 +617,7 @@ static void create_view(struct world *w) {
     if (w->cut->views[at]) return;
     tell("view create", name, text);
     must(w, pqdb_view_create(w->db, name, text, NULL, NULL, &err), "view create");
+    if (w->appends[at] && w->modes[at] != MANUAL) append_new(w, at, version_of(w));
 }
 
 /// A view that no other is on.
@@ -542,10 +633,23 @@ static void drop_view(struct world *w, int t) {
     must(w, pqdb_view_drop(w->db, name, false, &err), "view drop");
 }
 
+/// Does a view append what comes of it?
+static bool is_below_append(const struct world *w, int t) {
+    for (int i = w->collections; i < w->naive.table_count; i++) {
+        const struct naive_table *at = &w->naive.tables[i];
+        for (; w->appends[i] && !is_out(w, i) && !at->is_collection;
+             at = naive_db_find(&w->naive, at->from)) {
+            if (at != &w->naive.tables[i] && at == &w->naive.tables[t]) return true;
+        }
+    }
+    return false;
+}
+
 /// Another collection beside everything, or another mode of a view: all else is as it was.
 static void change_schema(struct world *w, int t) {
     const char *name = w->naive.tables[t].name;
     const bool streams = w->modes[t] == STREAMING, alters = roll(w, 2) == 0 && !is_out(w, t);
+    if (alters && is_below_append(w, t)) return;
     struct pq_schema_place place;
     struct pq_bytes next;
     pq_bytes_init(&next, &w->memory.alloc);
@@ -557,6 +661,7 @@ static void change_schema(struct world *w, int t) {
                                 NULL, NULL, &err), name);
         if (streams) naive_keep(&w->naive.tables[t]);
         w->modes[t] = streams ? MANUAL : STREAMING;
+        if (!streams && w->appends[t]) append_new(w, t, version_of(w));
         return;
     }
     const char *other = naive_text("Z%llu", (unsigned long long)w->stream);
@@ -564,6 +669,14 @@ static void change_schema(struct world *w, int t) {
                                PQ_TEXT("{ z: 'int' }"), &next, &place, &err), "another text");
     must(w, pqdb_schema_apply(w->db, (const char *)next.data, next.length, NULL, NULL, &err),
          "schema apply");
+}
+
+/// What is too old goes; between the two times around which all instants lie.
+static void retain(struct world *w) {
+    const struct pq_json *old = law_parse("{ f6: { $lt: '2026-01-01' } }");
+    for (int i = 0; i < w->collections; i++) {
+        if (w->retains[i]) naive_delete(&w->naive, &w->naive.tables[i], old);
+    }
 }
 
 static void step(struct world *w) {
@@ -579,6 +692,7 @@ static void step(struct world *w) {
         tell("checkpoint", "", "");
         // As in the background: views that have failed, and state that is missing.
         if (roll(w, 2) == 0) pq_db_build_due(w->db);
+        retain(w);
         must(w, pqdb_checkpoint(w->db, &err), "checkpoint");
     } else if (what == 14) {
         create_view(w);
@@ -599,7 +713,10 @@ static void check_now(struct world *w) {
     memcpy(stored, w->naive.tables, sizeof stored);
     naive_use(&w->scratch);
     for (int t = w->collections; t < w->naive.table_count; t++) {
-        if (!w->dropped[t]) naive_view_eval(&w->naive, &w->naive.tables[t]);
+        const struct naive_table *table = &w->naive.tables[t];
+        const bool is_old = w->modes[t] != STREAMING && is_over_append(w, table);
+        const bool stays = is_old || w->appends[t];
+        if (!w->dropped[t] && !stays) naive_view_eval(&w->naive, &w->naive.tables[t]);
     }
     naive_use(&w->memory);
     w->max_staleness = "0s";

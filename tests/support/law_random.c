@@ -71,7 +71,8 @@ static void say_links(struct law_dice *dice, const struct link_plan *plan, int a
     }
 }
 
-void law_collections(struct law_dice *dice, int count, struct pq_bytes *out) {
+void law_collections(struct law_dice *dice, int count, const bool *retains,
+                     struct pq_bytes *out) {
     static const char *const kinds[] = {"int", "double", "decimal(10,2)", "string", "boolean",
                                         "date", "timestamp", "string[]", "variant",
                                         "decimal(12,3)"};
@@ -87,6 +88,7 @@ void law_collections(struct law_dice *dice, int count, struct pq_bytes *out) {
             law_say(out, " f%d: '%s',", k, kinds[kind]);
         }
         say_links(dice, &plan, i, out);
+        if (retains[i]) law_say(out, " $retention: { after: '1h', by: 'f6' },");
         law_say(out, " },\n");
     }
 }

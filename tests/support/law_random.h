@@ -24,7 +24,8 @@ struct law_scope {
 };
 
 /// The fields of `count` collections linked to each other, the last one a stream: "Name: {…},".
-void law_collections(struct law_dice *dice, int count, struct pq_bytes *out);
+/// Of those that retain go what is older than an hour by `f6`.
+void law_collections(struct law_dice *dice, int count, const bool *retains, struct pq_bytes *out);
 
 /// A value for a column as JSON; links lead to live rows, or anywhere (`may_dangle`).
 void law_value(const struct law_scope *scope, const struct naive_type *type, bool may_dangle,

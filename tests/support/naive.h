@@ -73,6 +73,7 @@ struct naive_table {
     bool by_id;                  // its rows have no creation order but their ids
     const struct pq_json *view;  // definition, or NULL
     const char *from;
+    int64_t first_seq;           // of a view: rows of its source created before take no part
 };
 
 struct naive_db {

@@ -267,8 +267,15 @@ void naive_view_eval(const struct naive_db *db, struct naive_table *view) {
     const struct naive_table own = *view;
     const char *paths[NAIVE_COLUMNS] = {0};
     struct unnest unnest;
-    *view = *source;
-    copy_rows(source, view);
+    struct naive_table taken = *source;
+    taken.rows = naive_alloc(((size_t)source->row_count + 1) * sizeof *taken.rows);
+    taken.row_count = 0;
+    for (int i = 0; i < source->row_count; i++) {
+        const bool takes_part = source->rows[i].seq >= own.first_seq;
+        if (takes_part) taken.rows[taken.row_count++] = source->rows[i];
+    }
+    *view = taken;
+    copy_rows(&taken, view);
     naive_expand(db, view, own.view, paths);
     // From here on an undeclared field cannot be named where the columns are those of a view.
     if (read_unnest(view, own.view, &unnest)) unnest_rows(view, &unnest, paths);
@@ -277,6 +284,7 @@ void naive_view_eval(const struct naive_db *db, struct naive_table *view) {
     view->name = own.name;
     view->view = own.view;
     view->from = own.from;
+    view->first_seq = own.first_seq;
     view->is_collection = view->is_stream = false;
     qsort(view->rows, (size_t)view->row_count, sizeof *view->rows, naive_by_id);
     int kept = 0;

@@ -224,10 +224,29 @@ static void a_failure_is_made_good_by_the_next_refresh(void) {
     db_end(db, disk);
 }
 
+static void what_was_created_while_it_lagged_is_appended_once_it_streams(void) {
+    struct fault_store *disk = make(schema);
+    pqdb_db *db = db_open(with_store(disk));
+    MUST(put(db, "Item", "{\"$id\":\"a\",\"kind\":\"x\",\"n\":1}"));  // seq-1
+    MUST(pqdb_view_alter(db, "Seen", "{ mode: 'manual' }", NULL, NULL, &err));  // seq-2
+    MUST(put(db, "Item", "{\"$id\":\"b\",\"kind\":\"x\",\"n\":2}"));  // seq-3
+    db_check_rows(db, "Seen", "{\"$id\":\"a@1\",\"n\":1,\"owner\":null}\n");
+    MUST(pqdb_view_alter(db, "Seen", "{ mode: 'streaming' }", NULL, NULL, &err));  // seq-4, 5
+    MUST(put(db, "Item", "{\"$id\":\"c\",\"kind\":\"x\",\"n\":3}"));  // seq-6
+    for (int round = 0; round < 2; round++) {
+        db_check_rows(db, "Seen", "{\"$id\":\"a@1\",\"n\":1,\"owner\":null}\n"
+                                  "{\"$id\":\"b@5\",\"n\":2,\"owner\":null}\n"
+                                  "{\"$id\":\"c@6\",\"n\":3,\"owner\":null}\n");
+        db = db_reopen(db, with_store(disk));
+    }
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(what_is_created_is_appended_and_stays);
     RUN(restarts_add_nothing_and_lose_nothing);
     RUN(a_crash_takes_nothing_back);
     RUN(a_failure_is_made_good_by_the_next_refresh);
+    RUN(what_was_created_while_it_lagged_is_appended_once_it_streams);
     return test_done();
 }

@@ -30,7 +30,8 @@ static struct pq_root make_root(uint64_t version, struct pq_root_table tables[2]
     tables[1] = (struct pq_root_table){.name = {"View \"x\"", 8}, .id = 4, .version = 3,
                                        .states = states, .state_count = 3,
                                        .refresh_version = UINT64_C(0xFEDCBA9876543210),
-                                       .reflects = 2, .refreshed_us = 1768471200000001,
+                                       .reflects = 2, .pace = PQ_ROOT_BY_REFRESHES,
+                                       .kept = true, .refreshed_us = 1768471200000001,
                                        .failure = {"the sum does not fit", 20},
                                        .reflects_position = {.segment = 1, .offset = 64,
                                                              .frame = 2, .version = 3,
@@ -64,6 +65,7 @@ static void check_same(const struct pq_root *read, const struct pq_root *root) {
         CHECK(same_text(a->name, b->name) && a->id == b->id && a->version == b->version &&
                   a->next_seq == b->next_seq && a->published == b->published &&
                   a->refresh_version == b->refresh_version && a->reflects == b->reflects &&
+                  a->pace == b->pace && a->kept == b->kept &&
                   a->refreshed_us == b->refreshed_us && a->state_count == b->state_count &&
                   memcmp(&a->reflects_position, &b->reflects_position,
                          sizeof a->reflects_position) == 0, "table %zu", i);

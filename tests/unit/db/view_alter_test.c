@@ -153,10 +153,64 @@ static void a_manual_view_waits_for_its_refresh(void) {
     db_end(db, disk);
 }
 
+/// The text on disk, as an editor leaves it.
+static void edit(struct fault_store *disk, const char *text) {
+    MUST(pq_store_write_file(&disk->base, "schema.json5", pq_text_of(text), &err));
+}
+
+static void a_mode_that_was_changed_in_the_file_holds_from_the_next_opening_on(void) {
+    static const char *const texts[] = {
+        "{ Item: { k: 'string!', n: 'int!' },\n"
+        "  Kinds: { $from: 'Item', $groupBy: ['k'], $compute: { rows: { $count: '*' } },\n"
+        "           $refresh: { mode: 'manual' } },\n"
+        "  Many: { $from: 'Kinds', $filter: { rows: { $gt: 1 } } } }",
+        schema};
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    for (int i = 0; i < 4; i++) {
+        put(db, "a", 1);
+        MUST(pqdb_checkpoint(db, &err));
+        put(db, "a", 2);  // in the log only
+        MUST(pqdb_close(db, &err));
+        edit(disk, texts[i % 2]);
+        db = db_open(db_with(disk));
+        put(db, "a", 3);
+        MUST(pqdb_view_refresh(db, "Kinds", false, NULL, &err));
+        char want[32];
+        snprintf(want, sizeof want, ",\"k\":\"a\",\"rows\":%d}", 3 * (i + 1));
+        check_rows(db, "Kinds", want);
+        check_rows(db, "Many", want);
+        db_verify(db, "Kinds");
+        db_verify(db, "Many");
+    }
+    db_end(db, disk);
+}
+
+/// LowKinds streams over Low, which lags; then LowKinds lags, and Low streams.
+static void what_a_view_lacked_while_it_streamed_over_one_that_lags_it_gets(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    MUST(pqdb_view_create(db, "Low", "{ $from: 'Item', $refresh: { mode: 'manual' } }", NULL, NULL,
+                          &err));
+    MUST(pqdb_view_create(db, "LowKinds", "{ $from: 'Low', $groupBy: ['k'],"
+                          " $compute: { rows: { $count: '*' } } }", NULL, NULL, &err));
+    put(db, "a", 1);
+    MUST(pqdb_view_refresh(db, "Low", false, NULL, &err));
+    put(db, "a", 2);
+    MUST(alter(db, "LowKinds", "{ mode: 'manual' }"));
+    MUST(alter(db, "Low", "{ mode: 'streaming' }"));
+    MUST(pqdb_view_refresh(db, "LowKinds", false, NULL, &err));
+    check_rows(db, "LowKinds", ",\"k\":\"a\",\"rows\":2}");
+    db_verify(db, "LowKinds");
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(settings_hold_at_once_in_every_direction);
     RUN(another_definition_takes_the_place_of_the_rows);
     RUN(the_old_rows_are_read_while_the_new_ones_cannot_be_built);
     RUN(a_manual_view_waits_for_its_refresh);
+    RUN(a_mode_that_was_changed_in_the_file_holds_from_the_next_opening_on);
+    RUN(what_a_view_lacked_while_it_streamed_over_one_that_lags_it_gets);
     return test_done();
 }
