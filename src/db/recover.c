@@ -205,10 +205,10 @@ static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_
     return PQDB_OK;
 }
 
-/// Its mode has changed since the root: what streamed shows the root's version; what lagged is built
-/// to go on with commits, or appends what it lacks.
-static void change_pace(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named,
-                        struct pq_db_table *table) {
+/// Its mode has changed since the root: what streamed shows the root's version; what lagged is
+/// built to go on with commits, or appends what it lacks.
+static void change_pace(pqdb_db *db, const struct pq_root *root,
+                        const struct pq_root_table *named, struct pq_db_table *table) {
     if (named == NULL || !table->in_root || table->facts.failed) return;
     const enum pq_root_pace now = pq_db_pace(table);
     if (named->pace == PQ_ROOT_BY_COMMITS && now == PQ_ROOT_BY_REFRESHES) {

@@ -1,0 +1,86 @@
+/// A world of the law of views (tests/law/views_test.c): a database, and what the naive evaluator
+/// says of it. Its schema and its dice follow from a seed.
+#ifndef PQ_TEST_LAW_WORLD_H
+#define PQ_TEST_LAW_WORLD_H
+
+#include <parquedb/query.h>
+#include <parquedb/schema.h>
+#include <parquedb/view.h>
+#include <parquedb/write.h>
+
+#include "support/fault_store.h"
+#include "support/law_random.h"
+#include "support/temp.h"
+
+enum { world_steps_max = 32 };
+enum mode { STREAMING, SCHEDULED, MANUAL };
+
+/// What of a seed's world is left out: a failure that stays without it does not need it.
+struct cut {
+    bool steps[world_steps_max];
+    bool views[NAIVE_TABLES];
+    int rows_max;  // of a batch; 0: any
+};
+
+struct world {
+    uint64_t seed;
+    const struct cut *cut;
+    struct law_dice dice;
+    struct pq_arena memory, scratch;  // the world's; one computation's
+    struct naive_db naive;
+    enum mode modes[NAIVE_TABLES];
+    bool dropped[NAIVE_TABLES];
+    bool appends[NAIVE_TABLES];
+    bool retains[NAIVE_TABLES];    // collections
+    bool is_on_disk;               // that may lose its power; there nothing happens by itself
+    int collections;
+    uint64_t stream;  // of the dice of a step
+    const char *max_staleness;  // of what is asked
+    bool is_chain;    // each view is on the one before it
+    struct pq_bytes schema;
+    // In a directory with a keeper, or on a disk that loses its power.
+    struct temp_directory place;
+    struct fault_store *disk;
+    pqdb_options options;
+    pqdb_db *db;
+    bool failed;
+    char failure[8192];
+};
+
+extern bool world_tells_story;  // on stderr, of the world that runs
+
+/// The first failure stays.
+__attribute__((format(printf, 2, 3))) void world_fail(struct world *w, const char *format, ...);
+/// The call succeeds, or the world has failed.
+#define WORLD_MUST(w, call, what) world_must(w, call, what, &err)
+void world_must(struct world *w, pqdb_code code, const char *what, const pqdb_error *err);
+/// A step of the story, while it happens: what crashes is told as well.
+void world_tell(const char *verb, const char *name, const char *text);
+uint64_t world_roll(struct world *w, uint64_t sides);
+struct law_scope world_scope(struct world *w);
+
+/// Not in the database (any more).
+bool world_lacks(const struct world *w, int t);
+/// Does a view that appends lie below it, or is it one?
+bool world_is_over_append(const struct world *w, const struct naive_table *at);
+/// The definition of a new view, which the evaluator has from here on.
+const char *world_define_view(struct world *w);
+
+void world_make(struct world *w, uint64_t seed, const struct cut *cut);
+void world_end(struct world *w);
+/// The power fails: what was acknowledged is there, whatever the disk kept of the rest.
+void world_lose_power(struct world *w);
+void world_reopen(struct world *w);
+uint64_t world_version(struct world *w);
+
+/// Streaming views follow, the others stay as they were refreshed.
+void world_compute(struct world *w);
+/// The definition over the rows that were created since the last time, added to what is there.
+void world_append(struct world *w, int t, uint64_t version);
+/// Behind a commit: streaming views that append have followed it.
+void world_append_streaming(struct world *w, uint64_t version);
+void world_refresh(struct world *w, int t);
+/// Rows, versions, filters, counts, verify.
+void world_check_table(struct world *w, int t);
+
+#endif
