@@ -134,6 +134,7 @@ struct pqdb_db {
     pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory
     bool keeper_stops, checkpoint_wanted, writers_wait;  // the last: memory is full until then
     char background_error[256];
+    atomic_uint memory_backlog, dead_backlog;  // see backlog.h
 
     // Keeper (under `refreshing`).
     atomic_uint_fast64_t run_id, file_id, merge_id;  // the last ones given
@@ -162,8 +163,6 @@ pqdb_code pq_db_check_open(pqdb_db *db, pqdb_error *err);  // leader: not broken
 // commit.c (see db/commit.h)
 pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why);
 pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err);
-/// Writers wait here while memory is full. No lock held.
-void pq_db_wait_for_memory(pqdb_db *db);
 void pq_db_keeper_look(pqdb_db *db);  // leader, after a commit: is a checkpoint due?
 void pq_db_keeper_want(pqdb_db *db);  // a checkpoint, soon
 

@@ -295,7 +295,7 @@ static pqdb_code sweep_state(pqdb_db *db, const struct pq_root *root, pqdb_error
         char path[128];
         snprintf(path, sizeof path, PQ_STATE_DIRECTORY "/%.*s", PQ_TEXT_ARG(name));
         if (strcmp(ending, ".root") == 0 && ++roots > roots_kept) {
-            PQ_GO(pq_store_unlink(db->store, path, err));
+            PQ_GO(pq_pace_bury(db->pace, path, err));
         } else if (strcmp(ending, ".run") == 0 && !names_run(root, number) &&
                    !pq_db_spills_run(db, number)) {
             sweep_run(db, number, root->version);

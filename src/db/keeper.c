@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "db/backlog.h"
 #include "db/checkpoint_internal.h"
 #include "db/schedule.h"
 #include "db/schema_change.h"
@@ -26,7 +27,9 @@ void pq_db_keeper_look(pqdb_db *db) {
     const uint64_t log_max = db->options.checkpoint_log_bytes != 0
                                  ? db->options.checkpoint_log_bytes
                                  : log_bytes_default;
-    const enum pq_db_pressure pressure = pq_db_pressure(db);
+    uint32_t backlog;
+    const enum pq_db_pressure pressure = pq_db_pressure(db, &backlog);
+    atomic_store_explicit(&db->memory_backlog, backlog, memory_order_relaxed);
     const bool wants = pressure != PQ_DB_AT_EASE ||
                        pq_log_bytes_since(db->log, &db->root_position) > log_max;
     if ((!wants && !pq_log_is_short(db->log)) || !db->keeper_runs) return;
@@ -44,15 +47,8 @@ void pq_db_keeper_want(pqdb_db *db) {
     pthread_mutex_unlock(&db->keeper_lock);
 }
 
-void pq_db_wait_for_memory(pqdb_db *db) {
-    pthread_mutex_lock(&db->keeper_lock);
-    while (db->writers_wait && db->keeper_runs && db->background_error[0] == '\0') {
-        pthread_cond_wait(&db->keeper_done, &db->keeper_lock);
-    }
-    pthread_mutex_unlock(&db->keeper_lock);
-}
-
 static void note_checkpoint(pqdb_db *db, pqdb_code code, const pqdb_error *err) {
+    if (code == PQDB_OK) atomic_store_explicit(&db->memory_backlog, 0, memory_order_relaxed);
     pthread_mutex_lock(&db->keeper_lock);
     db->writers_wait = false;
     db->background_error[0] = '\0';
@@ -140,6 +136,15 @@ static void look_after_merges(pqdb_db *db) {
     start_worker(db, &db->merger, merge);
 }
 
+/// Where merges cannot keep up commits wait for them; where none runs that would help one is due.
+static void look_after_dead_rows(pqdb_db *db) {
+    pthread_mutex_lock(&db->leader);
+    const uint32_t backlog = db->broken ? 0 : pq_db_dead_backlog(db);
+    pthread_mutex_unlock(&db->leader);
+    atomic_store_explicit(&db->dead_backlog, backlog, memory_order_relaxed);
+    if (backlog > PQ_DB_BACKLOG_EASY && !db->merger.runs) pq_db_keeper_want(db);
+}
+
 static void retain(pqdb_db *db) {
     pqdb_error err = {0};
     pq_db_retain(db, &err);  // what fails is tried again with the next look
@@ -182,6 +187,7 @@ static void *keep(void *ctx) {
         }
         look_after_builds(db);
         look_after_merges(db);
+        look_after_dead_rows(db);
         look_after_retention(db, &retention_ns);
         look_after_schedule(db);
         shrink_ns = pq_pace_shrink(db->pace);

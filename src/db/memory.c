@@ -86,13 +86,20 @@ static size_t dirty_states(const pqdb_db *db) {
     return bytes;
 }
 
-enum pq_db_pressure pq_db_pressure(const pqdb_db *db) {
+static uint32_t in_1024ths(size_t part, size_t whole) {
+    return part >= whole ? 1024 : (uint32_t)((double)part / (double)whole * 1024);
+}
+
+enum pq_db_pressure pq_db_pressure(const pqdb_db *db, uint32_t *backlog) {
     const size_t rows = rows_held(db), states_max = pq_db_states_max(db);
+    *backlog = in_1024ths(rows, db->memory.rows_max);
     enum pq_db_pressure pressure = PQ_DB_AT_EASE;
     if (rows > db->memory.rows_max / 4) pressure = PQ_DB_WANTS_CHECKPOINT;
     if (rows > db->memory.rows_max) pressure = PQ_DB_MUST_WAIT;
     if (pq_account_used(&db->memory.states) <= states_max / 2) return pressure;
     const size_t dirty = dirty_states(db);
+    const uint32_t of_states = in_1024ths(dirty, states_max);
+    if (of_states > *backlog) *backlog = of_states;
     if (dirty > states_max) return PQ_DB_MUST_WAIT;
     return dirty > states_max / 2 && pressure == PQ_DB_AT_EASE ? PQ_DB_WANTS_CHECKPOINT : pressure;
 }

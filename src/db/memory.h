@@ -30,9 +30,9 @@ size_t pq_db_states_max(const pqdb_db *db);
 size_t pq_db_pages_max(const pqdb_db *db);
 
 /// Leader: is there more in memtables, or in states that changed, than should be before the next
-/// checkpoint? Or so much that writers should wait for it?
+/// checkpoint? Or so much that writers should wait for it? `backlog`: how much of that, in 1024ths.
 enum pq_db_pressure { PQ_DB_AT_EASE, PQ_DB_WANTS_CHECKPOINT, PQ_DB_MUST_WAIT };
-enum pq_db_pressure pq_db_pressure(const pqdb_db *db);
+enum pq_db_pressure pq_db_pressure(const pqdb_db *db, uint32_t *backlog);
 
 /// Leader, between two steps: states above their share leave memory, `rows_max` rows at most, and
 /// the cache of pages gets what is left. False: there is more to be done.

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
+#include "db/backlog.h"
 #include "db/schema_change.h"
 #include "db/write_internal.h"
 #include "query/find.h"
@@ -57,7 +58,7 @@ void pq_db_written(const struct pq_db_change *change, struct pqdb_written *writt
 }
 
 static pqdb_code commit(struct pq_db_change *change, pqdb_error *err) {
-    pq_db_wait_for_memory(change->db);
+    pq_db_wait_for_keeper(change->db, change->write.part.length);
     const pqdb_code code = pq_db_commit(change->db, &change->write);
     if (code != PQDB_OK && err != NULL) *err = change->write.error;
     return code;
