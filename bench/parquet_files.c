@@ -6,27 +6,27 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/block_cache.h"
-#include "base/env.h"
 #include "codec/codec.h"
+#include "measure.h"
 #include "parquet/reader.h"
 #include "parquet/writer.h"
 
 enum { columns_max = 64, threads_max = 16, runs = 5, holds_max = 100000 };
 
-static double now(void) { return (double)pq_env_system.monotonic_ns(NULL) / 1e9; }
+/// The best of the runs.
+struct best {
+    double seconds, cpu_seconds;
+};
+static const struct best nothing_yet = {1e9, 1e9};
 
-static void must(pqdb_code code, const pqdb_error *err) {
-    if (code == PQDB_OK) return;
-    fprintf(stderr, "parquet_files: %s %s\n", err->subject, err->message);
-    exit(EXIT_FAILURE);
+static void keep_best(struct best *best, double began, double began_cpu) {
+    const double took = seconds() - began, took_cpu = cpu_seconds() - began_cpu;
+    if (took < best->seconds) best->seconds = took;
+    if (took_cpu < best->cpu_seconds) best->cpu_seconds = took_cpu;
 }
 
 static pqdb_code read_at(void *ctx, uint64_t offset, void *out, size_t length, pqdb_error *err) {
@@ -108,20 +108,14 @@ static void *scan_some(void *ctx) {
     return NULL;
 }
 
-static double scan_once(struct scan *scan, size_t threads) {
+static void scan_once(struct scan *scan, size_t threads, struct best *best) {
     pthread_t workers[threads_max];
-    const double start = now();
+    const double began = seconds(), began_cpu = cpu_seconds();
     atomic_store(&scan->next, 0);
     for (size_t i = 1; i < threads; i++) pthread_create(&workers[i], NULL, scan_some, scan);
     scan_some(scan);
     for (size_t i = 1; i < threads; i++) pthread_join(workers[i], NULL);
-    return now() - start;
-}
-
-static long peak_mib(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss / 1024;
+    keep_best(best, began, began_cpu);
 }
 
 static int run_scan(int argc, char **argv) {
@@ -137,14 +131,12 @@ static int run_scan(int argc, char **argv) {
     for (uint32_t k = 0; argc == 4 && k < type->field_count; k++) {
         scan.fields[scan.field_count++] = k;
     }
-    double best = 1e9;
-    for (int i = 0; i < runs; i++) {
-        const double took = scan_once(&scan, threads);
-        if (took < best) best = took;
-    }
-    printf("{\"phase\":\"scan\",\"by\":\"parquedb\",\"seconds\":%.4f,\"rows\":%" PRIu64
-           ",\"columns\":%zu,\"peak_mib\":%ld,\"sum\":%" PRIu64 "}\n",
-           best, pq_parquet_row_count(scan.file), scan.field_count, peak_mib(),
+    struct best best = nothing_yet;
+    for (int i = 0; i < runs; i++) scan_once(&scan, threads, &best);
+    printf("{\"phase\":\"scan\",\"by\":\"parquedb\",\"seconds\":%.4f,\"cpu_seconds\":%.4f,"
+           "\"rows\":%" PRIu64 ",\"columns\":%zu,\"peak_mib\":%.0f,\"sum\":%" PRIu64 "}\n",
+           best.seconds, best.cpu_seconds, pq_parquet_row_count(scan.file), scan.field_count,
+           peak_mib(),
            (uint64_t)scan.sum);
     return 0;
 }
@@ -155,13 +147,14 @@ static pqdb_code append(void *ctx, const void *data, size_t length, pqdb_error *
     return write(file, data, length) == (ssize_t)length ? PQDB_OK : PQDB_IO;
 }
 
-static double write_once(const struct pq_parquet_writer_options *options,
-                         const struct pq_batch *batches, size_t count, const char *path) {
+static void write_once(const struct pq_parquet_writer_options *options,
+                       const struct pq_batch *batches, size_t count, const char *path,
+                       struct best *best) {
     pqdb_error err = {0};
     struct pq_parquet_writer *writer;
     struct pq_parquet_file_info info;
     int out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    const double start = now();
+    const double began = seconds(), began_cpu = cpu_seconds();
     must(pq_parquet_writer_create(options, (struct pq_parquet_sink){append, &out}, alloc,
                                   &writer, &err),
          &err);
@@ -171,7 +164,7 @@ static double write_once(const struct pq_parquet_writer_options *options,
     must(pq_parquet_writer_finish(writer, &info, &err), &err);
     pq_parquet_writer_destroy(writer);
     close(out);
-    return now() - start;
+    keep_best(best, began, began_cpu);
 }
 
 static int run_write(char **argv) {
@@ -195,16 +188,14 @@ static int run_write(char **argv) {
     const struct pq_parquet_writer_options options = {
         .type = type, .codec = &pq_codec_zstd, .level = 1,
         .profile = strcmp(argv[4], "compact") == 0 ? PQ_PROFILE_COMPACT : PQ_PROFILE_COMPATIBLE};
-    double best = 1e9;
-    for (int i = 0; i < 3; i++) {
-        const double took = write_once(&options, batches, groups, argv[3]);
-        if (took < best) best = took;
-    }
+    struct best best = nothing_yet;
+    for (int i = 0; i < 3; i++) write_once(&options, batches, groups, argv[3], &best);
     struct stat facts;
     stat(argv[3], &facts);
-    printf("{\"phase\":\"write\",\"by\":\"parquedb %s\",\"seconds\":%.4f,\"rows\":%" PRIu64
-           ",\"bytes\":%lld}\n",
-           argv[4], best, pq_parquet_row_count(file), (long long)facts.st_size);
+    printf("{\"phase\":\"write\",\"by\":\"parquedb %s\",\"seconds\":%.4f,\"cpu_seconds\":%.4f,"
+           "\"rows\":%" PRIu64 ",\"bytes\":%lld}\n",
+           argv[4], best.seconds, best.cpu_seconds, pq_parquet_row_count(file),
+           (long long)facts.st_size);
     return 0;
 }
 

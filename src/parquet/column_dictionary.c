@@ -4,7 +4,12 @@
 #include "base/fail.h"
 #include "base/hash.h"
 
-enum { capacity_first = 256, plain_bytes_max = INT32_MAX };
+enum {
+    capacity_first = 256,
+    plain_bytes_max = INT32_MAX,
+    group = 32,              // values looked up side by side
+    cached_slots = 1 << 14,  // beyond, a look-up waits for memory
+};
 
 void pq_column_dictionary_init(struct pq_column_dictionary *dictionary, size_t width,
                                const struct pq_alloc *alloc) {
@@ -30,9 +35,14 @@ void pq_column_dictionary_reset(struct pq_column_dictionary *dictionary) {
     }
 }
 
+static const uint8_t *entry_of(const struct pq_column_dictionary *dictionary, uint32_t code) {
+    const size_t width = dictionary->width;
+    return dictionary->plain.data + (width > 0 ? code * width : dictionary->starts[code]);
+}
+
 struct pq_text pq_column_dictionary_value(const struct pq_column_dictionary *dictionary,
                                           uint32_t code) {
-    const uint8_t *entry = dictionary->plain.data + dictionary->starts[code];
+    const uint8_t *entry = entry_of(dictionary, code);
     if (dictionary->width > 0) return (struct pq_text){(const char *)entry, dictionary->width};
     return (struct pq_text){(const char *)entry + 4, pq_load_u32(entry)};
 }
@@ -99,7 +109,7 @@ static pqdb_code add_entry(struct pq_column_dictionary *dictionary, struct pq_te
 
 static bool is_entry(const struct pq_column_dictionary *dictionary, uint32_t code,
                      struct pq_text value) {
-    const uint8_t *entry = dictionary->plain.data + dictionary->starts[code];
+    const uint8_t *entry = entry_of(dictionary, code);
     if (dictionary->width == 8) return pq_load_u64(entry) == pq_load_u64(value.data);
     if (dictionary->width > 0) return memcmp(entry, value.data, dictionary->width) == 0;
     return pq_load_u32(entry) == value.length &&
@@ -130,21 +140,54 @@ static uint64_t hash_of(const struct pq_column_dictionary *dictionary, struct pq
     return pq_hash(value.data, value.length);
 }
 
+static struct pq_text value_at(const struct pq_value_block *block, size_t i) {
+    if (block->texts != NULL) return block->texts[i];
+    return (struct pq_text){(const char *)block->fixed + i * block->width, block->width};
+}
+
+/// Have the memory that the look-ups of these hashes will touch come at the same time.
+/// Inline always: as a call it has no effect that gcc knows of, and goes.
+__attribute__((always_inline)) static inline void fetch_ahead(
+    const struct pq_column_dictionary *dictionary, const uint64_t *hashes, size_t count) {
+    const size_t mask = dictionary->slot_count - 1;
+    uint32_t codes[group];
+    if (dictionary->slot_count < cached_slots) return;
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(&dictionary->slots[(size_t)(hashes[i] >> 32) & mask]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t slot = dictionary->slots[(size_t)(hashes[i] >> 32) & mask];
+        codes[i] = slot == 0 ? 0 : (uint32_t)slot - 1;
+        if (dictionary->width == 0) __builtin_prefetch(&dictionary->starts[codes[i]]);
+    }
+    for (size_t i = 0; i < count; i++) __builtin_prefetch(entry_of(dictionary, codes[i]));
+}
+
 pqdb_code pq_column_dictionary_encode(struct pq_column_dictionary *dictionary,
                                       const struct pq_value_block *block, bool is_text,
                                       uint32_t *codes, pqdb_error *err) {
     struct pq_text before = {0};
-    for (size_t i = 0; i < block->count; i++) {
-        const struct pq_text value =
-            block->texts != NULL
-                ? block->texts[i]
-                : (struct pq_text){(const char *)block->fixed + i * block->width, block->width};
-        if (i > 0 && value.data == before.data && value.length == before.length) {
-            codes[i] = codes[i - 1];  // the metadata of variants is one long text all the time
-            continue;
+    for (size_t start = 0; start < block->count; start += group) {
+        const size_t left = block->count - start, count = left < group ? left : group;
+        uint64_t hashes[group], hash = 0;
+        bool is_same[group];  // the metadata of variants is one long text all the time
+        for (size_t i = 0; i < count; i++) {
+            const struct pq_text value = value_at(block, start + i);
+            is_same[i] = i > 0 && value.data == before.data && value.length == before.length;
+            if (!is_same[i]) hash = hash_of(dictionary, value);
+            hashes[i] = hash;
+            before = value;
         }
-        before = value;
-        PQ_TRY(code_of(dictionary, value, hash_of(dictionary, value), is_text, &codes[i], err));
+        fetch_ahead(dictionary, hashes, count);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t *code = &codes[start + i];
+            if (is_same[i]) {
+                *code = code[-1];
+            } else {
+                PQ_TRY(code_of(dictionary, value_at(block, start + i), hashes[i], is_text, code,
+                               err));
+            }
+        }
     }
     return PQDB_OK;
 }
@@ -180,5 +223,33 @@ pqdb_code pq_column_dictionary_remap(struct pq_column_dictionary *dictionary,
         }
         codes[i] = dictionary->remap[code];
     }
+    return PQDB_OK;
+}
+
+pqdb_code pq_column_dictionary_values(const struct pq_column_dictionary *dictionary,
+                                      const uint32_t *codes, size_t count, struct pq_bytes *out,
+                                      pqdb_error *err) {
+    const size_t width = dictionary->width;
+    size_t bytes = count * width;
+    if (width == 0) {
+        for (size_t i = 0; i < count; i++) {
+            bytes += 4 + (size_t)pq_load_u32(entry_of(dictionary, codes[i]));
+        }
+    }
+    PQ_TRY(pq_bytes_reserve(out, bytes + 1, err));
+    uint8_t *at = out->data + out->length;
+    if (width == 8) {
+        for (size_t i = 0; i < count; i++, at += 8) {
+            pq_store_u64(at, pq_load_u64(entry_of(dictionary, codes[i])));
+        }
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t *entry = entry_of(dictionary, codes[i]);
+            const size_t length = width > 0 ? width : 4 + (size_t)pq_load_u32(entry);
+            memcpy(at, entry, length);
+            at += length;
+        }
+    }
+    out->length += bytes;
     return PQDB_OK;
 }

@@ -46,4 +46,9 @@ pqdb_code pq_column_dictionary_remap(struct pq_column_dictionary *dictionary,
                                      const struct pq_levels *levels, uint32_t *codes,
                                      pqdb_error *err);
 
+/// Append the PLAIN values of codes. Errors: PQDB_NO_MEMORY.
+pqdb_code pq_column_dictionary_values(const struct pq_column_dictionary *dictionary,
+                                      const uint32_t *codes, size_t count, struct pq_bytes *out,
+                                      pqdb_error *err);
+
 #endif

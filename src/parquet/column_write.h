@@ -2,9 +2,9 @@
 ///
 /// Rows go into the page being filled; a full page is encoded, compressed and kept until the row
 /// group ends, because the dictionary page, which is complete only then, stands before it. A chunk
-/// begins with a dictionary on trial: when its first page would be smaller without, or the
-/// dictionary outgrows its bound, the rest of the chunk has none. Values without a dictionary are
-/// gathered PLAIN; the compact profile brings them into their encoding when the page ends.
+/// begins with a dictionary on trial (dictionary_trial.h); a dictionary that outgrows its bound
+/// later ends, and the rest of the chunk has none. Values without a dictionary are gathered PLAIN;
+/// the compact profile brings them into their encoding when the page ends.
 #ifndef PQ_PARQUET_COLUMN_WRITE_H
 #define PQ_PARQUET_COLUMN_WRITE_H
 
@@ -25,6 +25,20 @@ struct pq_page_entry {  // what the indexes say of a page; texts live in the fil
     struct pq_text min, max;
 };
 
+struct pq_page_part {    // the rows of a page, and its share of the buffers
+    size_t rows, levels, values;
+    size_t plain_bytes;  // of its values as PLAIN, also of coded ones
+};
+
+struct pq_dictionary_trial {
+    bool is_on;
+    struct pq_page_part *waiting;  // owned, `waiting_capacity` long: pages not yet encoded
+    size_t waiting_count, waiting_capacity;
+    double value_share, entry_share;  // stored bytes to PLAIN ones, of values and of entries
+};
+
+enum pq_split { PQ_SPLIT_TO_MEASURE, PQ_SPLIT_ALWAYS, PQ_SPLIT_NEVER };
+
 struct pq_column_writer {
     const struct pq_leaf *leaf;                            // borrowed
     const struct pq_parquet_writer_options *options;       // borrowed, no zeros
@@ -39,9 +53,8 @@ struct pq_column_writer {
     struct pq_value_block block;
     struct pq_bytes codes;  // of uint32_t; the block's
 
-    // The page being filled.
-    size_t page_rows, page_levels, page_values;
-    size_t page_plain_bytes;  // as PLAIN, also of coded values
+    // The page being filled or written begins at `start` in the buffers, behind waiting ones.
+    struct pq_page_part page, start;
     struct pq_bytes page_def, page_rep, page_plain;
     struct pq_bytes page_codes;  // of uint32_t
     struct pq_bytes raw, wide;   // scratch
@@ -50,6 +63,8 @@ struct pq_column_writer {
     bool is_coded;  // values go through the dictionary
     bool skip_dictionary;  // the trial failed before
     struct pq_column_dictionary dictionary;
+    struct pq_dictionary_trial trial;
+    enum pq_split split;  // of reals without dictionary in the compact profile
     struct pq_page_writer writer;
     struct pq_bytes pages;
     struct pq_page_entry *entries;  // owned, `entry_capacity` long
@@ -72,6 +87,9 @@ void pq_column_writer_deinit(struct pq_column_writer *column);
 pqdb_code pq_column_writer_append(struct pq_column_writer *column, const struct pq_batch *batch,
                                   size_t start, size_t count, struct pq_text metadata,
                                   pqdb_error *err);
+
+/// What the chunk holds in memory.
+size_t pq_column_writer_bytes(const struct pq_column_writer *column);
 
 /// Finish the page being filled, make the bloom filter, and put the dictionary page, if any, into
 /// `dictionary_page`.

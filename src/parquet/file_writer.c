@@ -11,7 +11,7 @@ enum { block_rows = 1024, metadata_bytes_max = 1 << 20 };
 enum { compact_page_rows = 20000, compact_page_bytes = 1 << 20 };
 
 static const struct pq_parquet_writer_options defaults = {
-    .row_group_rows = 262144,
+    .row_group_rows = 1 << 20,
     .row_group_bytes = (size_t)64 << 20,
     .page_rows = 4096,
     .page_bytes = 128 << 10,
@@ -160,8 +160,7 @@ static pqdb_code append_block(struct pq_parquet_writer *writer, const struct pq_
 static size_t held_bytes(const struct pq_parquet_writer *writer) {
     size_t bytes = 0;
     for (size_t i = 0; i < writer->column_count; i++) {
-        bytes += writer->columns[i].pages.length + writer->columns[i].dictionary.plain.length +
-                 writer->columns[i].page_plain.length;
+        bytes += pq_column_writer_bytes(&writer->columns[i]);
     }
     return bytes;
 }

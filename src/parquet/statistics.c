@@ -101,8 +101,12 @@ void pq_bounds_of_plain(const struct pq_leaf *leaf, const uint8_t *plain, size_t
         bounds_of_fixed(leaf->physical, plain, count, bounds);
     } else {
         const size_t width = leaf->type_length;
-        for (size_t i = 0; i < count; i++) {
-            pq_bounds_add(leaf, bounds, view(plain + i * width, width));
+        bounds->has_bounds = true;
+        bounds->min = bounds->max = view(plain, width);
+        for (size_t i = 1; i < count; i++) {
+            const struct pq_text value = view(plain + i * width, width);
+            if (pq_bounds_compare(leaf, value, bounds->min) < 0) bounds->min = value;
+            if (pq_bounds_compare(leaf, value, bounds->max) > 0) bounds->max = value;
         }
     }
 }
@@ -130,62 +134,6 @@ int pq_bounds_compare(const struct pq_leaf *leaf, struct pq_text a, struct pq_te
             return pq_text_compare(a, b);
         default: return pq_text_compare(a, b);
     }
-}
-
-static bool is_nan(const struct pq_leaf *leaf, struct pq_text value) {
-    if (leaf->physical == PQ_PHYSICAL_FLOAT) {
-        float real;
-        memcpy(&real, value.data, sizeof real);
-        return isnan(real);
-    }
-    if (leaf->physical == PQ_PHYSICAL_DOUBLE) {
-        double real;
-        memcpy(&real, value.data, sizeof real);
-        return isnan(real);
-    }
-    return false;
-}
-
-/// A zero of either sign stands for both.
-static void sign_zero(const struct pq_leaf *leaf, uint8_t *room, bool is_upper) {
-    const double zero = is_upper ? 0.0 : -0.0;
-    if (leaf->physical == PQ_PHYSICAL_FLOAT) {
-        float real;
-        memcpy(&real, room, sizeof real);
-        if (real >= 0 && real <= 0) real = (float)zero;
-        memcpy(room, &real, sizeof real);
-    } else if (leaf->physical == PQ_PHYSICAL_DOUBLE) {
-        double real;
-        memcpy(&real, room, sizeof real);
-        if (real >= 0 && real <= 0) real = zero;
-        memcpy(room, &real, sizeof real);
-    }
-}
-
-static struct pq_text keep(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
-                           struct pq_text value, bool is_upper) {
-    if (leaf->physical == PQ_PHYSICAL_BYTE_ARRAY) return value;
-    uint8_t *room = bounds->room[is_upper];
-    pq_assert(value.length <= sizeof bounds->room[0]);
-    memcpy(room, value.data, value.length);
-    sign_zero(leaf, room, is_upper);
-    return view(room, value.length);
-}
-
-void pq_bounds_add(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
-                   struct pq_text value) {
-    if (!leaf->has_order) return;
-    if (is_nan(leaf, value)) {
-        bounds->nan_count++;
-        return;
-    }
-    if (!bounds->has_bounds || pq_bounds_compare(leaf, value, bounds->min) < 0) {
-        bounds->min = keep(leaf, bounds, value, false);
-    }
-    if (!bounds->has_bounds || pq_bounds_compare(leaf, value, bounds->max) > 0) {
-        bounds->max = keep(leaf, bounds, value, true);
-    }
-    bounds->has_bounds = true;
 }
 
 static bool is_tail(char byte) { return ((uint8_t)byte & 0xC0) == 0x80; }

@@ -14,18 +14,14 @@ enum { PQ_BOUND_BYTES_MAX = 64 };
 struct pq_value_bounds {
     bool has_bounds;
     struct pq_text min, max;
-    uint8_t room[2][16];  // min and max of fixed-width values, so do not copy the struct
+    uint8_t room[2][8];  // min and max of numbers, so do not copy the struct
     uint64_t nan_count;
 };
 
 /// Bounds of `count` PLAIN values: fixed-width ones, or length-prefixed byte arrays. Booleans are a
-/// byte each here. Texts are views into `plain`.
+/// byte each here. Of byte arrays, fixed ones too, the bounds are views into `plain`.
 void pq_bounds_of_plain(const struct pq_leaf *leaf, const uint8_t *plain, size_t count,
                         struct pq_value_bounds *bounds);
-
-/// Widen the bounds (zeroed at first) by one value: PLAIN without prefix. Texts are kept as views.
-void pq_bounds_add(const struct pq_leaf *leaf, struct pq_value_bounds *bounds,
-                   struct pq_text value);
 
 /// Order of two bounds of this leaf: <0, 0, >0.
 int pq_bounds_compare(const struct pq_leaf *leaf, struct pq_text a, struct pq_text b);

@@ -46,8 +46,9 @@ struct pq_parquet_writer_options {
     const struct pq_type *type;      // OBJECT, borrowed until destroy; field ids are written
     const struct pq_codec *codec;    // NULL: not compressed. Parquet has zstd, snappy, gzip, lz4,
                                      // brotli; for reach use zstd or snappy
-    int level;                       // of the codec; 0 is its own default
-    uint32_t row_group_rows;         // at most; 0 is 262144
+    int level;                       // of the codec; 0 is its own default; zstd compresses
+                                     // dictionaries at 3 or more
+    uint32_t row_group_rows;         // at most; 0 is 1048576
     size_t row_group_bytes;          // of encoded pages held at most; 0 is 64 MiB
     uint32_t page_rows;              // at most; 0 is 4096, which is also the maximum; compact:
                                      // 20000

@@ -11,6 +11,7 @@ enum {
     sink_bytes = PQ_PACE_STEP_BYTES,
     // Whoever wants one row decodes a page of each column, and its dictionary.
     page_rows = 2048,
+    group_rows = 1 << 18,  // two threads share a file by its row groups
     page_bytes = 64 << 10,
     dictionary_bytes = 128 << 10,
 };
@@ -37,7 +38,8 @@ pqdb_code pq_file_out_open(struct pq_file_out *out, pqdb_error *err) {
     const struct pq_parquet_writer_options options = {
         .type = out->type, .codec = &pq_codec_zstd, .level = codec_level,
         .page_rows = out->page_rows == 0 ? page_rows : out->page_rows,
-        .row_group_rows = out->group_rows, .page_bytes = page_bytes,
+        .row_group_rows = out->group_rows == 0 ? group_rows : out->group_rows,
+        .page_bytes = page_bytes,
         .dictionary_bytes = dictionary_bytes,
         .is_sorted = true, .sort_field = 0, .variant_form = PQ_VARIANT_AS_JSON};
     const struct pq_parquet_sink sink = {.append = sink_append, .ctx = out};
