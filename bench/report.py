@@ -81,6 +81,19 @@ if have("build"):
         f"{line['seconds'] / peer['seconds']:.2f}x" if peer else "", memory(line, peer), "<= 1.00x, memory <= 2x")
     add("  CPU s", f"{line['cpu_seconds']:.3f}", f"{peer['cpu_seconds']:.3f}" if peer else "",
         f"{line['cpu_seconds'] / peer['cpu_seconds']:.2f}x" if peer else "")
+if have("refresh"):
+    line, peer = found["refresh"], found.get("duckdb-build")
+    anew = peer["seconds"] * 1e3 if peer else None
+    count = f"{line['rows']:,} orders"
+    for part, name, goal in (("one", "1 %", ">= 20.00x"), ("ten", "10 %", ">= 0.83x"), ("all", "100 %", ">= 0.83x")):
+        add(f"refresh after {name} of {count} changed, ms ({line[part]})", f"{line[part + '_ms']:,.1f}",
+            f"{anew:,.1f}" if peer else "", f"{anew / line[part + '_ms']:.2f}x" if peer else "", goal=goal)
+    add("  computed anew, ms", f"{line['full_ms']:,.1f}", memory=memory(line))
+    add("refresh of what is fresh, us", f"{line['empty_us']:.2f}", goal="<= 50 us")
+    alone = line["fresh_read_ms"] + line["one_ms"]
+    add("answer of now with 1 % unseen, ms (read + refresh)", f"{line['behind_read_ms']:,.1f}", f"{alone:,.1f}",
+        f"{line['behind_read_ms'] / alone:.2f}x", goal="<= 2.00x")
+    add("exact after all of them", "yes" if line["differences"] == 0 else "NO", goal="yes")
 mixes = sorted((line for phase, line in found.items() if phase.startswith("mix-")),
                key=lambda line: int(line["phase"].split("-")[1]))
 for line in mixes:

@@ -72,7 +72,9 @@ for rows in "$orders" $((orders * 10)); do
         done
     fi
     step "changes to $rows orders" "$programs/orders_bench" mix "$rows" "$place/shop-$rows"
-    if [ "$rows" = "$orders" ]; then
+    if [ "$rows" != "$orders" ]; then
+        step "refreshes over $rows orders" "$programs/refresh_bench" "$place/shop-$rows"
+    else
         step "commits of one update, ours" "$programs/orders_bench" single "$rows" "$place/shop-$rows"
         step "commits of one update, PostgreSQL" bash "$project/bench/postgres_orders.sh" "$rows" "$place/postgres"
     fi

@@ -106,12 +106,13 @@ typedef struct pqdb_refreshed {
 /// Bring a scheduled or manual view up to the last commit; a failed streaming one is built again.
 /// The old contents stay readable until the new ones are durable. `full` recomputes. A view with
 /// strategy 'append' gets what its definition makes of rows that were created since, and keeps what
-/// it has; `full` is PQDB_INVALID then.
+/// it has; `full` is PQDB_INVALID then, and of one that keeps what came of rows that are gone.
 PQDB_API pqdb_code pqdb_view_refresh(pqdb_db *db, const char *name, bool full,
                                      pqdb_refreshed *refreshed, pqdb_error *err);
 
-/// Of a view with strategy 'append': all that it has goes, and its definition is applied to every
-/// row of its source, in one commit. Errors: PQDB_INVALID: it does not append.
+/// Of a view with strategy 'append', or that keeps what came of rows that are gone
+/// (`$onRetention: 'keep'`): all that it has goes, and its definition is applied to every row of
+/// its source, in one commit. Errors: PQDB_INVALID: it does neither.
 PQDB_API pqdb_code pqdb_view_discard(pqdb_db *db, const char *name, pqdb_refreshed *refreshed,
                                      pqdb_error *err);
 

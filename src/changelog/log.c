@@ -77,7 +77,7 @@ struct pq_log_position pq_log_position(const struct pq_log *log) { return log->e
 
 int64_t pq_log_time_us(const struct pq_log *log) { return log->time_us; }
 
-/// Every commit to the visitor, until the log's end.
+/// Every commit to the visitor, until the log's end. Readers of its own see what came before.
 static pqdb_code visit_all(struct pq_log *log, struct pq_log_records *records,
                            const struct pq_log_visitor *visitor, pqdb_error *err) {
     const uint64_t until = log->options.until_version;
@@ -86,6 +86,9 @@ static pqdb_code visit_all(struct pq_log *log, struct pq_log_records *records,
         PQ_TRY(pq_log_records_next(records, 0, &visitor->schemas, &record, err));
         if (record == NULL || (until != 0 && record->version > until)) return PQDB_OK;
         log->time_us = record->time_us;
+        pthread_mutex_lock(&log->mutex);
+        log->end = pq_log_scanner_position(&records->scanner);
+        pthread_mutex_unlock(&log->mutex);
         PQ_TRY(visitor->visit(visitor->ctx, record, err));
     }
 }

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "db/append.h"
+#include "db/kept.h"
 #include "db/replica.h"
 
 enum {
@@ -40,7 +41,7 @@ enum pq_root_pace pq_db_pace(const struct pq_db_table *table) {
 
 bool pq_db_wants_build(const struct pq_db_table *table) {
     return table->view != NULL && table->view->mode != PQ_VIEW_MANUAL &&
-           (table->facts.unbuilt || table->facts.failed);
+           (table->facts.unbuilt || table->facts.failed) && !pq_db_is_kept(table, &table->facts);
 }
 
 /// Its node is half built, or what it read is gone.
@@ -186,19 +187,52 @@ static void end(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pq
     pthread_mutex_unlock(&db->leader);
 }
 
-pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+/// From a snapshot and through the log.
+static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *options,
+                              struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
+                              pqdb_error *err) {
+    PQ_TRY(pq_db_replica_create(db, options, snapshot, replica, err));
+    PQ_TRY(pq_db_replica_build(*replica, err));
+    return pq_db_replica_catch_up(*replica, err);
+}
+
+/// What a view below keeps the log cannot tell: computed from what is stored, while writers wait,
+/// and swapped.
+static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *options,
+                               uint64_t began, struct pq_db_replica **replica, pqdb_error *err) {
+    struct pq_db_replica_options stored = *options;
+    struct pq_db_snapshot *snapshot;
+    stored.stored = true;
+    pthread_mutex_lock(&db->refreshing);
+    pthread_mutex_lock(&db->leader);
+    pqdb_code code = pq_db_collect(db, db->version, pq_log_time_us(db->log), &snapshot, err);
+    if (code == PQDB_OK) {
+        code = pq_db_replica_create(db, &stored, snapshot, replica, err);
+        pq_db_snapshot_unref(snapshot);
+    }
+    if (code == PQDB_OK) code = pq_db_replica_build(*replica, err);
+    if (code == PQDB_OK) code = swap(*replica, began, err);
+    pthread_mutex_unlock(&db->leader);
+    pthread_mutex_unlock(&db->refreshing);
+    return code;
+}
+
+pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, bool discards, pqdb_error *err) {
     if (table->view->append) return pq_db_append_refresh(db, table, false, err);
     const uint64_t began = db->env->monotonic_ns(db->env->ctx);
-    const struct pq_db_replica_options options = {.table = table};
+    const struct pq_db_replica_options options = {.table = table, .discards = discards};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot = NULL;
     pqdb_error why = {0};
+    pqdb_code code;
     PQ_TRY(begin(db, table, &snapshot, err));
-    pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, &why);
+    if (pq_db_reads_kept(db, table)) {
+        code = build_at_once(db, &options, began, &replica, &why);
+    } else {
+        code = build_beside(db, &options, snapshot, &replica, &why);
+        if (code == PQDB_OK) code = swap_locked(replica, began, &why);
+    }
     pq_db_snapshot_unref(snapshot);
-    if (code == PQDB_OK) code = pq_db_replica_build(replica, &why);
-    if (code == PQDB_OK) code = pq_db_replica_catch_up(replica, &why);
-    if (code == PQDB_OK) code = swap_locked(replica, began, &why);
     end(db, table, code, &why);
     pq_db_replica_destroy(replica);
     if (code != PQDB_OK && err != NULL) *err = why;
@@ -208,7 +242,8 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
 pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                            int64_t time_us, pqdb_error *err) {
     if (table->view->append) return pq_db_append_here(db, table, false, version, time_us, err);
-    const struct pq_db_replica_options options = {.table = table};
+    const struct pq_db_replica_options options = {.table = table, .stored = true,
+                                                  .discards = db->is_replaying};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot;
     pqdb_error why = {0};
@@ -332,7 +367,9 @@ bool pq_db_build_is_due(pqdb_db *db) {
         if (table->view == NULL || table->view->mode == PQ_VIEW_MANUAL) continue;
         if (pq_db_snapshot_rows(snapshot, table) == NULL) continue;
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
-        const bool wants = facts->unbuilt || facts->failed || may_lack_parts(db, snapshot, table);
+        const bool can_build = !pq_db_is_kept(table, facts);
+        const bool wants = (can_build && (facts->unbuilt || facts->failed)) ||
+                           may_lack_parts(db, snapshot, table);
         due = due || (wants && now >= table->retry_ns);
     }
     pq_db_snapshot_unref(snapshot);
@@ -372,7 +409,7 @@ void pq_db_note_try(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
 /// `building` is held.
 static void try_build(pqdb_db *db, struct pq_db_table *table) {
     pqdb_error why = {0};
-    if (is_due(db, table)) pq_db_note_try(db, table, pq_db_build(db, table, &why), &why);
+    if (is_due(db, table)) pq_db_note_try(db, table, pq_db_build(db, table, false, &why), &why);
 }
 
 /// `building` is held.
@@ -408,7 +445,8 @@ pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error 
     PQ_TRY(pq_db_part_create(db, table, &table->part, err));
     if (table->view->mode == PQ_VIEW_STREAMING) {
         PQ_TRY(pq_circuit_add(db->circuit, table->part->node, err));
-        if (table->entry->retention_keeps) pq_circuit_keep(db->circuit, table->id);
+        const struct pq_circuit_keeper keeper = {pq_db_complete_streaming, table};
+        if (table->entry->retention_keeps) pq_circuit_keep(db->circuit, table->id, &keeper);
     } else {
         table->node = table->part->node;
     }

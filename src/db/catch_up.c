@@ -2,6 +2,7 @@
 #include "db/catch_up.h"
 
 #include "base/fail.h"
+#include "db/kept.h"
 #include "db/memory.h"
 #include "db/replica.h"
 #include "db/schema_change.h"
@@ -103,12 +104,28 @@ static const struct pq_db_table *find_base(pqdb_db *db, const struct pq_db_snaps
     return pq_db_not_by_log(db, at, &snapshot->facts[at->position]) == NULL ? at : NULL;
 }
 
+/// From nothing the view, and what lags below it, would lack what it keeps.
+static pqdb_code check_loss(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                            const struct pq_db_table *table, pqdb_error *err) {
+    for (const struct pq_db_table *at = table; at->view != NULL;
+         at = pq_db_by_id(db, at->view->source)) {
+        const struct pq_db_facts *facts = &snapshot->facts[at->position];
+        const bool is_stored =
+            at != table && at->view->mode == PQ_VIEW_STREAMING && is_whole(facts);
+        if (!is_stored && pq_db_is_kept(at, facts)) {
+            return pq_db_refuse_loss(at, "for this answer", err);
+        }
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code begin(pqdb_db *db, struct pq_db_snapshot *snapshot, struct pq_db_table *table,
                        const struct pq_db_table *base, pqdb_error *err) {
     struct pq_db_catch_up *own = table->catch_up;
     const struct pq_db_replica_options options = {.table = table, .alone = true, .branch = base,
                                                   .whole = base == NULL};
     drop(own);
+    if (base == NULL) PQ_TRY(check_loss(db, snapshot, table, err));
     PQ_TRY(pq_db_replica_create(db, &options, snapshot, &own->replica, err));
     own->base = base;
     own->reflects = base == NULL ? 0 : snapshot->facts[base->position].reflects;
@@ -133,7 +150,7 @@ static pqdb_code continue_to(pqdb_db *db, struct pq_db_snapshot *snapshot,
     const bool is_valid =  // what began from nothing does not depend on what is stored
         own->base == NULL || (own->base == base &&
                               own->reflects == snapshot->facts[own->base->position].reflects);
-    const bool goes_on = own->replica != NULL && is_valid &&
+    const bool goes_on = own->replica != NULL && is_valid && !pq_db_reads_kept(db, table) &&
                          own->replica->version + 1 >= pq_log_first_version(db->log);
     pqdb_code code = goes_on ? PQDB_OK : begin(db, snapshot, table, base, err);
     if (code == PQDB_OK) code = pq_db_replica_advance(own->replica, snapshot, err);

@@ -13,7 +13,7 @@ struct gathered {
     struct gathered *next;
     struct pq_db_table *table;
     struct pq_builder *columns;
-    int8_t *signs;  // of the rows
+    int8_t *signs;  // of the rows; 0: it goes, and is not seen to
     size_t count, capacity;
     bool takes_back;
 };
@@ -49,7 +49,7 @@ static pqdb_code begin(struct gather *gather, struct pq_db_table *table, struct 
 }
 
 static pqdb_code add_signs(struct gather *gather, struct gathered *to,
-                           const struct pq_batch *batch, pqdb_error *err) {
+                           const struct pq_batch *batch, bool is_kept, pqdb_error *err) {
     if (to->count + batch->count > to->capacity) {
         size_t capacity = to->capacity == 0 ? 1024 : to->capacity;
         while (capacity < to->count + batch->count) capacity *= 2;
@@ -61,7 +61,7 @@ static pqdb_code add_signs(struct gather *gather, struct gathered *to,
     }
     for (size_t row = 0; row < batch->count; row++) {
         const bool goes = batch->weights != NULL && batch->weights[row] < 0;
-        to->signs[to->count++] = goes ? -1 : 1;
+        to->signs[to->count++] = is_kept ? 0 : goes ? -1 : 1;
         to->takes_back = to->takes_back || goes;
     }
     return PQDB_OK;
@@ -72,7 +72,8 @@ static struct pq_db_table *table_of(const struct gather *gather, uint32_t id) {
     return snapshot == NULL ? pq_db_by_id(gather->db, id) : pq_db_snapshot_by_id(snapshot, id);
 }
 
-static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, pqdb_error *err) {
+static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, bool forgets,
+                     pqdb_error *err) {
     struct pq_db_table *table = table_of(gather, rows->collection);
     if (table == NULL || rows->batch.type == NULL || rows->batch.count == 0) return PQDB_OK;
     struct gathered *to;
@@ -82,7 +83,7 @@ static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, pqdb
                                       rows->batch.count, err));
     }
     gather->rows += rows->batch.count;
-    return add_signs(gather, to, &rows->batch, err);
+    return add_signs(gather, to, &rows->batch, forgets && gather->options->keeps == table, err);
 }
 
 // ---- net --------------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, pqdb
 struct image {
     uint32_t row;  // any one with this id
     uint32_t before, after;  // or NO_ROW
+    bool is_kept;            // its last row went unseen
 };
 enum { NO_ROW = UINT32_MAX };
 
@@ -106,7 +108,7 @@ static struct image *image_of(struct images *images, const struct pq_column *ids
     size_t at = (size_t)pq_hash(id.data, id.length) & (images->slot_count - 1);
     for (; images->slots[at] != 0; at = (at + 1) & (images->slot_count - 1)) {
         struct image *image = &images->all[images->slots[at] - 1];
-        if (!pq_text_equal(pq_column_text(ids, image->row), id)) continue;
+        if (image->is_kept || !pq_text_equal(pq_column_text(ids, image->row), id)) continue;
         *is_new = false;
         return image;
     }
@@ -130,7 +132,8 @@ static pqdb_code find_images(const struct gathered *from, const struct pq_column
         bool is_new;
         struct image *image = image_of(images, ids, row, &is_new);
         if (from->signs[row] > 0) image->after = row;
-        if (from->signs[row] > 0) continue;
+        if (from->signs[row] == 0) image->is_kept = true;
+        if (from->signs[row] >= 0) continue;
         if (is_new) image->before = row;
         image->after = NO_ROW;
     }
@@ -225,9 +228,8 @@ static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb
             changed->to = options->to;
             break;
         }
-        const bool is_kept = options->keeps && record->kind == PQ_LOG_RETENTION;
-        for (size_t i = 0; !is_kept && i < record->rows_count; i++) {
-            PQ_GO(add(gather, &record->rows[i], err));
+        for (size_t i = 0; i < record->rows_count; i++) {
+            PQ_GO(add(gather, &record->rows[i], record->kind == PQ_LOG_RETENTION, err));
         }
         changed->to = record->version;
         changed->time_us = record->time_us;

@@ -29,7 +29,9 @@ struct pq_db_changed_options {
     void *ctx;
     /// By whose schema rows are given, at `to` or later. NULL: the newest.
     const struct pq_db_snapshot *snapshot;
-    bool keeps;       // without what went by retention
+    /// The collection of which rows that go by retention are not seen to go; NULL: none. What comes
+    /// again under the id of such a row is a row of its own.
+    const struct pq_db_table *keeps;
     size_t rows_max;  // end early, behind the commit that passes so many; 0: no bound
 };
 

@@ -59,6 +59,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         .shows = table->facts.shows, .mark = table->facts.mark,
         .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
         .slot_us = table->facts.slot_us, .pace = pq_db_pace(table),
+        .kept = table->facts.kept,
         // 0: of nothing; the next open begins its build again.
         .refresh_version = table->view == NULL || table->facts.unbuilt
                                ? 0 : table->view->refresh_version};

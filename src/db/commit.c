@@ -6,6 +6,7 @@
 #include "batch/builder.h"
 #include "db/commit.h"
 #include "db/append.h"
+#include "db/kept.h"
 #include "db/tokens.h"
 #include "db/view_internal.h"
 
@@ -54,56 +55,6 @@ static pqdb_code apply_output(pqdb_db *db, struct pq_db_table *table, const stru
     return code;
 }
 
-/// Rows of one sign.
-static pqdb_code take_sign(struct pq_arena *arena, const struct pq_batch *rows, int64_t sign,
-                           struct pq_batch *out, pqdb_error *err) {
-    uint32_t *taken = pq_arena_alloc(arena, (rows->count + 1) * sizeof *taken);
-    int64_t *weights = pq_arena_alloc(arena, (rows->count + 1) * sizeof *weights);
-    if (taken == NULL || weights == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step");
-    size_t count = 0;
-    for (uint32_t row = 0; row < rows->count; row++) {
-        const int64_t weight = rows->weights == NULL ? 1 : rows->weights[row];
-        if (weight != sign) continue;
-        weights[count] = sign;
-        taken[count++] = row;
-    }
-    PQ_TRY(pq_batch_gather(rows, taken, count, arena, out, err));
-    out->weights = weights;
-    return PQDB_OK;
-}
-
-/// A view that keeps rows whose source is gone: a row of the same id that comes again takes the
-/// place of the one that was kept.
-static pqdb_code apply_kept(pqdb_db *db, struct pq_db_table *table, const struct pq_batch *rows,
-                            uint64_t version, pqdb_error *err) {
-    struct pq_arena *arena = &db->step_hold->arena;
-    struct pq_batch gone, come;
-    PQ_TRY(take_sign(arena, rows, -1, &gone, err));
-    PQ_TRY(take_sign(arena, rows, 1, &come, err));
-    if (gone.count > 0) PQ_TRY(apply_output(db, table, &gone, version, err));
-    uint32_t *order = pq_arena_alloc(arena, (come.count * 2 + 1) * sizeof *order);
-    int64_t *weights = pq_arena_alloc(arena, (come.count * 2 + 1) * sizeof *weights);
-    if (order == NULL || weights == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a step");
-    size_t count = 0;
-    for (uint32_t row = 0; row < come.count; row++) {
-        bool has;
-        PQ_TRY(pq_table_has(table->table, pq_column_text(&come.columns[PQ_COLUMN_ID], row), &has,
-                            err));
-        if (has) {
-            weights[count] = -1;
-            order[count++] = row;
-        }
-    }
-    for (uint32_t row = 0; row < come.count; row++) {
-        weights[count] = 1;
-        order[count++] = row;
-    }
-    struct pq_batch all;
-    PQ_TRY(pq_batch_gather(&come, order, count, arena, &all, err));
-    all.weights = weights;
-    return count == 0 ? PQDB_OK : apply_output(db, table, &all, version, err);
-}
-
 static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, pqdb_error *err) {
     const size_t nodes = pq_circuit_count(db->circuit);
     for (size_t i = 0; i < nodes; i++) {
@@ -114,9 +65,7 @@ static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, p
             continue;
         }
         if (output->rows.count == 0) continue;
-        const bool keeps = table->entry->retention_keeps && !table->view->grouped;
-        PQ_TRY(keeps ? apply_kept(db, table, &output->rows, version, err)
-                     : apply_output(db, table, &output->rows, version, err));
+        PQ_TRY(apply_output(db, table, &output->rows, version, err));
         PQ_TRY(pq_table_publish(table->table, err));
         table->facts.refreshed_us = time_us;
         table->facts.last_refresh = "streaming";
@@ -360,6 +309,7 @@ static pqdb_code commit_frame(pqdb_db *db, const struct frame *frame, pqdb_error
         pq_circuit_forget(db->circuit, count > 0 && writes[0]->forgets);
         code = pq_db_step(db, deltas, delta_count, last, pq_log_time_us(db->log), &why);
         pq_circuit_forget(db->circuit, false);
+        if (count > 0 && writes[0]->forgets) pq_db_note_forgotten(db, writes[0]->table);
     }
     for (size_t i = 0; code == PQDB_OK && i < count; i++) {
         struct pq_unique *unique = &writes[i]->table->unique;

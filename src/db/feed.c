@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/kept.h"
 #include "db/replica.h"
 #include "expr/print.h"
 #include "query/find.h"
@@ -226,6 +227,16 @@ static pqdb_code follow_schema(pqdb_feed *feed, const struct pq_db_snapshot *sna
     return PQDB_OK;
 }
 
+/// What its groups keep of rows that are gone no log tells.
+static pqdb_code check_kept(const struct pq_db_snapshot *snapshot,
+                            const struct pq_db_table *table, pqdb_error *err) {
+    if (!table->view->grouped || !pq_db_is_kept(table, &snapshot->facts[table->position])) {
+        return PQDB_OK;
+    }
+    return refuse(table, PQDB_UNSUPPORTED, "it keeps what came of rows that are gone, which its "
+                  "changes cannot tell", err);
+}
+
 pqdb_code pqdb_feed_next(pqdb_feed *feed, pqdb_on_view_change on_change, void *ctx,
                          pqdb_error *err) {
     struct pq_db_snapshot *snapshot = pq_db_snapshot(feed->db);
@@ -237,6 +248,7 @@ pqdb_code pqdb_feed_next(pqdb_feed *feed, pqdb_on_view_change on_change, void *c
     feed->ctx = ctx;
     pqdb_code code = follow_schema(feed, snapshot, err);
     if (code == PQDB_OK) code = pq_db_readable(snapshot, feed->table, err);
+    if (code == PQDB_OK) code = check_kept(snapshot, feed->table, err);
     if (code == PQDB_OK) code = pq_db_overlay_create(feed->db, &range, &overlay, err);
     if (code == PQDB_OK) code = tell(feed, snapshot, overlay, err);
     if (feed->replica != NULL) {

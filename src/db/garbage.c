@@ -347,12 +347,12 @@ static uint64_t bytes_of(const struct pq_root *root, uint32_t id) {
 
 /// Is the log kept for a view that lags? Not when a full computation reads less than is in the log
 /// since its last refresh: more than its sources, and than db->lag_bytes. A view that appends
-/// cannot be computed anew.
+/// cannot be computed anew, nor one that keeps what is gone.
 static bool holds_log(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named) {
     const struct pq_db_table *table = pq_db_by_id(db, named->id);
     if (table == NULL || table->node == NULL || named->reflects == 0) return false;
     const struct pq_view *view = table->view;
-    if (view->append) return true;
+    if (view->append || table->entry->retention_keeps) return true;
     uint64_t most = bytes_of(root, view->source);
     for (size_t i = 0; i < view->linked_count; i++) most += bytes_of(root, view->linked[i]);
     if (most < db->lag_bytes) most = db->lag_bytes;

@@ -11,6 +11,7 @@
 #include "db/append.h"
 #include "db/checkpoint_internal.h"
 #include "db/commit.h"
+#include "db/kept.h"
 #include "db/schema_change.h"
 #include "db/spill.h"
 #include "db/tokens.h"
@@ -98,14 +99,14 @@ static bool is_of_use(const struct pq_db_table *table, const struct pq_root_tabl
     return table->view == NULL || table->view->refresh_version == named->refresh_version;
 }
 
-/// What a view has appended nothing could make again.
+/// What a view has appended, or kept of rows that are gone, nothing could make again.
 static pqdb_code check_discard(const struct pq_db_table *table,
                                const struct pq_root_table *named, pqdb_error *err) {
-    if (!table->view->append || (named->file_count == 0 && named->carried.length == 0)) {
-        return PQDB_OK;
-    }
+    const bool has_rows = named->file_count > 0 || named->carried.length > 0;
+    if (!has_rows || (!table->view->append && !named->kept)) return PQDB_OK;
     pq_fail(err, PQDB_INVALID, "its definition in " PQ_DB_SCHEMA_FILE " has changed, which would "
-            "discard what it has appended: take the change back, or give the view another name");
+            "discard what it has %s: take the change back, or give the view another name",
+            table->view->append ? "appended" : "kept");
     return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
 }
 
@@ -120,6 +121,7 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->facts.reflects = named->reflects;
     table->facts.shows = named->shows;
     table->facts.mark = named->mark;
+    table->facts.kept = named->kept;
     table->reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
     table->facts.slot_us = named->slot_us;
@@ -186,7 +188,8 @@ static bool has_states(struct pq_node *node, const struct pq_root_table *named) 
     size_t count;
     const struct pq_node_part *parts = pq_node_parts(node, &count);
     for (size_t i = 0; i < count; i++) {
-        if (!parts[i].is_late && state_named(named, parts[i].name) == NULL) return false;
+        const bool is_needed = !parts[i].is_late || parts[i].is_there;
+        if (is_needed && state_named(named, parts[i].name) == NULL) return false;
     }
     return true;
 }
@@ -205,6 +208,14 @@ static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_
     return PQDB_OK;
 }
 
+/// Does it lack nothing of what it reads, all of which follows commits?
+static bool is_up_to_date(pqdb_db *db, const struct pq_db_table *table) {
+    const struct pq_db_facts *facts = &table->facts;
+    return facts->reflects > 0 && facts->shows == facts->reflects &&
+           pq_db_not_by_log(db, table, facts) == NULL &&
+           pq_db_source_version(db, table) <= facts->reflects;
+}
+
 /// Its mode has changed since the root: what streamed shows the root's version; what lagged is
 /// built to go on with commits, or appends what it lacks.
 static void change_pace(pqdb_db *db, const struct pq_root *root,
@@ -214,7 +225,8 @@ static void change_pace(pqdb_db *db, const struct pq_root *root,
     if (named->pace == PQ_ROOT_BY_COMMITS && now == PQ_ROOT_BY_REFRESHES) {
         pq_db_set_reflects(db, table, root->version);
         table->reflects_position = root->position;
-    } else if (named->pace == PQ_ROOT_BY_REFRESHES && now == PQ_ROOT_BY_COMMITS) {
+    } else if (named->pace == PQ_ROOT_BY_REFRESHES && now == PQ_ROOT_BY_COMMITS &&
+               !is_up_to_date(db, table)) {
         table->facts.failed = true;
         pq_fail(&table->failure, PQDB_INVALID, "it did not stream before, and is being built");
     }
@@ -279,7 +291,7 @@ static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err
         if (db->options.read_only || db->version == 0) {
             code = build_here(db, table, db->version, db->replay_time_us, &why);
         } else {
-            code = pq_db_build(db, table, &why);
+            code = pq_db_build(db, table, false, &why);
         }
         // Where its source is damaged, the rest of the database can be used all the same.
         if (code == PQDB_CORRUPT) pq_db_note_failed(db, table, &why);
@@ -523,7 +535,15 @@ static const struct pq_json *member(const struct pq_json *object, const char *na
     return value != NULL && pq_json_kind(value) == kind ? value : NULL;
 }
 
-/// A refresh is repeated as a full one: all its sources are exactly where they were.
+/// Can its contents go on through the log? Then that costs what the refresh did.
+static bool is_whole(const pqdb_db *db, const struct pq_db_table *table) {
+    const struct pq_db_facts *facts = &table->facts;
+    return table->node != NULL && !facts->failed && !facts->unbuilt &&
+           pq_db_not_by_log(db, table, facts) == NULL;
+}
+
+/// All its sources are exactly where they were: what a refresh by the log came to then, one by the
+/// log or a full one comes to now.
 static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_record *record,
                                 pqdb_error *err) {
     pqdb_db *db = replay->db;
@@ -543,6 +563,9 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
         const pqdb_code code = pq_db_append_here(db, table, record->kind == PQ_LOG_SWAP,
                                                  record->version, record->time_us, err);
         return code != PQDB_OK && pq_db_is_views_own(code) ? PQDB_OK : code;
+    }
+    if (!is_fresh && record->kind == PQ_LOG_REFRESH && is_whole(db, table)) {
+        return pq_db_refresh_here(db, table, record->version, record->time_us, err);
     }
     if (!is_fresh) return build_here(db, table, record->version, record->time_us, err);
     if (table->node == NULL) return PQDB_OK;
@@ -566,6 +589,10 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
     if (replay->by_frame && record->last_in_frame) PQ_TRY(flush_frame(replay, record, err));
     if (forgets) PQ_TRY(flush(replay, err));
     pq_circuit_forget(db->circuit, false);
+    for (size_t i = 0; forgets && i < record->rows_count; i++) {
+        const struct pq_db_table *table = pq_db_by_id(db, record->rows[i].collection);
+        if (table != NULL) pq_db_note_forgotten(db, table);
+    }
     if (record->kind == PQ_LOG_REFRESH || record->kind == PQ_LOG_SWAP) {
         PQ_TRY(replay_refresh(replay, record, err));
     }
@@ -573,8 +600,17 @@ static pqdb_code visit(void *ctx, const struct pq_log_record *record, pqdb_error
     return PQDB_OK;
 }
 
+/// A row that came and went again has taken the place of one that was kept, if there was one.
+static bool keeps_rows(const pqdb_db *db) {
+    const struct pq_views *views = db->views;
+    for (size_t i = 0; i < views->count; i++) {
+        if (views->views[i].entry->retention_keeps && !views->views[i].grouped) return true;
+    }
+    return false;
+}
+
 static pqdb_code replay_log(pqdb_db *db, pqdb_error *err) {
-    struct replay replay = {.db = db, .by_frame = pq_db_has_appending(db)};
+    struct replay replay = {.db = db, .by_frame = pq_db_has_appending(db) || keeps_rows(db)};
     const struct pq_log_visitor visitor = {.schemas = pq_db_log_schemas(db), .visit = visit,
                                            .ctx = &replay};
     db->is_replaying = true;

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/json.h"
+#include "db/kept.h"
 #include "db/append.h"
 #include "db/catch_up.h"
 #include "db/commit.h"
@@ -80,6 +81,9 @@ void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version
 const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
                              const struct pq_db_facts *facts) {
     for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
+        if (up->entry->retention_keeps) {
+            return "what it reads keeps rows that are gone, which the log does not tell";
+        }
         if (up->grouped || up->mode != PQ_VIEW_STREAMING) {
             return "what it reads keeps state of its own, whose changes are not in the log";
         }
@@ -92,7 +96,23 @@ const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
     return NULL;
 }
 
-/// Leader: durable, then applied. Dependents step with it.
+/// Leader: the changes as the commit of `version`. Dependents step with it.
+static pqdb_code apply_rows(pqdb_db *db, struct pq_db_table *table,
+                            const struct pq_db_row_list *changes, uint64_t version,
+                            int64_t time_us, pqdb_error *err) {
+    for (const struct pq_db_row_batch *at = changes->first; at != NULL; at = at->next) {
+        struct pq_db_delta step = {.table = table, .rows = at->rows, .hold = at->hold};
+        if (table->entry->retention_keeps) {
+            PQ_TRY(pq_db_complete_kept(table, table->table, &step.rows, &at->hold->arena, err));
+        }
+        PQ_TRY(pq_db_step(db, &step, 1, version, time_us, err));
+    }
+    table->facts.last_refresh_rows = changes->rows;
+    table->reflects_position = pq_db_position(db);
+    return PQDB_OK;
+}
+
+/// Leader: durable, then applied.
 static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
                                const struct pq_db_row_list *changes, uint64_t began_ns,
                                pqdb_error *err) {
@@ -100,15 +120,8 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
     uint64_t version;
     PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
-    pqdb_code code = PQDB_OK;
-    for (const struct pq_db_row_batch *at = changes->first; code == PQDB_OK && at != NULL;
-         at = at->next) {
-        const struct pq_db_delta step = {.table = table, .rows = at->rows, .hold = at->hold};
-        code = pq_db_step(db, &step, 1, version, time_us, err);
-    }
+    pqdb_code code = apply_rows(db, table, changes, version, time_us, err);
     pq_db_set_reflects(db, table, to);
-    table->facts.last_refresh_rows = changes->rows;
-    table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
     table->facts.last_refresh = "incremental";
     table->facts.last_refresh_reason = NULL;
@@ -147,6 +160,40 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     pthread_mutex_unlock(&db->refreshing);
     pq_db_row_list_deinit(&changes);
     if (is_large && code == PQDB_OK) pq_db_keeper_want(db);  // recovery computes it from nothing
+    return code;
+}
+
+pqdb_code pq_db_refresh_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                             int64_t time_us, pqdb_error *err) {
+    struct pq_db_row_list changes;
+    const struct pq_sink sink = {.put = pq_db_row_list_put, .ctx = &changes};
+    const struct pq_db_replica_options options = {.table = table, .borrow = true,
+                                                  .on_rows = &sink};
+    struct pq_db_replica *replica = NULL;
+    struct pq_db_snapshot *snapshot = NULL;
+    const uint64_t to = db->version;
+    pqdb_error why = {.offset = -1};
+    pq_db_row_list_init(&changes, db->alloc);
+    pqdb_code code;
+    PQ_GO(pq_db_collect(db, to, time_us, &snapshot, &why));
+    PQ_GO(pq_db_replica_create(db, &options, snapshot, &replica, &why));
+    PQ_GO(pq_db_replica_advance(replica, snapshot, &why));
+done:
+    pq_db_replica_destroy(replica);
+    if (snapshot != NULL) pq_db_snapshot_unref(snapshot);
+    if (code == PQDB_OK) {
+        code = apply_rows(db, table, &changes, version, time_us, &why);
+        pq_db_set_reflects(db, table, to);
+        table->facts.refreshed_us = time_us;
+        table->facts.last_refresh = "incremental";
+    } else if (pq_db_is_kept(table, &table->facts) && pq_db_is_views_own(code)) {
+        pq_db_note_failed(db, table, &why);
+        code = PQDB_OK;
+    } else if (pq_db_is_views_own(code) || code == PQDB_NOT_FOUND) {
+        code = pq_db_build_here(db, table, version, time_us, &why);
+    }
+    pq_db_row_list_deinit(&changes);
+    if (code != PQDB_OK && err != NULL) *err = why;
     return code;
 }
 
@@ -242,6 +289,7 @@ static bool is_dear(pqdb_db *db, const struct pq_db_table *table) {
 static pqdb_code check_strategy(const struct pq_db_table *table, const struct pq_db_refresh *how,
                                 pqdb_error *err) {
     const bool appends = table->view->append;
+    if (table->entry->retention_keeps && !appends) return PQDB_OK;
     if (appends ? !how->full || how->discard : !how->discard) return PQDB_OK;
     pq_fail(err, PQDB_INVALID, appends ? "it appends: computing it anew would lose what it has, "
                                          "so that takes --discard"
@@ -260,10 +308,13 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
     refreshed->us = (int64_t)us_since(db, began_ns);
     if (begun != PQDB_OK || !left) return begun;
     const char *why = refreshed->reason;
+    pthread_mutex_lock(&db->leader);
+    const bool is_kept = pq_db_is_kept(table, &table->facts) && !how->discard;
+    pthread_mutex_unlock(&db->leader);
     if (table->view->append) {
         PQ_TRY(pq_db_append_refresh(db, table, how->discard, err));
         why = how->discard ? "asked for" : NULL;
-    } else if (why == NULL && is_dear(db, table)) {
+    } else if (why == NULL && !is_kept && is_dear(db, table)) {
         why = "more has changed since than its source holds";
     } else if (why == NULL) {
         pqdb_error failure = {0};
@@ -274,7 +325,8 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
             return code;
         }
     }
-    if (why != NULL && !table->view->append) PQ_TRY(pq_db_build(db, table, err));
+    if (why != NULL && is_kept) return pq_db_refuse_loss(table, why, err);
+    if (why != NULL && !table->view->append) PQ_TRY(pq_db_build(db, table, how->discard, err));
     pthread_mutex_lock(&db->leader);
     if (why != NULL && pq_db_check_open(db, NULL) == PQDB_OK) {
         table->facts.last_refresh_reason = why;

@@ -5,6 +5,7 @@
 #include "db/catch_up.h"
 #include "db/changed.h"
 #include "db/checkpoint_internal.h"
+#include "db/kept.h"
 #include "table/branch.h"
 
 enum { piece_rows = 1 << 20, below_max = 64 };
@@ -53,6 +54,13 @@ static pqdb_code branch_member(struct pq_db_replica *replica, struct pq_db_membe
                            err);
 }
 
+static pqdb_code complete_kept(void *ctx, struct pq_batch *rows, struct pq_arena *arena,
+                               pqdb_error *err) {
+    const struct pq_db_member *member = ctx;
+    if (member->rows == NULL) return PQDB_OK;
+    return pq_db_complete_kept(member->table, member->rows, rows, arena, err);
+}
+
 static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *table,
                             enum member_rows rows, pqdb_error *err) {
     struct pq_db_member *member = &replica->members[replica->count];
@@ -67,13 +75,9 @@ static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *t
     if (rows == ROWS_STORED) PQ_TRY(branch_member(replica, member, &options, err));
     PQ_TRY(pq_circuit_add(replica->circuit, member->part->node, err));
     member->part->node = NULL;
+    const struct pq_circuit_keeper keeper = {complete_kept, member};
+    if (table->entry->retention_keeps) pq_circuit_keep(replica->circuit, table->id, &keeper);
     return PQDB_OK;
-}
-
-static void use_all_parts(struct pq_node *node) {
-    size_t count;
-    pq_node_parts(node, &count);
-    for (size_t i = 0; i < count; i++) pq_node_use_part(node, i);
 }
 
 /// Is there a view with state above `below`, up to `table`?
@@ -110,6 +114,7 @@ static pqdb_code add_below(struct pq_db_replica *replica,
     bool is_branched = false;
     for (size_t i = 0; i < count; i++) {
         if (!options->whole) PQ_TRY(check_below(replica, below[i], err));
+        if (options->stored) continue;
         is_branched = is_branched || below[i] == options->branch;
         // Its rows are those of the snapshot, unless what is built starts at an older version.
         const bool keeps = options->whole ? is_behind(replica, below[i])
@@ -149,11 +154,14 @@ static pqdb_code add_members(struct pq_db_replica *replica,
         struct pq_db_member *member = &replica->members[i];
         member->starts_older = member->table == options->branch;
     }
-    if (options->all_parts) use_all_parts(pq_circuit_find(replica->circuit, table->id));
+    if (options->all_parts) pq_db_use_all_parts(pq_circuit_find(replica->circuit, table->id));
     for (size_t i = 0; i < views->count && !options->alone; i++) {
         struct pq_db_table *above = pq_db_by_id(db, views->views[i].table);
         const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
         if (!streams || above == table || !pq_db_follows(above, table->id)) continue;
+        if (!options->discards && pq_db_is_kept(above, &above->facts)) {
+            return pq_db_refuse_loss(above, "with what it reads", err);
+        }
         PQ_TRY(add_member(replica, above, ROWS_NEW, err));
     }
     return PQDB_OK;
@@ -428,6 +436,16 @@ void pq_db_replica_show(struct pq_db_replica *replica, struct pq_db_snapshot *sn
     replica->version = version;
 }
 
+/// The collection whose rows a member keeps, up to the view in question.
+static const struct pq_db_table *keeps_of(const struct pq_db_replica *replica) {
+    for (size_t i = 0; i < replica->count; i++) {
+        const struct pq_db_table *table = replica->members[i].table;
+        if (table->entry->retention_keeps) return table->root;
+        if (table == replica->top) break;
+    }
+    return NULL;
+}
+
 /// A part of the log, no further than `to`.
 static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_max,
                        pqdb_error *err) {
@@ -437,7 +455,7 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
     }
     const struct pq_db_changed_options options = {
         .from = replica->version, .to = to, .wants = pq_db_replica_reads, .ctx = replica,
-        .keeps = replica->top->entry->retention_keeps,
+        .keeps = keeps_of(replica),
         .rows_max = rows_max};
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
@@ -519,7 +537,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     table->facts.last_refresh_reason = table->facts.failed    ? "its last step failed"
                                        : table->facts.unbuilt ? "it is new, or its definition is"
                                                               : NULL;
-    table->facts.failed = table->facts.unbuilt = false;
+    table->facts.failed = table->facts.unbuilt = table->facts.kept = false;
     pq_db_set_reflects(db, table, version);
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;

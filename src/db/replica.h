@@ -44,6 +44,8 @@ struct pq_db_replica_options {
     /// With `alone`: rows and state go on from what is stored, in branches: those of this lagging
     /// view and of the streaming ones above it, of which `table` is the last.
     const struct pq_db_table *branch;
+    bool stored;    // views below as they are stored: it goes through no log
+    bool discards;  // what views above it kept of rows that are gone may be lost
     bool whole;  // with `alone`: with rows; views below that lag or failed are computed as well
 };
 

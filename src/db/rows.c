@@ -115,6 +115,12 @@ pqdb_code pq_db_put_rows(pqdb_db *db, struct pq_table *table, const struct pq_ba
 
 // ---- nodes ------------------------------------------------------------------------------------
 
+void pq_db_use_all_parts(struct pq_node *node) {
+    size_t count;
+    pq_node_parts(node, &count);
+    for (size_t i = 0; i < count; i++) pq_node_use_part(node, i);
+}
+
 pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db_part **part,
                             pqdb_error *err) {
     struct pq_db_part *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
@@ -129,6 +135,8 @@ pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db
     made->spec.lookup = &made->lookup;
     const pqdb_code code = pq_node_create(&made->spec, &db->memory.states.alloc,
                                           &made->node, err);
+    // What a window would be filled from again may be gone by then.
+    if (code == PQDB_OK && table->entry->retention_keeps) pq_db_use_all_parts(made->node);
     if (code == PQDB_OK) *part = made;
     if (code != PQDB_OK) pq_free(db->alloc, made, 1, sizeof *made);
     return code;

@@ -99,10 +99,33 @@ static pqdb_code go_over(struct applying *apply, pqdb_error *err) {
     return code == PQDB_OK ? code : pq_db_break(db, code, err);  // the schema has it already
 }
 
+/// Views that are to stream from now on are brought up to date by the log, so that they go on with
+/// what they have. Where that is not possible they are built.
+static void bring_up(struct applying *apply) {
+    pqdb_db *db = apply->db;
+    const struct pq_views *views = apply->plan->views;
+    for (size_t i = 0; i < views->count; i++) {
+        struct pq_db_table *table = pq_db_by_id(db, views->views[i].table);
+        if (views->views[i].mode != PQ_VIEW_STREAMING || table == NULL || table->node == NULL) {
+            continue;
+        }
+        pthread_mutex_lock(&db->leader);
+        const struct pq_db_facts facts = table->facts;
+        const bool is_by_log = !facts.failed && !facts.unbuilt && !table->view->append &&
+                               pq_db_not_by_log(db, table, &facts) == NULL;
+        pthread_mutex_unlock(&db->leader);
+        pqdb_refreshed refreshed;
+        const struct pq_db_refresh how = {.full = false};
+        if (is_by_log) pq_db_refresh(db, table, &how, &refreshed, NULL);
+    }
+}
+
 static pqdb_code change(struct applying *apply, pqdb_error *err) {
     pqdb_db *db = apply->db;
+    bring_up(apply);
     PQ_TRY(pq_db_checkpoint(db, false, err));  // most of it while writers go on
     pq_db_gate_close(&db->gate);
+    bring_up(apply);  // the last few changes
     pqdb_code code = check(apply, err);  // rows that came meanwhile
     if (code == PQDB_OK && apply->done.refused > 0) code = fail_refused(apply, err);
     if (code == PQDB_OK) code = pq_db_checkpoint(db, false, err);
@@ -128,7 +151,7 @@ static pqdb_code build(pqdb_db *db, pqdb_error *err) {
         pthread_mutex_unlock(&db->leader);
         if (!wants) continue;
         pqdb_error why;
-        const pqdb_code built = pq_db_build(db, table, &why);
+        const pqdb_code built = pq_db_build(db, table, false, &why);
         if (built == PQDB_OK || code != PQDB_OK) continue;
         code = built;
         if (err != NULL) *err = why;

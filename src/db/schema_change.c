@@ -280,7 +280,9 @@ pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *definition
     struct pq_db_table *table = NULL;
     pthread_mutex_lock(&db->building);
     pqdb_code code = create(db, &to, pq_text_of(definition), &table, err);
-    if (code == PQDB_OK && table->view->mode != PQ_VIEW_MANUAL) code = pq_db_build(db, table, err);
+    if (code == PQDB_OK && table->view->mode != PQ_VIEW_MANUAL) {
+        code = pq_db_build(db, table, false, err);
+    }
     pthread_mutex_unlock(&db->building);
     return code;
 }

@@ -173,7 +173,8 @@ static pqdb_code judge(const pqdb_schema_options *options, struct census *census
     struct pq_db_step *step = census->step;
     char room[40];
     switch (step->need) {
-        case PQ_DB_NEED_EMPTY: return judge_loss(options, census->filled, arena, step);
+        case PQ_DB_NEED_EMPTY:
+        case PQ_DB_NEED_NOTHING_KEPT: return judge_loss(options, census->filled, arena, step);
         case PQ_DB_NEED_FILLED:
             if (census->missing == 0) return PQDB_OK;
             return refuse(arena, step, "declare it without !, fill it with update, then require it",
@@ -250,6 +251,8 @@ pqdb_code pq_db_steps_check(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         struct pq_table_snapshot *rows =
             table == NULL ? NULL : pq_db_snapshot_rows(snapshot, table);
         if (rows == NULL) continue;
+        const bool is_kept = snapshot->facts[table->position].kept;
+        if (step->need == PQ_DB_NEED_NOTHING_KEPT && !is_kept) continue;
         const struct asked asked = {db, table, rows, options, arena};
         const pqdb_code code = check_step(&asked, step, err);
         if (code == PQDB_NO_MEMORY) return pq_fail(err, code, "a check of rows");

@@ -290,12 +290,15 @@ static pqdb_code view_steps(struct comparison *c, const struct pair *pair) {
     if (was == NULL || is == NULL) return PQDB_OK;
     bool equal;
     PQ_TRY(is_equal(c, pair->before->definition, pair->now->definition, &equal));
-    if (was->refresh_version != is->refresh_version && was->append) {
+    const bool keeps = pair->before->retention_keeps;
+    if (was->refresh_version != is->refresh_version && (was->append || keeps)) {
         const struct pq_db_step step = {
             .told = {.action = "rebuild", .kind = kind_names[pair->now->kind],
                      .name = pair->now->name.data,
-                     .detail = "its definition changed: what it has appended goes"},
-            .need = PQ_DB_NEED_EMPTY, .shape = pair->follow->before};
+                     .detail = was->append ? "its definition changed: what it has appended goes"
+                                           : "its definition changed: what it has kept goes"},
+            .need = was->append ? PQ_DB_NEED_EMPTY : PQ_DB_NEED_NOTHING_KEPT,
+            .shape = pair->follow->before};
         return add_step(c, &step);
     }
     if (was->refresh_version != is->refresh_version) {

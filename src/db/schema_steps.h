@@ -10,6 +10,7 @@
 enum pq_db_need {
     PQ_DB_NEED_NOTHING,
     PQ_DB_NEED_EMPTY,     // rows would lose something: allowed by name, or without rows
+    PQ_DB_NEED_NOTHING_KEPT,  // the same of a view that keeps, once rows it read are gone
     PQ_DB_NEED_FILLED,    // a field becomes required: no row may lack it
     PQ_DB_NEED_FITTING,   // its rules become stricter: every value must obey
     PQ_DB_NEED_UNIQUE,

@@ -20,6 +20,7 @@ struct pq_db_facts {
     const char *last_refresh_reason;  // why it was computed anew; or NULL
     uint64_t last_refresh_rows;
     int64_t last_refresh_took_us;
+    bool kept;                 // it holds what came of rows that are gone: db/kept.h
     bool failed;               // its last step or refresh went wrong: see `failure`
     bool refresh_failed;       // only the last try of a refresh did: the view is as it was
     bool unbuilt;              // nothing of this definition exists yet

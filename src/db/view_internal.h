@@ -72,6 +72,7 @@ struct pq_db_part {
 };
 pqdb_code pq_db_part_create(pqdb_db *db, struct pq_db_table *table, struct pq_db_part **part,
                             pqdb_error *err);
+void pq_db_use_all_parts(struct pq_node *node);  // before it is opened or built
 void pq_db_part_destroy(pqdb_db *db, struct pq_db_part *part);  // NULL is allowed
 
 // build.c
@@ -85,7 +86,9 @@ void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error 
 /// The view and the streaming views above it from their sources, beside the database, swapped in
 /// with one commit. `building` is held, no other lock. After an error the old rows are there still;
 /// where the error is the view's own it has failed.
-pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
+/// `discards`: what views above it have kept of rows that are gone may be lost; else that is
+/// PQDB_INVALID.
+pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, bool discards, pqdb_error *err);
 /// The same in recovery, where nobody else is: at `version`, without a commit.
 pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                            int64_t time_us, pqdb_error *err);
@@ -117,6 +120,10 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
 enum pq_db_logged { PQ_DB_LOGGED_ROWS, PQ_DB_LOGGED_SWAP, PQ_DB_LOGGED_FRESH };
 pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
                             uint64_t *version, pqdb_error *err);
+/// In recovery, at a version whose record is replayed: through the log up to it, where the log
+/// tells, else anew; what cannot be made anew has failed then.
+pqdb_code pq_db_refresh_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                             int64_t time_us, pqdb_error *err);
 /// NULL, or why the view's contents, of which these are the facts, cannot be brought forward
 /// through the log.
 const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,

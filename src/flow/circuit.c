@@ -13,7 +13,8 @@ struct member {
     bool attached;
     pqdb_error failure;  // why not
     struct pq_circuit_cost cost;
-    bool keeps;  // takes no part in a step that only forgets
+    bool keeps;  // does not see rows of its source go in a step that only forgets
+    struct pq_circuit_keeper keeper;
 };
 #define NO_MEMBER SIZE_MAX
 
@@ -209,10 +210,17 @@ static pqdb_code step_member(const struct member *member, const struct step_inpu
                       : pq_node_step_all(member->node, deltas, count, arena, out, err);
 }
 
-void pq_circuit_keep(struct pq_circuit *circuit, uint32_t table) {
-    for (size_t i = 0; i < circuit->count; i++) {
-        if (circuit->members[i].table == table) circuit->members[i].keeps = true;
-    }
+void pq_circuit_keep(struct pq_circuit *circuit, uint32_t table,
+                     const struct pq_circuit_keeper *keeper) {
+    struct member *member = get(circuit, table);
+    member->keeps = true;
+    member->keeper = *keeper;
+}
+
+static pqdb_code complete(const struct member *member, struct pq_batch *rows,
+                          struct pq_arena *arena, pqdb_error *err) {
+    if (member->keeper.complete == NULL || rows->count == 0) return PQDB_OK;
+    return member->keeper.complete(member->keeper.ctx, rows, arena, err);
 }
 
 void pq_circuit_forget(struct pq_circuit *circuit, bool forgets) { circuit->forgets = forgets; }
@@ -224,10 +232,6 @@ void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, 
         struct pq_output *output = &outputs[i];
         *output = (struct pq_output){.table = member->table};
         if (!member->attached) continue;
-        if (circuit->forgets && member->keeps) {
-            output->attached = true;
-            continue;
-        }
         const struct pq_batch *delta = input_of(member, inputs, input_count);
         if (delta == NULL && member->upstream != NO_MEMBER) {
             const struct pq_output *upstream = &outputs[member->upstream];
@@ -239,11 +243,15 @@ void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, 
             if (upstream->rows.count > 0) delta = &upstream->rows;
         }
         output->attached = true;
+        if (circuit->forgets && member->keeps && delta != NULL) continue;
         pqdb_error error;
         const struct step_input input = {delta, inputs, input_count};
         const uint64_t began = read_clock(circuit);
         size_t rows_in;
-        if (step_member(member, &input, step_arena, &output->rows, &rows_in, &error) != PQDB_OK) {
+        pqdb_code code =
+            step_member(member, &input, step_arena, &output->rows, &rows_in, &error);
+        if (code == PQDB_OK) code = complete(member, &output->rows, step_arena, &error);
+        if (code != PQDB_OK) {
             fail_member(member, &error);
             *output = (struct pq_output){.table = member->table, .failed = true};
         } else if (rows_in > 0) {

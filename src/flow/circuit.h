@@ -65,10 +65,19 @@ struct pq_output {
 void pq_circuit_step(struct pq_circuit *circuit, const struct pq_delta *inputs, size_t input_count,
                      struct pq_arena *step_arena, struct pq_output *outputs);
 
-/// Steps from now on only forget rows that have become too old, or no longer; views that keep take
-/// no part in those.
+/// Steps from now on only forget rows that have become too old, or no longer. Views that keep do
+/// not see it when rows of their source go so.
 void pq_circuit_forget(struct pq_circuit *circuit, bool forgets);
-void pq_circuit_keep(struct pq_circuit *circuit, uint32_t table);
+
+/// The table's view keeps. What it puts out is completed before others read it: by rows that it had
+/// kept and whose place others take. Without `complete` it is left as it is.
+struct pq_circuit_keeper {
+    pqdb_code (*complete)(void *ctx, struct pq_batch *rows, struct pq_arena *arena,
+                          pqdb_error *err);
+    void *ctx;
+};
+void pq_circuit_keep(struct pq_circuit *circuit, uint32_t table,
+                     const struct pq_circuit_keeper *keeper);
 
 /// Why a table's node is detached; NULL when it is attached. Valid until it is attached again.
 const pqdb_error *pq_circuit_failure(const struct pq_circuit *circuit, uint32_t table);

@@ -221,6 +221,7 @@ static pqdb_code add_resolved(struct pq_bytes *out, const struct pq_view_plan *p
                                pq_zone_database_version()));
     }
     if (definition->append) PQ_TRY(pq_bytes_printf(out, err, "append\n"));
+    if (definition->entry->retention_keeps) PQ_TRY(pq_bytes_printf(out, err, "keep\n"));
     for (uint32_t k = 0; k < plan->view->type->field_count; k++) {
         PQ_TRY(add_field(out, &plan->view->type->fields[k], plan->arena, err));
     }

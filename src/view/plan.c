@@ -90,6 +90,43 @@ static void check_append(struct pq_view_plan *plan) {
     }
 }
 
+static void refuse_keep(struct pq_view_plan *plan, const char *hint, const char *what,
+                        struct pq_text name, const char *is) {
+    struct pq_definition *definition = plan->definition;
+    const struct pq_place place = pq_definition_place(
+        definition, "INVALID_RETENTION", "$onRetention",
+        pq_json_find(definition->entry->definition, "$onRetention"));
+    pq_definition_mistake(definition, &place, hint, "%s; %s %s", what, name.data, is);
+}
+
+/// What rows gave that are gone can be kept where each change of the view's rows is one of the
+/// collection's, and where nothing else leads to the rows that go.
+static void check_keep(struct pq_view_plan *plan) {
+    const struct pq_view *view = plan->view, *up = view->upstream;
+    if (!plan->definition->entry->retention_keeps) return;
+    uint32_t root = view->source_entry, root_table = view->source;
+    for (; up != NULL; up = up->upstream) {
+        if (up->grouped || up->mode != PQ_VIEW_STREAMING) {
+            refuse_keep(plan, "keep in a view of the collection below it",
+                        "a view keeps what came of rows of a collection, or of a streaming view of "
+                        "its rows", up->name, up->grouped ? "is grouped" : "is not streaming");
+            return;
+        }
+        root = up->source_entry;
+        root_table = up->source;
+    }
+    const struct pq_entry *entry = &plan->planner->schema->entries[root];
+    for (up = view; entry->retention_us > 0 && up != NULL; up = up->upstream) {
+        for (size_t i = 0; i < up->linked_count; i++) {
+            if (up->linked[i] != root_table) continue;
+            refuse_keep(plan, "leave out the path that leads back, or $onRetention",
+                        "it keeps what came of rows that are gone, and reads them through links",
+                        entry->name, "links to itself");
+            return;
+        }
+    }
+}
+
 /// The rows of an entry that is no view, or of a view that was planned; NULL: none.
 static pqdb_code stage_of(struct pq_planner *planner, uint32_t index,
                           const struct pq_stage **stage, pqdb_error *err) {
@@ -153,6 +190,8 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
         plan.view->linked = plan.expand->tables;
         plan.view->linked_count = plan.expand->table_count;
     }
+    check_keep(&plan);
+    if (definition->mistakes > 0) return PQDB_OK;
     PQ_TRY(pq_plan_describe(&plan, err));
     planner->stages[index] = plan.stage;
     view->stage = plan.stage;

@@ -106,7 +106,7 @@ static void create(struct world *w, struct naive_table *table) {
         world_fail(w, "%" PRIu64 " of %zu rows accepted", written.accepted, pq_json_count(list));
     }
     naive_create(&w->naive, table, list, NAIVE_REFUSE);
-    world_append_streaming(w, written.version);
+    world_follow(w, written.version);
 }
 
 /// Ids that may be there: the batch is refused, or they are ignored or replaced.
@@ -124,7 +124,7 @@ static void create_again(struct world *w, struct naive_table *table) {
     const pqdb_code code =
         pqdb_create(w->db, table->name, text, strlen(text), &options, &written, &err);
     if (taken) WORLD_MUST(w, code, "create");
-    if (taken) world_append_streaming(w, written.version);
+    if (taken) world_follow(w, written.version);
     if (!taken && code != PQDB_CONFLICT) world_fail(w, "a live id was not refused: %d", (int)code);
 }
 
@@ -156,6 +156,7 @@ static void update(struct world *w, struct naive_table *table) {
     const pqdb_edit edit = {where, ops};
     WORLD_MUST(w, pqdb_update(w->db, table->name, &edit, NULL, &written, &err), "update");
     const int changed = naive_update(&w->naive, table, law_parse(where), law_parse(ops));
+    world_follow(w, written.version);
     if ((int)written.changed != changed) {
         world_fail(w, "%" PRIu64 " rows changed, not %d", written.changed, changed);
     }
@@ -181,6 +182,7 @@ static void update_expected(struct world *w, struct naive_table *table) {
     if (wrong) return;
     WORLD_MUST(w, code, "update");
     naive_update(&w->naive, table, law_parse(where), law_parse(ops));
+    world_follow(w, 0);
 }
 
 static void upsert(struct world *w, struct naive_table *table) {
@@ -195,7 +197,7 @@ static void upsert(struct world *w, struct naive_table *table) {
     pqdb_written written = {0};
     WORLD_MUST(w, pqdb_upsert(w->db, table->name, &edit, NULL, &written, &err), "upsert");
     naive_upsert(&w->naive, table, law_parse(where), law_parse(ops));
-    world_append_streaming(w, written.version);
+    world_follow(w, written.version);
 }
 
 static void delete(struct world *w, struct naive_table *table) {
@@ -204,6 +206,7 @@ static void delete(struct world *w, struct naive_table *table) {
     pqdb_written written = {0};
     WORLD_MUST(w, pqdb_delete(w->db, table->name, where, NULL, &written, &err), "delete");
     const int removed = naive_delete(&w->naive, table, law_parse(where));
+    world_follow(w, written.version);
     if ((int)written.removed != removed) {
         world_fail(w, "%" PRIu64 " rows removed, not %d", written.removed, removed);
     }
@@ -231,6 +234,7 @@ static void create_view(struct world *w) {
     world_tell("view create", name, text);
     WORLD_MUST(w, pqdb_view_create(w->db, name, text, NULL, NULL, &err), "view create");
     if (w->appends[at] && w->modes[at] != MANUAL) world_append(w, at, world_version(w));
+    w->has_contents[at] = w->modes[at] != MANUAL;
 }
 
 /// A view that no other is on.
@@ -246,11 +250,11 @@ static void drop_view(struct world *w, int t) {
     WORLD_MUST(w, pqdb_view_drop(w->db, name, false, &err), "view drop");
 }
 
-/// Does a view append what comes of it?
-static bool is_below_append(const struct world *w, int t) {
+/// Does a view append, or keep, what comes of it?
+static bool feeds_rows(const struct world *w, int t) {
     for (int i = w->collections; i < w->naive.table_count; i++) {
         const struct naive_table *at = &w->naive.tables[i];
-        for (; w->appends[i] && !world_lacks(w, i) && !at->is_collection;
+        for (; (w->appends[i] || w->keeps[i]) && !world_lacks(w, i) && !at->is_collection;
              at = naive_db_find(&w->naive, at->from)) {
             if (at != &w->naive.tables[i] && at == &w->naive.tables[t]) return true;
         }
@@ -263,7 +267,7 @@ static void change_schema(struct world *w, int t) {
     const char *name = w->naive.tables[t].name;
     const bool streams = w->modes[t] == STREAMING;
     const bool alters = world_roll(w, 2) == 0 && !world_lacks(w, t);
-    if (alters && is_below_append(w, t)) return;
+    if (alters && feeds_rows(w, t)) return;
     struct pq_schema_place place;
     struct pq_bytes next;
     pq_bytes_init(&next, &w->memory.alloc);
@@ -276,6 +280,9 @@ static void change_schema(struct world *w, int t) {
         if (streams) naive_keep(&w->naive.tables[t]);
         w->modes[t] = streams ? MANUAL : STREAMING;
         if (!streams && w->appends[t]) world_append(w, t, world_version(w));
+        if (!streams) world_settle(w, t);
+        naive_use(&w->memory);
+        w->has_contents[t] = w->has_contents[t] || !streams;
         return;
     }
     const char *other = naive_text("Z%llu", (unsigned long long)w->stream);
@@ -283,14 +290,6 @@ static void change_schema(struct world *w, int t) {
                                PQ_TEXT("{ z: 'int' }"), &next, &place, &err), "another text");
     WORLD_MUST(w, pqdb_schema_apply(w->db, (const char *)next.data, next.length, NULL, NULL, &err),
          "schema apply");
-}
-
-/// What is too old goes; between the two times around which all instants lie.
-static void retain(struct world *w) {
-    const struct pq_json *old = law_parse("{ f6: { $lt: '2026-01-01' } }");
-    for (int i = 0; i < w->collections; i++) {
-        if (w->retains[i]) naive_delete(&w->naive, &w->naive.tables[i], old);
-    }
 }
 
 static void step(struct world *w) {
@@ -306,7 +305,7 @@ static void step(struct world *w) {
         world_tell("checkpoint", "", "");
         // As in the background: views that have failed, and state that is missing.
         if (world_roll(w, 2) == 0) pq_db_build_due(w->db);
-        retain(w);
+        world_retain(w);
         WORLD_MUST(w, pqdb_checkpoint(w->db, &err), "checkpoint");
     } else if (what == 14) {
         create_view(w);
@@ -321,6 +320,17 @@ static void step(struct world *w) {
     }
 }
 
+/// Does it read a view that keeps and lags? What that one keeps nothing but a refresh can tell it.
+static bool is_over_kept_past(const struct world *w, int t) {
+    const struct naive_table *at = &w->naive.tables[t];
+    while (!at->is_collection) {
+        at = naive_db_find(&w->naive, at->from);
+        const size_t below = (size_t)(at - w->naive.tables);
+        if (w->keeps[below] && w->modes[below] != STREAMING) return true;
+    }
+    return false;
+}
+
 /// Asked for rows of now, a view that lags says what it would if it did not; what is stored stays.
 static void check_now(struct world *w) {
     struct naive_table stored[NAIVE_TABLES];
@@ -330,13 +340,13 @@ static void check_now(struct world *w) {
         const struct naive_table *table = &w->naive.tables[t];
         const bool is_old = w->modes[t] != STREAMING && world_is_over_append(w, table);
         const bool stays = is_old || w->appends[t];
-        if (!w->dropped[t] && !stays) naive_view_eval(&w->naive, &w->naive.tables[t]);
+        if (!w->dropped[t] && !stays) world_eval(w, t);
     }
     naive_use(&w->memory);
     w->max_staleness = "0s";
     world_tell("ask for now", "", "");
     for (int t = w->collections; t < w->naive.table_count && !w->failed; t++) {
-        world_check_table(w, t);
+        if (!is_over_kept_past(w, t)) world_check_table(w, t);
     }
     w->max_staleness = NULL;
     memcpy(w->naive.tables, stored, sizeof stored);

@@ -63,6 +63,23 @@ static bool may_append(const struct world *w, const struct naive_table *from) {
     return w->is_on_disk;
 }
 
+/// And what can keep; here where nothing is read through links, so that what is kept stays.
+static bool may_keep(const struct world *w, const struct naive_table *from) {
+    const struct naive_table *root = from;
+    for (; !root->is_collection; root = naive_db_find(&w->naive, root->from)) {
+        const size_t at = (size_t)(root - w->naive.tables);
+        if (!w->is_plain[at] || w->keeps[at]) return false;
+    }
+    return may_append(w, from) && w->retains[root - w->naive.tables];
+}
+
+bool world_is_over_keep(const struct world *w, const struct naive_table *at) {
+    for (; !at->is_collection; at = naive_db_find(&w->naive, at->from)) {
+        if (w->keeps[at - w->naive.tables]) return true;
+    }
+    return false;
+}
+
 /// Does a view that appends lie below it, or is it one?
 bool world_is_over_append(const struct world *w, const struct naive_table *at) {
     for (; !at->is_collection; at = naive_db_find(&w->naive, at->from)) {
@@ -76,15 +93,20 @@ const char *world_define_view(struct world *w) {
     static const char *const modes[] = {"mode: 'streaming'",
                                         "mode: 'scheduled', schedule: '0 * * * *'",
                                         "mode: 'manual'"};
-    const struct law_scope scope = world_scope(w);
+    struct law_scope scope = world_scope(w);
     const struct naive_table *from = source_for(w);
     const int at = w->naive.table_count;
     struct pq_bytes text;
     pq_bytes_init(&text, &w->memory.alloc);
     w->modes[at] = world_roll(w, 5) != 0 ? STREAMING : world_roll(w, 2) == 0 ? SCHEDULED : MANUAL;
     law_say(&text, "{ $from: '%s',", from->name);
+    w->is_plain[at] = world_roll(w, 3) == 0;
+    w->keeps[at] = w->is_plain[at] && may_keep(w, from);
+    scope.may_expand = !w->is_plain[at];
     law_view(&scope, from, &text);
-    w->appends[at] = world_roll(w, 5) == 0 && may_append(w, from);
+    w->appends[at] = !w->keeps[at] && world_roll(w, 5) == 0 && may_append(w, from);
+    w->has_contents[at] = w->modes[at] == STREAMING;
+    if (w->keeps[at]) law_say(&text, " $onRetention: 'keep',");
     law_say(&text, " $refresh: { %s%s } }", modes[w->modes[at]],
             w->appends[at] ? ", strategy: 'append'" : "");
     const char *name = naive_text("V%d", at - w->collections);
@@ -183,13 +205,137 @@ void world_reopen(struct world *w) {
 // ---- the law ----------------------------------------------------------------------------------
 
 /// Streaming views follow, the others stay as they were refreshed.
+static const struct naive_row *find_in(const struct law_rows *rows, const char *id) {
+    for (int i = 0; i < rows->count; i++) {
+        if (strcmp(rows->rows[i].id, id) == 0) return &rows->rows[i];
+    }
+    return NULL;
+}
+
+static void add_row(struct law_rows *to, const struct naive_row *row) {
+    struct naive_row *rows = naive_alloc(((size_t)to->count + 1) * sizeof *rows);
+    for (int i = 0; i < to->count; i++) rows[i] = to->rows[i];
+    rows[to->count++] = *row;
+    to->rows = rows;
+}
+
+/// What the view would keep: a grouped one rows of its source, another one rows of its own, of
+/// which the last of an id stays.
+static struct law_rows keep_more(struct world *w, int t) {
+    struct naive_table *view = &w->naive.tables[t];
+    struct law_rows kept = w->kept[t];
+    if (view->is_grouped) {
+        for (int i = 0; i < w->gone[t].count; i++) add_row(&kept, &w->gone[t].rows[i]);
+        return kept;
+    }
+    struct naive_table of_gone = *view;
+    for (int i = 0; i < w->gone[t].count; i++) {  // one by one: an id may have gone twice
+        of_gone.kept = &w->gone[t].rows[i];
+        of_gone.kept_count = 1;
+        of_gone.first_seq = INT64_MAX;
+        naive_view_eval(&w->naive, &of_gone);
+        for (int k = 0; k < of_gone.row_count; k++) {
+            struct law_rows others = {0};
+            for (int n = 0; n < kept.count; n++) {
+                const bool is_same = strcmp(kept.rows[n].id, of_gone.rows[k].id) == 0;
+                if (!is_same) add_row(&others, &kept.rows[n]);
+            }
+            kept = others;
+            add_row(&kept, &of_gone.rows[k]);
+        }
+    }
+    return kept;
+}
+
+void world_eval(struct world *w, int t) {
+    struct naive_table *view = &w->naive.tables[t];
+    if (!w->keeps[t]) {
+        naive_view_eval(&w->naive, view);
+        return;
+    }
+    const struct law_rows kept = keep_more(w, t);
+    view->kept = kept.rows;
+    view->kept_count = view->is_grouped ? kept.count : 0;
+    naive_view_eval(&w->naive, view);
+    if (view->is_grouped) return;
+    struct law_rows all = {.rows = view->rows, .count = view->row_count};
+    for (int i = 0; i < kept.count; i++) {
+        const struct law_rows live = {.rows = view->rows, .count = view->row_count};
+        if (find_in(&live, kept.rows[i].id) == NULL) add_row(&all, &kept.rows[i]);
+    }
+    view->rows = all.rows;
+    view->row_count = all.count;
+}
+
+/// Own copies, in the world's memory.
+static struct law_rows own_rows(struct world *w, const struct naive_table *of,
+                                struct law_rows rows) {
+    struct naive_table copy = *of;
+    naive_use(&w->memory);
+    if (rows.count == 0) return rows;
+    copy.rows = rows.rows;
+    copy.row_count = rows.count;
+    naive_keep(&copy);
+    return (struct law_rows){.rows = copy.rows, .count = copy.row_count};
+}
+
+void world_settle(struct world *w, int t) {
+    const struct naive_table *view = &w->naive.tables[t];
+    if (!w->keeps[t]) return;
+    naive_use(&w->scratch);
+    struct law_rows kept = keep_more(w, t), left = {0};
+    struct naive_table live = *view;
+    live.kept_count = 0;
+    naive_view_eval(&w->naive, &live);
+    const struct law_rows rows = {.rows = live.rows, .count = live.row_count};
+    for (int i = 0; i < kept.count; i++) {
+        const bool stays = view->is_grouped || find_in(&rows, kept.rows[i].id) == NULL;
+        if (stays) add_row(&left, &kept.rows[i]);
+    }
+    const struct naive_table *of =
+        view->is_grouped ? naive_db_find(&w->naive, view->from) : &live;
+    w->kept[t] = own_rows(w, of, left);
+    w->gone[t].count = 0;
+}
+
+/// A view that keeps, with something that it may lose.
+static bool has_rows_to_keep(const struct world *w, int t) {
+    return w->keeps[t] && !world_lacks(w, t) && w->has_contents[t];
+}
+
+void world_retain(struct world *w) {
+    struct law_rows before[NAIVE_TABLES] = {0};
+    world_compute(w);
+    for (int t = w->collections; t < w->naive.table_count; t++) {
+        if (!has_rows_to_keep(w, t)) continue;
+        const struct naive_table *source = naive_db_find(&w->naive, w->naive.tables[t].from);
+        const struct law_rows rows = {.rows = source->rows, .count = source->row_count};
+        before[t] = own_rows(w, source, rows);
+    }
+    // Between the two times around which all instants lie.
+    const struct pq_json *old = law_parse("{ f6: { $lt: '2026-01-01' } }");
+    for (int i = 0; i < w->collections; i++) {
+        if (w->retains[i]) naive_delete(&w->naive, &w->naive.tables[i], old);
+    }
+    world_compute(w);
+    for (int t = w->collections; t < w->naive.table_count; t++) {
+        if (!has_rows_to_keep(w, t)) continue;
+        const struct naive_table *source = naive_db_find(&w->naive, w->naive.tables[t].from);
+        for (int i = 0; i < before[t].count; i++) {
+            const bool is_there = naive_row_find(source, before[t].rows[i].id) != NULL;
+            if (!is_there) add_row(&w->gone[t], &before[t].rows[i]);
+        }
+        if (w->modes[t] == STREAMING) world_settle(w, t);
+        naive_use(&w->memory);
+    }
+    world_compute(w);
+}
+
 void world_compute(struct world *w) {
     pq_arena_reset(&w->scratch);
     naive_use(&w->scratch);
     for (int t = w->collections; t < w->naive.table_count; t++) {
-        if (w->modes[t] == STREAMING && !w->dropped[t] && !w->appends[t]) {
-            naive_view_eval(&w->naive, &w->naive.tables[t]);
-        }
+        if (w->modes[t] == STREAMING && !w->dropped[t] && !w->appends[t]) world_eval(w, t);
     }
     naive_use(&w->memory);
 }
@@ -224,14 +370,17 @@ void world_append(struct world *w, int t, uint64_t version) {
     view->row_count = before.row_count + count;
 }
 
-/// Behind a commit: streaming views that append have followed it.
-void world_append_streaming(struct world *w, uint64_t version) {
+/// Behind a commit: streaming views that append or keep have followed it.
+void world_follow(struct world *w, uint64_t version) {
     bool any = false;
     for (int t = w->collections; t < w->naive.table_count; t++) {
-        const bool follows = w->appends[t] && w->modes[t] == STREAMING && !world_lacks(w, t);
-        if (follows && !any) world_compute(w);
-        if (follows) world_append(w, t, version);
-        any = any || follows;
+        const bool follows = (w->appends[t] || w->keeps[t]) && w->modes[t] == STREAMING;
+        if (!follows || world_lacks(w, t)) continue;
+        if (!any) world_compute(w);
+        any = true;
+        if (w->appends[t]) world_append(w, t, version);
+        if (w->keeps[t]) world_settle(w, t);
+        naive_use(&w->memory);
     }
 }
 
@@ -254,7 +403,7 @@ void world_refresh(struct world *w, int t) {
         refresh_appending(w, t);
         return;
     }
-    const bool full = world_roll(w, 4) == 0;
+    const bool full = world_roll(w, 4) == 0 && !w->keeps[t];
     world_tell("refresh", table->name, full ? "--full" : "");
     WORLD_MUST(w, pqdb_view_refresh(w->db, table->name, full, NULL, &err), table->name);
     pqdb_view_state state;
@@ -264,8 +413,11 @@ void world_refresh(struct world *w, int t) {
         world_fail(w, "%s is %s after its refresh: %s", table->name, state.state, state.reason);
     }
     world_compute(w);
-    naive_view_eval(&w->naive, table);
+    world_eval(w, t);
+    world_settle(w, t);
+    naive_use(&w->memory);
     naive_keep(table);
+    w->has_contents[t] = true;
 }
 
 /// Every row of the answer, in order; `filter` (or NULL) picks among the expected ones.
@@ -357,7 +509,8 @@ void world_check_table(struct world *w, int t) {
     pq_bytes_init(&filter, &w->memory.alloc);
     law_filter(&scope, table, 2, &filter);
     if (!w->failed) check_answer(w, &sorted, law_text(&filter));
-    const bool follows_sources = !w->appends[t];  // else there is nothing to compare it with
+    // Else there is nothing to compare it with.
+    const bool follows_sources = !w->appends[t] && !world_is_over_keep(w, table);
     if (!w->failed && t >= w->collections && w->max_staleness == NULL && follows_sources) {
         verify(w, table->name);
     }

@@ -22,6 +22,11 @@ struct cut {
     int rows_max;  // of a batch; 0: any
 };
 
+struct law_rows {
+    struct naive_row *rows;
+    int count;
+};
+
 struct world {
     uint64_t seed;
     const struct cut *cut;
@@ -31,6 +36,10 @@ struct world {
     enum mode modes[NAIVE_TABLES];
     bool dropped[NAIVE_TABLES];
     bool appends[NAIVE_TABLES];
+    bool keeps[NAIVE_TABLES], is_plain[NAIVE_TABLES];  // plain: it reads nothing through links
+    bool has_contents[NAIVE_TABLES];    // of views that keep: refreshed, or always
+    struct law_rows gone[NAIVE_TABLES];  // rows of its source that went since its last refresh
+    struct law_rows kept[NAIVE_TABLES];  // its own rows of such; a grouped one's source's
     bool retains[NAIVE_TABLES];    // collections
     bool is_on_disk;               // that may lose its power; there nothing happens by itself
     int collections;
@@ -61,6 +70,8 @@ struct law_scope world_scope(struct world *w);
 
 /// Not in the database (any more).
 bool world_lacks(const struct world *w, int t);
+/// Does a view that keeps lie below it, or is it one?
+bool world_is_over_keep(const struct world *w, const struct naive_table *at);
 /// Does a view that appends lie below it, or is it one?
 bool world_is_over_append(const struct world *w, const struct naive_table *at);
 /// The definition of a new view, which the evaluator has from here on.
@@ -75,10 +86,16 @@ uint64_t world_version(struct world *w);
 
 /// Streaming views follow, the others stay as they were refreshed.
 void world_compute(struct world *w);
+/// The view as it is by its definition and what it keeps.
+void world_eval(struct world *w, int t);
+/// A commit or refresh has made it what it is now: what was replaced of what it kept is gone.
+void world_settle(struct world *w, int t);
+/// What is too old goes.
+void world_retain(struct world *w);
 /// The definition over the rows that were created since the last time, added to what is there.
 void world_append(struct world *w, int t, uint64_t version);
-/// Behind a commit: streaming views that append have followed it.
-void world_append_streaming(struct world *w, uint64_t version);
+/// Behind a commit: streaming views that append or keep have followed it.
+void world_follow(struct world *w, uint64_t version);
 void world_refresh(struct world *w, int t);
 /// Rows, versions, filters, counts, verify.
 void world_check_table(struct world *w, int t);

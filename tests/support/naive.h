@@ -70,10 +70,13 @@ struct naive_table {
     struct naive_row *rows;
     int row_count, row_room;
     bool is_collection, is_stream;
+    bool is_grouped;             // of a view: its rows are groups
     bool by_id;                  // its rows have no creation order but their ids
     const struct pq_json *view;  // definition, or NULL
     const char *from;
     int64_t first_seq;           // of a view: rows of its source created before take no part
+    const struct naive_row *kept;  // of a view: rows that its source had, which take part
+    int kept_count;
 };
 
 struct naive_db {

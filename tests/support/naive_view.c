@@ -12,6 +12,7 @@ static void copy_rows(const struct naive_table *source, struct naive_table *out)
         struct naive_row *row = &out->rows[i];
         *row = source->rows[i];
         row->cells = naive_alloc(NAIVE_COLUMNS * sizeof *row->cells);
+        if (source->column_count == 0) continue;
         memcpy(row->cells, source->rows[i].cells,
                (size_t)source->column_count * sizeof *row->cells);
     }
@@ -247,11 +248,13 @@ static void compute_column(const struct naive_db *db, struct naive_table *table,
 
 static void compute(const struct naive_db *db, struct naive_table *table,
                     const struct pq_json *view, const char *const *paths) {
+    table->is_grouped = false;
     const struct pq_json *aggregates = pq_json_find(view, "$compute");
     const struct pq_json *key = aggregates == NULL ? NULL : pq_json_first(aggregates);
     const bool is_grouped = pq_json_find(view, "$groupBy") != NULL;
     if (is_grouped || (key != NULL && list_of_aggregate(table, pq_json_next(key)) < 0)) {
         naive_group(db, table, view);
+        table->is_grouped = true;
         return;
     }
     for (size_t i = key == NULL ? 0 : pq_json_count(aggregates); i > 0; i--) {
@@ -268,12 +271,14 @@ void naive_view_eval(const struct naive_db *db, struct naive_table *view) {
     const char *paths[NAIVE_COLUMNS] = {0};
     struct unnest unnest;
     struct naive_table taken = *source;
-    taken.rows = naive_alloc(((size_t)source->row_count + 1) * sizeof *taken.rows);
+    const size_t most = (size_t)source->row_count + (size_t)own.kept_count;
+    taken.rows = naive_alloc((most + 1) * sizeof *taken.rows);
     taken.row_count = 0;
     for (int i = 0; i < source->row_count; i++) {
         const bool takes_part = source->rows[i].seq >= own.first_seq;
         if (takes_part) taken.rows[taken.row_count++] = source->rows[i];
     }
+    for (int i = 0; i < own.kept_count; i++) taken.rows[taken.row_count++] = own.kept[i];
     *view = taken;
     copy_rows(&taken, view);
     naive_expand(db, view, own.view, paths);
@@ -285,6 +290,8 @@ void naive_view_eval(const struct naive_db *db, struct naive_table *view) {
     view->view = own.view;
     view->from = own.from;
     view->first_seq = own.first_seq;
+    view->kept = own.kept;
+    view->kept_count = own.kept_count;
     view->is_collection = view->is_stream = false;
     qsort(view->rows, (size_t)view->row_count, sizeof *view->rows, naive_by_id);
     int kept = 0;

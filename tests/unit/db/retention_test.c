@@ -103,10 +103,126 @@ static void a_view_that_keeps_keeps_what_came_of_it(void) {
     MUST(pq_db_retain(db, &err));
     MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
     check_kept(db, "at once");
-    db = db_reopen(db, db_with(disk));
+    // The power fails: what was refreshed is made again from the log.
+    struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
+    pqdb_close(db, NULL);
+    fault_store_destroy(disk);
+    db = db_open(db_with(next));
+    check_kept(db, "from the log");
+    MUST(pqdb_checkpoint(db, &err));
+    db = db_reopen(db, db_with(next));
+    check_kept(db, "from the root");
+    db_end(db, next);
+}
+
+/// Events of which most are gone, kept in all views that keep.
+static pqdb_db *with_kept(struct fault_store *disk) {
+    pqdb_db *db = db_make(db_with(disk), schema);
+    put(db, 7, 0, 20);
+    put(db, 10, 20, 10);
     MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
-    CHECK(db_count(db, "Ever", "{ c: 10 }") == 3, "from the log: groups lost rows");
-    CHECK(db_count(db, "All", NULL) == 30, "from the log: rows");
+    MUST(pq_db_retain(db, &err));
+    check_kept(db, "before");
+    return db;
+}
+
+static void what_is_kept_goes_only_when_that_is_said(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = with_kept(disk);
+    static const char *const keepers[] = {"Ever", "All", "EverLater"};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(pqdb_view_refresh(db, keepers[i], true, NULL, &err) == PQDB_INVALID &&
+                  strstr(err.message, "--full --discard") != NULL, "%s: %s", keepers[i],
+              err.message);
+        CHECK(pqdb_view_alter(db, keepers[i], "{ $filter: { n: { $lt: 90 } } }", NULL, NULL,
+                              &err) == PQDB_INVALID, "%s: another definition", keepers[i]);
+        CHECK(pqdb_view_alter(db, keepers[i], "{ $onRetention: null }", NULL, NULL, &err) ==
+                  PQDB_INVALID, "%s: it would follow", keepers[i]);
+    }
+    MUST(pqdb_view_refresh(db, "OfAll", true, NULL, &err));  // of what All has
+    check_kept(db, "after");
+    MUST(pqdb_view_discard(db, "Ever", NULL, &err));
+    CHECK(db_count(db, "Ever", "{ c: { $lt: 5 } }") == 3, "discarded");
+    MUST(pqdb_view_refresh(db, "Ever", true, NULL, &err));  // nothing is kept any more
+    db_end(db, disk);
+}
+
+static void what_is_kept_outlives_other_modes(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = with_kept(disk);
+    MUST(pqdb_view_alter(db, "EverLater", "{ mode: 'streaming' }", NULL, NULL, &err));
+    MUST(pqdb_view_alter(db, "Ever", "{ mode: 'manual' }", NULL, NULL, &err));
+    check_kept(db, "altered");
+    put(db, 10, 30, 3);
+    MUST(pqdb_view_refresh(db, "Ever", false, NULL, &err));
+    MUST(pqdb_view_alter(db, "EverLater", "{ mode: 'scheduled', schedule: '@daily' }", NULL, NULL,
+                         &err));
+    put(db, 10, 33, 3);
+    MUST(pqdb_view_alter(db, "EverLater", "{ mode: 'streaming', schedule: null }", NULL, NULL,
+                         &err));
+    CHECK(db_count(db, "Ever", "{ c: 11 }") == 3 && db_count(db, "EverLater", "{ c: 12 }") == 3,
+          "rows were lost");
+    db = db_reopen(db, db_with(disk));
+    put(db, 10, 36, 3);
+    MUST(pqdb_view_refresh(db, "Ever", false, NULL, &err));
+    CHECK(db_count(db, "Ever", "{ c: 13 }") == 3 && db_count(db, "EverLater", "{ c: 13 }") == 3,
+          "rows were lost behind a restart");
+    db_end(db, disk);
+}
+
+static void a_view_keeps_rows_of_its_source_not_of_what_they_link_to(void) {
+    static const char text[] =
+        "{ Sale: { $ingest: 'custom:sale', shop: '-> Shop', at: 'timestamp',\n"
+        "          $retention: { after: '1h', by: 'at' } },\n"
+        "  Shop: { name: 'string!', at: 'timestamp', $retention: { after: '1h', by: 'at' } },\n"
+        "  ByName: { $from: 'Sale', $groupBy: ['shop.name'], $compute: { c: { $count: '*' } },\n"
+        "            $onRetention: 'keep' } }";
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), text);
+    db_put(db, "Shop", "[{\"$id\":\"a\",\"name\":\"A\",\"at\":\"2026-01-15T07:00:00Z\"}]");
+    db_put(db, "Sale", "[{\"shop\":\"a\",\"at\":\"2026-01-15T07:30:00Z\"},"
+                       "{\"$id\":\"s\",\"shop\":\"a\",\"at\":\"2026-01-15T10:30:00Z\"}]");
+    MUST(pq_db_retain(db, &err));
+    for (int round = 0; round < 2; round++) {
+        db_check_rows(db, "ByName", "{\"$id\":\"[\\\"A\\\"]\",\"shop_name\":\"A\",\"c\":1}\n"
+                                    "{\"$id\":\"[null]\",\"shop_name\":null,\"c\":1}\n");
+        db = db_reopen(db, db_with(disk));
+    }
+    MUST(pqdb_delete(db, "Sale", "{ $id: 's' }", NULL, NULL, &err));
+    db_check_rows(db, "ByName", "{\"$id\":\"[\\\"A\\\"]\",\"shop_name\":\"A\",\"c\":1}\n");
+    db_end(db, disk);
+}
+
+static void what_could_not_be_kept_exactly_is_refused(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    static const char *const definitions[] = {
+        "{ $from: 'Kinds', $onRetention: 'keep' }", "{ $from: 'Later', $onRetention: 'keep' }"};
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(pqdb_view_create(db, "No", definitions[i], NULL, NULL, &err) == PQDB_INVALID, "%s",
+              definitions[i]);
+    }
+    MUST(pqdb_view_create(db, "Yes", "{ $from: 'Low', $onRetention: 'keep' }", NULL, NULL, &err));
+    db_end(db, disk);
+}
+
+static void a_smallest_value_that_is_gone_stays_the_smallest(void) {
+    static const char text[] =
+        "{ Event: { $ingest: 'custom:event', at: 'timestamp', k: 'string!', n: 'int!',\n"
+        "           $retention: { after: '1h', by: 'at' } },\n"
+        "  Ever: { $from: 'Event', $compute: { low: { $min: 'n' }, mid: { $median: 'n' } },\n"
+        "          $onRetention: 'keep' } }";
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), text);
+    put(db, 7, 1, 40);   // n from 1 on
+    put(db, 10, 0, 1);   // 0
+    MUST(pq_db_retain(db, &err));
+    MUST(pqdb_delete(db, "Event", "{ n: 0 }", NULL, NULL, &err));
+    for (int round = 0; round < 2; round++) {
+        db_check_rows(db, "Ever", "{\"$id\":\"[]\",\"low\":1,\"mid\":20.5}\n");
+        MUST(pqdb_checkpoint(db, &err));
+        db = db_reopen(db, db_with(disk));
+    }
     db_end(db, disk);
 }
 
@@ -137,6 +253,11 @@ static void an_id_that_comes_again_takes_the_place_of_the_row_that_was_kept(void
     put(db, 10, 4, 1);
     CHECK(db_count(db, "All", NULL) == 10, "%" PRIu64 " rows", db_count(db, "All", NULL));
     CHECK(db_count(db, "All", "{ $id: 'e00004' }") == 1, "twice");
+    CHECK(db_count(db, "OfAll", "{ c: 10 }") == 1, "above it");
+    MUST(pqdb_delete(db, "Event", "{ $id: 'e00004' }", NULL, NULL, &err));
+    CHECK(db_count(db, "OfAll", "{ c: 9 }") == 1, "above it, deleted");
+    db = db_reopen(db, db_with(disk));
+    CHECK(db_count(db, "All", NULL) == 9 && db_count(db, "OfAll", "{ c: 9 }") == 1, "replayed");
     db_end(db, disk);
 }
 
@@ -183,6 +304,11 @@ static void a_collection_goes_by_its_creation_and_a_date_by_its_day(void) {
 int main(void) {
     RUN(what_is_too_old_goes_and_views_follow_exactly);
     RUN(a_view_that_keeps_keeps_what_came_of_it);
+    RUN(what_is_kept_goes_only_when_that_is_said);
+    RUN(what_is_kept_outlives_other_modes);
+    RUN(a_view_keeps_rows_of_its_source_not_of_what_they_link_to);
+    RUN(what_could_not_be_kept_exactly_is_refused);
+    RUN(a_smallest_value_that_is_gone_stays_the_smallest);
     RUN(it_says_that_it_keeps);
     RUN(an_id_that_comes_again_takes_the_place_of_the_row_that_was_kept);
     RUN(many_rows_go_in_several_commits);
