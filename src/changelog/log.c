@@ -121,7 +121,7 @@ static pqdb_code secure_tail(struct pq_log *log, struct pq_log_records *records,
         file = NULL;
     }
     PQ_GO(pq_log_repeat_frame(log, frame, in_place, err));
-    log->ends_closed = (frame->flags & PQ_FRAME_CLOSED) != 0;
+    log->ends_closed = log->was_closed = (frame->flags & PQ_FRAME_CLOSED) != 0;
 done:
     pq_file_close(file);
     pq_bytes_deinit(&room);
@@ -224,6 +224,8 @@ static void release_room(struct pq_log *log) {
         pq_store_unlink(log->options.store, path, NULL);
     }
 }
+
+bool pq_log_was_closed(const struct pq_log *log) { return log->was_closed; }
 
 pqdb_code pq_log_close(struct pq_log *log, pqdb_error *err) {
     if (log == NULL) return PQDB_OK;

@@ -183,5 +183,7 @@ pqdb_code pq_log_repair_header(const struct pq_log_repair *repair, pqdb_error *e
 /// End with an empty frame (unless read_only, failed or never replayed) and free everything,
 /// also when that fails. NULL is allowed. No reader may be open.
 pqdb_code pq_log_close(struct pq_log *log, pqdb_error *err);
+/// Did it end with a close when it was replayed? Any thread.
+bool pq_log_was_closed(const struct pq_log *log);
 
 #endif

@@ -83,6 +83,7 @@ struct pq_log {
     struct pq_file *file;  // the last segment; NULL: the next frame begins one
     uint64_t nonce;        // of that segment
     bool ends_closed;      // the last frame is that of a close
+    bool was_closed;       // likewise, when it was replayed
     int64_t time_us;
     struct pq_bytes frame;    // room for a segment header, then the frame being made
     struct pq_bytes scratch;  // names and patched part headers of a commit

@@ -175,9 +175,11 @@ static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
 
 // ---- roots ------------------------------------------------------------------------------------
 
-static bool file_exists(struct pq_db_check *check, const char *path) {
+bool pq_db_check_has_file(struct pq_db_check *check, struct pq_text path) {
+    char name[PQ_STORE_PATH_MAX];
     struct pq_file *file = NULL;
-    const pqdb_code code = pq_file_open(check->store, path, PQ_OPEN_READ, &file, NULL);
+    snprintf(name, sizeof name, "%.*s", PQ_TEXT_ARG(path));
+    const pqdb_code code = pq_file_open(check->store, name, PQ_OPEN_READ, &file, NULL);
     pq_file_close(file);
     return code == PQDB_OK;
 }
@@ -186,7 +188,7 @@ static bool file_exists(struct pq_db_check *check, const char *path) {
 static bool has_files(struct pq_db_check *check, const struct pq_root *root) {
     for (size_t t = 0; t < root->table_count; t++) {
         for (size_t i = 0; i < root->tables[t].file_count; i++) {
-            if (!file_exists(check, root->tables[t].files[i].path.data)) return false;
+            if (!pq_db_check_has_file(check, root->tables[t].files[i].path)) return false;
         }
     }
     return true;

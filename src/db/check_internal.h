@@ -67,6 +67,7 @@ pqdb_code pq_db_check_found(struct pq_db_check *check, const struct pq_db_found 
 pqdb_code pq_db_check_know(struct pq_db_check *check, const char *path, pqdb_error *err);
 /// A file is being looked at: counted, and told to the caller.
 void pq_db_check_file(struct pq_db_check *check, const char *path, uint64_t bytes);
+bool pq_db_check_has_file(struct pq_db_check *check, struct pq_text path);
 /// May the check go on after this? Everything but damage and missing files is the check's own.
 bool pq_db_is_damage(pqdb_code code);
 

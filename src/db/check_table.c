@@ -129,10 +129,17 @@ static void tell_problem(void *ctx, const pqdb_parquet_problem *problem) {
     told->code = found_in_file(told->walk, told->path, told->is_live, &why, told->err);
 }
 
+static bool is_among(const struct pq_text *names, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++) {
+        if (pq_text_is(names[i], name)) return true;
+    }
+    return false;
+}
+
 static const struct pq_root_file *named_file(const struct pq_root_table *table,
-                                             const char *path) {
+                                             struct pq_text path) {
     for (size_t i = 0; i < table->file_count; i++) {
-        if (pq_text_is(table->files[i].path, path)) return &table->files[i];
+        if (pq_text_equal(table->files[i].path, path)) return &table->files[i];
     }
     return NULL;
 }
@@ -151,7 +158,7 @@ static pqdb_code compare_with_root(const pqdb_parquet *file, const struct pq_roo
 
 static pqdb_code check_data_file(struct walk *walk, const char *path, pqdb_error *err) {
     struct pq_db_check *check = walk->check;
-    const struct pq_root_file *named = named_file(walk->table, path);
+    const struct pq_root_file *named = named_file(walk->table, pq_text_of(path));
     struct told told = {.walk = walk, .path = path, .is_live = named != NULL, .err = err};
     pqdb_error why = {.offset = -1};
     pqdb_parquet *file = NULL;
@@ -185,31 +192,19 @@ static bool ends_with(struct pq_text text, const char *ending) {
            memcmp(text.data + text.length - length, ending, length) == 0;
 }
 
-/// The data file that a file beside it belongs to; empty when it is none of the root.
-static const struct pq_root_file *file_of(const struct walk *walk, const char *path) {
+/// The path of the data file that a file belongs to by its name; "" when by none.
+static struct pq_text data_file_of(const char *path) {
     const char *end = strstr(path, ".parquet.");
-    for (size_t i = 0; end != NULL && i < walk->table->file_count; i++) {
-        const struct pq_root_file *file = &walk->table->files[i];
-        const size_t length = (size_t)(end - path) + strlen(".parquet");
-        if (file->path.length == length && memcmp(file->path.data, path, length) == 0) {
-            return file;
-        }
-    }
-    return NULL;
+    return (struct pq_text){path, end == NULL ? 0 : (size_t)(end - path) + strlen(".parquet")};
 }
 
-static pqdb_code check_side_file(struct walk *walk, const char *path, uint64_t bytes,
+static pqdb_code check_side_file(struct walk *walk, const char *path, uint64_t rows,
                                  pqdb_error *err) {
     struct pq_db_check *check = walk->check;
-    const struct pq_root_file *file = file_of(walk, path);
-    if (file == NULL) return PQDB_OK;
     const bool is_ids = ends_with(pq_text_of(path), ".ids");
     pqdb_error why = {.offset = -1};
-    PQ_TRY(pq_db_check_know(check, path, err));
-    pq_db_check_file(check, path, bytes);
-    check->checked.side_files++;
     const pqdb_code code =
-        is_ids ? pq_id_filter_check(check->store, path, file->rows, check->alloc, &why)
+        is_ids ? pq_id_filter_check(check->store, path, rows, check->alloc, &why)
                : pq_link_file_check(check->store, path, check->alloc, &why);
     if (code == PQDB_OK) return PQDB_OK;
     if (!pq_db_is_damage(code)) {
@@ -297,13 +292,6 @@ static pqdb_code read_metadata(struct walk *walk, struct pq_iceberg **iceberg, p
     return PQDB_OK;
 }
 
-static bool is_among(const struct pq_text *names, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++) {
-        if (pq_text_is(names[i], name)) return true;
-    }
-    return false;
-}
-
 /// version-hint.text must name the newest metadata: other readers begin there.
 static pqdb_code check_hint(struct walk *walk, pqdb_error *err) {
     char path[PQ_STORE_PATH_MAX], wanted[24];
@@ -378,28 +366,37 @@ static pqdb_code list_metadata(struct walk *walk, pqdb_error *err) {
 
 // ---- the table --------------------------------------------------------------------------------
 
+/// One of the directory `data`: a data file that the root names or a kept snapshot of the metadata
+/// needs, or something beside one.
+static pqdb_code check_in_data(struct walk *walk, const struct pq_store_entry *entry,
+                               pqdb_error *err) {
+    char path[PQ_STORE_PATH_MAX], relative[PQ_STORE_PATH_MAX];
+    const bool is_data = ends_with(entry->name, ".parquet");
+    snprintf(path, sizeof path, "%.600s/data/%.*s", walk->directory, PQ_TEXT_ARG(entry->name));
+    const struct pq_text file = is_data ? pq_text_of(path) : data_file_of(path);
+    if (file.length == 0) return PQDB_OK;
+    const size_t above = strlen(walk->directory) + 1;
+    snprintf(relative, sizeof relative, "%.*s", (int)(file.length - above), file.data + above);
+    const struct pq_root_file *named = named_file(walk->table, file);
+    const bool is_shown = walk->has_metadata && !is_among(walk->orphans.released,
+                                                          walk->orphans.released_count, relative);
+    if (named == NULL && !is_shown) return PQDB_OK;
+    if (is_data) return check_data_file(walk, path, err);
+    if (named == NULL && !pq_db_check_has_file(walk->check, file)) return PQDB_OK;
+    PQ_TRY(pq_db_check_know(walk->check, path, err));
+    pq_db_check_file(walk->check, path, entry->bytes);
+    walk->check->checked.side_files++;
+    return check_side_file(walk, path, named == NULL ? PQ_ID_FILTER_ANY : named->rows, err);
+}
+
 static pqdb_code list_data(struct walk *walk, pqdb_error *err) {
-    struct pq_db_check *check = walk->check;
     struct pq_store_list list = {0};
-    char path[PQ_STORE_PATH_MAX], directory[PQ_STORE_PATH_MAX];
+    char directory[PQ_STORE_PATH_MAX];
     snprintf(directory, sizeof directory, "%.900s/data", walk->directory);
-    const pqdb_code code = pq_store_list(check->store, directory, &check->arena, &list, err);
+    const pqdb_code code =
+        pq_store_list(walk->check->store, directory, &walk->check->arena, &list, err);
     if (code != PQDB_NOT_FOUND) PQ_TRY(code);
-    for (size_t i = 0; i < list.count; i++) {
-        const struct pq_text name = list.entries[i].name;
-        char relative[PQ_STORE_PATH_MAX];
-        snprintf(relative, sizeof relative, "data/%.*s", PQ_TEXT_ARG(name));
-        snprintf(path, sizeof path, "%.600s/%.*s", directory, PQ_TEXT_ARG(name));
-        if (!ends_with(name, ".parquet")) {
-            PQ_TRY(check_side_file(walk, path, list.entries[i].bytes, err));
-            continue;
-        }
-        const bool is_needed =
-            named_file(walk->table, path) != NULL ||
-            (walk->has_metadata &&
-             !is_among(walk->orphans.released, walk->orphans.released_count, relative));
-        if (is_needed) PQ_TRY(check_data_file(walk, path, err));
-    }
+    for (size_t i = 0; i < list.count; i++) PQ_TRY(check_in_data(walk, &list.entries[i], err));
     return PQDB_OK;
 }
 

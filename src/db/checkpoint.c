@@ -13,11 +13,6 @@
 #include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
-#include "table/publish.h"
-
-enum {
-    snapshots_kept = 4,  // at most, of each table's own metadata
-};
 
 // ---- freeze (leader) --------------------------------------------------------------------------
 
@@ -264,7 +259,7 @@ static pqdb_code carry(struct cut *cut, struct cut_table *table, pqdb_error *err
     return PQDB_OK;
 }
 
-static bool is_old(const struct cut_table *table, const struct pq_segment *segment) {
+bool pq_db_cut_has(const struct cut_table *table, const struct pq_segment *segment) {
     for (size_t i = 0; i < table->old_count; i++) {
         if (table->old[i] == segment) return true;
     }
@@ -297,7 +292,7 @@ static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error
     table->root.files = files;
     for (size_t i = 0; i < catalog->count; i++) {
         struct pq_segment *segment = catalog->segments[i];
-        if (segment->kind != PQ_SEGMENT_FILE || is_old(table, segment)) continue;
+        if (segment->kind != PQ_SEGMENT_FILE || pq_db_cut_has(table, segment)) continue;
         PQ_TRY(name_file(cut, table, segment, &files[table->root.file_count++], err));
     }
     for (size_t i = 0; i < table->piece_count; i++) {
@@ -422,101 +417,6 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
     return code;
 }
 
-static void close_metadata(struct pq_db_table *own) {
-    pq_iceberg_close(own->iceberg);
-    own->iceberg = NULL;
-}
-
-/// Metadata that cannot be read, damaged or half removed by a view that was dropped when the power
-/// failed, keeps no table back: it follows from the root.
-static pqdb_code write_metadata(struct pq_db_table *own, const struct pq_publish *publish,
-                                struct cut *cut, struct pq_iceberg_outcome *outcome,
-                                pqdb_error *err) {
-    pqdb_db *db = cut->db;
-    const struct pq_text directory = pq_text_of(own->directory);
-    pqdb_code code = PQDB_OK;
-    if (own->iceberg == NULL) {
-        code = pq_iceberg_open(db->store, directory, db->env, db->alloc, &own->iceberg, err);
-    }
-    if (code == PQDB_OK) {
-        code = pq_table_publish_files(own->iceberg, publish, &cut->arena, outcome, err);
-    }
-    if (code == PQDB_CORRUPT || code == PQDB_NOT_FOUND) {
-        close_metadata(own);
-        PQ_TRY(pq_iceberg_open_anew(db->store, directory, db->env, db->alloc, &own->iceberg, err));
-        code = pq_table_publish_files(own->iceberg, publish, &cut->arena, outcome, err);
-        if (code == PQDB_OK) pq_db_remove_orphans(db, own, &cut->arena);
-    }
-    if (code != PQDB_OK) close_metadata(own);
-    return code;
-}
-
-/// Nothing is to be published, but the process before may have been killed while it told so.
-static pqdb_code announce(pqdb_db *db, struct pq_db_table *own, pqdb_error *err) {
-    if (own->is_announced) return PQDB_OK;
-    struct pq_iceberg *table;
-    pqdb_error why = {0};
-    PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc, &table, err));
-    const pqdb_code code = pq_iceberg_announce(table, &why);
-    pq_iceberg_close(table);
-    // Metadata that cannot be read is written anew when the table changes.
-    own->is_announced = code == PQDB_OK || code == PQDB_CORRUPT || code == PQDB_NOT_FOUND;
-    if (own->is_announced) return PQDB_OK;
-    if (err != NULL) *err = why;
-    return code;
-}
-
-static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_error *err) {
-    pqdb_db *db = cut->db;
-    struct pq_db_table *own = table->table;
-    if (own->published_version >= table->version && !table->writes && own->published_version > 0) {
-        return announce(db, own, err);
-    }
-    struct pq_segment **files =
-        pq_arena_calloc(&cut->arena, table->snapshot->catalog->count + PQ_CUT_PIECES_MAX,
-                        sizeof *files);
-    if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
-    size_t count = 0;
-    for (size_t i = 0; i < table->snapshot->catalog->count; i++) {
-        struct pq_segment *segment = table->snapshot->catalog->segments[i];
-        if (segment->kind == PQ_SEGMENT_FILE && !is_old(table, segment)) files[count++] = segment;
-    }
-    for (size_t i = 0; i < table->piece_count; i++) {
-        if (table->pieces[i].fresh != NULL) files[count++] = table->pieces[i].fresh;
-    }
-    const bool is_first = own->iceberg == NULL;
-    struct pq_publish publish = {
-        .store = db->store, .directory = own->directory, .location = db->location,
-        .version = cut->root.version, .time_us = cut->root.time_us, .type = table->snapshot->type,
-        .files = files, .file_count = count,
-        .rows_changed = !table->only_files || own->published_version < table->version,
-        .snapshots_kept = snapshots_kept, .alloc = db->alloc};
-    struct pq_db_pairs pairs;
-    PQ_TRY(pq_db_lineage(db, own, &table->root, &cut->arena, &pairs, err));
-    publish.properties = pairs.pairs;
-    publish.property_count = pairs.count;
-    struct pq_iceberg_outcome outcome;
-    PQ_TRY(write_metadata(own, &publish, cut, &outcome, err));
-    own->published_version = cut->root.version;
-    own->is_announced = true;
-    PQ_TRY(pq_db_release(db, own, &outcome, err));
-    if (is_first) pq_db_remove_orphans(db, own, &cut->arena);
-    return PQDB_OK;
-}
-
-/// A table whose rows in memory travel in the root is not published: its metadata stays at the
-/// version whose rows all are in files.
-static bool is_complete(const struct cut_table *table) {
-    return table->root.carried.length == 0 && !table->is_unbuilt;
-}
-
-static pqdb_code publish(struct cut *cut, pqdb_error *err) {
-    for (size_t i = 0; i < cut->table_count; i++) {
-        if (is_complete(&cut->tables[i])) PQ_TRY(publish_table(cut, &cut->tables[i], err));
-    }
-    return PQDB_OK;
-}
-
 // ---- the whole --------------------------------------------------------------------------------
 
 static void cut_deinit(struct cut *cut) {
@@ -581,7 +481,7 @@ static pqdb_code checkpoint_locked(struct cut *cut, pqdb_error *err) {
         return code;
     }
     PQ_TRY(install(cut, err));
-    code = publish(cut, err);
+    code = pq_db_publish_metadata(cut, err);
     db->unpublished = code != PQDB_OK;  // then the next checkpoint tries again
     pqdb_error late;
     const pqdb_code collected = pq_db_collect_garbage(db, &cut->root, &late);

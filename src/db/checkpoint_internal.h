@@ -28,15 +28,30 @@ void pq_db_bury_released(pqdb_db *db);
 /// remove any more. Reads the manifests of the kept snapshots. What cannot be read now is left to
 /// the next opening.
 void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_arena *arena);
+/// Does the file with this name lie beside a data file that is not in the list of their directory,
+/// or beside a column that the table no longer has? Such files go.
+bool pq_db_is_left_beside(const struct pq_db_table *table, const struct pq_store_list *list,
+                          struct pq_text name);
+void pq_db_remove_left_beside(pqdb_db *db, const struct pq_db_table *table);
 void pq_db_retired_close(pqdb_db *db);
 /// Properties of a table's metadata: its versions at the cut, and of a view definition and lineage.
 struct pq_db_pairs {
     struct pq_iceberg_pair *pairs;
     size_t count;
 };
+/// The value of the property that tells this table's metadata from that of one that had its name
+/// before: its id.
+#define PQ_DB_TABLE_KEY "parquedb.table"
+struct pq_text pq_db_table_property(const struct pq_db_table *table, char room[static 16]);
 pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table,
                         const struct pq_root_table *cut, struct pq_arena *arena,
                         struct pq_db_pairs *out, pqdb_error *err);
+
+// metadata.c
+/// At open, behind a process that did not close: metadata that it had published, and its hint does
+/// not name yet, is named. Cost: nothing after a clean close. What fails is left to the next
+/// checkpoint.
+void pq_db_announce_published(pqdb_db *db, const struct pq_root *root);
 
 // checkpoint_state.c
 /// A trace frozen at the cut, and what was written of it.

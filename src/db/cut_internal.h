@@ -60,6 +60,13 @@ struct cut {
 /// Fill in `old` and `pieces`; with what is merged already. Errors: NO_MEMORY, IO.
 pqdb_code pq_db_cut_choose(struct cut *cut, struct cut_table *table, pqdb_error *err);
 
+/// Is it one of those that are rewritten?
+bool pq_db_cut_has(const struct cut_table *table, const struct pq_segment *segment);
+
+// metadata.c; behind the root
+/// Each table whose rows are all in files shows them in its Iceberg metadata, at the cut.
+pqdb_code pq_db_publish_metadata(struct cut *cut, pqdb_error *err);
+
 // compact.c; under `refreshing`
 /// Is a merge done that the next checkpoint takes into its root? One of this table's files?
 bool pq_db_merge_waits(const pqdb_db *db);

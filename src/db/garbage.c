@@ -72,6 +72,50 @@ static bool is_being_merged(struct pq_text path) {
     return path.length > 5 && strtoull(path.data + 5, NULL, 10) == UINT64_MAX;  // below data/
 }
 
+static int by_name(const void *name, const void *entry) {
+    return pq_text_compare(*(const struct pq_text *)name,
+                           ((const struct pq_store_entry *)entry)->name);
+}
+
+/// `rest` is what follows the data file's name: ".11.links".
+static bool is_of_lost_column(const struct pq_db_table *table, const char *rest) {
+    const struct pq_type *type = table->table->options.type;
+    char *end;
+    const long id = strtol(rest + 1, &end, 10);
+    if (strncmp(end, ".links", 6) != 0) return false;
+    for (size_t k = 0; k < type->field_count; k++) {
+        if (type->fields[k].id == id) return false;
+    }
+    return true;
+}
+
+bool pq_db_is_left_beside(const struct pq_db_table *table, const struct pq_store_list *list,
+                          struct pq_text name) {
+    const char *end = strstr(name.data, ".parquet.");
+    if (end == NULL) return false;
+    end += strlen(".parquet");
+    const struct pq_text file = {name.data, (size_t)(end - name.data)};
+    return is_of_lost_column(table, end) ||
+           bsearch(&file, list->entries, list->count, sizeof *list->entries, by_name) == NULL;
+}
+
+void pq_db_remove_left_beside(pqdb_db *db, const struct pq_db_table *table) {
+    struct pq_arena arena;
+    struct pq_store_list list = {0};
+    char path[PQ_STORE_PATH_MAX];
+    pq_arena_init(&arena, db->alloc);
+    snprintf(path, sizeof path, "%.900s/data", table->directory);
+    if (pq_store_list(db->store, path, &arena, &list, NULL) != PQDB_OK) list.count = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        snprintf(path, sizeof path, "data/%.900s", list.entries[i].name.data);
+        if (is_being_merged(pq_text_of(path))) continue;
+        if (pq_db_is_left_beside(table, &list, list.entries[i].name)) {
+            bury_in(db, table, pq_text_of(path));
+        }
+    }
+    pq_arena_deinit(&arena);
+}
+
 void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_arena *arena) {
     struct pq_iceberg_outcome orphans;
     if (pq_iceberg_find_orphans(table->iceberg, arena, &orphans, NULL) != PQDB_OK) return;
@@ -86,6 +130,7 @@ void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_aren
     orphans.released = released;
     orphans.released_count = count;
     pq_db_release(db, table, &orphans, NULL);
+    pq_db_remove_left_beside(db, table);
 }
 
 /// Does another segment stand for the same file, which somebody still reads?

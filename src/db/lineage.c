@@ -1,5 +1,6 @@
 /// db/lineage.c: what a table's own metadata says of where its rows come from.
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/fail.h"
 #include "base/json.h"
@@ -7,6 +8,10 @@
 #include "expr/print.h"
 
 enum { pairs_max = 8 };
+
+struct pq_text pq_db_table_property(const struct pq_db_table *table, char room[static 16]) {
+    return (struct pq_text){room, (size_t)snprintf(room, 16, "%" PRIu32, table->id)};
+}
 
 static void add_pair(struct pq_db_pairs *out, const char *key, struct pq_text value) {
     out->pairs[out->count++] = (struct pq_iceberg_pair){.key = pq_text_of(key), .value = value};
@@ -42,8 +47,12 @@ static pqdb_code print_lineage(pqdb_db *db, const struct pq_db_table *table,
 pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table,
                         const struct pq_root_table *cut, struct pq_arena *arena,
                         struct pq_db_pairs *out, pqdb_error *err) {
+    char *room = pq_arena_alloc(arena, 16);
     *out = (struct pq_db_pairs){.pairs = pq_arena_calloc(arena, pairs_max, sizeof *out->pairs)};
-    if (out->pairs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a table's properties");
+    if (out->pairs == NULL || room == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "a table's properties");
+    }
+    add_pair(out, PQ_DB_TABLE_KEY, pq_db_table_property(table, room));
     add_pair(out, "parquedb.entry", table->entry->name);
     if (table->view == NULL) return PQDB_OK;
     struct pq_bytes lineage;

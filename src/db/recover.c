@@ -623,7 +623,7 @@ static pqdb_code replay_log(pqdb_db *db, pqdb_error *err) {
 
 // ---- leftovers --------------------------------------------------------------------------------
 
-/// Files of a checkpoint that did not get as far as its root.
+/// Files of a checkpoint that did not get as far as its root, and such as lie beside nothing.
 static pqdb_code remove_leftovers(pqdb_db *db, struct pq_arena *arena, pqdb_error *err) {
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; i < tables->count; i++) {
@@ -638,7 +638,10 @@ static pqdb_code remove_leftovers(pqdb_db *db, struct pq_arena *arena, pqdb_erro
             const struct pq_text name = list.entries[k].name;
             const bool is_unfinished =  // what was being made beside a data file
                 name.length > 4 && memcmp(name.data + name.length - 4, ".new", 4) == 0;
-            if (!is_unfinished && strtoull(name.data, NULL, 10) <= db->root_version) continue;
+            if (!is_unfinished && !pq_db_is_left_beside(tables->at[i], &list, name) &&
+                strtoull(name.data, NULL, 10) <= db->root_version) {
+                continue;
+            }
             snprintf(path + directory_bytes, sizeof path - (size_t)directory_bytes, "/%.*s",
                      PQ_TEXT_ARG(name));
             PQ_TRY(pq_store_unlink(db->store, path, err));
@@ -662,6 +665,7 @@ pqdb_code pq_db_recover(pqdb_db *db, const struct pq_root *root, bool keeper_fol
         PQ_TRY(pq_db_remove_dropped(db, arena, err));
     }
     PQ_TRY(replay_log(db, err));
+    pq_db_announce_published(db, root);
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; !db->options.read_only && i < tables->count; i++) {
         const struct pq_db_table *table = tables->at[i];

@@ -58,6 +58,7 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
         now->facts.refreshed_us = before->facts.refreshed_us;
     }
     now->published_version = before->published_version;
+    now->is_announced = before->is_announced;
     now->iceberg = before->iceberg;
     before->iceberg = NULL;
     return PQDB_OK;
@@ -94,7 +95,9 @@ static void let_go(pqdb_db *db, struct pq_db_table *before, struct pq_db_table *
     pq_iceberg_close(before->iceberg);
     before->iceberg = NULL;
     if (before->table == NULL) return;
-    let_files_go(db, before->table, now != NULL && now->view == NULL);
+    const bool is_shared = now != NULL && now->view == NULL;
+    let_files_go(db, before->table, is_shared);
+    if (is_shared) pq_db_remove_left_beside(db, now);
     keep_shown(before, now);
     if (now != NULL && now->shown == before) return;
     pq_table_destroy(before->table);

@@ -68,7 +68,8 @@ static pqdb_code read_lines(struct pq_file *in, uint64_t rows, const struct pq_a
     PQ_TRY(pq_file_read_all(in, 0, head, head_bytes, err));
     const uint64_t lines = pq_load_u64(head + 16);
     if (memcmp(head, magic, 8) != 0 || pq_load_u64(head + 32) != pq_hash(head, 32) ||
-        pq_load_u64(head + 8) != rows || lines != run_filter_lines(rows) ||
+        (rows != PQ_ID_FILTER_ANY && pq_load_u64(head + 8) != rows) ||
+        lines != run_filter_lines(pq_load_u64(head + 8)) ||
         bytes != head_bytes + lines * RUN_FILTER_LINE) {
         return pq_store_fail_at(err, PQDB_CORRUPT, path, 0,
                                 "its head is damaged, or not of this data file");

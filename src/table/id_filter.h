@@ -21,8 +21,9 @@ struct pq_pace;
 /// Errors  PQDB_IO, PQDB_NO_MEMORY
 pqdb_code pq_id_filter_read(struct pq_data_file *file, struct pq_id_filter **filter,
                             pqdb_error *err);
-/// Is the file at `path` the sound filter of a data file with so many rows? Errors: PQDB_CORRUPT
-/// (subject: the path, with the offset), PQDB_IO, PQDB_NO_MEMORY.
+/// Is the file at `path` the sound filter of a data file with so many rows (PQ_ID_FILTER_ANY: any
+/// number)? Errors: PQDB_CORRUPT (subject: the path, with the offset), PQDB_IO, PQDB_NO_MEMORY.
+#define PQ_ID_FILTER_ANY UINT64_MAX
 pqdb_code pq_id_filter_check(struct pq_store *store, const char *path, uint64_t rows,
                              const struct pq_alloc *alloc, pqdb_error *err);
 void pq_id_filter_destroy(struct pq_id_filter *filter, const struct pq_alloc *alloc);

@@ -7,7 +7,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 
-enum { sector_bytes = 512 };
+enum { sector_bytes_max = 4096 };
 
 /// A write, or (data NULL) a new size.
 struct change {
@@ -63,8 +63,12 @@ static pqdb_code enter(struct fault_store *disk, const char *path, bool *goes_do
     return PQDB_OK;
 }
 
-static pqdb_code leave(const char *path, pqdb_code code, bool goes_down, pqdb_error *err) {
-    return goes_down ? pq_store_fail_errno(err, path, "reach", EIO) : code;
+/// The call has had its effect, as far as it has one without a sync.
+static pqdb_code leave(struct fault_store *disk, const char *path, pqdb_code code, bool goes_down,
+                       pqdb_error *err) {
+    if (goes_down) return pq_store_fail_errno(err, path, "reach", EIO);
+    if (disk->on_call != NULL) disk->on_call(disk->on_call_ctx, disk, path);
+    return code;
 }
 
 static pqdb_code enter_read(struct fault_store *disk, const char *path, pqdb_error *err) {
@@ -72,7 +76,7 @@ static pqdb_code enter_read(struct fault_store *disk, const char *path, pqdb_err
     if (disk->is_down) return pq_store_fail_errno(err, path, "reach", EIO);
     if (!disk->counts_reads) return PQDB_OK;
     PQ_TRY(enter(disk, path, &goes_down, err));
-    return leave(path, PQDB_OK, goes_down, err);
+    return leave(disk, path, PQDB_OK, goes_down, err);
 }
 
 static char *copy_of(const char *path) { return path == NULL ? NULL : must(strdup(path)); }
@@ -187,8 +191,9 @@ static pqdb_code fault_open(struct pq_store *store, const char *path, enum pq_op
     if (!exists) append_name(&disk->pending, path, NULL, image);
     if (goes_down) {
         pq_file_close(inner);
-        return leave(path, PQDB_OK, goes_down, err);
+        return leave(disk, path, PQDB_OK, goes_down, err);
     }
+    if (!exists) PQ_TRY(leave(disk, path, PQDB_OK, false, err));
     struct fault_file *opened = must(malloc(sizeof *opened));
     *opened = (struct fault_file){{store, copy_of(path)}, inner, image};
     *file = &opened->base;
@@ -222,7 +227,7 @@ static pqdb_code fault_write(struct pq_file *file, uint64_t offset, const struct
     }
     append_change(file_of(file)->image, offset, joined, total);
     free(joined);
-    return leave(file->path, code, goes_down, err);
+    return leave(fault_of(file->store), file->path, code, goes_down, err);
 }
 
 static pqdb_code fault_size(struct pq_file *file, uint64_t *bytes, pqdb_error *err) {
@@ -235,7 +240,7 @@ static pqdb_code fault_truncate(struct pq_file *file, uint64_t bytes, pqdb_error
     PQ_TRY(enter(fault_of(file->store), file->path, &goes_down, err));
     const pqdb_code code = pq_file_truncate(file_of(file)->inner, bytes, err);
     append_change(file_of(file)->image, bytes, NULL, 0);
-    return leave(file->path, code, goes_down, err);
+    return leave(fault_of(file->store), file->path, code, goes_down, err);
 }
 
 static pqdb_code fault_sync(struct pq_file *file, pqdb_error *err) {
@@ -246,7 +251,7 @@ static pqdb_code fault_sync(struct pq_file *file, pqdb_error *err) {
     const pqdb_code code = enter(disk, file->path, &goes_down, err);
     if (code != PQDB_OK && !was_down) drop_changes(image);  // clean pages that were never written
     PQ_TRY(code);
-    if (goes_down) return leave(file->path, PQDB_OK, true, err);
+    PQ_TRY(leave(disk, file->path, PQDB_OK, goes_down, err));
     for (const struct change *change = image->changes; change != NULL; change = change->next) {
         apply_change(image, change);
     }
@@ -262,7 +267,7 @@ static pqdb_code fault_rename(struct pq_store *store, const char *from, const ch
     struct fault_image *image = image_of(fault_of(store), from);
     const pqdb_code code = pq_store_rename(fault_of(store)->inner, from, to, err);
     if (code == PQDB_OK) append_name(&fault_of(store)->pending, to, from, image);
-    return leave(from, code, goes_down, err);
+    return leave(fault_of(store), from, code, goes_down, err);
 }
 
 static pqdb_code fault_link(struct pq_store *store, const char *from, const char *to,
@@ -272,7 +277,7 @@ static pqdb_code fault_link(struct pq_store *store, const char *from, const char
     struct fault_image *image = image_of(fault_of(store), from);
     const pqdb_code code = pq_store_link(fault_of(store)->inner, from, to, err);
     if (code == PQDB_OK) append_name(&fault_of(store)->pending, to, NULL, image);
-    return leave(to, code, goes_down, err);
+    return leave(fault_of(store), to, code, goes_down, err);
 }
 
 static pqdb_code fault_unlink(struct pq_store *store, const char *path, pqdb_error *err) {
@@ -280,7 +285,7 @@ static pqdb_code fault_unlink(struct pq_store *store, const char *path, pqdb_err
     PQ_TRY(enter(fault_of(store), path, &goes_down, err));
     const pqdb_code code = pq_store_unlink(fault_of(store)->inner, path, err);
     if (code == PQDB_OK) append_name(&fault_of(store)->pending, NULL, path, NULL);
-    return leave(path, code, goes_down, err);
+    return leave(fault_of(store), path, code, goes_down, err);
 }
 
 static pqdb_code fault_list(struct pq_store *store, const char *directory, struct pq_arena *arena,
@@ -295,7 +300,7 @@ static pqdb_code fault_make_directory(struct pq_store *store, const char *path, 
     PQ_TRY(enter(disk, path, &goes_down, err));
     const pqdb_code code = disk->inner->ops->make_directory(disk->inner, path, err);
     if (code == PQDB_OK) append_name(&disk->pending, path, NULL, NULL);
-    return leave(path, code, goes_down, err);
+    return leave(disk, path, code, goes_down, err);
 }
 
 static bool is_in(const char *path, const char *directory) {
@@ -309,7 +314,7 @@ static pqdb_code fault_sync_directory(struct pq_store *store, const char *path, 
     struct fault_store *disk = fault_of(store);
     bool goes_down;
     PQ_TRY(enter(disk, path, &goes_down, err));
-    if (goes_down) return leave(path, PQDB_OK, true, err);
+    PQ_TRY(leave(disk, path, PQDB_OK, goes_down, err));
     for (struct fault_name **at = &disk->pending; *at != NULL;) {
         if (is_in((*at)->path, path) || is_in((*at)->from, path)) {
             apply_name(&disk->durable, *at);
@@ -370,6 +375,7 @@ struct fault_store *fault_store_create(void) {
     disk->fail_at = disk->down_at = -1;
     disk->fail_count = 1;
     disk->fail_errno = EIO;
+    disk->sector_bytes = 512;
     return disk;
 }
 
@@ -391,6 +397,7 @@ void fault_store_destroy(struct fault_store *disk) {
 struct dice {
     enum fault_mode mode;
     uint64_t state;
+    size_t sector_bytes;
 };
 
 static uint64_t roll(struct dice *dice) {
@@ -408,14 +415,15 @@ static void survive_write(struct fault_image *image, const struct change *change
                           struct dice *dice) {
     for (size_t done = 0; done < change->length;) {
         const size_t start = (size_t)change->offset + done;
-        size_t step = sector_bytes - start % sector_bytes;
+        size_t step = dice->sector_bytes - start % dice->sector_bytes;
         if (step > change->length - done) step = change->length - done;
         if (is_kept(dice)) {
             put(image, start, change->data + done, step);
         } else if (dice->mode == FAULT_SOME_KEPT && roll(dice) % 4 == 0) {
             put(image, start, change->data + done, roll(dice) % step);
-        } else if (dice->mode == FAULT_SOME_KEPT && step == sector_bytes && roll(dice) % 8 == 0) {
-            uint8_t noise[sector_bytes];
+        } else if (dice->mode == FAULT_SOME_KEPT && step == dice->sector_bytes &&
+                   roll(dice) % 8 == 0) {
+            uint8_t noise[sector_bytes_max];
             for (size_t i = 0; i < step; i++) noise[i] = (uint8_t)roll(dice);
             put(image, start, noise, step);
         }
@@ -462,7 +470,7 @@ static void put_directories(struct fault_store *next, struct fault_name **names)
 
 struct fault_store *fault_store_crash(struct fault_store *disk, enum fault_mode mode,
                                       uint64_t seed) {
-    struct dice dice = {mode, pq_hash_word(seed + 1)};
+    struct dice dice = {mode, pq_hash_word(seed + 1), disk->sector_bytes};
     struct fault_store *next = fault_store_create();
     struct fault_name *names = NULL;
     for (const struct fault_name *n = disk->durable; n != NULL; n = n->next) apply_name(&names, n);

@@ -2,8 +2,8 @@
 ///
 /// It wraps a store in memory and remembers for each file what was synced and what was written
 /// since, and for each directory which names are not synced yet. fault_store_crash makes the world
-/// that the next start finds: every unsynced sector of 512 bytes kept, lost or torn, every unsynced
-/// name there or not, as the mode and the seed say. Writes never harm bytes outside them. After a
+/// that the next start finds: every unsynced sector kept, lost or torn, every unsynced name
+/// there or not, as the mode and the seed say. Writes never harm bytes outside them. After a
 /// failed sync memory shows what was written, and the disk will never have it: the worst that
 /// Linux does.
 ///
@@ -36,6 +36,11 @@ struct fault_store {
     int fail_errno;          // EIO at creation
     long down_at;            // the power fails in this call; -1: never
     bool counts_reads;
+    size_t sector_bytes;     // what is kept or lost as one; 512 at creation, at most 4096
+    /// Called in each counted call, when a crash would find what it would find then: behind its
+    /// effect, of a sync before it. NULL: nobody.
+    void (*on_call)(void *ctx, struct fault_store *disk, const char *path);
+    void *on_call_ctx;
     atomic_bool is_down;
     size_t syncs;              // calls of sync that succeeded
     struct fault_image *images;  // owned

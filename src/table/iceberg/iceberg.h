@@ -133,7 +133,9 @@ pqdb_code pq_iceberg_open_anew(struct pq_store *store, struct pq_text directory,
 /// Cost: two small files are read. Errors: as pq_iceberg_publish.
 pqdb_code pq_iceberg_announce(struct pq_iceberg *table, pqdb_error *err);
 void pq_iceberg_close(struct pq_iceberg *table);
-
+/// Has the table this property? Errors: as pq_iceberg_publish.
+pqdb_code pq_iceberg_has_property(struct pq_iceberg *table, const char *key,
+                                  struct pq_text value, bool *has, pqdb_error *err);
 /// Is there a snapshot, and which log version does the current one reflect? False for a table that
 /// was never published, or whose head is a snapshot of somebody else.
 bool pq_iceberg_version(const struct pq_iceberg *table, uint64_t *version);

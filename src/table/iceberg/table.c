@@ -311,6 +311,15 @@ void pq_iceberg_close(struct pq_iceberg *table) {
     pq_free(table->alloc, table, 1, sizeof *table);
 }
 
+pqdb_code pq_iceberg_has_property(struct pq_iceberg *table, const char *key,
+                                  struct pq_text value, bool *has, pqdb_error *err) {
+    PQ_TRY(pq_iceberg_read(table, err));
+    const struct pq_text found = pq_iceberg_pair_find(
+        table->metadata.properties, table->metadata.property_count, key);
+    *has = table->exists && found.data != NULL && pq_text_equal(found, value);
+    return PQDB_OK;
+}
+
 bool pq_iceberg_version(const struct pq_iceberg *table, uint64_t *version) {
     const struct pq_text text = pq_iceberg_pair_find(
         table->metadata.summary, table->metadata.summary_count, PQ_ICEBERG_VERSION_KEY);

@@ -1,15 +1,11 @@
-/// Goal: data files are merged by tiers beside everything else, and whatever store call the power
-/// fails in meanwhile, the database opens with every row once and exact views, and nothing that was
-/// half merged stays behind. PQ_TEST_STRIDE=1 tries every call.
-#include <inttypes.h>
-#include <stdlib.h>
+/// Goal: data files are merged by tiers, and what nothing names any more goes.
 #include <string.h>
 
 #include "support/db_world.h"
 #include "support/fault_store.h"
 #include "support/test.h"
 
-enum { ROUNDS = 10, COMMITS = 3, stride_default = 17 };
+enum { ROUNDS = 10, COMMITS = 3 };
 
 static pqdb_error err;
 
@@ -22,11 +18,10 @@ static pqdb_code open_world(struct pq_store *store, pqdb_db **db) {
 }
 
 /// Each checkpoint writes one more file of Item, until eight of them are one.
-static pqdb_code work(struct pq_store *store, unsigned *acknowledged, bool *made) {
+static pqdb_code work(struct pq_store *store, unsigned *acknowledged) {
     pqdb_db *db;
     *acknowledged = 0;
     pqdb_code code = db_world_init(store, &pq_alloc_libc, &err);
-    *made = code == PQDB_OK;
     if (code == PQDB_OK) code = open_world(store, &db);
     if (code != PQDB_OK) return code;
     for (int round = 0; code == PQDB_OK && round < ROUNDS; round++) {
@@ -60,9 +55,8 @@ static size_t count_files(struct pq_store *store, const char *beginning) {
 static void eight_files_become_one(void) {
     struct fault_store *disk = fault_store_create();
     unsigned acknowledged;
-    bool made;
     pqdb_db *db;
-    CHECK(work(&disk->base, &acknowledged, &made) == PQDB_OK, "%s: %s", err.subject, err.message);
+    CHECK(work(&disk->base, &acknowledged) == PQDB_OK, "%s: %s", err.subject, err.message);
     CHECK(open_world(&disk->base, &db) == PQDB_OK, "%s: %s", err.subject, err.message);
     db_world_check(db, acknowledged, acknowledged, "merged", 0);
     // Old ones stay until no kept snapshot of the table's metadata names them.
@@ -78,48 +72,7 @@ static void eight_files_become_one(void) {
     fault_store_destroy(disk);
 }
 
-static void check_crash(struct fault_store *disk, unsigned acknowledged, bool made, long k) {
-    struct fault_store *next =
-        fault_store_crash(disk, (enum fault_mode)(k % 3), (uint64_t)k * 7 + 1);
-    pqdb_db *db;
-    const pqdb_code code = open_world(&next->base, &db);
-    CHECK(code == PQDB_OK || (code == PQDB_NOT_FOUND && !made), "crash in call %ld: %s: %s", k,
-          err.subject, err.message);
-    if (code == PQDB_OK) {
-        CHECK(count_files(&next->base, "1844") == 0, "call %ld: a leftover", k);
-        acknowledged = db_world_check(db, acknowledged, acknowledged + 1, "crash in call", k);
-        CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "call %ld: %s: %s", k, err.subject,
-              err.message);
-        db_world_check_rows(db, acknowledged, acknowledged, "after a crash in call", k);
-        pqdb_close(db, NULL);
-    }
-    fault_store_destroy(next);
-}
-
-static void every_call_of_a_merge_may_be_the_last(void) {
-    const char *given = getenv("PQ_TEST_STRIDE");
-    const long stride = given == NULL ? stride_default : strtol(given, NULL, 10);
-    struct fault_store *whole = fault_store_create();
-    unsigned acknowledged;
-    bool made;
-    CHECK(work(&whole->base, &acknowledged, &made) == PQDB_OK, "%s", err.message);
-    const long calls = whole->calls;
-    fault_store_destroy(whole);
-    long crashes = 0;
-    // The merges come late: the first half is the work of other tests.
-    for (long k = calls / 2; k < calls; k += stride) {
-        struct fault_store *disk = fault_store_create();
-        disk->down_at = k;
-        work(&disk->base, &acknowledged, &made);
-        check_crash(disk, acknowledged, made, k);
-        fault_store_destroy(disk);
-        crashes++;
-    }
-    fprintf(stderr, "    %ld calls, %ld crashes\n", calls, crashes);
-}
-
 int main(void) {
     RUN(eight_files_become_one);
-    RUN(every_call_of_a_merge_may_be_the_last);
     return test_done();
 }
