@@ -231,8 +231,7 @@ static pqdb_code apply(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     table->reflects_position = pq_db_position(db);
     if (list->rows == 0) return PQDB_OK;
     facts->refreshed_us = time_us;
-    facts->last_refresh = "append";
-    facts->last_refresh_rows = list->rows;
+    facts->last = (struct pq_last_refresh){.kind = PQ_REFRESH_APPEND, .rows = list->rows};
     return PQDB_OK;
 }
 
@@ -250,15 +249,15 @@ static pqdb_code refresh(pqdb_db *db, struct pq_db_table *table, bool discard, p
         pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
     }
     if (code != PQDB_OK) goto done;
-    PQ_GO(pq_db_log_refresh(db, table, discard ? PQ_DB_LOGGED_SWAP : PQ_DB_LOGGED_ROWS, &version,
-                            &why));
+    const struct pq_last_refresh did = {
+        .kind = PQ_REFRESH_APPEND, .why = discard ? PQ_WHY_DISCARD : PQ_WHY_NOT, .rows = list.rows,
+        .took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000)};
+    PQ_GO(pq_db_log_refresh(db, table, discard ? PQ_DB_LOGGED_SWAP : PQ_DB_LOGGED_ROWS, &did,
+                            &version, &why));
     const int64_t time_us = pq_log_time_us(db->log);
     code = apply(db, table, &list, version, time_us, &why);
     table->facts.refreshed_us = time_us;
-    table->facts.last_refresh = "append";
-    table->facts.last_refresh_rows = list.rows;
-    table->facts.last_refresh_took_us =
-        (int64_t)((db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000);
+    table->facts.last = did;
     if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, &why);
     if (code != PQDB_OK) pq_db_break(db, code, &why);  // reopening repeats it
 done:

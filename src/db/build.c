@@ -133,27 +133,46 @@ pqdb_code pq_db_replica_finish(struct pq_db_replica *replica, pqdb_error *err) {
 
 // ---- the swap ---------------------------------------------------------------------------------
 
+/// A build, when it began.
+struct begun {
+    uint64_t at_ns;
+    enum pq_refresh_why why;
+};
+
+static uint64_t rows_of_top(const struct pq_db_replica *replica) {
+    for (size_t i = 0; i < replica->count; i++) {
+        const struct pq_db_member *member = &replica->members[i];
+        if (member->table == replica->top && member->rows != NULL) return member->rows->rows;
+    }
+    return 0;
+}
+
 /// Leader and `refreshing`.
-static pqdb_code swap(struct pq_db_replica *replica, uint64_t began_ns, pqdb_error *err) {
+static pqdb_code swap(struct pq_db_replica *replica, const struct begun *begun, pqdb_error *err) {
     pqdb_db *db = replica->db;
     struct pq_db_table *table = replica->top;
     PQ_TRY(pq_db_replica_finish(replica, err));
+    const struct pq_last_refresh did = {
+        .kind = PQ_REFRESH_FULL,
+        .why = begun->why == PQ_WHY_NOT ? pq_db_not_as_it_is(&table->facts) : begun->why,
+        .rows = rows_of_top(replica),
+        .took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - begun->at_ns) / 1000)};
     uint64_t version;
-    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_SWAP, &version, err));
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_SWAP, &did, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
     pqdb_code code = pq_db_replica_install(replica, version, time_us, err);
-    table->facts.last_refresh_took_us =
-        (int64_t)((db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000);
+    table->facts.last = did;
     if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
     if (code != PQDB_OK) return pq_db_break(db, code, err);  // reopening repeats it from the log
     return PQDB_OK;
 }
 
-static pqdb_code swap_locked(struct pq_db_replica *replica, uint64_t began_ns, pqdb_error *err) {
+static pqdb_code swap_locked(struct pq_db_replica *replica, const struct begun *begun,
+                             pqdb_error *err) {
     pqdb_db *db = replica->db;
     pthread_mutex_lock(&db->refreshing);
     pthread_mutex_lock(&db->leader);
-    const pqdb_code code = swap(replica, began_ns, err);
+    const pqdb_code code = swap(replica, begun, err);
     const bool is_large = code == PQDB_OK && (replica->top->table->rows >= checkpoint_rows ||
                                               replica->top->built_rows >= checkpoint_rows);
     pthread_mutex_unlock(&db->leader);
@@ -199,7 +218,8 @@ static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *o
 /// What a view below keeps the log cannot tell: computed from what is stored, while writers wait,
 /// and swapped.
 static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *options,
-                               uint64_t began, struct pq_db_replica **replica, pqdb_error *err) {
+                               const struct begun *begun, struct pq_db_replica **replica,
+                               pqdb_error *err) {
     struct pq_db_replica_options stored = *options;
     struct pq_db_snapshot *snapshot;
     stored.stored = true;
@@ -211,26 +231,28 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
         pq_db_snapshot_unref(snapshot);
     }
     if (code == PQDB_OK) code = pq_db_replica_build(*replica, err);
-    if (code == PQDB_OK) code = swap(*replica, began, err);
+    if (code == PQDB_OK) code = swap(*replica, begun, err);
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_unlock(&db->refreshing);
     return code;
 }
 
-pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, bool discards, pqdb_error *err) {
+pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_why reason,
+                      pqdb_error *err) {
     if (table->view->append) return pq_db_append_refresh(db, table, false, err);
-    const uint64_t began = db->env->monotonic_ns(db->env->ctx);
-    const struct pq_db_replica_options options = {.table = table, .discards = discards};
+    const struct begun begun = {.at_ns = db->env->monotonic_ns(db->env->ctx), .why = reason};
+    const struct pq_db_replica_options options = {.table = table,
+                                                  .discards = reason == PQ_WHY_DISCARD};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot = NULL;
     pqdb_error why = {0};
     pqdb_code code;
     PQ_TRY(begin(db, table, &snapshot, err));
     if (pq_db_reads_kept(db, table)) {
-        code = build_at_once(db, &options, began, &replica, &why);
+        code = build_at_once(db, &options, &begun, &replica, &why);
     } else {
         code = build_beside(db, &options, snapshot, &replica, &why);
-        if (code == PQDB_OK) code = swap_locked(replica, began, &why);
+        if (code == PQDB_OK) code = swap_locked(replica, &begun, &why);
     }
     pq_db_snapshot_unref(snapshot);
     end(db, table, code, &why);
@@ -409,7 +431,9 @@ void pq_db_note_try(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
 /// `building` is held.
 static void try_build(pqdb_db *db, struct pq_db_table *table) {
     pqdb_error why = {0};
-    if (is_due(db, table)) pq_db_note_try(db, table, pq_db_build(db, table, false, &why), &why);
+    if (!is_due(db, table)) return;
+    const pqdb_code code = pq_db_build(db, table, PQ_WHY_NOT, &why);
+    pq_db_note_try(db, table, code, &why);
 }
 
 /// `building` is held.

@@ -101,7 +101,7 @@ static const struct pq_db_table *find_base(pqdb_db *db, const struct pq_db_snaps
         const struct pq_db_table *below = pq_db_by_id(db, up->table);
         if (!is_whole(&snapshot->facts[below->position])) return NULL;
     }
-    return pq_db_not_by_log(db, at, &snapshot->facts[at->position]) == NULL ? at : NULL;
+    return pq_db_not_by_log(db, at, &snapshot->facts[at->position]) == PQ_WHY_NOT ? at : NULL;
 }
 
 /// From nothing the view, and what lags below it, would lack what it keeps.

@@ -53,7 +53,7 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
         .shows = table->facts.shows, .mark = table->facts.mark,
         .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
-        .slot_us = table->facts.slot_us, .pace = pq_db_pace(table),
+        .slot_us = table->facts.slot_us, .last = table->facts.last, .pace = pq_db_pace(table),
         .kept = table->facts.kept,
         // 0: of nothing; the next open begins its build again.
         .refresh_version = table->view == NULL || table->facts.unbuilt

@@ -68,8 +68,8 @@ static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, p
         PQ_TRY(apply_output(db, table, &output->rows, version, err));
         PQ_TRY(pq_table_publish(table->table, err));
         table->facts.refreshed_us = time_us;
-        table->facts.last_refresh = "streaming";
-        table->facts.last_refresh_rows = output->rows.count;
+        table->facts.last = (struct pq_last_refresh){.kind = PQ_REFRESH_STREAMING,
+                                                     .rows = output->rows.count};
     }
     return PQDB_OK;
 }

@@ -255,8 +255,7 @@ pqdb_code pq_db_list_tables(pqdb_db *db, const struct pq_db_plan *plan, uint32_t
         if (table == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
         *table = (struct pq_db_table){.position = tables->positions++, .generation = generation,
                                       .entry = &plan->schema->entries[i], .id = plan->ids[i],
-                                      .shape = plan->follows[i].now,
-                                      .facts = {.last_refresh = "none"}};
+                                      .shape = plan->follows[i].now};
         table->directory = table->shape->directory.data;
         tables->at[tables->count++] = table;
     }

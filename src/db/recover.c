@@ -125,6 +125,7 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
     table->facts.slot_us = named->slot_us;
+    table->facts.last = named->last;
     if (named->failure.length > 0) {
         table->facts.failed = true;
         pq_fail(&table->failure, PQDB_LIMIT, "%.*s", PQ_TEXT_ARG(named->failure));
@@ -212,7 +213,7 @@ static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_
 static bool is_up_to_date(pqdb_db *db, const struct pq_db_table *table) {
     const struct pq_db_facts *facts = &table->facts;
     return facts->reflects > 0 && facts->shows == facts->reflects &&
-           pq_db_not_by_log(db, table, facts) == NULL &&
+           pq_db_not_by_log(db, table, facts) == PQ_WHY_NOT &&
            pq_db_source_version(db, table) <= facts->reflects;
 }
 
@@ -291,7 +292,7 @@ static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err
         if (db->options.read_only || db->version == 0) {
             code = build_here(db, table, db->version, db->replay_time_us, &why);
         } else {
-            code = pq_db_build(db, table, false, &why);
+            code = pq_db_build(db, table, PQ_WHY_NOT, &why);
         }
         // Where its source is damaged, the rest of the database can be used all the same.
         if (code == PQDB_CORRUPT) pq_db_note_failed(db, table, &why);
@@ -539,11 +540,24 @@ static const struct pq_json *member(const struct pq_json *object, const char *na
 static bool is_whole(const pqdb_db *db, const struct pq_db_table *table) {
     const struct pq_db_facts *facts = &table->facts;
     return table->node != NULL && !facts->failed && !facts->unbuilt &&
-           pq_db_not_by_log(db, table, facts) == NULL;
+           pq_db_not_by_log(db, table, facts) == PQ_WHY_NOT;
 }
 
-/// All its sources are exactly where they were: what a refresh by the log came to then, one by the
-/// log or a full one comes to now.
+/// All that a refresh did, again. Its sources are where they were: what a refresh by the log
+/// came to then, one by the log or a full one comes to now.
+static pqdb_code repeat(pqdb_db *db, const struct pq_log_record *record, struct pq_db_table *table,
+                        pqdb_error *err) {
+    if (table->view->append) {
+        const pqdb_code code = pq_db_append_here(db, table, record->kind == PQ_LOG_SWAP,
+                                                 record->version, record->time_us, err);
+        return code != PQDB_OK && pq_db_is_views_own(code) ? PQDB_OK : code;
+    }
+    if (record->kind == PQ_LOG_REFRESH && is_whole(db, table)) {
+        return pq_db_refresh_here(db, table, record->version, record->time_us, err);
+    }
+    return build_here(db, table, record->version, record->time_us, err);
+}
+
 static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_record *record,
                                 pqdb_error *err) {
     pqdb_db *db = replay->db;
@@ -554,20 +568,18 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     const struct pq_json *name = member(said, "view", PQ_JSON_TEXT);
     const struct pq_json *slot = member(said, "slotUs", PQ_JSON_INT);
     const bool is_fresh = member(said, "fresh", PQ_JSON_BOOL) != NULL;
+    const struct pq_last_refresh did = pq_last_refresh_read(member(said, "refresh",
+                                                                   PQ_JSON_OBJECT));
     struct pq_db_table *table = name == NULL ? NULL : pq_db_find(db, pq_json_text(name));
     const bool is_there = table != NULL && table->view != NULL;  // else it was dropped since
     if (is_there && slot != NULL) table->facts.slot_us = pq_json_int(slot);
     pq_json_destroy(document);
     if (!is_there) return PQDB_OK;
-    if (!is_fresh && table->view->append) {
-        const pqdb_code code = pq_db_append_here(db, table, record->kind == PQ_LOG_SWAP,
-                                                 record->version, record->time_us, err);
-        return code != PQDB_OK && pq_db_is_views_own(code) ? PQDB_OK : code;
+    if (!is_fresh) {
+        PQ_TRY(repeat(db, record, table, err));
+        if (did.kind != PQ_REFRESH_NONE && !table->facts.failed) table->facts.last = did;
+        return PQDB_OK;
     }
-    if (!is_fresh && record->kind == PQ_LOG_REFRESH && is_whole(db, table)) {
-        return pq_db_refresh_here(db, table, record->version, record->time_us, err);
-    }
-    if (!is_fresh) return build_here(db, table, record->version, record->time_us, err);
     if (table->node == NULL) return PQDB_OK;
     pq_db_set_reflects(db, table, record->version);
     table->reflects_position = record->next;

@@ -24,7 +24,8 @@ static uint64_t us_since(const pqdb_db *db, uint64_t began_ns) {
 }
 
 pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
-                            uint64_t *version, pqdb_error *err) {
+                            const struct pq_last_refresh *did, uint64_t *version,
+                            pqdb_error *err) {
     const int64_t now_us = db->env->now_us(db->env->ctx);
     const int64_t slot_us = pq_db_slot_done(table->view, table->facts.slot_us, now_us);
     struct pq_bytes payload, part;
@@ -33,10 +34,15 @@ pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_l
     pqdb_code code;
     PQ_GO(pq_bytes_printf(&payload, err, "{\"view\":"));
     PQ_GO(pq_json_write_text(&payload, table->entry->name, err));
-    PQ_GO(pq_bytes_printf(&payload, err, ",\"from\":%llu,\"to\":%llu,\"slotUs\":%lld%s}",
+    PQ_GO(pq_bytes_printf(&payload, err, ",\"from\":%llu,\"to\":%llu,\"slotUs\":%lld%s",
                           (unsigned long long)table->facts.reflects,
                           (unsigned long long)db->version, (long long)slot_us,
                           kind == PQ_DB_LOGGED_FRESH ? ",\"fresh\":true" : ""));
+    if (did != NULL) {
+        PQ_GO(pq_bytes_printf(&payload, err, ",\"refresh\":"));
+        PQ_GO(pq_last_refresh_write(&payload, did, err));
+    }
+    PQ_GO(pq_bytes_append_byte(&payload, '}', err));
     PQ_GO(pq_log_encode_payload(pq_bytes_text(&payload), &part, err));
     const struct pq_log_part parts[] = {{.bytes = pq_bytes_text(&part)}};
     const struct pq_log_commit commit = {
@@ -76,24 +82,23 @@ void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version
     table->facts.shows = lags || table->facts.failed ? shows : version;
 }
 
+enum pq_refresh_why pq_db_not_as_it_is(const struct pq_db_facts *facts) {
+    return facts->failed    ? PQ_WHY_FAILED
+           : facts->unbuilt ? PQ_WHY_DEFINITION
+                            : PQ_WHY_NOT;
+}
+
 // ---- by the log -------------------------------------------------------------------------------
 
-const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
-                             const struct pq_db_facts *facts) {
+enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
+                                     const struct pq_db_facts *facts) {
     for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
-        if (up->entry->retention_keeps) {
-            return "what it reads keeps rows that are gone, which the log does not tell";
-        }
-        if (up->grouped || up->mode != PQ_VIEW_STREAMING) {
-            return "what it reads keeps state of its own, whose changes are not in the log";
-        }
+        if (up->entry->retention_keeps) return PQ_WHY_SOURCE_KEEPS;
+        if (up->grouped || up->mode != PQ_VIEW_STREAMING) return PQ_WHY_SOURCE_STATE;
     }
-    if (facts->reflects == 0) return "it was never refreshed";
-    if (facts->shows != facts->reflects) return "what it reads lagged at its last refresh";
-    if (facts->reflects + 1 < pq_log_first_version(db->log)) {
-        return "the log no longer reaches back to its last refresh";
-    }
-    return NULL;
+    if (facts->reflects == 0) return PQ_WHY_FIRST;
+    if (facts->shows != facts->reflects) return PQ_WHY_SOURCE_LAGGED;
+    return facts->reflects + 1 < pq_log_first_version(db->log) ? PQ_WHY_LOG_GONE : PQ_WHY_NOT;
 }
 
 /// Leader: the changes as the commit of `version`. Dependents step with it.
@@ -107,7 +112,6 @@ static pqdb_code apply_rows(pqdb_db *db, struct pq_db_table *table,
         }
         PQ_TRY(pq_db_step(db, &step, 1, version, time_us, err));
     }
-    table->facts.last_refresh_rows = changes->rows;
     table->reflects_position = pq_db_position(db);
     return PQDB_OK;
 }
@@ -117,15 +121,15 @@ static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
                                const struct pq_db_row_list *changes, uint64_t began_ns,
                                pqdb_error *err) {
     const uint64_t to = db->version;
+    const struct pq_last_refresh did = {.kind = PQ_REFRESH_INCREMENTAL, .rows = changes->rows,
+                                        .took_us = (int64_t)us_since(db, began_ns)};
     uint64_t version;
-    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &version, err));
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &did, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
     pqdb_code code = apply_rows(db, table, changes, version, time_us, err);
     pq_db_set_reflects(db, table, to);
     table->facts.refreshed_us = time_us;
-    table->facts.last_refresh = "incremental";
-    table->facts.last_refresh_reason = NULL;
-    table->facts.last_refresh_took_us = (int64_t)us_since(db, began_ns);
+    table->facts.last = did;
     if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);  // reopening repeats it
 }
@@ -185,7 +189,8 @@ done:
         code = apply_rows(db, table, &changes, version, time_us, &why);
         pq_db_set_reflects(db, table, to);
         table->facts.refreshed_us = time_us;
-        table->facts.last_refresh = "incremental";
+        table->facts.last = (struct pq_last_refresh){.kind = PQ_REFRESH_INCREMENTAL,
+                                                     .rows = changes.rows};
     } else if (pq_db_is_kept(table, &table->facts) && pq_db_is_views_own(code)) {
         pq_db_note_failed(db, table, &why);
         code = PQDB_OK;
@@ -199,16 +204,16 @@ done:
 
 // ---- the refresh ------------------------------------------------------------------------------
 
-/// Leader: is there nothing to do? If there is, why it has to be built anew, or NULL.
-static bool is_done(pqdb_db *db, const struct pq_db_table *table, bool full, const char **why) {
+/// Leader: is there nothing to do? If there is, why it has to be built anew.
+static bool is_done(pqdb_db *db, const struct pq_db_table *table, const struct pq_db_refresh *how,
+                    enum pq_refresh_why *why) {
     const bool lags = table->node != NULL;
     const struct pq_db_facts *facts = &table->facts;
-    *why = full               ? "asked for"
-           : facts->failed    ? "its last step failed"
-           : facts->unbuilt   ? "its definition changed"
-           : lags             ? pq_db_not_by_log(db, table, facts)
-                              : NULL;
-    if (full || facts->failed || facts->unbuilt) return false;
+    *why = how->discard ? PQ_WHY_DISCARD
+           : how->full  ? PQ_WHY_ASKED
+                        : pq_db_not_as_it_is(facts);
+    if (*why != PQ_WHY_NOT) return false;
+    if (lags) *why = pq_db_not_by_log(db, table, facts);
     return !lags ||
            (facts->reflects > 0 && pq_db_source_version(db, table) <= facts->reflects);
 }
@@ -216,32 +221,36 @@ static bool is_done(pqdb_db *db, const struct pq_db_table *table, bool full, con
 /// Leader: a slot that found the view fresh, durable as well.
 static pqdb_code complete_slot(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     uint64_t version;
-    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_FRESH, &version, err));
+    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_FRESH, NULL, &version, err));
     pq_db_set_reflects(db, table, version);
     table->reflects_position = pq_db_position(db);
     const pqdb_code code = pq_db_publish(db, version, pq_log_time_us(db->log), err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);
 }
 
-/// Leader: what is at hand without a computation; *left: that is not all.
+/// What a refresh has to do, and why anew.
+struct left {
+    bool is_any;
+    enum pq_refresh_why why;
+};
+
+/// Leader: what is at hand without a computation.
 static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
-                       pqdb_refreshed *refreshed, bool *left, pqdb_error *err) {
+                       pqdb_refreshed *refreshed, struct left *left, pqdb_error *err) {
     const int64_t now_us = db->env->now_us(db->env->ctx);
     const int64_t slot_us = pq_db_slot_due(table->view, table->facts.slot_us, now_us);
-    const char *why = NULL;
-    *left = false;
+    *left = (struct left){0};
     PQ_TRY(pq_db_check_open(db, err));
     *refreshed = (pqdb_refreshed){.kind = "none", .reason = "", .version = db->version,
                                   .slot_us = slot_us};
     if (how->due && slot_us == PQ_DB_NO_SLOT) {
         refreshed->reason = "it is not due";
-    } else if (is_done(db, table, how->full || how->discard, &why)) {
+    } else if (is_done(db, table, how, &left->why)) {
         refreshed->reason = "it is fresh";
         if (slot_us != PQ_DB_NO_SLOT) PQ_TRY(complete_slot(db, table, err));
         refreshed->version = db->version;
     } else {
-        *left = true;
-        refreshed->reason = why;
+        left->is_any = true;
     }
     return PQDB_OK;
 }
@@ -300,45 +309,42 @@ static pqdb_code check_strategy(const struct pq_db_table *table, const struct pq
 pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
                         pqdb_refreshed *refreshed, pqdb_error *err) {
     const uint64_t began_ns = db->env->monotonic_ns(db->env->ctx);
-    bool left = false;
+    struct left left = {0};
     PQ_TRY(check_strategy(table, how, err));
     pthread_mutex_lock(&db->leader);
     const pqdb_code begun = begin(db, table, how, refreshed, &left, err);
     pthread_mutex_unlock(&db->leader);
     refreshed->us = (int64_t)us_since(db, began_ns);
-    if (begun != PQDB_OK || !left) return begun;
-    const char *why = refreshed->reason;
+    if (begun != PQDB_OK || !left.is_any) return begun;
+    enum pq_refresh_why why = left.why;
     pthread_mutex_lock(&db->leader);
     const bool is_kept = pq_db_is_kept(table, &table->facts) && !how->discard;
     pthread_mutex_unlock(&db->leader);
-    if (table->view->append) {
+    const bool appends = table->view->append;
+    if (why == PQ_WHY_NOT && !appends && !is_kept && is_dear(db, table)) why = PQ_WHY_COST;
+    if (appends) {
         PQ_TRY(pq_db_append_refresh(db, table, how->discard, err));
-        why = how->discard ? "asked for" : NULL;
-    } else if (why == NULL && !is_kept && is_dear(db, table)) {
-        why = "more has changed since than its source holds";
-    } else if (why == NULL) {
+    } else if (why == PQ_WHY_NOT) {
         pqdb_error failure = {0};
         const pqdb_code code = refresh_by_log(db, table, &failure);
-        if (code == PQDB_UNSUPPORTED) why = "more was taken back than its state can tell";
+        if (code == PQDB_UNSUPPORTED) why = PQ_WHY_TAKEN_BACK;
         if (code != PQDB_OK && code != PQDB_UNSUPPORTED) {
             if (err != NULL) *err = failure;
             return code;
         }
     }
-    if (why != NULL && is_kept) return pq_db_refuse_loss(table, why, err);
-    if (why != NULL && !table->view->append) PQ_TRY(pq_db_build(db, table, how->discard, err));
-    pthread_mutex_lock(&db->leader);
-    if (why != NULL && pq_db_check_open(db, NULL) == PQDB_OK) {
-        table->facts.last_refresh_reason = why;
-        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
+    if (why != PQ_WHY_NOT && is_kept) {
+        return pq_db_refuse_loss(table, pq_refresh_why_text(why), err);
     }
-    const struct pq_db_facts facts = table->facts;
+    if (why != PQ_WHY_NOT && !appends) PQ_TRY(pq_db_build(db, table, why, err));
+    pthread_mutex_lock(&db->leader);
+    const struct pq_last_refresh last = table->facts.last;
     refreshed->version = db->version;
     pthread_mutex_unlock(&db->leader);
-    refreshed->kind = facts.last_refresh;
-    refreshed->reason = why == NULL ? "" : why;
-    refreshed->rows = facts.last_refresh_rows;
-    refreshed->us = facts.last_refresh_took_us;
+    refreshed->kind = pq_refresh_kind_text(last.kind);
+    refreshed->reason = pq_refresh_why_text(last.why);
+    refreshed->rows = last.rows;
+    refreshed->us = last.took_us;
     return PQDB_OK;
 }
 

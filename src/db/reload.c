@@ -56,6 +56,7 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
         now->facts.reflects = streams ? db->version : before->facts.reflects;
         now->reflects_position = streams ? pq_log_position(db->log) : before->reflects_position;
         now->facts.refreshed_us = before->facts.refreshed_us;
+        now->facts.last = before->facts.last;
     }
     now->published_version = before->published_version;
     now->is_announced = before->is_announced;

@@ -534,15 +534,13 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     member->is_installed = true;
     install_node(replica, member);
     table->has_late_parts = false;  // perhaps: the background looks
-    table->facts.last_refresh_reason = table->facts.failed    ? "its last step failed"
-                                       : table->facts.unbuilt ? "it is new, or its definition is"
-                                                              : NULL;
+    table->facts.last = (struct pq_last_refresh){.kind = PQ_REFRESH_FULL,
+                                                 .why = pq_db_not_as_it_is(&table->facts),
+                                                 .rows = table->table->rows};
     table->facts.failed = table->facts.unbuilt = table->facts.kept = false;
     pq_db_set_reflects(db, table, version);
     table->reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
-    table->facts.last_refresh = "full";
-    table->facts.last_refresh_rows = table->table->rows;
     return PQDB_OK;
 }
 

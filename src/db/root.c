@@ -98,6 +98,10 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
         PQ_TRY(pq_bytes_printf(&w->json, err, ",\"pace\":%d", (int)table->pace));
     }
     if (table->kept) PQ_TRY(pq_bytes_printf(&w->json, err, ",\"kept\":1"));
+    if (table->last.kind != PQ_REFRESH_NONE) {
+        PQ_TRY(pq_bytes_printf(&w->json, err, ",\"refresh\":"));
+        PQ_TRY(pq_last_refresh_write(&w->json, &table->last, err));
+    }
     if (table->failure.length > 0) {
         PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
         PQ_TRY(put_text(w, "failure", table->failure, err));
@@ -342,6 +346,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
         .slot_us = get_int(r, object, "slotUs"),
         .pace = (enum pq_root_pace)get_choice(r, object, "pace", PQ_ROOT_BY_REFRESHES),
         .kept = get_choice(r, object, "kept", 1) == 1,
+        .last = pq_last_refresh_read(pq_json_find(object, "refresh")),
         .reflects_position = get_position(r, object, "reflectsPosition"),
         .carried = get_blob(r, object, "carried"),
         .names = get_blob(r, object, "names"),

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "changelog/log.h"
+#include "db/last_refresh.h"
 #include "state/run.h"
 #include "store/store.h"
 
@@ -63,6 +64,7 @@ struct pq_root_table {
     struct pq_log_position reflects_position;
     int64_t refreshed_us;
     uint64_t mark;    // 'append': creation numbers from here on are new to it
+    struct pq_last_refresh last;
     int64_t slot_us;  // of a schedule, the last that is complete; 0: none
 };
 

@@ -112,7 +112,7 @@ static void bring_up(struct applying *apply) {
         pthread_mutex_lock(&db->leader);
         const struct pq_db_facts facts = table->facts;
         const bool is_by_log = !facts.failed && !facts.unbuilt && !table->view->append &&
-                               pq_db_not_by_log(db, table, &facts) == NULL;
+                               pq_db_not_by_log(db, table, &facts) == PQ_WHY_NOT;
         pthread_mutex_unlock(&db->leader);
         pqdb_refreshed refreshed;
         const struct pq_db_refresh how = {.full = false};
@@ -151,7 +151,7 @@ static pqdb_code build(pqdb_db *db, pqdb_error *err) {
         pthread_mutex_unlock(&db->leader);
         if (!wants) continue;
         pqdb_error why;
-        const pqdb_code built = pq_db_build(db, table, false, &why);
+        const pqdb_code built = pq_db_build(db, table, PQ_WHY_NOT, &why);
         if (built == PQDB_OK || code != PQDB_OK) continue;
         code = built;
         if (err != NULL) *err = why;

@@ -188,7 +188,6 @@ static pqdb_code add_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_text n
     table->id = table->view->table;
     table->shape = pq_db_shape_find(plan->shapes, table->id);
     table->directory = table->shape->directory.data;
-    table->facts.last_refresh = "none";
     table->facts.unbuilt = table->view->mode != PQ_VIEW_MANUAL;
     PQ_TRY(pq_db_make_table(db, table, err));
     struct pq_db_tables *tables = with_table(db, table);
@@ -281,7 +280,7 @@ pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *definition
     pthread_mutex_lock(&db->building);
     pqdb_code code = create(db, &to, pq_text_of(definition), &table, err);
     if (code == PQDB_OK && table->view->mode != PQ_VIEW_MANUAL) {
-        code = pq_db_build(db, table, false, err);
+        code = pq_db_build(db, table, PQ_WHY_NOT, err);
     }
     pthread_mutex_unlock(&db->building);
     return code;

@@ -5,6 +5,7 @@
 #include <parquedb/db.h>
 #include <stdatomic.h>
 
+#include "db/last_refresh.h"
 #include "table/table.h"
 
 struct pq_db_table;
@@ -16,10 +17,7 @@ struct pq_db_facts {
     uint64_t mark;             // 'append': rows of the collection from here on are new to it
     int64_t slot_us;           // scheduled: the last slot that its contents complete; 0: none
     int64_t refreshed_us;
-    const char *last_refresh;  // "streaming", "incremental", "full", "none"
-    const char *last_refresh_reason;  // why it was computed anew; or NULL
-    uint64_t last_refresh_rows;
-    int64_t last_refresh_took_us;
+    struct pq_last_refresh last;
     bool kept;                 // it holds what came of rows that are gone: db/kept.h
     bool failed;               // its last step or refresh went wrong: see `failure`
     bool refresh_failed;       // only the last try of a refresh did: the view is as it was

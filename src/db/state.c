@@ -191,11 +191,10 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         .is_incremental = view->not_incremental.length == 0,
         .not_incremental = view->not_incremental.length == 0 ? "" : view->not_incremental.data,
         .source_version = pq_db_snapshot_rows(snapshot, source)->version,
-        .refreshed_us = facts->refreshed_us, .last_refresh = facts->last_refresh,
-        .last_refresh_reason =
-            facts->last_refresh_reason == NULL ? "" : facts->last_refresh_reason,
-        .last_refresh_rows = facts->last_refresh_rows,
-        .last_refresh_us = facts->last_refresh_took_us, .last_slot_us = facts->slot_us,
+        .refreshed_us = facts->refreshed_us, .last_refresh = pq_refresh_kind_text(facts->last.kind),
+        .last_refresh_reason = pq_refresh_why_text(facts->last.why),
+        .last_refresh_rows = facts->last.rows,
+        .last_refresh_us = facts->last.took_us, .last_slot_us = facts->slot_us,
         .rows = rows->rows,
         .bytes = file_bytes(rows, NULL)};
     state->keeps_dropped = pq_db_keeps_dropped(table);
@@ -323,10 +322,12 @@ static void print_cost(pqdb_db *db, const struct pq_db_table *table, char *line,
     const struct pq_circuit_cost cost = kept == NULL ? (struct pq_circuit_cost){0} : *kept;
     const struct pq_db_facts facts = table->facts;
     pthread_mutex_unlock(&db->leader);
-    if (table->view->mode != PQ_VIEW_STREAMING) {
+    if (table->view->mode != PQ_VIEW_STREAMING && facts.last.kind == PQ_REFRESH_NONE) {
+        snprintf(line, bytes, "cost: it was never refreshed");
+    } else if (table->view->mode != PQ_VIEW_STREAMING) {
         snprintf(line, bytes, "cost: the last refresh (%s) changed %" PRIu64 " rows in %.3f ms",
-                 facts.last_refresh, facts.last_refresh_rows,
-                 (double)facts.last_refresh_took_us / 1e3);
+                 pq_refresh_kind_text(facts.last.kind), facts.last.rows,
+                 (double)facts.last.took_us / 1e3);
     } else if (cost.steps == 0) {
         snprintf(line, bytes, "cost: no step since the database was opened");
     } else {

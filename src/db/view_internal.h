@@ -85,10 +85,11 @@ bool pq_db_is_views_own(pqdb_code code);
 void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
 /// The view and the streaming views above it from their sources, beside the database, swapped in
 /// with one commit. `building` is held, no other lock. After an error the old rows are there still;
-/// where the error is the view's own it has failed.
-/// `discards`: what views above it have kept of rows that are gone may be lost; else that is
+/// where the error is the view's own it has failed. `why` is for its state; PQ_WHY_NOT: it shows.
+/// PQ_WHY_DISCARD: what views above it have kept of rows that are gone may be lost; else that is
 /// PQDB_INVALID.
-pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, bool discards, pqdb_error *err);
+pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_why why,
+                      pqdb_error *err);
 /// The same in recovery, where nobody else is: at `version`, without a commit.
 pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                            int64_t time_us, pqdb_error *err);
@@ -116,18 +117,22 @@ struct pq_db_refresh {
 pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_db_refresh *how,
                         pqdb_refreshed *refreshed, pqdb_error *err);
 /// A record that names the view and the slot that is complete now: rows that changed, new contents
-/// in place of the old, or that there is nothing new. Sets facts.slot_us.
+/// in place of the old, or that there is nothing new. `did` is what its state will tell of it,
+/// NULL: as before. Sets facts.slot_us.
 enum pq_db_logged { PQ_DB_LOGGED_ROWS, PQ_DB_LOGGED_SWAP, PQ_DB_LOGGED_FRESH };
 pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
-                            uint64_t *version, pqdb_error *err);
+                            const struct pq_last_refresh *did, uint64_t *version,
+                            pqdb_error *err);
 /// In recovery, at a version whose record is replayed: through the log up to it, where the log
 /// tells, else anew; what cannot be made anew has failed then.
 pqdb_code pq_db_refresh_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                              int64_t time_us, pqdb_error *err);
-/// NULL, or why the view's contents, of which these are the facts, cannot be brought forward
+/// PQ_WHY_NOT, or why the view's contents are not to be built on.
+enum pq_refresh_why pq_db_not_as_it_is(const struct pq_db_facts *facts);
+/// PQ_WHY_NOT, or why the view's contents, of which these are the facts, cannot be brought forward
 /// through the log.
-const char *pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
-                             const struct pq_db_facts *facts);
+enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
+                                     const struct pq_db_facts *facts);
 /// Leader: its contents are those of `version` of what it reads; 0: of nothing.
 void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version);
 /// Leader: the last commit that changed what the view reads.

@@ -163,7 +163,8 @@ static void check_name(struct schema_parse *parse, const struct place *place,
                              pq_text_equal_any_case(name, PQ_TEXT("rejected"));
     if (!pq_is_entry_name(name) || is_reserved) {
         schema_problem(parse, place, "INVALID_NAME",
-                       "Begin with a letter; letters, digits and _ may follow",
+                       is_reserved ? "Choose another; it is that of a directory here"
+                                   : "Begin with a letter; letters, digits and _ may follow",
                        is_reserved ? "the name '%.*s' is taken by the database itself"
                                    : "'%.*s' is no entry name",
                        (int)(name.length < 60 ? name.length : 60), name.data);

@@ -32,6 +32,7 @@ static struct pq_root make_root(uint64_t version, struct pq_root_table tables[2]
                                        .refresh_version = UINT64_C(0xFEDCBA9876543210),
                                        .reflects = 2, .pace = PQ_ROOT_BY_REFRESHES,
                                        .kept = true, .refreshed_us = 1768471200000001,
+                                       .last = {PQ_REFRESH_FULL, PQ_WHY_COST, 12, 3400},
                                        .failure = {"the sum does not fit", 20},
                                        .reflects_position = {.segment = 1, .offset = 64,
                                                              .frame = 2, .version = 3,
@@ -66,7 +67,9 @@ static void check_same(const struct pq_root *read, const struct pq_root *root) {
                   a->next_seq == b->next_seq && a->published == b->published &&
                   a->refresh_version == b->refresh_version && a->reflects == b->reflects &&
                   a->pace == b->pace && a->kept == b->kept &&
-                  a->refreshed_us == b->refreshed_us && a->state_count == b->state_count &&
+                  a->refreshed_us == b->refreshed_us && a->last.kind == b->last.kind &&
+                  a->last.why == b->last.why && a->last.rows == b->last.rows &&
+                  a->last.took_us == b->last.took_us && a->state_count == b->state_count &&
                   memcmp(&a->reflects_position, &b->reflects_position,
                          sizeof a->reflects_position) == 0, "table %zu", i);
         CHECK(same_text(a->carried, b->carried) && same_text(a->names, b->names) &&

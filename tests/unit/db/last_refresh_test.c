@@ -1,0 +1,82 @@
+/// Goal: what a view's state tells of its last refresh is the same in whichever process one asks,
+/// whether the database was opened from the log or from a checkpoint.
+#include <inttypes.h>
+#include <string.h>
+
+#include "support/db_calls.h"
+
+static const char schema[] =
+    "{ Item: { kind: 'string!', n: 'int!' },\n"
+    "  Kinds: { $from: 'Item', $groupBy: ['kind'], $compute: { sum: { $sum: 'n' } } },\n"
+    "  Later: { $from: 'Item', $groupBy: ['kind'], $compute: { sum: { $sum: 'n' } },\n"
+    "           $refresh: { mode: 'manual' } },\n"
+    "  Above: { $from: 'Later', $compute: { rows: { $count: '*' } },\n"
+    "           $refresh: { mode: 'manual' } },\n"
+    "  Seen: { $from: 'Item', $refresh: { mode: 'manual', strategy: 'append' } } }";
+
+static pqdb_error err;
+
+static pqdb_view_state state_of(pqdb_db *db, const char *view) {
+    pqdb_view_state state = {.last_refresh = ""};
+    MUST(pqdb_view_state_get(db, view, &state, &err));
+    return state;
+}
+
+static pqdb_refreshed refresh(pqdb_db *db, const char *view, bool full) {
+    pqdb_refreshed refreshed = {.kind = ""};
+    MUST(pqdb_view_refresh(db, view, full, &refreshed, &err));
+    return refreshed;
+}
+
+/// The state tells of that refresh, now, after reopening, and after a checkpoint.
+static void check_told(pqdb_db **db, struct fault_store *disk, const char *view,
+                       const pqdb_refreshed *did) {
+    static const char *const when[] = {"at once", "from the log", "from a checkpoint"};
+    for (int i = 0; i < 3; i++) {
+        if (i == 2) MUST(pqdb_checkpoint(*db, &err));
+        if (i > 0) *db = db_reopen(*db, db_with(disk));
+        const pqdb_view_state state = state_of(*db, view);
+        CHECK(strcmp(state.last_refresh, did->kind) == 0, "%s, %s: %s, not %s", view, when[i],
+              state.last_refresh, did->kind);
+        CHECK(strcmp(state.last_refresh_reason, did->reason) == 0, "%s, %s: '%s', not '%s'", view,
+              when[i], state.last_refresh_reason, did->reason);
+        CHECK(state.last_refresh_rows == did->rows && state.last_refresh_us == did->us,
+              "%s, %s: %" PRIu64 " rows, %" PRId64 " us", view, when[i], state.last_refresh_rows,
+              state.last_refresh_us);
+    }
+}
+
+static void a_refresh_is_remembered(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    CHECK(strcmp(state_of(db, "Later").last_refresh, "none") == 0, "of nothing");
+    db_put(db, "Item", "{\"$id\":\"a\",\"kind\":\"x\",\"n\":1}");
+    pqdb_refreshed did = refresh(db, "Later", false);
+    CHECK(strcmp(did.kind, "full") == 0 && strstr(did.reason, "never") != NULL && did.us > 0,
+          "%s, %s, %" PRId64, did.kind, did.reason, did.us);
+    check_told(&db, disk, "Later", &did);
+    db_put(db, "Item", "{\"$id\":\"b\",\"kind\":\"y\",\"n\":1}");
+    did = refresh(db, "Later", false);
+    CHECK(strcmp(did.kind, "incremental") == 0 && did.rows == 1, "%s", did.kind);
+    check_told(&db, disk, "Later", &did);
+    did = refresh(db, "Later", true);
+    CHECK(strcmp(did.reason, "asked for") == 0 && did.rows == 2, "%s", did.reason);
+    check_told(&db, disk, "Later", &did);
+    did = refresh(db, "Above", false);
+    CHECK(strstr(did.reason, "state of its own") != NULL, "%s", did.reason);
+    check_told(&db, disk, "Above", &did);
+    did = refresh(db, "Seen", false);
+    CHECK(strcmp(did.kind, "append") == 0 && did.rows == 2, "%s", did.kind);
+    check_told(&db, disk, "Seen", &did);
+    const pqdb_refreshed step = {.kind = "streaming", .reason = "", .rows = 1};
+    check_told(&db, disk, "Kinds", &step);
+    did = refresh(db, "Later", false);  // there was nothing to do, and that is no refresh
+    CHECK(strcmp(did.kind, "none") == 0, "%s", did.kind);
+    CHECK(strcmp(state_of(db, "Later").last_refresh, "full") == 0, "it forgot");
+    db_end(db, disk);
+}
+
+int main(void) {
+    RUN(a_refresh_is_remembered);
+    return test_done();
+}
