@@ -146,21 +146,19 @@ install_python_packages() {
     cp "$list" "$deps/venv/$name.stamp"
 }
 
-# One copy in PQ_DEPS_DIR serves several work trees; each links to it.
+# install_node_packages FOLDER DIR: what FOLDER/package.json names, into DIR of PQ_DEPS_DIR.
 install_node_packages() {
-    local list=$project/tests/interop/package.json npm_dir=$deps/npm
-    [ -f "$list" ] || return 0
+    local list=$project/$1/package.json npm_dir=$deps/$2
     if ! cmp -s "$list" "$npm_dir/installed.stamp"; then
         command -v npm >/dev/null || install_packages nodejs npm
-        say "installing npm packages of tests/interop into $npm_dir"
+        say "installing npm packages of $1 into $npm_dir"
         mkdir -p "$npm_dir"
         cp "$list" "$npm_dir/package.json"
         (cd "$npm_dir" && try_thrice npm install --silent --no-audit --no-fund \
             --no-package-lock --ignore-scripts) ||
-            fail "npm could not install the packages of tests/interop"
+            fail "npm could not install the packages of $1"
         cp "$list" "$npm_dir/installed.stamp"
     fi
-    ln -sfn "$npm_dir/node_modules" "$project/tests/interop/node_modules"
 }
 
 mkdir -p "$deps"
@@ -177,10 +175,13 @@ elif [ "$what" != build ]; then
     install_packages "${test_packages[@]}"
     install_clang_runtime
     install_python_packages test "$project/tests/interop/requirements.txt"
-    install_node_packages
+    install_node_packages tests/interop npm
+    # One copy in PQ_DEPS_DIR serves several work trees; each links to it.
+    ln -sfn "$deps/npm/node_modules" "$project/tests/interop/node_modules"
 fi
 if [ "$what" = bench ]; then
     install_python_packages bench "$project/bench/requirements.txt"
+    install_node_packages bench npm-bench
     # `make bench` leaves PostgreSQL out where there is none.
     (install_packages postgresql) || say "going on without PostgreSQL"
 fi

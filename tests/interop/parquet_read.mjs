@@ -1,5 +1,7 @@
 // Reads Parquet files with hyparquet; prints for each a line: which cells of which row are null.
 // Fails when the page indexes of a column chunk do not agree with its statistics.
+// With --cells FILE: each row as an object of cells, as tests/support/column_json.h prints them,
+// but for decimals, which hyparquet makes reals.
 import {
   asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, readColumnIndex, readOffsetIndex,
 } from 'hyparquet'
@@ -31,7 +33,25 @@ async function checkIndexes(path, file, metadata) {
   }
 }
 
-for (const path of process.argv.slice(2)) {
+const parsers = { timestampFromMicroseconds: micros => micros, dateFromDays: days => days }
+
+function cell(value) {
+  if (value === null || value === undefined) return 'null'
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Uint8Array) return `"x${Buffer.from(value).toString('hex')}"`
+  if (Array.isArray(value)) return `[${value.map(cell).join()}]`
+  if (typeof value !== 'object') return JSON.stringify(value)
+  return `{${Object.entries(value).map(([key, v]) => `${JSON.stringify(key)}:${cell(v)}`).join()}}`
+}
+
+const wantsCells = process.argv[2] === '--cells'
+if (wantsCells) {
+  const file = await asyncBufferFromFile(process.argv[3])
+  const rows = await parquetReadObjects({ file, compressors, parsers, utf8: false })
+  console.log(rows.map(cell).join('\n'))
+}
+
+for (const path of wantsCells ? [] : process.argv.slice(2)) {
   const file = await asyncBufferFromFile(path)
   const metadata = await parquetMetadataAsync(file)
   await checkIndexes(path, file, metadata)

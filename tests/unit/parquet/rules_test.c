@@ -32,7 +32,8 @@ static const struct pq_field fields[] = {
     {.name = {"binary", 6}, .type = {.kind = PQ_BINARY}, .id = 13},
     {.name = {"json", 4}, .type = {.kind = PQ_VARIANT}, .id = 14},
     {.name = {"null", 4}, .type = {.kind = PQ_NULL}, .id = 15},
-    {.name = {"list", 4}, .type = {.kind = PQ_LIST, .field_count = 1, .fields = &element}, .id = 30},
+    {.name = {"list", 4},
+     .type = {.kind = PQ_LIST, .field_count = 1, .fields = &element}, .id = 30},
     {.name = {"object", 6},
      .type = {.kind = PQ_OBJECT, .field_count = 1, .fields = &member}, .id = 32},
 };
@@ -330,7 +331,8 @@ static void check_page(struct written *file, enum pq_parquet_profile profile, ui
         seen->dictionaries++;
     } else {
         CHECK(page.type == PQ_PAGE_DATA, "pages are v1");
-        CHECK(page.data.def_encoding == PQ_ENCODING_RLE && page.data.rep_encoding == PQ_ENCODING_RLE,
+        CHECK(page.data.def_encoding == PQ_ENCODING_RLE &&
+                  page.data.rep_encoding == PQ_ENCODING_RLE,
               "levels are runs");
         const int32_t levels = 2 * (page.data.value_count / 2 + 64);  // beside the values
         CHECK(page.raw_bytes <= (is_compact ? 1 << 20 : 128 << 10) + levels, "%d bytes",
