@@ -54,11 +54,13 @@ done:
     return code;
 }
 
-static pqdb_code scan_stored(struct created *created, const uint32_t *columns,
-                             size_t column_count, pqdb_error *err) {
-    if (columns == NULL) {
-        return created->stored->scan(created->stored->ctx, NULL, 0, take_created, created, err);
+static pqdb_code scan_stored(struct created *created, const struct pq_rows_wish *wish,
+                             pqdb_error *err) {
+    if (wish == NULL) {
+        return created->stored->scan(created->stored->ctx, NULL, take_created, created, err);
     }
+    const uint32_t *columns = wish->columns;
+    const size_t column_count = wish->column_count;
     const struct pq_alloc *alloc = created->db->alloc;
     uint32_t *wanted = pq_resize(alloc, NULL, 0, column_count + 1, sizeof *wanted);
     if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an append");
@@ -70,20 +72,21 @@ static pqdb_code scan_stored(struct created *created, const uint32_t *columns,
         wanted[count++] = columns[k];
     }
     if (!has_seq) wanted[count++] = PQ_SEQ_COLUMN;
+    const struct pq_rows_wish more = {wanted, count, wish->reads};
     const pqdb_code code =
-        created->stored->scan(created->stored->ctx, wanted, count, take_created, created, err);
+        created->stored->scan(created->stored->ctx, &more, take_created, created, err);
     pq_free(alloc, wanted, column_count + 1, sizeof *wanted);
     return code;
 }
 
-static pqdb_code scan_created(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code scan_created(void *ctx, const struct pq_rows_wish *wish,
                               pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                                 pqdb_error *err),
                               void *taker, pqdb_error *err) {
     struct created *created = ctx;
     created->take = take;
     created->taker = taker;
-    if (created->stored != NULL) return scan_stored(created, columns, column_count, err);
+    if (created->stored != NULL) return scan_stored(created, wish, err);
     for (size_t i = 0; i < created->batch_count; i++) {
         PQ_TRY(take_created(created, &created->batches[i], err));
     }
@@ -211,7 +214,7 @@ static pqdb_code collect(pqdb_db *db, struct pq_db_table *table, bool discard, u
         struct pq_db_rows own = {.db = db, .table = table};
         const struct pq_rows stored = pq_db_rows_of(&own);
         table->facts.mark = 0;
-        code = stored.scan(stored.ctx, NULL, 0, take_back, list, err);
+        code = stored.scan(stored.ctx, NULL, take_back, list, err);
     }
     if (code == PQDB_OK) code = compute_new(db, table, version, list, err);
     if (code != PQDB_OK) table->facts.mark = mark;

@@ -301,7 +301,8 @@ pqdb_code pq_db_as_of_open(pqdb_db *db, struct pq_db_snapshot *snapshot,
     struct pq_db_as_of made = {.version = 0};
     PQ_TRY(find_version(&past, when, err));
     const struct pq_table_options options = {.name = table->entry->name, .names = table->names,
-                                             .alloc = db->alloc, .type = pq_db_rows_type(table)};
+                                             .alloc = db->alloc, .type = pq_db_rows_type(table),
+                                             .shreds = table->shreds};
     PQ_TRY(pq_table_create(&options, &made.rows, err));
     past.rows = made.rows;
     pqdb_code code = fill(&past, &made, err);

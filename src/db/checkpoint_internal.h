@@ -86,6 +86,9 @@ enum { PQ_DB_LAG_BYTES = 256 << 20 };  // pqdb_db.lag_bytes
 /// Merge files of one table, if any are due and no merge is under way: one file for the next
 /// checkpoint. No lock held. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY; CONFLICT: it closes.
 pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err);
+/// Until no file lacks a shredded path of its table, as far as nobody else merges. Errors: as that,
+/// and those of checkpoints; what is left is done in the background.
+pqdb_code pq_db_shred_files(pqdb_db *db, pqdb_error *err);
 void pq_db_merge_close(pqdb_db *db);
 
 // keeper.c

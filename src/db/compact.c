@@ -1,5 +1,6 @@
 /// db/compact.c: large data files are merged beside everything else: eight of a tier become one of
-/// the next, and what is a quarter dead is written anew.
+/// the next; what is a quarter dead, or does not keep the paths that `$shred` names by now, is
+/// written anew.
 ///
 /// One merge at a time. It reads a snapshot, so nobody waits for it. What it wrote bears a name
 /// that the next open would remove; the next checkpoint gives it its own and puts it into its
@@ -12,6 +13,7 @@
 #include "db/cut_internal.h"
 #include "table/data_file.h"
 #include "table/merge.h"
+#include "table/shred.h"
 
 enum {
     tier_files = 8,             // of a tier become one
@@ -42,8 +44,27 @@ static bool is_half_dead(const struct pq_segment *segment) {
     return segment->rows > PQ_CUT_MERGE_ROWS && segment->dead * 4 >= segment->rows;
 }
 
-/// Leader. The first file that is a quarter dead, or else tier_files of the lowest tier that has
-/// them; false when there is nothing to do.
+/// Those that lack shredded paths, as many of one tier as are merged at once.
+static bool choose_unshredded(const pqdb_db *db, const struct pq_catalog *catalog,
+                              struct pq_db_merge *merge) {
+    size_t rows = 0;
+    merge->old_count = 0;
+    for (size_t i = 0; i < catalog->file_count && merge->old_count < tier_files; i++) {
+        struct pq_segment *segment = catalog->segments[i];
+        if (!segment->lacks_shreds || segment->dead == segment->rows) continue;
+        if (merge->old_count > 0) {
+            const size_t first_rows = merge->old[0]->rows;
+            if (tier_of(db, first_rows) != tier_of(db, segment->rows)) continue;
+            if (rows + segment->rows > merged_rows_max) continue;
+        }
+        merge->old[merge->old_count++] = segment;
+        rows += segment->rows;
+    }
+    return merge->old_count > 0;
+}
+
+/// Leader. The first file that is a quarter dead, or else those that lack shredded paths, or else
+/// tier_files of the lowest tier that has them; false when there is nothing to do.
 static bool choose(const pqdb_db *db, const struct pq_catalog *catalog,
                    struct pq_db_merge *merge) {
     for (size_t i = 0; i < catalog->file_count; i++) {
@@ -53,6 +74,7 @@ static bool choose(const pqdb_db *db, const struct pq_catalog *catalog,
         merge->old_count = 1;
         return true;
     }
+    if (choose_unshredded(db, catalog, merge)) return true;
     for (int tier = 0; tier <= tier_of(db, merged_rows_max); tier++) {
         size_t rows = 0;
         merge->old_count = 0;
@@ -68,6 +90,39 @@ static bool choose(const pqdb_db *db, const struct pq_catalog *catalog,
     return false;
 }
 
+/// Under `refreshing`: look into the footers of files that nobody looked into for these paths.
+static pqdb_code seek_shreds(const struct pq_table_snapshot *snapshot, pqdb_error *err) {
+    const struct pq_catalog *catalog = snapshot->catalog;
+    for (size_t i = 0; i < catalog->file_count; i++) {
+        struct pq_segment *segment = catalog->segments[i];
+        bool kept = true;
+        if (segment->shreds_sought == snapshot->shreds) continue;
+        if (snapshot->shreds != NULL) {
+            PQ_TRY(pq_shreds_are_kept(snapshot->shreds, segment->file, &kept, err));
+        }
+        segment->lacks_shreds = !kept;
+        segment->shreds_sought = snapshot->shreds;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code seek_all_shreds(pqdb_db *db, pqdb_error *err) {
+    const struct pq_db_tables *tables = db->tables;
+    pqdb_code code = PQDB_OK;
+    for (size_t i = 0; i < tables->count && code == PQDB_OK; i++) {
+        if (tables->at[i]->shreds == NULL) continue;
+        pthread_mutex_lock(&db->leader);
+        struct pq_table *table = tables->at[i]->table;
+        struct pq_table_snapshot *snapshot =
+            table == NULL ? NULL : pq_table_snapshot_ref(table->published);
+        pthread_mutex_unlock(&db->leader);
+        if (snapshot == NULL) continue;
+        code = seek_shreds(snapshot, err);
+        pq_table_snapshot_unref(snapshot);
+    }
+    return code;
+}
+
 static void drop(pqdb_db *db) {
     struct pq_db_merge *merge = db->merge;
     if (merge == NULL) return;
@@ -80,6 +135,7 @@ static void drop(pqdb_db *db) {
 /// Under `refreshing`: is there something to merge? Then it is db->merge.
 static pqdb_code prepare(pqdb_db *db, pqdb_error *err) {
     if (db->merge != NULL) return PQDB_OK;
+    PQ_TRY(seek_all_shreds(db, err));
     struct pq_db_merge *merge = pq_resize(db->alloc, NULL, 0, 1, sizeof *merge);
     if (merge == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a merge of files");
     *merge = (struct pq_db_merge){0};
@@ -131,6 +187,35 @@ static pqdb_code run(pqdb_db *db, struct pq_db_merge *merge, pqdb_error *err) {
     }
     pthread_mutex_unlock(&db->refreshing);
     return code;
+}
+
+static bool is_unshredded(const pqdb_db *db) {
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (tables->at[i]->shreds == NULL || tables->at[i]->table == NULL) continue;
+        const struct pq_catalog *catalog = tables->at[i]->table->published->catalog;
+        for (size_t k = 0; k < catalog->file_count; k++) {
+            const struct pq_segment *segment = catalog->segments[k];
+            if (segment->lacks_shreds && segment->dead < segment->rows) return true;
+        }
+    }
+    return false;
+}
+
+pqdb_code pq_db_shred_files(pqdb_db *db, pqdb_error *err) {
+    for (;;) {
+        bool merged;
+        pthread_mutex_lock(&db->refreshing);
+        pqdb_code code = seek_all_shreds(db, err);
+        pthread_mutex_lock(&db->leader);
+        const bool is_due = is_unshredded(db);
+        pthread_mutex_unlock(&db->leader);
+        pthread_mutex_unlock(&db->refreshing);
+        if (code != PQDB_OK || !is_due) return code;
+        PQ_TRY(pq_db_merge_files(db, &merged, err));
+        PQ_TRY(pq_db_checkpoint(db, true, err));
+        if (!merged) return PQDB_OK;  // one runs already: the background goes on
+    }
 }
 
 pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err) {

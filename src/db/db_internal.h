@@ -45,6 +45,7 @@ struct pq_db_table {
     struct pq_variant_names *names;   // a view shares its collection's
     struct pq_db_table *root;         // the collection at the bottom of a view; itself otherwise
     struct pq_find_table *find;       // what paths in filters mean
+    struct pq_shreds *shreds;         // owned: of a collection, what its files keep beside; or NULL
     uint64_t next_seq;                // leader; collections
     struct pq_unique unique;          // leader; without `entry` where no field is
     struct pq_row_reader *idle_reader;  // atomic; of short writes, or NULL

@@ -15,6 +15,7 @@
 #include "db/schema_change.h"
 #include "query/find.h"
 #include "table/scan_ahead.h"
+#include "table/shred.h"
 
 enum {
     close_log_bytes = 4 << 20,
@@ -296,6 +297,7 @@ pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *e
             pq_unique_init(&table->unique, table->entry, db->alloc);
         }
         if (table->names == NULL) PQ_TRY(pq_variant_names_create(db->alloc, &table->names, err));
+        PQ_TRY(pq_db_make_shreds(db, table, err));
     } else {
         const struct pq_view *lowest = table->view;
         while (lowest->upstream != NULL) lowest = lowest->upstream;
@@ -304,7 +306,7 @@ pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *e
     }
     const struct pq_table_options options = {
         .name = table->entry->name, .names = table->names, .alloc = db->alloc,
-        .type = pq_db_rows_type(table)};
+        .type = pq_db_rows_type(table), .shreds = table->shreds};
     PQ_TRY(pq_table_create(&options, &table->table, err));
     PQ_TRY(pq_db_prepare_queries(db, table, err));
     for (uint32_t k = 1; table->find->indexed != NULL && k < options.type->field_count; k++) {
@@ -410,6 +412,7 @@ static void free_tables(pqdb_db *db, const struct pq_db_tables *tables) {
         pq_db_reader_destroy(table);
         pq_unique_deinit(&table->unique);
         pq_table_destroy(table->table);
+        pq_shreds_destroy(table->shreds);
         pq_variant_names_unref(table->names);
     }
 }

@@ -31,7 +31,9 @@ static bool keeps_rows(const struct pq_db_table *before, const struct pq_db_tabl
     return pq_shape_is_same(pq_entry_row_type(before->entry), pq_entry_row_type(now->entry));
 }
 
-static void take_over_rows(struct pq_db_table *before, struct pq_db_table *now) {
+/// The files stay as they are; what they keep beside their rows may be another thing from now on.
+static pqdb_code take_over_rows(struct pq_db_table *before, struct pq_db_table *now,
+                                pqdb_error *err) {
     pq_table_destroy(now->table);
     now->table = before->table;
     before->table = NULL;
@@ -40,13 +42,16 @@ static void take_over_rows(struct pq_db_table *before, struct pq_db_table *now) 
     now->facts = before->facts;
     now->failure = before->failure;
     now->reflects_position = before->reflects_position;
+    if (now->shreds == NULL && before->shreds == NULL) return PQDB_OK;
+    now->table->options.shreds = now->shreds;
+    return pq_table_publish(now->table, err);
 }
 
 static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_table *before,
                       struct pq_db_table *now, pqdb_error *err) {
     const struct pq_root_table *named = named_in(root, now->id);
     if (keeps_rows(before, now)) {
-        take_over_rows(before, now);
+        PQ_TRY(take_over_rows(before, now, err));
     } else if (now->view == NULL && named != NULL) {
         PQ_TRY(pq_db_load_table(db, root, named, err));
     } else if (now->view != NULL) {

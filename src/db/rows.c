@@ -19,19 +19,20 @@ static pqdb_code note_progress(const struct pq_db_rows *source, size_t rows, pqd
     return pq_fail(err, PQDB_CONFLICT, "the build was given up");
 }
 
-static pqdb_code scan_stored(const struct pq_db_rows *source, const uint32_t *columns,
-                             size_t column_count, pq_db_take take, void *taker, pqdb_error *err) {
+static pqdb_code scan_stored(const struct pq_db_rows *source, const struct pq_rows_wish *wish,
+                             pq_db_take take, void *taker, pqdb_error *err) {
     pqdb_db *db = source->db;
     struct pq_table_snapshot *snapshot = stored(source);
     const size_t field_count = snapshot->type->field_count;
     bool *wanted = pq_resize(db->alloc, NULL, 0, field_count, sizeof *wanted);
     if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    for (size_t k = 0; k < field_count; k++) wanted[k] = columns == NULL;
-    for (size_t k = 0; columns != NULL && k < column_count; k++) wanted[columns[k]] = true;
+    for (size_t k = 0; k < field_count; k++) wanted[k] = wish == NULL;
+    for (size_t k = 0; wish != NULL && k < wish->column_count; k++) wanted[wish->columns[k]] = true;
     const bool patched =
         source->held == NULL && pq_db_overlay_touches(source->overlay, source->table);
     if (patched) wanted[PQ_ID_COLUMN] = true;
-    const struct pq_scan_options options = {.columns = wanted};
+    const struct pq_scan_options options = {.columns = wanted,
+                                            .reads = wish == NULL ? NULL : wish->reads};
     struct pq_arena batch_arena;  // of what the overlay leaves
     pq_arena_init(&batch_arena, db->alloc);
     struct pq_scan_ahead scan;
@@ -83,8 +84,8 @@ pqdb_code pq_db_compute(const struct pq_db_rows *source, pq_db_take take, void *
     return code;
 }
 
-static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count, pq_db_take take,
-                      void *taker, pqdb_error *err) {
+static pqdb_code scan(void *ctx, const struct pq_rows_wish *wish, pq_db_take take, void *taker,
+                      pqdb_error *err) {
     const struct pq_db_rows *source = ctx;
     if (source->refuses) {
         return pq_fail(err, PQDB_UNSUPPORTED, "the rows of that version are not kept");
@@ -93,7 +94,7 @@ static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count, p
     // What lags shows an older version, which only its stored rows still know.
     const bool compute = source->recompute && view != NULL && view->mode == PQ_VIEW_STREAMING;
     if (compute) return pq_db_compute(source, take, taker, err);
-    return scan_stored(source, columns, column_count, take, taker, err);
+    return scan_stored(source, wish, take, taker, err);
 }
 
 struct pq_rows pq_db_rows_of(struct pq_db_rows *source) {

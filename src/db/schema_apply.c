@@ -186,6 +186,8 @@ static pqdb_code apply_all(struct applying *apply, struct pq_text text, pqdb_err
     PQ_TRY(change(apply, err));
     const pqdb_code code = build(db, err);
     remove_dropped(db);
+    // The schema is applied, and what fails here is tried again in the background.
+    pq_db_shred_files(db, NULL);
     return code;
 }
 

@@ -60,6 +60,8 @@ pqdb_code pq_db_check_lossless(const struct pq_db_shapes *before, const struct p
 /// none yet) and queries; and those of all tables of the newest list, with a circuit for them.
 pqdb_code pq_db_list_tables(pqdb_db *db, const struct pq_db_plan *plan, uint32_t generation,
                             struct pq_db_tables **out, pqdb_error *err);
+/// shreds.c: which paths the files of a collection keep as columns (`$shred`).
+pqdb_code pq_db_make_shreds(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 pqdb_code pq_db_make_tables(pqdb_db *db, pqdb_error *err);
 /// recover.c: a table's contents from the root; a view's node, with the state the root names. What

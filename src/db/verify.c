@@ -107,7 +107,7 @@ static pqdb_code walk(pqdb_db *db, struct pq_db_snapshot *snapshot, struct pq_db
     side->rows = 0;
     pqdb_code code;
     if (side->stored) {
-        code = rows.scan(rows.ctx, NULL, 0, take_rows, side, err);
+        code = rows.scan(rows.ctx, NULL, take_rows, side, err);
     } else {
         code = pq_db_compute(&source, take_rows, side, err);
     }

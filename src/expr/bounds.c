@@ -31,6 +31,7 @@ static bool set_columns(struct pq_compiler *compiler) {
     }
     program->columns = columns;
     program->column_count = kept;
+    program->paths = compiler->paths;
     return true;
 }
 

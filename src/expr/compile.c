@@ -44,6 +44,16 @@ int pq_program_column(const struct pq_program *program) {
     return plain ? (int)root->path.column : -1;
 }
 
+bool pq_program_inner_path(const struct pq_program *program, struct pq_inner_path *path) {
+    const struct pq_node *root = program->root;
+    if (root->kind != PQ_NODE_PATH || root->path.inner_count == 0) return false;
+    *path = (struct pq_inner_path){.column = root->path.column,
+                                   .is_nested = root->path.step_count > 0,
+                                   .steps = root->path.inner,
+                                   .step_count = root->path.inner_count};
+    return true;
+}
+
 const struct pq_bound *pq_program_bounds(const struct pq_program *program, size_t *count) {
     *count = program->bound_count;
     return program->bounds;

@@ -298,6 +298,15 @@ static struct pq_node *element_path(struct pq_compiler *compiler, struct pq_text
     return finish_path(compiler, node, compiler->element_path, segments);
 }
 
+/// The column that is named by the whole path, or -1.
+static int path_column(const struct pq_scope *scope, struct pq_text text) {
+    const uint32_t first = scope->path_columns;
+    for (uint32_t k = first; first > 0 && k < scope->type->field_count; k++) {
+        if (pq_text_equal(scope->type->fields[k].name, text)) return (int)k;
+    }
+    return -1;
+}
+
 /// Of the batch, not of an element.
 static struct pq_node *batch_path(struct pq_compiler *compiler, struct pq_text text,
                                   const struct segments *segments, bool related,
@@ -305,7 +314,14 @@ static struct pq_node *batch_path(struct pq_compiler *compiler, struct pq_text t
     static const struct pq_text nothing = {"", 0};
     struct walk walk = {.related = related};
     const struct pq_scope *scope = compiler->scope;
-    const int column = begin(scope, segments, &walk);
+    int column = path_column(scope, text);
+    if (column >= 0) {
+        walk.type = &scope->type->fields[column].type;
+        walk.used = segments->count;
+        return finish_path(compiler, path_node(compiler, text, column, &walk, segments), nothing,
+                           segments);
+    }
+    column = begin(scope, segments, &walk);
     if (column < 0) {
         if (scope->closed || scope->strict) {
             return unknown_field(compiler, json, scope->type, segments->all[0]);

@@ -36,6 +36,8 @@ struct pq_scope {
     size_t path_count;
     const struct pq_relation *const *relations;  // per column, NULL where it is none; or NULL:
                                                  // literals lose the "type/" of an id
+    uint32_t path_columns;   // from this column on (0: none) a column is named by a whole path, and
+                             // holds what is there
     int extra_column;        // index of the variant with the undeclared fields, or -1
     bool closed;             // a view: an unknown field is null, with a warning
     bool strict;             // an unknown field is an error
@@ -96,6 +98,17 @@ const uint32_t *pq_program_columns(const struct pq_program *program, size_t *cou
 
 /// The column that the program is, or -1 when it is more than that.
 int pq_program_column(const struct pq_program *program);
+
+/// Is the program a path that leads into a variant? Then where: the variant is the column itself,
+/// or (`is_nested`) a member or element inside it. The steps live as long as the program.
+struct pq_variant_step;
+struct pq_inner_path {
+    uint32_t column;
+    bool is_nested;
+    const struct pq_variant_step *steps;
+    size_t step_count;
+};
+bool pq_program_inner_path(const struct pq_program *program, struct pq_inner_path *path);
 
 /// One row out for each row in, in order. A program that is a plain column costs nothing: `out` is
 /// the column itself. A program of type PQ_NULL gives a variant column of nulls.

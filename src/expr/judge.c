@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/fail.h"
+#include "expr/compare.h"
 #include "expr/functions_internal.h"
 #include "expr/print.h"
 #include "expr/run_internal.h"
@@ -250,12 +251,114 @@ static pqdb_code judge_texts(const struct judging *judging, const struct pq_node
     }
 }
 
+// ---- variants whose values are of one kind ----------------------------------------------------
+
+static bool is_number(enum pq_kind kind) { return kind == PQ_INT64 || kind == PQ_FLOAT64; }
+
+/// May values of these two kinds be told apart by their kinds alone, or compared? Times are compared
+/// with other kinds as well: they are neither.
+static bool is_simple(enum pq_kind kind) {
+    return is_number(kind) || kind == PQ_DECIMAL || kind == PQ_TEXT || kind == PQ_BOOL;
+}
+
+/// Values between the bounds, against one: `below`, `above`: all of them lie there.
+struct standing {
+    bool is_known, mixes;
+    bool below, above, only;
+    bool min_at, max_at;
+};
+
+static struct standing stand(const struct pq_known *known, enum pq_kind kind,
+                             const struct pq_value *other) {
+    struct standing at = {.is_known = is_simple(other->kind)};
+    const bool numbers = is_number(kind) && (is_number(other->kind) || other->kind == PQ_DECIMAL);
+    at.mixes = kind == other->kind || numbers;
+    if (!at.is_known || !at.mixes) return at;
+    int order;
+    if (known->has_min) {
+        at.is_known = pq_value_relate(&known->min, other, &order);
+        at.above = order > 0;
+        at.min_at = order == 0;
+    }
+    if (known->has_max && at.is_known) {
+        at.is_known = pq_value_relate(&known->max, other, &order);
+        at.below = order < 0;
+        at.max_at = order == 0;
+    }
+    at.only = at.min_at && at.max_at;
+    return at;
+}
+
+static unsigned judge_standing(enum pq_test_op op, const struct standing *at) {
+    if (!at->is_known) return PQ_MAY_BE_BOTH;
+    if (!at->mixes) return always(op == PQ_OP_NE);
+    switch (op) {
+    case PQ_OP_EQ: return verdict_of(!at->below && !at->above, !at->only);
+    case PQ_OP_NE: return verdict_of(!at->only, !at->below && !at->above);
+    case PQ_OP_GT: return verdict_of(!at->below && !at->max_at, !at->above);
+    case PQ_OP_GTE: return verdict_of(!at->below, !at->above && !at->min_at);
+    case PQ_OP_LT: return verdict_of(!at->above && !at->min_at, !at->below);
+    case PQ_OP_LTE: return verdict_of(!at->above, !at->below && !at->max_at);
+    default: return PQ_MAY_BE_BOTH;
+    }
+}
+
+static pqdb_code judge_literal(const struct judging *judging, const struct pq_node *column,
+                               const struct pq_known *known, enum pq_test_op op,
+                               const struct pq_literal *literal, unsigned *verdict) {
+    const enum pq_kind kind = known->has_min ? known->min.kind : known->max.kind;
+    const struct pq_value *other =
+        literal->is_number ? pq_literal_beside(literal, kind) : &literal->own;
+    const struct standing at = stand(known, kind, other);
+    *verdict = judge_standing(op, &at);
+    const bool is_equality = op == PQ_OP_EQ || op == PQ_OP_NE;
+    if (*verdict != PQ_MAY_BE_BOTH || !is_equality || other->kind != kind) return PQDB_OK;
+    bool may;
+    PQ_TRY(may_hold(judging, column, other, &may));
+    if (!may) *verdict = always(op == PQ_OP_NE);
+    return PQDB_OK;
+}
+
+static pqdb_code judge_any_of(const struct judging *judging, const struct pq_node *call,
+                              const struct pq_known *known, unsigned *verdict) {
+    const struct pq_set *set = ((const struct pq_test *)call->extra)->set;
+    *verdict = PQ_MAY_BE_FALSE;
+    for (size_t i = 0; i < set->count; i++) {
+        unsigned one;
+        PQ_TRY(judge_literal(judging, call->args[0], known, PQ_OP_EQ, &set->items[i], &one));
+        if (one == PQ_MAY_BE_TRUE) *verdict = PQ_MAY_BE_TRUE;
+        if ((one & PQ_MAY_BE_TRUE) == 0) continue;
+        *verdict |= PQ_MAY_BE_TRUE;
+        break;
+    }
+    return PQDB_OK;
+}
+
+/// A test that is made value by value, of a variant.
+static pqdb_code judge_variants(const struct judging *judging, const struct pq_node *call,
+                                const struct pq_known *known, unsigned *verdict) {
+    const struct pq_test *test = call->extra;
+    *verdict = PQ_MAY_BE_BOTH;
+    const bool has_kind = known->has_min || known->has_max;
+    if (known->may_other || known->may_nan || !has_kind) return PQDB_OK;
+    const bool are_texts = (known->has_min ? known->min.kind : known->max.kind) == PQ_TEXT;
+    if (test->op == PQ_OP_IN) return judge_any_of(judging, call, known, verdict);
+    if (test->op <= PQ_OP_LTE) {
+        return judge_literal(judging, call->args[0], known, test->op, &call->args[1]->literal,
+                             verdict);
+    }
+    if (!are_texts) *verdict = PQ_MAY_BE_FALSE;
+    if (are_texts && test->op == PQ_OP_STARTS) *verdict = judge_prefix(known, test->text);
+    return PQDB_OK;
+}
+
 // ---- tests ------------------------------------------------------------------------------------
 
 static pqdb_code judge_values(const struct judging *judging, const struct pq_node *call,
                               const struct pq_known *known, unsigned *verdict) {
     const struct pq_test *test = call->extra;
     switch (test->kind) {
+        case PQ_TEST_GENERAL: return judge_variants(judging, call, known, verdict);
         case PQ_TEST_NEVER: *verdict = always(test->op == PQ_OP_NE); return PQDB_OK;
         case PQ_TEST_NULL: *verdict = always(test->op == PQ_OP_NE); return PQDB_OK;
         case PQ_TEST_RANGE: return judge_range(judging, call, known, verdict);
@@ -271,12 +374,20 @@ static bool of_null(const struct pq_test *test) {
     return test->op == PQ_OP_NE || (test->op == PQ_OP_IN && test->set->has_null);
 }
 
+/// Of a variant, against nothing but literals.
+static bool is_of_literals(const struct pq_node *call) {
+    const struct pq_test *test = call->extra;
+    if (call->args[0]->type.kind != PQ_VARIANT) return false;
+    return test->op > PQ_OP_LTE || (call->arg_count == 2 && call->args[1]->kind == PQ_NODE_CONST);
+}
+
 static pqdb_code judge_test(const struct judging *judging, const struct pq_node *call,
                             unsigned *verdict) {
     const struct pq_test *test = call->extra;
     struct pq_known known;
     *verdict = PQ_MAY_BE_BOTH;
-    if (test->kind == PQ_TEST_GENERAL || !is_column(call->args[0])) return PQDB_OK;
+    if (!is_column(call->args[0])) return PQDB_OK;
+    if (test->kind == PQ_TEST_GENERAL && !is_of_literals(call)) return PQDB_OK;
     PQ_TRY(known_of(judging, call->args[0], &known));
     *verdict = 0;
     if (known.may_value) PQ_TRY(judge_values(judging, call, &known, verdict));

@@ -11,9 +11,10 @@
 #include "expr/expr.h"
 
 /// What is known of a column in some rows; what is not known may be. Bounds need not be reached.
-/// NaN is above no bound and below none.
+/// NaN is above no bound and below none. A VARIANT column may have values of one kind within the
+/// bounds, and `may_other` of any kind besides; without bounds nothing is known of its values.
 struct pq_known {
-    bool may_null, may_value, may_nan;
+    bool may_null, may_value, may_nan, may_other;
     bool has_min, has_max;
     struct pq_value min, max;  // of the column's kind and scale; of what is not null
 };

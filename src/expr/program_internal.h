@@ -105,6 +105,7 @@ struct pq_program {
     size_t slot_count;
     const uint32_t *columns;
     size_t column_count;
+    const struct pq_node *paths;  // all, chained by next_path
     const struct pq_bound *bounds;
     size_t bound_count;
     const struct pq_node **conditions;  // that all have to hold

@@ -102,10 +102,14 @@ struct pq_group_spec {
 /// recompute, and a multiset that is asked for late. Filled by room view.
 ///
 /// Calls `take` with batches of rows of the source *as of before the running step* (the circuit
-/// adds the step's delta itself), weights as they are. `columns` are the positions that are read
-/// (ascending; others may be anything of their type); NULL for all.
+/// adds the step's delta itself), weights as they are. `wish` NULL: all columns are read.
+struct pq_rows_wish {
+    const uint32_t *columns;  // that are read, ascending; others may be anything of their type
+    size_t column_count;
+    const struct pq_reads *reads;  // and which paths inside variants; NULL: whole ones
+};
 struct pq_rows {
-    pqdb_code (*scan)(void *ctx, const uint32_t *columns, size_t column_count,
+    pqdb_code (*scan)(void *ctx, const struct pq_rows_wish *wish,
                       pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                         pqdb_error *err),
                       void *taker, pqdb_error *err);
@@ -133,6 +137,7 @@ struct pq_delta {
 };
 
 struct pq_node;
+struct pq_reads;  // expr/reads.h
 
 /// Errors: PQDB_NO_MEMORY, PQDB_INVALID (an argument that an aggregate does not take).
 pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc *alloc,
@@ -196,5 +201,11 @@ pqdb_code pq_node_full(struct pq_node *node, const struct pq_rows *rows,
 
 /// Positions of the source's columns that the node reads, ascending, in the node's memory.
 const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count);
+
+/// node_reads.c: what a view reads of its source's columns: whole ones, or paths inside them. Where
+/// it follows links all columns are whole, and the paths are there nevertheless.
+/// Errors: PQDB_NO_MEMORY.
+pqdb_code pq_node_collect_reads(const struct pq_node_spec *spec, struct pq_arena *arena,
+                                struct pq_reads *reads, pqdb_error *err);
 
 #endif

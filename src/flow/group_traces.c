@@ -385,7 +385,7 @@ pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struc
         groups[cell] = group_place(touch, cell);
     }
     pq_arena_init(&making.arena, op->alloc);
-    pqdb_code code = source->scan(source->ctx, NULL, 0, take_scanned, &making, err);
+    pqdb_code code = source->scan(source->ctx, NULL, take_scanned, &making, err);
     pq_arena_deinit(&making.arena);
     const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
     return code == PQDB_OK ? add_wanted(&making, &feed, touch->arena, groups, err) : code;

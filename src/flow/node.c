@@ -1,4 +1,5 @@
 /// flow/node.c: a view: what it reads through links, its row half, then its groups.
+#include "expr/reads.h"
 #include "flow/node_spill.h"
 #include "flow/op_expand.h"
 #include "flow/op_group.h"
@@ -13,6 +14,8 @@ struct pq_node {
     size_t part_count;
     uint32_t *columns;       // owned: of the source, that are read
     size_t column_count, column_capacity;
+    struct pq_arena arena;   // of `reads`
+    struct pq_reads reads;   // of the source's columns
     const struct pq_spill *spill;  // borrowed, or NULL
     const struct expand_run *running;  // while a step runs: sides of what is linked
 };
@@ -95,6 +98,7 @@ pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc 
     struct pq_node *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a view");
     *made = (struct pq_node){.spec = spec, .alloc = alloc};
+    pq_arena_init(&made->arena, alloc);
     bool rows = false, group = false;
     pqdb_code code = PQDB_OK;
     if (spec->rows != NULL) PQ_GO(row_op_init(&made->rows, spec->rows, alloc, err));
@@ -103,9 +107,12 @@ pqdb_code pq_node_create(const struct pq_node_spec *spec, const struct pq_alloc 
     group = spec->group != NULL;
     if (group) PQ_GO(list_parts(made, err));
     PQ_GO(collect_columns(made, err));
+    PQ_GO(pq_node_collect_reads(spec, &made->arena, &made->reads, err));
     *node = made;
     return PQDB_OK;
 done:
+    pq_arena_deinit(&made->arena);
+    pq_free(alloc, made->columns, made->column_capacity, sizeof *made->columns);
     free_parts(made);
     if (group) group_op_deinit(&made->group);
     if (rows) row_op_deinit(&made->rows);
@@ -119,6 +126,7 @@ void pq_node_destroy(struct pq_node *node) {
     if (node->spec->group != NULL) group_op_deinit(&node->group);
     if (node->spec->rows != NULL) row_op_deinit(&node->rows);
     pq_free(node->alloc, node->columns, node->column_capacity, sizeof *node->columns);
+    pq_arena_deinit(&node->arena);
     pq_free(node->alloc, node, 1, sizeof *node);
 }
 
@@ -227,19 +235,19 @@ static pqdb_code take_through(void *taker, const struct pq_batch *batch, pqdb_er
     return rows.count == 0 ? PQDB_OK : through->take(through->taker, &rows, err);
 }
 
-static pqdb_code scan_through(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code scan_through(void *ctx, const struct pq_rows_wish *wish,
                               pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                                 pqdb_error *err),
                               void *taker, pqdb_error *err) {
-    (void)columns;  // what the whole node reads is asked for
-    (void)column_count;
+    (void)wish;  // what the whole node reads is asked for
     struct through *through = ctx;
     const struct pq_node *node = through->node;
     through->take = take;
     through->taker = taker;
     pq_arena_init(&through->arena, node->alloc);
-    const pqdb_code code = through->source->scan(through->source->ctx, node->columns,
-                                                 node->column_count, take_through, through, err);
+    const struct pq_rows_wish whole = {node->columns, node->column_count, &node->reads};
+    const pqdb_code code =
+        through->source->scan(through->source->ctx, &whole, take_through, through, err);
     pq_arena_deinit(&through->arena);
     return code;
 }
@@ -326,7 +334,7 @@ pqdb_code pq_node_full(struct pq_node *node, const struct pq_rows *rows,
     struct build build = {.node = node, .sink = sink};
     struct through through = {.node = node, .source = rows};
     pq_arena_init(&build.arena, node->alloc);
-    pqdb_code code = scan_through(&through, NULL, 0, take_for_build, &build, err);
+    pqdb_code code = scan_through(&through, NULL, take_for_build, &build, err);
     if (code == PQDB_OK && group != NULL) code = group_op_put(&node->group, sink, err);
     pq_arena_deinit(&build.arena);
     return code;

@@ -77,10 +77,13 @@ static bool pays_late(const struct pq_find *find) {
 }
 
 static pqdb_code open_scan(struct pq_find *find, pqdb_error *err) {
+    const bool by_paths = find->path_filter != NULL;
     find->scan_filter = (struct pq_scan_filter){
-        .program = find->filter, .columns = find->tested,
+        .program = by_paths ? find->path_filter : find->filter, .by_paths = by_paths,
+        .columns = find->scanned,
         .select = find->links.any ? select_linked : NULL, .ctx = find};
     struct pq_scan_options options = {.columns = find->is_late ? find->sorted : find->wanted,
+                                      .reads = find->reads.whole == NULL ? NULL : &find->reads,
                                       .counts = find->explains ? &find->counts : NULL};
     if (find->filter != NULL) options.filter = &find->scan_filter;
     if (find->filter != NULL && find->explains) {
@@ -345,6 +348,7 @@ void pq_find_close(struct pq_find *find) {
     if (find == NULL) return;
     if (find->scanning) pq_scan_ahead_close(&find->scan);
     pq_program_destroy(find->filter);
+    pq_program_destroy(find->path_filter);
     for (size_t k = 0; k < find->key_count; k++) pq_program_destroy(find->keys[k].program);
     for (size_t k = 0; k < find->column_count; k++) pq_program_destroy(find->columns[k].program);
     for (size_t k = 0; k < find->document_count; k++) pq_json_destroy(find->documents[k]);

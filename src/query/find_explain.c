@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "query/find_internal.h"
 #include "table/scan.h"
+#include "table/shred.h"
 
 static pqdb_code begin(struct pq_bytes *out, const char *name, pqdb_error *err) {
     if (out->data[out->length - 1] != '{') PQ_TRY(pq_bytes_append_byte(out, ',', err));
@@ -30,9 +31,15 @@ static pqdb_code share(struct pq_bytes *out, const char *name, uint64_t all, uin
                            (unsigned long long)read);
 }
 
+/// The table's columns and, behind them, the paths that files keep as columns.
+static const struct pq_type *type_of(const struct pq_find *find) {
+    const struct pq_shreds *shreds = find->snapshot->shreds;
+    return shreds == NULL || find->links.any ? find->snapshot->type : shreds->type;
+}
+
 static pqdb_code columns(const struct pq_find *find, struct pq_bytes *out, const char *name,
                          const bool *chosen, const bool *without, pqdb_error *err) {
-    const struct pq_type *type = find->snapshot->type;
+    const struct pq_type *type = type_of(find);
     bool any = false;
     PQ_TRY(begin(out, name, err));
     PQ_TRY(pq_bytes_append_byte(out, '[', err));
@@ -131,15 +138,33 @@ static pqdb_code rows(const struct pq_find *find, struct pq_bytes *out, pqdb_err
     return pq_bytes_append_byte(out, '}', err);
 }
 
+/// What is read behind the filter: paths instead of the variant that they lead into, where the scan
+/// takes them.
+static void choose_late(const struct pq_find *find, bool *late) {
+    const struct pq_shreds *shreds = find->snapshot->shreds;
+    const struct pq_scan_paths *paths = find->scan.scan.paths;
+    for (size_t k = 0; k < find->snapshot->type->field_count; k++) {
+        if (!(find->is_late ? find->sorted : find->wanted)[k]) continue;
+        late[k] = paths == NULL || paths[k].count == 0;
+        for (size_t i = 0; !late[k] && i < paths[k].count; i++) {
+            late[shreds->first + paths[k].shreds[i]] = true;
+        }
+    }
+}
+
 static pqdb_code reads(struct pq_find *find, struct pq_bytes *out, pqdb_error *err) {
     const struct pq_scan_counts *counts = &find->counts;
     struct pq_parquet_counts all = {0};
-    bool *read = pq_arena_calloc(&find->arena, find->snapshot->type->field_count + 1, 1);
-    if (read == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an explanation");
-    const bool *late = find->is_late ? find->sorted : find->wanted;
-    for (size_t k = 0; k < find->snapshot->type->field_count; k++) {
-        read[k] = late[k] || find->tested[k];
+    const size_t width = type_of(find)->field_count;
+    bool *read = pq_arena_calloc(&find->arena, width + 1, 1);
+    bool *late = pq_arena_calloc(&find->arena, width + 1, 1);
+    bool *fetched = pq_arena_calloc(&find->arena, width + 1, 1);
+    if (read == NULL || late == NULL || fetched == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "an explanation");
     }
+    choose_late(find, late);
+    memcpy(fetched, find->wanted, find->snapshot->type->field_count);
+    for (size_t k = 0; k < width; k++) read[k] = late[k] || find->scanned[k];
     PQ_TRY(pq_scan_measure(find->snapshot, read, &all, err));
     PQ_TRY(share(out, "files", counts->files, counts->files_read, err));
     PQ_TRY(share(out, "groups", counts->groups, counts->groups_read, err));
@@ -147,9 +172,9 @@ static pqdb_code reads(struct pq_find *find, struct pq_bytes *out, pqdb_error *e
     PQ_TRY(share(out, "bytes", all.bytes, counts->first.bytes + counts->late.bytes, err));
     PQ_TRY(begin(out, "columns", err));
     PQ_TRY(pq_bytes_append_byte(out, '{', err));
-    PQ_TRY(columns(find, out, "first", find->tested, NULL, err));
-    PQ_TRY(columns(find, out, "late", late, find->tested, err));
-    if (find->is_late) PQ_TRY(columns(find, out, "fetched", find->wanted, find->sorted, err));
+    PQ_TRY(columns(find, out, "first", find->scanned, NULL, err));
+    PQ_TRY(columns(find, out, "late", late, find->scanned, err));
+    if (find->is_late) PQ_TRY(columns(find, out, "fetched", fetched, late, err));
     return pq_bytes_append_byte(out, '}', err);
 }
 

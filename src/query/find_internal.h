@@ -2,6 +2,7 @@
 #ifndef PQ_QUERY_FIND_INTERNAL_H
 #define PQ_QUERY_FIND_INTERNAL_H
 
+#include "expr/reads.h"
 #include "query/find.h"
 #include "query/order.h"
 #include "table/scan_ahead.h"
@@ -26,8 +27,9 @@ struct pq_find {
                                   // hand takes besides
     struct pq_query_links links;
     struct pq_json_document *documents[4];  // filter and sort, and once more for their links
-    size_t document_count;
+    size_t document_count, filter_document;
     struct pq_program *filter;
+    struct pq_program *path_filter;  // the same where shredded paths are columns; or NULL
     struct pq_order_key keys[PQ_SORT_KEYS_MAX];
     size_t key_count;
     bool streams;      // storage order: nothing is collected
@@ -42,6 +44,8 @@ struct pq_find {
     bool all_columns;  // no select: undeclared fields are printed too
     bool *wanted;      // columns of the table that are read in the end
     bool *tested;      // by the filter
+    bool *scanned;     // by the filter of a scan: of the table, behind that its shredded paths
+    struct pq_reads reads;  // of what is wanted and sorted, when paths are columns
     bool *sorted;      // by the keys of the sort; `$id`
     uint64_t skip, limit, given;
     // Reading.

@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "query/find_internal.h"
+#include "table/shred.h"
 
 enum { columns_max = 4096 };  // of an answer
 
@@ -46,6 +47,7 @@ static pqdb_code compile_filter(struct pq_find *find, struct pq_text text, pqdb_
     if (text.length == 0) return PQDB_OK;
     const struct pq_json *json;
     PQ_TRY(parse_document(find, text, "filter", &json, err));
+    find->filter_document = find->document_count - 1;
     struct pq_problems problems;
     pq_problems_init(&problems, &find->arena);
     const struct pq_scope scope = scope_of(find, &problems);
@@ -54,6 +56,20 @@ static pqdb_code compile_filter(struct pq_find *find, struct pq_text text, pqdb_
     const pqdb_code code = pq_filter_compile(&source, &scope, find->alloc, &find->filter, err);
     note_warnings(find, &problems);
     return code == PQDB_INVALID ? pq_problems_code(&problems, err) : code;
+}
+
+/// For scans: a path that files keep as a column of its own is that column.
+static pqdb_code compile_path_filter(struct pq_find *find, pqdb_error *err) {
+    const struct pq_shreds *shreds = find->snapshot->shreds;
+    if (find->filter == NULL || shreds == NULL || find->links.any) return PQDB_OK;
+    struct pq_problems problems;  // told already
+    pq_problems_init(&problems, &find->arena);
+    struct pq_scope scope = scope_of(find, &problems);
+    scope.type = shreds->type;
+    scope.path_columns = shreds->first;
+    const struct pq_source source = {.json = pq_json_root(find->documents[find->filter_document]),
+                                     .path = PQ_TEXT("filter"), .code = "INVALID_FILTER"};
+    return pq_filter_compile(&source, &scope, find->alloc, &find->path_filter, err);
 }
 
 static pqdb_code compile_path(struct pq_find *find, struct pq_text path, const char *where,
@@ -175,8 +191,11 @@ static pqdb_code choose_columns(struct pq_find *find, const struct pq_find_reque
     find->wanted = pq_arena_calloc(&find->arena, wanted, sizeof *find->wanted);
     find->tested = pq_arena_calloc(&find->arena, wanted, sizeof *find->tested);
     find->sorted = pq_arena_calloc(&find->arena, wanted, sizeof *find->sorted);
+    const struct pq_shreds *shreds = find->snapshot->shreds;
+    const size_t paths = shreds == NULL ? 0 : shreds->count;
+    find->scanned = pq_arena_calloc(&find->arena, wanted + paths, sizeof *find->scanned);
     if (find->columns == NULL || find->wanted == NULL || find->tested == NULL ||
-        find->sorted == NULL) {
+        find->sorted == NULL || find->scanned == NULL) {
         return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
     }
     if (find->counts_only) return PQDB_OK;
@@ -259,6 +278,7 @@ static pqdb_code plan_links(struct pq_find *find, const struct pq_find_request *
 /// are expanded to.
 static void choose_reads(struct pq_find *find) {
     want(find->filter, find->tested);
+    want(find->path_filter == NULL ? find->filter : find->path_filter, find->scanned);
     find->wanted[0] = !find->counts_only;  // rows are told apart by it
     find->sorted[0] = true;
     for (size_t k = 0; k < find->key_count; k++) want(find->keys[k].program, find->sorted);
@@ -267,17 +287,39 @@ static void choose_reads(struct pq_find *find) {
     }
     if (!find->links.any) return;
     pq_expand_reads(&find->links.spec, find->tested, find->tested);
+    pq_expand_reads(&find->links.spec, find->scanned, find->scanned);
     pq_expand_reads(&find->links.spec, find->wanted, find->wanted);
     pq_expand_reads(&find->links.spec, find->sorted, find->sorted);
+}
+
+/// What columns are read for, where some of it may be had without the rest of a variant.
+static pqdb_code choose_paths(struct pq_find *find, pqdb_error *err) {
+    const size_t width = find->snapshot->type->field_count;
+    if (find->snapshot->shreds == NULL || find->links.any) return PQDB_OK;
+    PQ_TRY(pq_reads_init(&find->reads, width, &find->arena, err));
+    for (size_t k = 0; k < find->key_count; k++) {
+        PQ_TRY(pq_reads_add(&find->reads, find->keys[k].program, err));
+    }
+    for (size_t k = 0; k < find->column_count; k++) {
+        const struct pq_find_column *column = &find->columns[k];
+        PQ_TRY(pq_reads_add(&find->reads, column->program, err));
+        if (column->program == NULL) pq_reads_add_column(&find->reads, column->column);
+    }
+    if (find->all_columns && find->table.extra_column >= 0) {
+        pq_reads_add_column(&find->reads, (size_t)find->table.extra_column);
+    }
+    return PQDB_OK;
 }
 
 pqdb_code pq_find_plan(struct pq_find *find, const struct pq_find_request *request,
                        pqdb_error *err) {
     PQ_TRY(plan_links(find, request, err));
     PQ_TRY(compile_filter(find, request->filter, err));
+    PQ_TRY(compile_path_filter(find, err));
     PQ_TRY(compile_sort(find, request->sort, err));
     PQ_TRY(choose_columns(find, request, err));
     choose_reads(find);
+    PQ_TRY(choose_paths(find, err));
     find->computed = pq_arena_calloc(&find->arena, find->column_count + 1, sizeof *find->computed);
     if (find->computed == NULL) return pq_fail(err, PQDB_NO_MEMORY, "columns of an answer");
     find->order.keys = find->keys;

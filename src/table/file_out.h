@@ -7,6 +7,8 @@
 #include "store/pace.h"
 
 struct pq_parquet_writer;
+struct pq_shred_layout;
+struct pq_shreds;  // table/shred.h
 
 /// What it is made of; the fields below `alloc` are its own.
 struct pq_file_out {
@@ -14,14 +16,16 @@ struct pq_file_out {
     struct pq_pace *pace;  // may be NULL
     const char *path;
     const struct pq_type *type;
+    const struct pq_shreds *shreds;  // that it keeps as well; or NULL
     uint32_t page_rows, group_rows;  // at most; 0: as it reads best
     const struct pq_alloc *alloc;
     struct pq_file *file;
     struct pq_bytes buffer;
     uint64_t offset;
-    struct pq_parquet_writer *writer;
+    struct pq_parquet_writer *writer;  // made with the first rows
+    struct pq_shred_layout *layout;    // with shreds
     struct pq_builder *columns;  // rows that wait until they are worth encoding
-    struct pq_arena arena;       // of `columns`
+    struct pq_arena arena;       // of `columns` and `layout`
     bool is_open;
 };
 

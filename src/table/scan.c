@@ -151,7 +151,10 @@ static void count_read(struct pq_scan *scan, const struct pq_scan_task *task) {
 
 pqdb_code pq_scan_plan(struct pq_scan *scan, struct pq_scan_task *task, bool *more,
                        pqdb_error *err) {
-    if (scan->nulls == NULL) PQ_TRY(make_nulls(scan, err));
+    if (scan->nulls == NULL) {
+        PQ_TRY(pq_scan_choose_paths(scan, err));
+        PQ_TRY(make_nulls(scan, err));
+    }
     for (;;) {
         while (scan->range == scan->range_count) {
             PQ_TRY(advance(scan, more, err));

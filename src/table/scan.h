@@ -10,6 +10,7 @@
 #define PQ_TABLE_SCAN_H
 
 #include "expr/judge.h"
+#include "expr/reads.h"
 #include "parquet/reader.h"
 #include "table/table.h"
 
@@ -21,7 +22,9 @@ enum { PQ_SCAN_ROWS = 16384 };
 /// may have columns beyond the table's. Any thread.
 struct pq_scan_filter {
     const struct pq_program *program;
-    const bool *columns;  // of the table: what the filter reads
+    bool by_paths;        // it is over the type of the table's shreds (table/shred.h), which has a
+                          // column for each path; without `select`
+    const bool *columns;  // of the table, or of that type: what the filter reads
     pqdb_code (*select)(void *ctx, const struct pq_batch *batch, struct pq_arena *arena,
                         struct pq_selection *selection, pqdb_error *err);
     void *ctx;
@@ -54,6 +57,9 @@ struct pq_scan_counts {
 /// Zero is a default everywhere. All is borrowed until close.
 struct pq_scan_options {
     const bool *columns;  // wanted; NULL: all. Others come as columns of nulls
+    /// What of these is read; NULL: whole ones. A variant may then come with only what is at the
+    /// paths, in files that keep these as columns.
+    const struct pq_reads *reads;
     const struct pq_scan_filter *filter;
     const struct pq_scan_cut *cut;
     bool backwards;       // the newest segment first, in each the last row; within a piece forwards
@@ -84,6 +90,12 @@ struct pq_scan_range {
     uint64_t first, count;  // of a segment
 };
 
+/// Of a variant of which only some paths are read: these, as they stand among the table's shreds.
+struct pq_scan_paths {
+    const uint16_t *shreds;
+    size_t count;
+};
+
 /// Holds a reference on the snapshot until closed. Must not move while it is open.
 struct pq_scan {
     struct pq_table_snapshot *snapshot;
@@ -92,6 +104,7 @@ struct pq_scan {
     struct pq_arena arena;        // of the whole scan
     struct pq_arena group_arena;  // of the ranges
     const struct pq_batch *nulls;  // PQ_SCAN_ROWS, for columns that are not wanted
+    const struct pq_scan_paths *paths;  // by column, where there are any; NULL: nowhere
     // Where it stands: the segment, by their order in the scan; catalog->count of them and the open
     // chunk. Of a file the group, by their order too, and what is left of its ranges.
     size_t segment;
@@ -126,8 +139,9 @@ struct pq_scan_rows {
 pqdb_code pq_scan_step(struct pq_scan *scan, struct pq_hold *hold, struct pq_scan_rows *rows,
                        pqdb_error *err);
 
-/// Pages of these columns in all files of the snapshot, and their bytes: added up. Errors: PQDB_IO,
-/// PQDB_CORRUPT, PQDB_NO_MEMORY.
+/// Pages of these columns in all files of the snapshot, and their bytes: added up. Behind the
+/// table's columns there is one for each shredded path; where a file does not keep that as a column
+/// it counts as the variant it leads into. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
 pqdb_code pq_scan_measure(struct pq_table_snapshot *snapshot, const bool *columns,
                           struct pq_parquet_counts *counts, pqdb_error *err);
 

@@ -1,7 +1,6 @@
 /// table/scan_prune.c: what bounds, page index, bloom filters and dictionaries leave of a row
 /// group.
 #include "base/fail.h"
-#include "table/data_file_internal.h"
 #include "table/scan_internal.h"
 
 /// The pages of a column that the filter asks for, and the one at hand.
@@ -17,6 +16,8 @@ struct prune {
     const struct pq_data_file *file;
     const struct pq_parquet_file *reader;
     size_t group;
+    bool by_paths;   // columns behind the table's are its shredded paths
+    size_t columns;  // that the filter may ask for
     bool *asked;  // columns of which the filter wanted to know
     struct pq_parquet_dictionary *dictionaries;  // by column
     struct walk *walks;  // NULL while the whole group is judged
@@ -28,47 +29,86 @@ struct prune {
 static bool is_real(enum pq_kind kind) { return kind == PQ_FLOAT32 || kind == PQ_FLOAT64; }
 
 /// `rows` of them have these bounds.
-static void know(const struct pq_type *type, const struct pq_parquet_bounds *bounds,
-                 uint64_t rows, struct pq_known *known) {
+static void know(enum pq_kind kind, const struct pq_parquet_bounds *bounds, uint64_t rows,
+                 struct pq_known *known) {
     const bool counted = bounds->null_count >= 0;
     *known = (struct pq_known){
         .may_null = !counted || bounds->null_count > 0,
         .may_value = !counted || (uint64_t)bounds->null_count < rows};
-    if (type->kind == PQ_VARIANT) {
+    if (kind == PQ_VARIANT) {
         known->may_null = true;  // a value may be the null of JSON
+        known->may_other = known->may_value;
         return;
     }
-    known->may_nan = is_real(type->kind) && bounds->nan_count != 0;
+    known->may_nan = is_real(kind) && bounds->nan_count != 0;
     known->has_min = bounds->has_min;
     known->has_max = bounds->has_max;
     known->min = bounds->min;
     known->max = bounds->max;
 }
 
-/// The leaf of a column, or -1: nothing is known of it, or (`*missing`) all of it is null.
-static int leaf_of(const struct pq_data_file *file, const struct pq_parquet_file *reader,
-                   uint32_t column, bool *missing) {
-    *missing = false;
-    if (column >= file->options.type->field_count) return -1;
-    *missing = file->fields[column] == PQ_NO_FIELD;
-    return *missing ? -1 : pq_parquet_leaf(reader, file->fields[column]);
+/// Where the file has a column of the table or, behind these, a shredded path.
+struct spot {
+    bool is_missing;  // nowhere: all of it is null
+    int leaf;         // -1: nothing is known of it
+    int rest;         // of a path: the leaf of values of other kinds than the first one's; or -1
+    enum pq_kind kind;  // of the leaf
+};
+
+static struct spot spot_of_path(const struct prune *prune, const struct pq_shred *shred) {
+    struct spot spot = {.leaf = -1, .rest = -1};
+    struct pq_shred_place place;
+    const enum pq_shred_presence presence =
+        pq_scan_find_shred(prune->file, prune->reader, shred, &place);
+    spot.is_missing = presence == PQ_SHRED_MISSING;
+    if (presence != PQ_SHRED_KEPT) return spot;
+    spot.leaf = pq_parquet_leaf(prune->reader, place.typed);
+    if (place.rest != UINT32_MAX) spot.rest = pq_parquet_leaf(prune->reader, place.rest);
+    spot.kind = pq_parquet_type(prune->reader)->fields[place.typed].type.kind;
+    return spot;
+}
+
+static struct spot spot_of(const struct prune *prune, uint32_t column) {
+    struct spot spot = {.leaf = -1, .rest = -1};
+    const struct pq_type *type = prune->file->options.type;
+    if (column >= type->field_count) {
+        if (!prune->by_paths) return spot;
+        const struct pq_shreds *shreds = prune->scan->snapshot->shreds;
+        return spot_of_path(prune, &shreds->items[column - shreds->first]);
+    }
+    const uint32_t field = prune->file->fields[column];
+    spot.is_missing = field == PQ_NO_FIELD;
+    if (!spot.is_missing) spot.leaf = pq_parquet_leaf(prune->reader, field);
+    spot.kind = type->fields[column].type.kind;
+    return spot;
+}
+
+/// Values of other kinds: in the group.
+static void know_rest(const struct prune *prune, const struct spot *spot,
+                      struct pq_known *known) {
+    struct pq_parquet_bounds bounds;
+    pq_parquet_group_bounds(prune->reader, prune->group, (size_t)spot->rest, &bounds);
+    const uint64_t rows = pq_parquet_group_rows(prune->reader, prune->group);
+    known->may_other = bounds.null_count < 0 || (uint64_t)bounds.null_count < rows;
+    known->may_value = known->may_value || known->may_other;
 }
 
 static void know_column(const struct prune *prune, uint32_t column, const struct walk *walk,
                         struct pq_known *known) {
     struct pq_parquet_bounds bounds;
-    bool missing;
-    const int leaf = leaf_of(prune->file, prune->reader, column, &missing);
-    *known = (struct pq_known){.may_null = true, .may_value = !missing, .may_nan = !missing};
-    if (leaf < 0) return;
+    const struct spot spot = spot_of(prune, column);
+    *known = (struct pq_known){.may_null = true, .may_value = !spot.is_missing,
+                               .may_nan = !spot.is_missing, .may_other = !spot.is_missing};
+    if (spot.leaf < 0) return;
     uint64_t rows = pq_parquet_group_rows(prune->reader, prune->group);
     if (walk == NULL) {
-        pq_parquet_group_bounds(prune->reader, prune->group, (size_t)leaf, &bounds);
+        pq_parquet_group_bounds(prune->reader, prune->group, (size_t)spot.leaf, &bounds);
     } else {
         rows = walk->pages.pages[walk->page].row_count;
-        pq_parquet_page_bounds(prune->reader, prune->group, (size_t)leaf, walk->page, &bounds);
+        pq_parquet_page_bounds(prune->reader, prune->group, (size_t)spot.leaf, walk->page, &bounds);
     }
-    know(&prune->file->options.type->fields[column].type, &bounds, rows, known);
+    know(spot.kind, &bounds, rows, known);
+    if (spot.rest >= 0) know_rest(prune, &spot, known);
 }
 
 static pqdb_code known(void *ctx, uint32_t column, struct pq_known *out, pqdb_error *err) {
@@ -78,13 +118,14 @@ static pqdb_code known(void *ctx, uint32_t column, struct pq_known *out, pqdb_er
     for (size_t i = 0; i < prune->walk_count; i++) {
         if (prune->walks[i].column == column) walk = &prune->walks[i];
     }
-    if (column < prune->file->options.type->field_count) prune->asked[column] = true;
+    if (column < prune->columns) prune->asked[column] = true;
     know_column(prune, column, walk, out);
     return PQDB_OK;
 }
 
 /// A column that was widened since the file was written has hashes of the narrower values.
 static bool is_as_stored(const struct prune *prune, uint32_t column) {
+    if (column >= prune->file->options.type->field_count) return true;
     const struct pq_type *stored = pq_parquet_type(prune->reader);
     return stored->fields[prune->file->fields[column]].type.kind ==
            prune->file->options.type->fields[column].type.kind;
@@ -93,9 +134,9 @@ static bool is_as_stored(const struct prune *prune, uint32_t column) {
 static pqdb_code may_hold(void *ctx, uint32_t column, const struct pq_value *value, bool *may,
                           pqdb_error *err) {
     const struct prune *prune = ctx;
-    bool missing;
-    const int leaf = leaf_of(prune->file, prune->reader, column, &missing);
-    *may = !missing;
+    const struct spot spot = spot_of(prune, column);
+    const int leaf = spot.leaf;
+    *may = !spot.is_missing;
     if (leaf < 0 || !is_as_stored(prune, column)) return PQDB_OK;
     PQ_TRY(pq_parquet_may_hold(prune->reader, prune->group, (size_t)leaf, value, may, err));
     if (!*may) return PQDB_OK;
@@ -114,10 +155,9 @@ static bool is_beyond(const struct prune *prune, const struct pq_scan_cut *cut, 
                       uint64_t count) {
     struct pq_known of;
     struct pq_parquet_pages pages;
-    bool missing;
     know_column(prune, cut->column, NULL, &of);
     if (cut->is_beyond(cut->ctx, &of)) return true;
-    const int leaf = leaf_of(prune->file, prune->reader, cut->column, &missing);
+    const int leaf = spot_of(prune, cut->column).leaf;
     if (leaf < 0 || pq_parquet_pages(prune->reader, prune->group, (size_t)leaf, &pages, NULL) !=
                         PQDB_OK || !pages.has_bounds) {
         return false;
@@ -178,15 +218,13 @@ static void add_range(struct pq_scan *scan, uint64_t from, uint64_t to) {
 
 /// The columns that were asked for and have bounds by page. *room: pages in all.
 static pqdb_code find_walks(struct prune *prune, size_t *room, pqdb_error *err) {
-    const size_t columns = prune->file->options.type->field_count;
     struct pq_arena *arena = &prune->scan->group_arena;
     size_t count = 0;
     *room = 1;
-    struct walk *walks = pq_arena_alloc(arena, (columns + 1) * sizeof *walks);
+    struct walk *walks = pq_arena_alloc(arena, (prune->columns + 1) * sizeof *walks);
     if (walks == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    for (uint32_t k = 0; k < columns; k++) {
-        bool missing;
-        const int leaf = prune->asked[k] ? leaf_of(prune->file, prune->reader, k, &missing) : -1;
+    for (uint32_t k = 0; k < prune->columns; k++) {
+        const int leaf = prune->asked[k] ? spot_of(prune, k).leaf : -1;
         if (leaf < 0) continue;
         struct walk walk = {.column = k, .leaf = (size_t)leaf};
         PQ_TRY(pq_parquet_pages(prune->reader, prune->group, walk.leaf, &walk.pages, err));
@@ -258,7 +296,11 @@ pqdb_code pq_scan_choose_ranges(struct pq_scan *scan, const struct pq_parquet_fi
                           .group = scan->current.group};
     const uint64_t rows = pq_parquet_group_rows(reader, prune.group);
     if (filter == NULL || filter->program == NULL) return choose_all(scan, rows, err);
-    const size_t columns = prune.file->options.type->field_count;
+    const struct pq_shreds *shreds = scan->snapshot->shreds;
+    prune.by_paths = filter->by_paths;
+    prune.columns = prune.by_paths ? shreds->type->field_count
+                                   : prune.file->options.type->field_count;
+    const size_t columns = prune.columns;
     prune.asked = pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.asked);
     prune.dictionaries =
         pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.dictionaries);

@@ -3,7 +3,6 @@
 #include "base/fail.h"
 #include "batch/builder.h"
 #include "batch/project.h"
-#include "table/data_file_internal.h"
 #include "table/scan_internal.h"
 #include "variant/variant.h"
 
@@ -88,32 +87,76 @@ static bool is_wished(const struct wish *wish, size_t column) {
            (wish->without == NULL || !wish->without[column]);
 }
 
+static struct pq_scan_span span_of(const struct reading *reading, const struct wish *wish) {
+    return (struct pq_scan_span){.scan = reading->scan, .reader = reading->reader,
+                                 .task = reading->task, .first = wish->first,
+                                 .count = wish->count, .arena = wish->arena, .hold = wish->hold,
+                                 .counts = wish->counts};
+}
+
+pqdb_code pq_scan_read_fields(const struct pq_scan_span *span, const uint32_t *fields,
+                              size_t count, struct pq_batch *found, pqdb_error *err) {
+    const struct pq_scan_task *task = span->task;
+    const struct pq_parquet_request request = {
+        .fields = fields, .field_count = count, .group = task->group,
+        .first_row = task->first - task->group_first + span->first, .row_count = span->count,
+        .encoder = span->reader->encoder, .names = span->scan->snapshot->names,
+        .hold = span->hold, .memo = span->reader->memo, .counts = span->counts};
+    *found = (struct pq_batch){.count = span->count};
+    if (count == 0) return PQDB_OK;
+    return pq_parquet_read(task->segment->file->reader, &request, span->arena, found, err);
+}
+
+/// Column k of the table, as the file has it.
+static pqdb_code read_whole(const struct reading *reading, const struct pq_scan_span *span,
+                            uint32_t k, struct pq_column *column, pqdb_error *err) {
+    struct pq_batch found;
+    PQ_TRY(pq_scan_read_fields(span, &reading->task->segment->file->fields[k], 1, &found, err));
+    return pq_column_project(&found.columns[0], &reading->type->fields[k].type, span->arena,
+                             column, err);
+}
+
+/// The next columns of what was found become column k.
+static pqdb_code take_found(const struct reading *reading, const struct pq_scan_span *span,
+                            uint32_t k, const struct pq_column **found, struct pq_column *column,
+                            pqdb_error *err) {
+    const struct pq_scan_paths *paths = pq_scan_kept_paths(span, k);
+    if (paths == NULL) {
+        return pq_column_project((*found)++, &reading->type->fields[k].type, span->arena, column,
+                                 err);
+    }
+    size_t taken;
+    bool done;
+    PQ_TRY(pq_scan_assemble_paths(span, paths, *found, column, &taken, &done, err));
+    *found += taken;
+    return done ? PQDB_OK : read_whole(reading, span, k, column, err);
+}
+
 /// Fill in the columns wished; those that the file lacks are null.
 static pqdb_code read_columns(const struct reading *reading, const struct wish *wish,
                               struct pq_column *columns, pqdb_error *err) {
     const struct pq_data_file *file = reading->task->segment->file;
-    uint32_t *fields = pq_arena_alloc(wish->arena, reading->type->field_count * sizeof *fields);
+    const struct pq_scan_span span = span_of(reading, wish);
+    const size_t room = pq_parquet_type(file->reader)->field_count + 1;
+    uint32_t *fields = pq_arena_alloc(wish->arena, room * sizeof *fields);
     if (fields == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    struct pq_parquet_request request = {
-        .fields = fields, .group = reading->task->group,
-        .first_row = reading->task->first - reading->task->group_first + wish->first,
-        .row_count = wish->count, .encoder = reading->reader->encoder,
-        .names = reading->scan->snapshot->names, .hold = wish->hold,
-        .memo = reading->reader->memo, .counts = wish->counts};
+    size_t field_count = 0;
     for (uint32_t k = 0; k < reading->type->field_count; k++) {
-        if (is_wished(wish, k) && file->fields[k] != PQ_NO_FIELD) {
-            fields[request.field_count++] = file->fields[k];
+        if (!is_wished(wish, k) || file->fields[k] == PQ_NO_FIELD) continue;
+        const struct pq_scan_paths *paths = pq_scan_kept_paths(&span, k);
+        if (paths == NULL) {
+            fields[field_count++] = file->fields[k];
+        } else {
+            field_count += pq_scan_path_fields(&span, paths, fields + field_count);
         }
     }
-    struct pq_batch found = {0};
-    if (request.field_count > 0) {
-        PQ_TRY(pq_parquet_read(file->reader, &request, wish->arena, &found, err));
-    }
-    for (uint32_t k = 0, next = 0; k < reading->type->field_count; k++) {
+    struct pq_batch found;
+    PQ_TRY(pq_scan_read_fields(&span, fields, field_count, &found, err));
+    const struct pq_column *next = found.columns;
+    for (uint32_t k = 0; k < reading->type->field_count; k++) {
         if (!is_wished(wish, k)) continue;
         if (file->fields[k] != PQ_NO_FIELD) {
-            PQ_TRY(pq_column_project(&found.columns[next++], &reading->type->fields[k].type,
-                                     wish->arena, &columns[k], err));
+            PQ_TRY(take_found(reading, &span, k, &next, &columns[k], err));
             continue;
         }
         PQ_TRY(pq_column_of_nulls(&reading->type->fields[k].type, wish->count, wish->arena,
@@ -130,17 +173,35 @@ static struct pq_hold *scratch_hold(const struct reading *reading) {
     return reading->into->hold == NULL ? NULL : reading->reader->scratch;
 }
 
-/// The columns of the filter, of all rows of the task.
-static pqdb_code read_tested(struct reading *reading, const bool *columns, pqdb_error *err) {
-    const struct pq_scan *scan = reading->scan;
+static pqdb_code take_chunk(struct reading *reading, pqdb_error *err) {
     const struct pq_scan_task *task = reading->task;
-    if (task->segment->kind == PQ_SEGMENT_CHUNK) {
-        const struct pq_batch *from = task->segment == scan->snapshot->open
-                                          ? &scan->snapshot->open_rows
-                                          : &task->segment->batch;
-        return pq_batch_slice(from, task->first, task->count, reading->scratch, &reading->tested,
-                              err);
-    }
+    const struct pq_batch *from = task->segment == reading->scan->snapshot->open
+                                      ? &reading->scan->snapshot->open_rows
+                                      : &task->segment->batch;
+    return pq_batch_slice(from, task->first, task->count, reading->scratch, &reading->tested, err);
+}
+
+/// Behind the table's columns those of the paths that the filter reads.
+static pqdb_code add_paths(struct reading *reading, const bool *columns, pqdb_error *err) {
+    const struct pq_shreds *shreds = reading->scan->snapshot->shreds;
+    struct pq_column *made =
+        pq_arena_calloc(reading->scratch, shreds->type->field_count, sizeof *made);
+    if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
+    memcpy(made, reading->tested.columns, shreds->first * sizeof *made);
+    const struct wish wish = {.count = reading->task->count, .arena = reading->scratch,
+                              .hold = scratch_hold(reading),
+                              .counts = &reading->reader->counts.first};
+    const struct pq_scan_span span = span_of(reading, &wish);
+    const bool is_chunk = reading->task->segment->kind == PQ_SEGMENT_CHUNK;
+    PQ_TRY(pq_scan_read_paths(&span, columns, is_chunk ? &reading->tested : NULL,
+                              made + shreds->first, err));
+    reading->tested.type = shreds->type;
+    reading->tested.columns = made;
+    return PQDB_OK;
+}
+
+static pqdb_code read_first(struct reading *reading, const bool *columns, pqdb_error *err) {
+    const struct pq_scan_task *task = reading->task;
     struct pq_column *made =
         pq_arena_alloc(reading->scratch, reading->type->field_count * sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
@@ -157,6 +218,16 @@ static pqdb_code read_tested(struct reading *reading, const bool *columns, pqdb_
     reading->tested =
         (struct pq_batch){.type = reading->type, .count = task->count, .columns = made};
     return PQDB_OK;
+}
+
+/// The columns of the filter, of all rows of the task.
+static pqdb_code read_tested(struct reading *reading, const struct pq_scan_filter *filter,
+                             pqdb_error *err) {
+    const bool *columns = filter == NULL ? NULL : filter->columns;
+    PQ_TRY(reading->task->segment->kind == PQ_SEGMENT_CHUNK ? take_chunk(reading, err)
+                                                            : read_first(reading, columns, err));
+    if (filter == NULL || !filter->by_paths || reading->task->is_certain) return PQDB_OK;
+    return add_paths(reading, columns, err);
 }
 
 static pqdb_code list_live(struct reading *reading, pqdb_error *err) {
@@ -178,17 +249,18 @@ static pqdb_code list_live(struct reading *reading, pqdb_error *err) {
 /// What the filter reads of the live rows; other columns stay as nobody filled them.
 static pqdb_code gather_live(const struct reading *reading, const bool *columns,
                              struct pq_batch *live, pqdb_error *err) {
+    const struct pq_batch *tested = &reading->tested;
     struct pq_column *made =
-        pq_arena_alloc(reading->scratch, reading->type->field_count * sizeof *made);
+        pq_arena_alloc(reading->scratch, tested->type->field_count * sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    for (size_t k = 0; k < reading->type->field_count; k++) {
-        made[k] = reading->tested.columns[k];
+    for (size_t k = 0; k < tested->type->field_count; k++) {
+        made[k] = tested->columns[k];
         made[k].count = 0;
         if (!pq_scan_wants(columns, k)) continue;
-        PQ_TRY(pq_column_gather(&reading->tested.columns[k], reading->rows, reading->count,
+        PQ_TRY(pq_column_gather(&tested->columns[k], reading->rows, reading->count,
                                 reading->scratch, &made[k], err));
     }
-    *live = (struct pq_batch){.type = reading->type, .count = reading->count, .columns = made};
+    *live = (struct pq_batch){.type = tested->type, .count = reading->count, .columns = made};
     return PQDB_OK;
 }
 
@@ -376,7 +448,7 @@ static pqdb_code read_task(struct reading *reading, struct pq_scan_rows *rows, p
     if (is_chunk) counts->memory_rows += reading->count;
     const bool tests = filter != NULL && !reading->task->is_certain;
     if (is_chunk || tests) {
-        PQ_TRY(read_tested(reading, filter == NULL ? NULL : filter->columns, err));
+        PQ_TRY(read_tested(reading, filter, err));
     }
     if (tests && reading->count > 0) PQ_TRY(test_rows(reading, err));
     if (filter != NULL && !tests) counts->rows_certain += reading->count;

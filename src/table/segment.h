@@ -45,6 +45,8 @@ struct pq_segment {
     // FILE
     struct pq_data_file *file;  // owned, unless it is
     struct pq_segment *origin;  // this one's: of a branch (table/branch.h); referenced, or NULL
+    const struct pq_shreds *shreds_sought;  // merges: what it was last looked through for,
+    bool lacks_shreds;                      // and whether it keeps not all of them
 };
 
 /// A chunk that takes over the rows of `batch`, whose memory `hold` keeps (a new reference).

@@ -75,6 +75,7 @@ pqdb_code pq_table_publish(struct pq_table *table, pqdb_error *err) {
         pq_resize(alloc, NULL, 0, snapshot_bytes(table->column_count, table->index_count), 1);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
     *made = (struct pq_table_snapshot){.alloc = alloc, .type = type,
+                                       .shreds = table->options.shreds,
                                        .names = table->options.names,
                                        .version = table->version, .rows = table->rows,
                                        .column_count = table->column_count};

@@ -31,12 +31,14 @@ static inline uint64_t *pq_catalog_first_rows(const struct pq_catalog *catalog) 
 struct pq_memory_index;
 struct pq_index_view;
 struct pq_link_wishes;
+struct pq_shreds;  // table/shred.h
 
 /// The table at one version. Immutable, counted.
 struct pq_table_snapshot {
     atomic_uint references;
     const struct pq_alloc *alloc;
     const struct pq_type *type;
+    const struct pq_shreds *shreds;  // or NULL
     const struct pq_variant_names *names;
     uint64_t version;  // the last commit that changed the table
     size_t rows;       // live
@@ -53,6 +55,7 @@ struct pq_table_snapshot {
 struct pq_table_options {
     struct pq_text name;         // for messages
     const struct pq_type *type;  // OBJECT, column 0 `$id`; outlives the table
+    const struct pq_shreds *shreds;  // paths that files keep as columns; outlive it; or NULL
     struct pq_variant_names *names;  // of every VARIANT inside; referenced
     const struct pq_alloc *alloc;
 };

@@ -68,6 +68,7 @@ struct pq_entry {
     size_t path_count;
     struct pq_text *shred;  // $shred: variant paths stored as columns of their own
     size_t shred_count;
+    bool shreds_auto;  // $shred: 'auto': those that views over it read
     struct pq_type row_type;  // see pq_entry_row_type
     /// The entry's object in the schema's document, never NULL.
     const struct pq_json *definition;
@@ -85,7 +86,8 @@ struct pq_schema {
     int32_t references;  // atomic
 };
 
-enum { PQ_SCHEMA_BYTES_MAX = 1 << 20, PQ_SCHEMA_ENTRIES_MAX = 4096, PQ_ENTRY_FIELDS_MAX = 4096 };
+enum { PQ_SCHEMA_BYTES_MAX = 1 << 20, PQ_SCHEMA_ENTRIES_MAX = 4096, PQ_ENTRY_FIELDS_MAX = 4096,
+       PQ_SHRED_PATHS_MAX = 64 };
 
 /// Read a JSON5 schema. All mistakes go into `problems` (its arena is the caller's); the result is
 /// PQDB_OK as long as the text is a JSON5 object, so that views can be checked as well before

@@ -434,22 +434,44 @@ static pqdb_code read_paths(struct schema_parse *parse, const struct place *plac
     return PQDB_OK;
 }
 
+/// What keeps a path into a variant from being a column of its own, or NULL.
+static const char *shred_fault(const struct pq_entry *entry, struct pq_text path) {
+    const char *fault = schema_check_variant_path(entry, path);
+    if (fault != NULL) return fault;
+    const char *dot = memchr(path.data, '.', path.length);
+    const struct pq_text name = {path.data, (size_t)(dot - path.data)};
+    const struct pq_declared_field *field = pq_entry_find(entry, name);
+    if (field != NULL && field->field.type.kind == PQ_LIST) return "leads through a list";
+    if (field != NULL && field->field.type.kind != PQ_VARIANT) {
+        return "leads into a member of an inline object; only fields that are variants are shredded";
+    }
+    for (size_t i = 0; i < entry->path_count; i++) {
+        const struct pq_type *type = &entry->paths[i].declared.field.type;
+        if (!pq_text_equal(entry->paths[i].path, path)) continue;
+        if (type->kind == PQ_LIST || type->kind == PQ_OBJECT) return "is declared as no scalar";
+    }
+    return NULL;
+}
+
 static pqdb_code read_shred(struct schema_parse *parse, const struct place *place,
                             const struct pq_json *value) {
     struct pq_entry *entry = parse->entry;
-    if (pq_json_kind(value) != PQ_JSON_LIST) {
-        schema_problem(parse, place, "INVALID_SHRED", "Write ['event.request.url']",
-                       "$shred is not a list of paths");
+    const bool is_text = pq_json_kind(value) == PQ_JSON_TEXT;
+    entry->shreds_auto = is_text && pq_text_is(pq_json_text(value), "auto");
+    if (entry->shreds_auto) return PQDB_OK;
+    const size_t count = pq_json_kind(value) == PQ_JSON_LIST ? pq_json_count(value) : 0;
+    if (pq_json_kind(value) != PQ_JSON_LIST || count > PQ_SHRED_PATHS_MAX) {
+        schema_problem(parse, place, "INVALID_SHRED", "Write ['event.request.url'], or 'auto'",
+                       "$shred is not a list of at most %d paths", PQ_SHRED_PATHS_MAX);
         return PQDB_OK;
     }
-    const size_t count = pq_json_count(value);
     entry->shred = pq_arena_calloc(&parse->schema->arena, count, sizeof *entry->shred);
     if (entry->shred == NULL) return schema_no_memory(parse);
     const struct pq_json *item = pq_json_first(value);
     for (size_t i = 0; i < count; i++, item = pq_json_next(item)) {
         struct pq_text path;
         if (!text_of(parse, place, item, "INVALID_SHRED", &path)) continue;
-        const char *fault = schema_check_variant_path(entry, path);
+        const char *fault = shred_fault(entry, path);
         if (fault == NULL) {
             entry->shred[entry->shred_count++] = path;
         } else {

@@ -178,14 +178,13 @@ static pqdb_code rows_at(void *ctx, const struct pq_lookup_want *want, struct pq
     return join(table, found, count, arena, rows);
 }
 
-static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code scan(void *ctx, const struct pq_rows_wish *wish,
                       pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                         pqdb_error *err),
                       void *taker, pqdb_error *err) {
     const struct source *source = ctx;
     const struct table *table = &source->world->tables[source->side][source->table];
-    (void)columns;
-    (void)column_count;
+    (void)wish;
     for (uint32_t i = 0; i < table->count; i += 3) {
         uint32_t rows[3];
         size_t count = 0;

@@ -413,12 +413,11 @@ static pqdb_code batch_of(struct flow_fixture *fixture, const struct pq_text *ro
     return expr_fixture_batch(&fixture->base, pq_bytes_text(&json), batch, err);
 }
 
-static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code scan(void *ctx, const struct pq_rows_wish *wish,
                       pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                         pqdb_error *err),
                       void *taker, pqdb_error *err) {
-    (void)columns;
-    (void)column_count;
+    (void)wish;
     struct flow_fixture *fixture = ctx;
     fixture->refills++;
     const struct text_set *source = &fixture->source;

@@ -1,5 +1,6 @@
 #include "base/fail.h"
 #include "table/iceberg/measure.h"
+#include "table/shred.h"
 
 static pqdb_code no_memory(pqdb_error *err) {
     return pq_fail(err, PQDB_NO_MEMORY, "no memory for the metrics of a file");
@@ -53,10 +54,11 @@ pqdb_code pq_iceberg_measure_footer(const struct pq_parquet_file *reader, struct
     size_t count = 0;
     for (uint32_t i = 0; i < type->field_count; i++) {
         const int leaf = pq_parquet_leaf(reader, i);
-        if (leaf < 0 || type->fields[i].id == 0) continue;
+        const int32_t id = type->fields[i].id;
+        if (leaf < 0 || id == 0 || id >= PQ_SHRED_FIELD_ID) continue;
         struct pq_iceberg_column *column = &columns[count++];
         *column = (struct pq_iceberg_column){
-            .field_id = type->fields[i].id, .bytes = -1, .nan_count = -1};
+            .field_id = id, .bytes = -1, .nan_count = -1};
         PQ_TRY(measure_leaf(reader, (size_t)leaf, arena, column, err));
     }
     file->row_count = (int64_t)pq_parquet_row_count(reader);

@@ -22,13 +22,12 @@ struct chain {
     struct pq_arena arena;
 };
 
-static pqdb_code no_rows(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code no_rows(void *ctx, const struct pq_rows_wish *wish,
                          pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                            pqdb_error *err),
                          void *taker, pqdb_error *err) {
     (void)ctx;
-    (void)columns;
-    (void)column_count;
+    (void)wish;
     (void)take;
     (void)taker;
     (void)err;

@@ -86,15 +86,14 @@ static size_t find_live(const struct history *history, struct live_row *rows) {
     return count;
 }
 
-static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code scan(void *ctx, const struct pq_rows_wish *wish,
                       pqdb_code (*take)(void *taker, const struct pq_batch *batch,
                                         pqdb_error *err),
                       void *taker, pqdb_error *err) {
     const struct history *history = ctx;
     struct live_row rows[rows_max];
     const size_t count = find_live(history, rows);
-    (void)columns;
-    (void)column_count;
+    (void)wish;
     for (size_t k = 0; k < count; k++) {
         struct pq_batch one;
         PQ_TRY(pq_batch_gather(&history->deltas[rows[k].delta], &rows[k].row, 1, history->arena,
