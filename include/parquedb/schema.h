@@ -38,9 +38,10 @@ typedef struct pqdb_schema_applied {
 /// Columns keep their ids, also under another name (`$was`), so rows that exist are read as they
 /// are: a new field is missing in them whatever its default, a wider type holds the same values.
 /// Views whose definition or sources changed are built anew before this returns; those that are not
-/// affected keep their contents and state, and files that lack paths of `$shred` are written anew
-/// (what of that fails is done later in the background). Writers wait for the moment of the change; an ingest run
-/// into a collection that changes ends with PQDB_CONFLICT and goes on when it is started again.
+/// affected keep their contents and state. Files that lack paths of `$shred` are written anew (what
+/// of that fails is done later in the background). Writers wait for the moment of the change; an
+/// ingest run into a collection that changes ends with PQDB_CONFLICT and goes on when it is started
+/// again.
 ///
 /// What would lose data is refused as a whole, unless `allow_drop` names it: dropping a collection
 /// or field that has rows, or another type for it that does not hold every value. Not allowed in

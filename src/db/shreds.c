@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "db/schema_change.h"
 #include "db/view_internal.h"
-#include "expr/reads.h"
+#include "flow/node_reads.h"
 #include "query/find.h"
 #include "table/shred.h"
 

@@ -255,8 +255,8 @@ static pqdb_code judge_texts(const struct judging *judging, const struct pq_node
 
 static bool is_number(enum pq_kind kind) { return kind == PQ_INT64 || kind == PQ_FLOAT64; }
 
-/// May values of these two kinds be told apart by their kinds alone, or compared? Times are compared
-/// with other kinds as well: they are neither.
+/// May values of two such kinds be told apart by their kinds alone, or compared? Times are compared
+/// with other kinds as well.
 static bool is_simple(enum pq_kind kind) {
     return is_number(kind) || kind == PQ_DECIMAL || kind == PQ_TEXT || kind == PQ_BOOL;
 }
@@ -303,9 +303,17 @@ static unsigned judge_standing(enum pq_test_op op, const struct standing *at) {
     }
 }
 
-static pqdb_code judge_literal(const struct judging *judging, const struct pq_node *column,
-                               const struct pq_known *known, enum pq_test_op op,
+/// A test of a column of which this is known.
+struct variant_test {
+    const struct pq_node *column;
+    const struct pq_known *known;
+    enum pq_test_op op;
+};
+
+static pqdb_code judge_literal(const struct judging *judging, const struct variant_test *test,
                                const struct pq_literal *literal, unsigned *verdict) {
+    const struct pq_known *known = test->known;
+    const enum pq_test_op op = test->op;
     const enum pq_kind kind = known->has_min ? known->min.kind : known->max.kind;
     const struct pq_value *other =
         literal->is_number ? pq_literal_beside(literal, kind) : &literal->own;
@@ -314,7 +322,7 @@ static pqdb_code judge_literal(const struct judging *judging, const struct pq_no
     const bool is_equality = op == PQ_OP_EQ || op == PQ_OP_NE;
     if (*verdict != PQ_MAY_BE_BOTH || !is_equality || other->kind != kind) return PQDB_OK;
     bool may;
-    PQ_TRY(may_hold(judging, column, other, &may));
+    PQ_TRY(may_hold(judging, test->column, other, &may));
     if (!may) *verdict = always(op == PQ_OP_NE);
     return PQDB_OK;
 }
@@ -322,10 +330,11 @@ static pqdb_code judge_literal(const struct judging *judging, const struct pq_no
 static pqdb_code judge_any_of(const struct judging *judging, const struct pq_node *call,
                               const struct pq_known *known, unsigned *verdict) {
     const struct pq_set *set = ((const struct pq_test *)call->extra)->set;
+    const struct variant_test equal = {call->args[0], known, PQ_OP_EQ};
     *verdict = PQ_MAY_BE_FALSE;
     for (size_t i = 0; i < set->count; i++) {
         unsigned one;
-        PQ_TRY(judge_literal(judging, call->args[0], known, PQ_OP_EQ, &set->items[i], &one));
+        PQ_TRY(judge_literal(judging, &equal, &set->items[i], &one));
         if (one == PQ_MAY_BE_TRUE) *verdict = PQ_MAY_BE_TRUE;
         if ((one & PQ_MAY_BE_TRUE) == 0) continue;
         *verdict |= PQ_MAY_BE_TRUE;
@@ -344,8 +353,8 @@ static pqdb_code judge_variants(const struct judging *judging, const struct pq_n
     const bool are_texts = (known->has_min ? known->min.kind : known->max.kind) == PQ_TEXT;
     if (test->op == PQ_OP_IN) return judge_any_of(judging, call, known, verdict);
     if (test->op <= PQ_OP_LTE) {
-        return judge_literal(judging, call->args[0], known, test->op, &call->args[1]->literal,
-                             verdict);
+        const struct variant_test against = {call->args[0], known, test->op};
+        return judge_literal(judging, &against, &call->args[1]->literal, verdict);
     }
     if (!are_texts) *verdict = PQ_MAY_BE_FALSE;
     if (are_texts && test->op == PQ_OP_STARTS) *verdict = judge_prefix(known, test->text);

@@ -14,9 +14,10 @@ void pq_reads_add_column(struct pq_reads *reads, size_t column) {
     if (column < reads->column_count) reads->whole[column] = true;
 }
 
-static pqdb_code add_path(struct pq_reads *reads, const struct pq_path *path, pqdb_error *err) {
+pqdb_code pq_reads_add_path(struct pq_reads *reads, uint32_t column, struct pq_text path,
+                            pqdb_error *err) {
     for (size_t i = 0; i < reads->path_count; i++) {
-        if (pq_text_equal(reads->paths[i].path, path->text)) return PQDB_OK;
+        if (pq_text_equal(reads->paths[i].path, path)) return PQDB_OK;
     }
     if (reads->path_count == reads->path_room) {
         const size_t room = reads->path_room == 0 ? 16 : 2 * reads->path_room;
@@ -26,9 +27,9 @@ static pqdb_code add_path(struct pq_reads *reads, const struct pq_path *path, pq
         reads->paths = grown;
         reads->path_room = room;
     }
-    const struct pq_text text = pq_arena_copy(reads->arena, path->text);
+    const struct pq_text text = pq_arena_copy(reads->arena, path);
     if (text.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of paths");
-    reads->paths[reads->path_count++] = (struct pq_read_path){path->column, text};
+    reads->paths[reads->path_count++] = (struct pq_read_path){column, text};
     return PQDB_OK;
 }
 
@@ -39,7 +40,7 @@ pqdb_code pq_reads_add(struct pq_reads *reads, const struct pq_program *program,
         const struct pq_path *path = &node->path;
         if (path->column >= reads->column_count) continue;
         if (path->inner_count > 0 && path->step_count == 0) {
-            PQ_TRY(add_path(reads, path, err));
+            PQ_TRY(pq_reads_add_path(reads, path->column, path->text, err));
         } else {
             pq_reads_add_column(reads, path->column);
         }

@@ -17,12 +17,14 @@ struct pq_reads {
     size_t path_count, path_room;
 };
 
-/// Errors of both: PQDB_NO_MEMORY.
+/// Errors of all: PQDB_NO_MEMORY.
 pqdb_code pq_reads_init(struct pq_reads *reads, size_t column_count, struct pq_arena *arena,
                         pqdb_error *err);
 /// What the program reads as well; NULL is fine. Columns beyond `column_count` are nobody's
 /// business.
 pqdb_code pq_reads_add(struct pq_reads *reads, const struct pq_program *program, pqdb_error *err);
 void pq_reads_add_column(struct pq_reads *reads, size_t column);
+pqdb_code pq_reads_add_path(struct pq_reads *reads, uint32_t column, struct pq_text path,
+                            pqdb_error *err);
 
 #endif

@@ -99,20 +99,18 @@ struct pq_group_spec {
 };
 
 /// The rows of a source, for what cannot be known from the delta and the state alone: first build,
-/// recompute, and a multiset that is asked for late. Filled by room view.
-///
-/// Calls `take` with batches of rows of the source *as of before the running step* (the circuit
-/// adds the step's delta itself), weights as they are. `wish` NULL: all columns are read.
+/// recompute, and a multiset that is asked for late. Filled by room view. Calls `take` with batches
+/// of rows of the source *as of before the running step* (the circuit adds the step's delta), weights
+/// as they are. `wish` NULL: all columns are read.
 struct pq_rows_wish {
     const uint32_t *columns;  // that are read, ascending; others may be anything of their type
     size_t column_count;
     const struct pq_reads *reads;  // and which paths inside variants; NULL: whole ones
 };
+typedef pqdb_code pq_take_rows(void *taker, const struct pq_batch *batch, pqdb_error *err);
 struct pq_rows {
-    pqdb_code (*scan)(void *ctx, const struct pq_rows_wish *wish,
-                      pqdb_code (*take)(void *taker, const struct pq_batch *batch,
-                                        pqdb_error *err),
-                      void *taker, pqdb_error *err);
+    pqdb_code (*scan)(void *ctx, const struct pq_rows_wish *wish, pq_take_rows *take, void *taker,
+                      pqdb_error *err);
     void *ctx;
 };
 
@@ -198,14 +196,5 @@ struct pq_sink {
 /// Errors  as pq_node_step, and those of `rows` and `sink`
 pqdb_code pq_node_full(struct pq_node *node, const struct pq_rows *rows,
                        const struct pq_sink *sink, pqdb_error *err);
-
-/// Positions of the source's columns that the node reads, ascending, in the node's memory.
-const uint32_t *pq_node_columns(const struct pq_node *node, size_t *count);
-
-/// node_reads.c: what a view reads of its source's columns: whole ones, or paths inside them. Where
-/// it follows links all columns are whole, and the paths are there nevertheless.
-/// Errors: PQDB_NO_MEMORY.
-pqdb_code pq_node_collect_reads(const struct pq_node_spec *spec, struct pq_arena *arena,
-                                struct pq_reads *reads, pqdb_error *err);
 
 #endif

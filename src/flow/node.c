@@ -1,5 +1,5 @@
 /// flow/node.c: a view: what it reads through links, its row half, then its groups.
-#include "expr/reads.h"
+#include "flow/node_reads.h"
 #include "flow/node_spill.h"
 #include "flow/op_expand.h"
 #include "flow/op_group.h"

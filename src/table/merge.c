@@ -144,7 +144,8 @@ pqdb_code pq_table_merge(const struct pq_merge *merge, struct pq_rewritten *out,
     struct job job = {
         .merge = merge, .out = out, .count = rewrite->count,
         .file = {.store = rewrite->store, .pace = rewrite->pace, .path = rewrite->path,
-                 .type = rewrite->snapshot->type, .shreds = rewrite->snapshot->shreds, .alloc = rewrite->alloc}};
+                 .type = rewrite->snapshot->type, .shreds = rewrite->snapshot->shreds,
+                 .alloc = rewrite->alloc}};
     pq_assert(rewrite->count > 0 && rewrite->count <= PQ_MERGE_FILES_MAX);
     *out = (struct pq_rewritten){.count = rewrite->count, .alloc = rewrite->alloc,
                                  .segments = rewrite->segments};

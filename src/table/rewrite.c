@@ -148,7 +148,8 @@ pqdb_code pq_table_rewrite(const struct pq_rewrite *rewrite, struct pq_rewritten
     struct job job = {
         .rewrite = rewrite, .out = out,
         .file = {.store = rewrite->store, .pace = rewrite->pace, .path = rewrite->path,
-                 .type = rewrite->snapshot->type, .shreds = rewrite->snapshot->shreds, .page_rows = rewrite->page_rows,
+                 .type = rewrite->snapshot->type, .shreds = rewrite->snapshot->shreds,
+                 .page_rows = rewrite->page_rows,
                  .group_rows = rewrite->group_rows, .alloc = rewrite->alloc}};
     *out = (struct pq_rewritten){.count = rewrite->count, .alloc = rewrite->alloc,
                                  .segments = rewrite->segments};

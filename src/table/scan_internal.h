@@ -47,12 +47,12 @@ const struct pq_scan_paths *pq_scan_kept_paths(const struct pq_scan_span *span, 
 /// Their members of the file's type are appended to `fields`. Returns how many.
 size_t pq_scan_path_fields(const struct pq_scan_span *span, const struct pq_scan_paths *paths,
                            uint32_t *fields);
-/// The variants that have these paths; `found` begins with the columns of their fields. *taken:
-/// how many. `*done` false: the variants themselves have to be read.
+/// The variants that have these paths; *found moves over the columns of their fields. `*done`
+/// false: the variants themselves have to be read.
 pqdb_code pq_scan_assemble_paths(const struct pq_scan_span *span,
-                                 const struct pq_scan_paths *paths, const struct pq_column *found,
-                                 struct pq_column *out, size_t *taken, bool *done,
-                                 pqdb_error *err);
+                                 const struct pq_scan_paths *paths,
+                                 const struct pq_column **found, struct pq_column *out,
+                                 bool *done, pqdb_error *err);
 
 /// The columns of paths that a filter reads (`columns`, of the shreds' type) of a file, or of the
 /// rows of a chunk: `out` has one for each path.

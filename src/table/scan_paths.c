@@ -124,21 +124,19 @@ size_t pq_scan_path_fields(const struct pq_scan_span *span, const struct pq_scan
 }
 
 pqdb_code pq_scan_assemble_paths(const struct pq_scan_span *span,
-                                 const struct pq_scan_paths *paths, const struct pq_column *found,
-                                 struct pq_column *out, size_t *taken, bool *done,
-                                 pqdb_error *err) {
+                                 const struct pq_scan_paths *paths,
+                                 const struct pq_column **found, struct pq_column *out,
+                                 bool *done, pqdb_error *err) {
     struct pq_shred_part *parts = pq_arena_alloc(span->arena, paths->count * sizeof *parts);
     if (parts == NULL) return no_memory(err);
-    size_t at = 0;
     for (size_t i = 0; i < paths->count; i++) {
         const struct pq_shred *shred = shred_at(span, paths, i);
-        parts[i] = (struct pq_shred_part){.shred = shred, .typed = &found[at++]};
-        if (shred->type.kind == PQ_VARIANT) parts[i].rest = &found[at++];
+        parts[i] = (struct pq_shred_part){.shred = shred, .typed = (*found)++};
+        if (shred->type.kind == PQ_VARIANT) parts[i].rest = (*found)++;
     }
-    *taken = at;
-    struct pq_variant_names *names =
-        (struct pq_variant_names *)(uintptr_t)span->scan->snapshot->names;
-    return pq_shred_assemble(parts, paths->count, names, span->arena, out, done, err);
+    const struct pq_shred_parts all = {
+        parts, paths->count, (struct pq_variant_names *)(uintptr_t)span->scan->snapshot->names};
+    return pq_shred_assemble(&all, span->arena, out, done, err);
 }
 
 // ---- of a filter --------------------------------------------------------------------------------

@@ -125,10 +125,8 @@ static pqdb_code take_found(const struct reading *reading, const struct pq_scan_
         return pq_column_project((*found)++, &reading->type->fields[k].type, span->arena, column,
                                  err);
     }
-    size_t taken;
     bool done;
-    PQ_TRY(pq_scan_assemble_paths(span, paths, *found, column, &taken, &done, err));
-    *found += taken;
+    PQ_TRY(pq_scan_assemble_paths(span, paths, found, column, &done, err));
     return done ? PQDB_OK : read_whole(reading, span, k, column, err);
 }
 

@@ -92,8 +92,12 @@ pqdb_code pq_shred_join(const struct pq_shred_part *part, const struct pq_varian
 /// for whoever reads only these paths. No path may lead through another. `*done` false: names are
 /// not in the list; the variants themselves have to be read.
 /// Cost: the values are copied.
-pqdb_code pq_shred_assemble(const struct pq_shred_part *parts, size_t count,
-                            struct pq_variant_names *names, struct pq_arena *arena,
+struct pq_shred_parts {
+    const struct pq_shred_part *items;
+    size_t count;
+    struct pq_variant_names *names;  // of the table
+};
+pqdb_code pq_shred_assemble(const struct pq_shred_parts *parts, struct pq_arena *arena,
                             struct pq_column *out, bool *done, pqdb_error *err);
 
 #endif

@@ -139,42 +139,40 @@ static bool has_own_names(const struct pq_column *rest) {
     return false;
 }
 
-static pqdb_code prepare(struct assembly *assembly, const struct pq_shred_part *parts,
-                         size_t count, struct pq_variant_names *names, struct pq_arena *arena,
-                         bool *done) {
-    assembly->parts = pq_arena_calloc(arena, count, sizeof *assembly->parts);
+static pqdb_code prepare(struct assembly *assembly, const struct pq_shred_parts *parts,
+                         struct pq_arena *arena, bool *done) {
+    assembly->parts = pq_arena_calloc(arena, parts->count, sizeof *assembly->parts);
     if (assembly->parts == NULL) return no_memory(assembly->err);
     size_t steps = 0;
-    for (size_t i = 0; i < count; i++) {
+    *done = true;
+    for (size_t i = 0; i < parts->count; i++) {
         struct part *part = &assembly->parts[i];
-        part->read = parts[i];
-        const size_t step_count = parts[i].shred->inner.step_count;
+        part->read = parts->items[i];
+        const size_t step_count = part->read.shred->inner.step_count;
         uint32_t *ids = pq_arena_alloc(arena, step_count * sizeof *ids);
         if (ids == NULL) return no_memory(assembly->err);
-        *done = *done && name_steps(part, names, ids) && !has_own_names(parts[i].rest);
+        *done = *done && name_steps(part, parts->names, ids) && !has_own_names(part->read.rest);
         steps += step_count;
     }
     assembly->members = pq_arena_alloc(arena, (steps + 1) * sizeof *assembly->members);
     if (assembly->members == NULL) return no_memory(assembly->err);
-    qsort(assembly->parts, count, sizeof *assembly->parts, by_steps);
+    qsort(assembly->parts, parts->count, sizeof *assembly->parts, by_steps);
     return PQDB_OK;
 }
 
-pqdb_code pq_shred_assemble(const struct pq_shred_part *parts, size_t count,
-                            struct pq_variant_names *names, struct pq_arena *arena,
+pqdb_code pq_shred_assemble(const struct pq_shred_parts *parts, struct pq_arena *arena,
                             struct pq_column *out, bool *done, pqdb_error *err) {
     struct assembly assembly = {.err = err};
     struct pq_builder builder;
-    *done = true;
     pq_bytes_init(&assembly.bytes, &arena->alloc);
-    PQ_TRY(prepare(&assembly, parts, count, names, arena, done));
+    PQ_TRY(prepare(&assembly, parts, arena, done));
     if (!*done) return PQDB_OK;
     PQ_TRY(pq_builder_init(&builder, &pq_type_variant, &arena->alloc, err));
-    builder.names = names;
-    for (size_t row = 0; row < parts[0].typed->count; row++) {
+    builder.names = parts->names;
+    for (size_t row = 0; row < parts->items[0].typed->count; row++) {
         assembly.bytes.length = 0;
         assembly.row = row;
-        PQ_TRY(append_object(&assembly, 0, count, 0, assembly.members));
+        PQ_TRY(append_object(&assembly, 0, parts->count, 0, assembly.members));
         if (assembly.bytes.length == 0) {
             PQ_TRY(pq_builder_append_null(&builder, err));
         } else {

@@ -45,11 +45,19 @@ static enum pq_kind most_common(const struct pq_column *column) {
 
 // ---- the file's type ----------------------------------------------------------------------------
 
-static pqdb_code add_field(struct pq_shred_layout *layout, struct pq_field *fields,
-                           uint32_t *count, const struct pq_shred *shred, const char *what,
-                           struct pq_arena *arena, pqdb_error *err) {
-    const struct pq_shreds *shreds = layout->shreds;
-    struct pq_field *field = &fields[*count];
+/// Fields of the file's type in the making.
+struct fields {
+    const struct pq_shreds *shreds;
+    struct pq_field *at;
+    uint32_t count;
+    struct pq_arena *arena;
+};
+
+static pqdb_code add_field(struct fields *fields, const struct pq_shred *shred, const char *what,
+                           struct pq_type type, pqdb_error *err) {
+    const struct pq_shreds *shreds = fields->shreds;
+    struct pq_arena *arena = fields->arena;
+    struct pq_field *field = &fields->at[fields->count];
     struct pq_bytes name;
     pq_bytes_init(&name, &arena->alloc);
     PQ_TRY(pq_bytes_append_text(&name, shreds->type->fields[shred->inner.column].name, err));
@@ -59,24 +67,23 @@ static pqdb_code add_field(struct pq_shred_layout *layout, struct pq_field *fiel
     }
     PQ_TRY(pq_bytes_printf(&name, err, ":%s", what));
     *field = (struct pq_field){
-        .name = pq_arena_copy(arena, pq_bytes_text(&name)),
-        .id = PQ_SHRED_FIELD_ID + (int32_t)(*count - shreds->first)};
-    *count += 1;
+        .name = pq_arena_copy(arena, pq_bytes_text(&name)), .type = type,
+        .id = PQ_SHRED_FIELD_ID + (int32_t)(fields->count - shreds->first)};
+    fields->count++;
     return field->name.data == NULL ? no_memory(err) : PQDB_OK;
 }
 
-static pqdb_code add_fields(struct pq_shred_layout *layout, struct pq_field *fields,
-                            uint32_t *count, struct pq_arena *arena, pqdb_error *err) {
+static pqdb_code add_fields(const struct pq_shred_layout *layout, struct fields *fields,
+                            pqdb_error *err) {
     for (size_t i = 0; i < layout->shreds->count; i++) {
         const struct pq_shred *shred = &layout->shreds->items[i];
-        const bool is_declared = shred->type.kind != PQ_VARIANT;
-        struct pq_field *typed = &fields[*count];
-        PQ_TRY(add_field(layout, fields, count, shred, is_declared ? "typed" : "any", arena, err));
-        typed->type = is_declared ? shred->type : (struct pq_type){.kind = layout->kinds[i]};
-        if (is_declared) continue;
-        struct pq_field *rest = &fields[*count];
-        PQ_TRY(add_field(layout, fields, count, shred, "rest", arena, err));
-        rest->type = pq_type_variant;
+        if (shred->type.kind != PQ_VARIANT) {
+            PQ_TRY(add_field(fields, shred, "typed", shred->type, err));
+            continue;
+        }
+        const struct pq_type kind = {.kind = layout->kinds[i]};
+        PQ_TRY(add_field(fields, shred, "any", kind, err));
+        PQ_TRY(add_field(fields, shred, "rest", pq_type_variant, err));
     }
     return PQDB_OK;
 }
@@ -91,12 +98,12 @@ pqdb_code pq_shred_plan(const struct pq_shreds *shreds, const struct pq_batch *f
         layout->kinds[i] = most_common(&column);
     }
     struct pq_type *type = pq_arena_alloc(arena, sizeof *type);
-    struct pq_field *fields =
-        pq_arena_calloc(arena, shreds->first + 2 * shreds->count, sizeof *fields);
-    if (type == NULL || fields == NULL) return no_memory(err);
-    memcpy(fields, shreds->type->fields, shreds->first * sizeof *fields);
-    *type = (struct pq_type){.kind = PQ_OBJECT, .fields = fields, .field_count = shreds->first};
-    PQ_TRY(add_fields(layout, fields, &type->field_count, arena, err));
+    struct fields fields = {.shreds = shreds, .count = shreds->first, .arena = arena};
+    fields.at = pq_arena_calloc(arena, shreds->first + 2 * shreds->count, sizeof *fields.at);
+    if (type == NULL || fields.at == NULL) return no_memory(err);
+    memcpy(fields.at, shreds->type->fields, shreds->first * sizeof *fields.at);
+    PQ_TRY(add_fields(layout, &fields, err));
+    *type = (struct pq_type){.kind = PQ_OBJECT, .fields = fields.at, .field_count = fields.count};
     layout->type = type;
     return PQDB_OK;
 }

@@ -443,7 +443,7 @@ static const char *shred_fault(const struct pq_entry *entry, struct pq_text path
     const struct pq_declared_field *field = pq_entry_find(entry, name);
     if (field != NULL && field->field.type.kind == PQ_LIST) return "leads through a list";
     if (field != NULL && field->field.type.kind != PQ_VARIANT) {
-        return "leads into a member of an inline object; only fields that are variants are shredded";
+        return "leads into a member of an inline object; only a field's own variant is shredded";
     }
     for (size_t i = 0; i < entry->path_count; i++) {
         const struct pq_type *type = &entry->paths[i].declared.field.type;

@@ -19,11 +19,11 @@
 #include "store/store.h"
 #include "support/test.h"
 
-enum { worlds_everyday = 12, steps_max = 14, asked = 12, paths_count = 12 };
+enum { worlds_everyday = 12, steps_max = 14, asked = 12, paths_count = 13 };
 
 static const char *const paths[paths_count] = {
     "v.s", "v.n", "v.d", "v.at", "v.dec", "v.flag", "v.any", "v.o.x", "v.o", "v.l.0", "more.k",
-    "v.o.deep.er",
+    "v.o.deep.er", "v.l",
 };
 static const char declared[] =
     "$paths: { 'v.s': 'string', 'v.n': 'int', 'v.d': 'double', 'v.at': 'timestamp',\n"
@@ -76,8 +76,12 @@ static void say_views(struct world *w, const char *name) {
             "  Few%s: { $from: '%s', $filter: { 'v.n': { $gt: 3 } },\n"
             "    $select: { s: '$v.s', any: '$v.any', k: '$more.k' } },\n"
             "  Per%s: { $from: '%s', $groupBy: ['v.s'], $compute: { rows: { $count: '*' },\n"
-            "    sum: { $sum: 'v.d' }, low: { $min: 'v.any' }, last: { $max: 'v.at' } } },\n",
-            name, name, name, name);
+            "    sum: { $sum: 'v.d' }, low: { $min: 'v.any' }, last: { $max: 'v.at' } } },\n"
+            "  Els%s: { $from: '%s', $unnest: { path: 'v.l', as: 'e' },\n"
+            "    $filter: { 'v.s': { $ne: 'a' } }, $select: { e: '$e', n: '$v.n' } },\n"
+            "  Pos%s: { $from: '%s', $filter: { 'v.n': { $gt: 0 } }, $groupBy: ['v.flag'],\n"
+            "    $compute: { rows: { $count: 'v.o.x' }, any: { $countDistinct: 'v.any' } } },\n",
+            name, name, name, name, name, name, name, name);
 }
 
 static const char *say_schema(struct world *w) {
@@ -233,7 +237,9 @@ static void say_condition(struct world *w) {
     switch (roll(w, 10)) {
     case 0: law_say(&w->text, "'%s': { $exists: %s }", path, roll(w, 2) ? "true" : "false"); break;
     case 1: law_say(&w->text, "'%s': { $startsWith: 'a%s' }", path, roll(w, 2) ? "b" : ""); break;
-    case 2: law_say(&w->text, "'%s': { $regex: '^a%s' }", path, roll(w, 2) ? " text.*2$" : ""); break;
+    case 2:
+        law_say(&w->text, "'%s': { $regex: '^a%s' }", path, roll(w, 2) ? " text.*2$" : "");
+        break;
     case 3:
         law_say(&w->text, "'%s': { %s: [", path, roll(w, 2) ? "$in" : "$nin");
         for (unsigned k = roll(w, 4); k > 0; k--) {
@@ -243,7 +249,9 @@ static void say_condition(struct world *w) {
         law_say(&w->text, "] }");
         break;
     case 4: law_say(&w->text, "'%s': { $type: '%s' }", path, roll(w, 2) ? "string" : "int"); break;
-    case 5: law_say(&w->text, "$expr: { $lt: ['$%s', '$%s'] }", path, paths[roll(w, paths_count)]); break;
+    case 5:
+        law_say(&w->text, "$expr: { $lt: ['$%s', '$%s'] }", path, paths[roll(w, paths_count)]);
+        break;
     default:
         law_say(&w->text, "'%s': { %s: ", path, orders[roll(w, 6)]);
         say_literal(w);
@@ -333,6 +341,8 @@ static void ask_all(struct world *w) {
     compare(w, "A", "B", &all);
     compare(w, "FewA", "FewB", &all);
     compare(w, "PerA", "PerB", &all);
+    compare(w, "ElsA", "ElsB", &all);
+    compare(w, "PosA", "PosB", &all);
 }
 
 /// What stands in the views equals what they are computed to from the files.

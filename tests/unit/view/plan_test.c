@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "flow/node_reads.h"
 #include "support/cases.h"
 #include "support/test.h"
 #include "view/view.h"
