@@ -100,8 +100,8 @@ struct pq_group_spec {
 
 /// The rows of a source, for what cannot be known from the delta and the state alone: first build,
 /// recompute, and a multiset that is asked for late. Filled by room view. Calls `take` with batches
-/// of rows of the source *as of before the running step* (the circuit adds the step's delta), weights
-/// as they are. `wish` NULL: all columns are read.
+/// of rows of the source *as of before the running step* (the circuit adds the step's delta),
+/// weights as they are. `wish` NULL: all columns are read.
 struct pq_rows_wish {
     const uint32_t *columns;  // that are read, ascending; others may be anything of their type
     size_t column_count;
