@@ -86,6 +86,12 @@ say "questions to $((orders * 10)) orders"
 "$python" "$project/bench/find_peers.py" "$programs/find_bench" "$place/questions"
 rm -rf "$place/questions"
 
+say "paths inside variants"
+"$programs/shred_bench" make "$events" "$place/plain"
+"$programs/shred_bench" make "$events" "$place/shredded" shredded
+"$python" "$project/bench/shred_peers.py" "$programs/shred_bench" "$place/plain" "$place/shredded"
+rm -rf "$place"/{plain,shredded}
+
 "$python" "$project/bench/report.py" "$results"
 for room in ingest log parquet flow; do
     [ -x "$programs/${room}_bench" ] || continue
