@@ -95,22 +95,21 @@ static pqdb_code fs_read(struct pq_file *file, uint64_t offset, void *out, size_
     return PQDB_OK;
 }
 
-/// Write up to pieces_max pieces; a short write goes on behind what was written.
-static pqdb_code write_vector(struct pq_file *file, uint64_t offset, struct iovec *vector,
-                              int count, pqdb_error *err) {
+/// Write up to pieces_max pieces; a short write goes on behind what was written. 0 or errno.
+static int write_fd(int fd, uint64_t offset, struct iovec *vector, int count) {
     while (count > 0) {
-        const ssize_t wrote = pwritev(fd_of(file), vector, count, (off_t)offset);
+        const ssize_t wrote = pwritev(fd, vector, count, (off_t)offset);
         if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return pq_store_fail_errno(err, file->path, "write", errno);
+        if (wrote < 0) return errno;
         offset += (uint64_t)wrote;
         size_t left = (size_t)wrote;
         for (; count > 0 && left >= vector->iov_len; count--) left -= vector++->iov_len;
         if (count == 0) break;
-        if (wrote == 0) return pq_store_fail_errno(err, file->path, "write", ENOSPC);
+        if (wrote == 0) return ENOSPC;
         vector->iov_base = (char *)vector->iov_base + left;
         vector->iov_len -= left;
     }
-    return PQDB_OK;
+    return 0;
 }
 
 static pqdb_code fs_write(struct pq_file *file, uint64_t offset, const struct pq_text *pieces,
@@ -125,7 +124,8 @@ static pqdb_code fs_write(struct pq_file *file, uint64_t offset, const struct pq
                                               .iov_len = pieces[i].length};
             bytes += pieces[i].length;
         }
-        PQ_TRY(write_vector(file, offset, vector, filled, err));
+        const int number = write_fd(fd_of(file), offset, vector, filled);
+        if (number != 0) return pq_store_fail_errno(err, file->path, "write", number);
         offset += bytes;
     }
     return PQDB_OK;
@@ -152,11 +152,16 @@ static pqdb_code fs_size(struct pq_file *file, uint64_t *bytes, pqdb_error *err)
     return PQDB_OK;
 }
 
-static pqdb_code fs_truncate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
+static int truncate_fd(int fd, uint64_t bytes) {
     int number;
     do {
-        number = ftruncate(fd_of(file), (off_t)bytes) == 0 ? 0 : errno;
+        number = ftruncate(fd, (off_t)bytes) == 0 ? 0 : errno;
     } while (number == EINTR);
+    return number;
+}
+
+static pqdb_code fs_truncate(struct pq_file *file, uint64_t bytes, pqdb_error *err) {
+    const int number = truncate_fd(fd_of(file), bytes);
     return number == 0 ? PQDB_OK : pq_store_fail_errno(err, file->path, "truncate", number);
 }
 
@@ -271,11 +276,11 @@ static pqdb_code refuse_lock(int fd, const char *path, pqdb_error *err) {
 
 static pqdb_code write_pid(int fd, const char *path, pqdb_error *err) {
     char text[24];
-    const int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != length) {
-        return pq_store_fail_errno(err, path, "write", errno);
-    }
-    return PQDB_OK;
+    const size_t length = (size_t)snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    struct iovec vector = {.iov_base = text, .iov_len = length};
+    int number = truncate_fd(fd, 0);
+    if (number == 0) number = write_fd(fd, 0, &vector, 1);
+    return number == 0 ? PQDB_OK : pq_store_fail_errno(err, path, "write", number);
 }
 
 static pqdb_code fs_lock(struct pq_store *store, const char *path, struct pq_lock **lock,
