@@ -111,6 +111,21 @@ void pq_db_check_directory(struct pq_db_check *check, const struct pq_root_table
     }
 }
 
+static bool is_text(const struct pq_json *object, const char *name, const char *text) {
+    const bool is_object = object != NULL && pq_json_kind(object) == PQ_JSON_OBJECT;
+    const struct pq_json *value = is_object ? pq_json_find(object, name) : NULL;
+    return value != NULL && pq_json_kind(value) == PQ_JSON_TEXT &&
+           pq_text_is(pq_json_text(value), text);
+}
+
+bool pq_db_check_keeps(const struct pq_db_check *check, struct pq_text view) {
+    const struct pq_entry *entry =
+        check->schema == NULL ? NULL : pq_schema_find(check->schema, view);
+    if (entry == NULL || entry->definition == NULL) return false;
+    return is_text(entry->definition, "$onRetention", "keep") ||
+           is_text(pq_json_find(entry->definition, "$refresh"), "strategy", "append");
+}
+
 struct pq_text pq_db_check_source(const struct pq_db_check *check, struct pq_text view) {
     const struct pq_entry *entry =
         check->schema == NULL ? NULL : pq_schema_find(check->schema, view);

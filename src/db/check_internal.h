@@ -17,6 +17,7 @@ enum pq_db_remedy {
     PQ_REMEDY_MOVE,       // the file goes; it is made again, or nobody needs it
     PQ_REMEDY_NEW_ROOT,   // likewise; the root before it and the log take its place
     PQ_REMEDY_VIEW,       // the view is built from its source
+    PQ_REMEDY_SALVAGE,    // the rows that can be read, in a new file
     PQ_REMEDY_METADATA,   // the table is published anew
     PQ_REMEDY_HINT,       // only its hint is
     PQ_REMEDY_TOKENS,     // they are forgotten
@@ -48,6 +49,7 @@ struct pq_db_check {
     struct pq_text *known;       // paths that something names
     size_t known_count, known_room;
     struct pq_db_damage *damages, **damages_end;
+    bool has_lost;  // repair: rows that views had seen are gone
     pqdb_checked checked;
     uint64_t bytes_all;
 };
@@ -76,6 +78,8 @@ bool pq_db_check_is_view(struct pq_db_check *check, struct pq_text name);
 /// Where the table lives.
 void pq_db_check_directory(struct pq_db_check *check, const struct pq_root_table *table,
                            char path[static PQ_STORE_PATH_MAX]);
+/// A view whose rows do not all follow from what is there: it appends, or keeps what has gone.
+bool pq_db_check_keeps(const struct pq_db_check *check, struct pq_text view);
 struct pq_text pq_db_check_source(const struct pq_db_check *check, struct pq_text view);
 
 /// Data files, what is beside them, metadata of one table of the newest root.
@@ -86,6 +90,20 @@ pqdb_code pq_db_check_states(struct pq_db_check *check, const struct pq_root_tab
                              pqdb_error *err);
 pqdb_code pq_db_check_run(struct pq_db_check *check, const struct pq_run_name *name,
                           const struct pq_db_found *found, pqdb_error *err);
+
+// salvage.c
+/// The live rows of a damaged data file that can be read, into the file `to`; NULL: only looked at.
+struct pq_db_salvage {
+    const struct pq_root_table *table;
+    const struct pq_root_file *file;
+    const char *to;
+    uint64_t saved, lost, bytes;  // rows; bytes of the new file
+    struct pq_bytes where;        // the caller's: the lost rows by their ids, as text for people
+};
+/// Cost    a read of the file, and of each damaged page many
+/// Errors  PQDB_CORRUPT: not a row can be told from it; PQDB_IO, PQDB_NO_MEMORY
+pqdb_code pq_db_salvage(struct pq_db_check *check, struct pq_db_salvage *salvage,
+                        pqdb_error *err);
 
 /// Everything once. Damages are in the list, not yet told.
 pqdb_code pq_db_check_walk(struct pq_db_check *check, pqdb_error *err);

@@ -23,6 +23,8 @@ struct walk {
     char rebuilt[remedy_bytes];  // what a view's file or state is rebuilt from
     struct pq_iceberg_outcome orphans;  // has_metadata: what no kept snapshot needs
     bool has_metadata;
+    const char *salvaged, *remedy;  // the file that was looked for rows last, and what is said
+    bool can_save, loses;
 };
 
 static void begin(struct walk *walk, struct pq_db_check *check,
@@ -94,6 +96,47 @@ pqdb_code pq_db_check_states(struct pq_db_check *check, const struct pq_root_tab
 
 // ---- data files -------------------------------------------------------------------------------
 
+static const struct pq_root_file *named_file(const struct pq_root_table *table,
+                                             struct pq_text path) {
+    for (size_t i = 0; i < table->file_count; i++) {
+        if (pq_text_equal(table->files[i].path, path)) return &table->files[i];
+    }
+    return NULL;
+}
+
+/// What can be saved of a file of rows that nothing else has, said once for all its damages.
+static pqdb_code look_for_rows(struct walk *walk, const char *path, pqdb_error *err) {
+    struct pq_db_check *check = walk->check;
+    if (walk->salvaged != NULL && strcmp(walk->salvaged, path) == 0) return PQDB_OK;
+    struct pq_db_salvage look = {.table = walk->table,
+                                 .file = named_file(walk->table, pq_text_of(path))};
+    pqdb_error why = {0};
+    pq_bytes_init(&look.where, &check->arena.alloc);
+    const pqdb_code code = pq_db_salvage(check, &look, &why);
+    if (code != PQDB_OK && !pq_db_is_damage(code)) {
+        if (err != NULL) *err = why;
+        return code;
+    }
+    struct pq_bytes remedy;
+    pq_bytes_init(&remedy, &check->arena.alloc);
+    walk->salvaged = pq_arena_copy(&check->arena, pq_text_of(path)).data;
+    walk->can_save = code == PQDB_OK && look.saved > 0;
+    if (!walk->can_save) {
+        PQ_TRY(pq_bytes_printf(&remedy, err, "rows are lost: restore the file from a copy of the "
+                               "database"));
+    } else if (look.lost == 0) {
+        PQ_TRY(pq_bytes_printf(&remedy, err, "all its rows can be read: they go into a new file"));
+    } else {
+        PQ_TRY(pq_bytes_printf(&remedy, err, "%" PRIu64 " of %" PRIu64 " rows are saved; lost are "
+                               "%.*s", look.saved, look.saved + look.lost,
+                               PQ_TEXT_ARG(pq_bytes_text(&look.where))));
+    }
+    PQ_TRY(pq_bytes_append_byte(&remedy, '\0', err));
+    walk->remedy = (const char *)remedy.data;
+    walk->loses = !walk->can_save || look.lost > 0;
+    return PQDB_OK;
+}
+
 /// What is said of a data file, wherever in it the damage is.
 static pqdb_code found_in_file(struct walk *walk, const char *path, bool is_live,
                                const pqdb_error *why, pqdb_error *err) {
@@ -102,12 +145,14 @@ static pqdb_code found_in_file(struct walk *walk, const char *path, bool is_live
     if (!is_live) {
         found.remedy = "only older snapshots or hidden rows: the table is published anew";
         found.act = PQ_REMEDY_METADATA;
-    } else if (walk->is_view) {
+    } else if (walk->is_view && !pq_db_check_keeps(walk->check, walk->table->name)) {
         found.remedy = walk->rebuilt;
         found.act = PQ_REMEDY_VIEW;
     } else {
-        found.remedy = "rows are lost: restore the file from a copy of the database";
-        found.is_lost = true;
+        PQ_TRY(look_for_rows(walk, path, err));
+        found.remedy = walk->remedy;
+        found.act = walk->can_save ? PQ_REMEDY_SALVAGE : PQ_REMEDY_NONE;
+        found.is_lost = walk->loses;
     }
     return pq_db_check_found(walk->check, &found, why, err);
 }
@@ -134,14 +179,6 @@ static bool is_among(const struct pq_text *names, size_t count, const char *name
         if (pq_text_is(names[i], name)) return true;
     }
     return false;
-}
-
-static const struct pq_root_file *named_file(const struct pq_root_table *table,
-                                             struct pq_text path) {
-    for (size_t i = 0; i < table->file_count; i++) {
-        if (pq_text_equal(table->files[i].path, path)) return &table->files[i];
-    }
-    return NULL;
 }
 
 static pqdb_code compare_with_root(const pqdb_parquet *file, const struct pq_root_file *named,

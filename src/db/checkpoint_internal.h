@@ -47,6 +47,13 @@ pqdb_code pq_db_lineage(pqdb_db *db, const struct pq_db_table *table,
                         const struct pq_root_table *cut, struct pq_arena *arena,
                         struct pq_db_pairs *out, pqdb_error *err);
 
+// salvage.c
+/// Of `count` rows with these ids those that are to go (weight -1) and are not there get weight 0.
+/// Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
+struct pq_column;
+pqdb_code pq_db_forgive_lost(struct pq_db_table *table, const struct pq_column *ids,
+                             int8_t *weights, size_t count, pqdb_error *err);
+
 // metadata.c
 /// At open, behind a process that did not close: metadata that it had published, and its hint does
 /// not name yet, is named. Cost: nothing after a clean close. What fails is left to the next

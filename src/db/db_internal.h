@@ -112,6 +112,7 @@ struct pqdb_db {
     bool broken;                     // the log or a step failed: only close is left
     pqdb_error broken_by;
     bool has_root, is_replaying, state_is_newer;  // newer: than the root's of the same version
+    bool forgives_lost;              // as pq_open_with has it
     bool unpublished;                // a crash came between the root and a table's metadata
     struct pq_log_position replayed; // how far
     int64_t replay_time_us;

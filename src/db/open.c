@@ -501,6 +501,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     made->store = with->store;
     made->store_is_borrowed = true;
     made->log_segment_bytes = with->log_segment_bytes;
+    made->forgives_lost = with->forgives_lost;
     if (with->merge_rows != 0) made->merge_rows = with->merge_rows;
     if (with->tokens_max != 0) made->tokens_max = with->tokens_max;
     if (with->ahead_rows != 0) made->ahead_rows = with->ahead_rows;

@@ -388,6 +388,10 @@ static pqdb_code finish_rows(struct pending *pending, struct pq_batch *rows, pqd
 static pqdb_code flush_one(struct replay *replay, struct pending *pending, pqdb_error *err) {
     struct pq_db_delta delta = {.table = pending->table, .hold = pending->hold};
     pqdb_code code;
+    if (replay->db->forgives_lost && pending->slots != NULL) {
+        const struct pq_column ids = pq_builder_finish(&pending->columns[PQ_COLUMN_ID]);
+        PQ_GO(pq_db_forgive_lost(pending->table, &ids, pending->weights, pending->rows, err));
+    }
     PQ_GO(finish_rows(pending, &delta.rows, err));
     if (delta.rows.count > 0) {
         PQ_GO(pq_db_step(replay->db, &delta, 1, pending->version, pending->time_us, err));

@@ -144,6 +144,54 @@ static void forget_table(struct pq_db_check *check, struct pq_root_table *table)
     *last = gone;
 }
 
+/// A path in the same directory that no file has, of no later version than the root.
+static pqdb_code name_saved(struct pq_db_check *check, const char *path,
+                            char target[PQ_STORE_PATH_MAX], pqdb_error *err) {
+    const int length = (int)(strrchr(path, '/') - path);
+    for (unsigned number = 1; number < names_max; number++) {
+        snprintf(target, PQ_STORE_PATH_MAX, "%.*s/%020" PRIu64 "-5a%06x.parquet", length, path,
+                 check->root.version, number);
+        if (!pq_db_check_has_file(check, pq_text_of(target))) return PQDB_OK;
+    }
+    return pq_fail(err, PQDB_LIMIT, "too many files beside %s", path);
+}
+
+/// Its rows that can be read take the file's place in the root; what other engines see follows.
+static pqdb_code save_rows(struct pq_db_check *check, struct pq_root_table *table,
+                           const char *path, pqdb_error *err) {
+    struct pq_root_file *file = NULL;
+    char target[PQ_STORE_PATH_MAX];
+    for (size_t i = 0; i < table->file_count; i++) {
+        // As above: the check's arena has it.
+        if (pq_text_is(table->files[i].path, path)) {
+            file = (struct pq_root_file *)(uintptr_t)&table->files[i];
+        }
+    }
+    if (file == NULL) return PQDB_OK;  // another damage of the same file
+    PQ_TRY(name_saved(check, path, target, err));
+    struct pq_db_salvage saved = {.table = table, .file = file, .to = target};
+    pq_bytes_init(&saved.where, &check->arena.alloc);
+    PQ_TRY(pq_db_salvage(check, &saved, err));
+    PQ_TRY(sync_parent(check->store, target, err));
+    const struct pq_text name = pq_arena_copy(&check->arena, pq_text_of(target));
+    if (name.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a repair");
+    *file = (struct pq_root_file){.path = name, .bytes = saved.bytes, .rows = saved.saved};
+    check->has_lost = check->has_lost || saved.lost > 0;
+    table->published = 0;
+    PQ_TRY(move_metadata(check, table, err));
+    return move_aside(check->store, path, err);
+}
+
+/// Views have seen rows that are gone: they are built from those that are there.
+static void forget_views(struct pq_db_check *check) {
+    for (size_t i = check->root.table_count; i-- > 0;) {
+        const struct pq_root_table *table = &check->root.tables[i];
+        if (!pq_db_check_is_view(check, table->name)) continue;
+        if (pq_db_check_keeps(check, table->name)) continue;
+        forget_table(check, table_of(check, table->id));
+    }
+}
+
 static pqdb_code mend(struct pq_db_check *check, struct pq_db_damage *damage, bool *root_changed,
                       pqdb_error *err) {
     struct pq_root_table *table = table_of(check, damage->table);
@@ -167,6 +215,9 @@ static pqdb_code mend(struct pq_db_check *check, struct pq_db_damage *damage, bo
         case PQ_REMEDY_VIEW:
             if (table != NULL) forget_table(check, table);
             break;
+        case PQ_REMEDY_SALVAGE:
+            *root_changed = true;
+            return table == NULL ? PQDB_OK : save_rows(check, table, path, err);
         case PQ_REMEDY_HINT:
             *root_changed = true;
             if (table != NULL) table->published = 0;
@@ -193,6 +244,7 @@ static pqdb_code mend_files(struct pq_db_check *check, pqdb_error *err) {
     for (struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
         PQ_TRY(mend(check, d, &root_changed, err));
     }
+    if (check->has_lost) forget_views(check);
     return root_changed ? pq_root_write(check->store, &check->root, check->alloc, err) : PQDB_OK;
 }
 
@@ -214,10 +266,14 @@ static pqdb_code write_ids(pqdb_db *db, const struct pq_db_table *table, pqdb_er
 /// A view that nobody builds by itself.
 static pqdb_code refresh_manual(pqdb_db *db, const struct pq_db_table *table, pqdb_error *err) {
     if (table->view == NULL || table->view->mode != PQ_VIEW_MANUAL) return PQDB_OK;
+    if (table->view->append || table->facts.reflects > 0) return PQDB_OK;  // it was not forgotten
     return pqdb_view_refresh(db, table->entry->name.data, true, NULL, err);
 }
 
 static pqdb_code make_anew(struct pq_db_check *check, pqdb_db *db, pqdb_error *err) {
+    for (size_t i = 0; check->has_lost && i < pqdb_view_count(db); i++) {
+        PQ_TRY(refresh_manual(db, pq_db_find(db, pq_text_of(pqdb_view_name(db, i))), err));
+    }
     for (const struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
         // By name: a table that left the root has got another id.
         const struct pq_db_table *table = pq_db_find(db, pq_text_of(d->shown.table));
@@ -233,6 +289,7 @@ static pqdb_code open_once(struct pq_db_check *check, pqdb_error *err) {
     struct pq_open_with with = *check->with;
     pqdb_db *db;
     with.no_keeper = true;
+    with.forgives_lost = check->has_lost;
     PQ_TRY(pq_db_open_with(&with, NULL, &db, err));
     pqdb_error late;
     const pqdb_code code = make_anew(check, db, err);
@@ -291,6 +348,7 @@ pqdb_code pq_db_repair(struct pq_db_check *check, struct pq_lock **lock, pqdb_er
         pq_db_check_init(&below, check->with, &options);
         pqdb_code code = pq_db_check_walk(&below, err);
         if (code == PQDB_OK) code = mend_files(&below, err);
+        check->has_lost = check->has_lost || below.has_lost;
         for (const struct pq_db_damage *d = below.damages; code == PQDB_OK && d != NULL;
              d = d->next) {
             if (!is_there(check->damages, d->shown.file)) code = take_over(check, d, err);
@@ -300,7 +358,14 @@ pqdb_code pq_db_repair(struct pq_db_check *check, struct pq_lock **lock, pqdb_er
     }
     pq_store_unlock(*lock);
     *lock = NULL;
-    PQ_TRY(open_once(check, err));
+    // Where something stays lost the database may not open; what else was mended is told.
+    pqdb_error why = {0};
+    const pqdb_code opened = open_once(check, &why);
+    if (opened == PQDB_CORRUPT && has_remedy(check, PQ_REMEDY_NONE)) return look_again(check, err);
+    if (opened != PQDB_OK) {
+        if (err != NULL) *err = why;
+        return opened;
+    }
     for (const struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
         if (d->remedy == PQ_REMEDY_OLD_LOG) PQ_TRY(drop_old_log(check, d->shown.file, err));
     }
