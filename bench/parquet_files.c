@@ -131,13 +131,15 @@ static int run_scan(int argc, char **argv) {
     for (uint32_t k = 0; argc == 4 && k < type->field_count; k++) {
         scan.fields[scan.field_count++] = k;
     }
-    struct best best = nothing_yet;
+    struct best cold = nothing_yet, best = nothing_yet;
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+    scan_once(&scan, threads, &cold);
     for (int i = 0; i < runs; i++) scan_once(&scan, threads, &best);
     printf("{\"phase\":\"scan\",\"by\":\"parquedb\",\"seconds\":%.4f,\"cpu_seconds\":%.4f,"
-           "\"rows\":%" PRIu64 ",\"columns\":%zu,\"peak_mib\":%.0f,\"sum\":%" PRIu64 "}\n",
-           best.seconds, best.cpu_seconds, pq_parquet_row_count(scan.file), scan.field_count,
-           peak_mib(),
-           (uint64_t)scan.sum);
+           "\"cold_seconds\":%.4f,\"rows\":%" PRIu64 ",\"columns\":%zu,\"peak_mib\":%.0f,"
+           "\"sum\":%" PRIu64 "}\n",
+           best.seconds, best.cpu_seconds, cold.seconds, pq_parquet_row_count(scan.file),
+           scan.field_count, peak_mib(), (uint64_t)scan.sum);
     return 0;
 }
 

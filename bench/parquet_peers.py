@@ -1,13 +1,16 @@
 """Parquet files whole, beside pyarrow and DuckDB on the same file in the same run: scans of some
 columns with two threads, and writing (one thread each, rows in memory, zstd level 1).
 
-    parquet_peers.py PROGRAM FOLDER [FILE…]
+    parquet_peers.py PROGRAM FOLDER FLIGHTS
 
-Without a file 10 M orders are generated, and flights-3m.parquet of the npm package vega-datasets is
-taken from FOLDER if it is there.
+10 M orders are generated in FOLDER; FLIGHTS is flights-3m.parquet of the npm package vega-datasets.
+Warm is the best of five runs; cold is one with the file dropped from memory before. CPU time is the
+steadier figure on a machine that others use too.
 """
 import json
+import os
 import pathlib
+import resource
 import subprocess
 import sys
 import time
@@ -27,22 +30,30 @@ ORDERS = """copy (select 'o' || lpad(i::varchar, 8, '0') as "$id", i as seq,
 THREADS = 2
 
 
+def timed(work):
+    """Wall and CPU, ms."""
+    start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    work()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return ((time.perf_counter() - start) * 1e3,
+            (after.ru_utime - used.ru_utime + after.ru_stime - used.ru_stime) * 1e3)
+
+
 def best(work, runs=5):
-    took = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return min(took)
+    took = [timed(work) for _ in range(runs)]
+    return min(wall for wall, _ in took), min(cpu for _, cpu in took)
+
+
+def cold(path, work):
+    number = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(number)
+    return timed(work)[0]
 
 
 def ours(program, *args):
     done = subprocess.run([program, *map(str, args)], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
-
-
-def scan_pyarrow(path, columns):
-    return best(lambda: pq.read_table(path, columns=columns, use_threads=True))
 
 
 def touch(name, type_):
@@ -54,11 +65,15 @@ def touch(name, type_):
     return f'count_if("{name}")' if type_ == "BOOLEAN" else f'sum("{name}")'
 
 
-def scan_duckdb(connection, path, columns):
-    described = connection.sql(f"describe select * from '{path}'").fetchall()
+def duckdb_sum(path, columns):
+    described = duckdb.sql(f"describe select * from '{path}'").fetchall()
     types = {row[0]: row[1] for row in described}
     parts = ", ".join(touch(name, types[name]) for name in columns)
-    return best(lambda: connection.sql(f"select {parts} from '{path}'").fetchall())
+    return f"select {parts} from '{path}'"
+
+
+def connect():
+    return duckdb.connect(config={"threads": THREADS})
 
 
 def report(title, rows):
@@ -69,44 +84,57 @@ def report(title, rows):
                                for k, (c, w) in enumerate(zip(row, widths))))
 
 
-def bench(program, folder, path):
-    connection = duckdb.connect(config={"threads": THREADS})
+def scans(program, path):
     names = pq.read_schema(path).names
-    rows = [("scan of", "parquedb ms", "pyarrow ms", "DuckDB ms", "ratio to the best")]
+    rows = [("scan of", "parquedb ms", "(CPU)", "cold", "pyarrow ms", "(CPU)", "cold",
+             "DuckDB ms", "(CPU)", "cold", "to the best", "CPU", "MiB")]
+    warm = connect()
     for columns in [[name] for name in names] + [names[:3], names]:
-        mine = ours(program, "scan", path, THREADS, *columns)["seconds"]
-        arrow, duck = scan_pyarrow(path, columns), scan_duckdb(connection, path, columns)
+        mine = ours(program, "scan", path, THREADS, *columns)
+        sql = duckdb_sum(path, columns)
+        arrow = lambda: pq.read_table(path, columns=columns, use_threads=True)
+        figures = [[mine["seconds"] * 1e3, mine["cpu_seconds"] * 1e3, mine["cold_seconds"] * 1e3]]
+        for work, first in ((arrow, arrow), (lambda: warm.sql(sql).fetchall(),
+                                             lambda: connect().sql(sql).fetchall())):
+            first_ms = cold(path, first)
+            figures.append([*best(work), first_ms])
         label = columns[0] if len(columns) == 1 else f"{len(columns)} columns"
-        rows.append((label, f"{mine * 1e3:.1f}", f"{arrow * 1e3:.1f}", f"{duck * 1e3:.1f}",
-                     f"{mine / min(arrow, duck):.2f}x"))
-    report(f"{path.name}, {THREADS} threads, warm", rows)
+        cells = [f"({ms:.1f})" if k == 1 else f"{ms:.1f}"
+                 for figure in figures for k, ms in enumerate(figure)]
+        ratios = [figures[0][k] / min(figures[1][k], figures[2][k]) for k in (0, 1)]
+        rows.append((label, *cells, *(f"{ratio:.2f}x" for ratio in ratios),
+                     f"{mine['peak_mib']:.0f}"))
+    report(f"{path.name}, {THREADS} threads", rows)
+
+
+def writes(program, folder, path):
     table = pq.read_table(path)
     out = folder / "out.parquet"
-    rows = [("write", "ms", "MiB")]
-    for profile in ("compatible", "compact"):
-        found = ours(program, "write", path, out, profile)
-        rows.append((f"parquedb {profile}", f"{found['seconds'] * 1e3:.0f}",
-                     f"{found['bytes'] / 2**20:.2f}"))
-        check = pq.read_table(out)
-        if check.num_rows != table.num_rows:
-            sys.exit(f"{profile}: {check.num_rows} rows")
-    took = best(lambda: pq.write_table(table, out, compression="zstd"), 3)
-    rows.append(("pyarrow", f"{took * 1e3:.0f}", f"{out.stat().st_size / 2**20:.2f}"))
+    found = {profile: ours(program, "write", path, out, profile)
+             for profile in ("compatible", "compact")}
+    wall, cpu = best(lambda: pq.write_table(table, out, compression="zstd"), 3)
+    size = out.stat().st_size
+    rows = [("write", "ms", "(CPU)", "MiB", "to pyarrow", "CPU", "size")]
+    for profile, mine in found.items():
+        rows.append((f"parquedb {profile}", f"{mine['seconds'] * 1e3:.0f}",
+                     f"({mine['cpu_seconds'] * 1e3:.0f})", f"{mine['bytes'] / 2**20:.2f}",
+                     f"{mine['seconds'] * 1e3 / wall:.2f}x",
+                     f"{mine['cpu_seconds'] * 1e3 / cpu:.2f}x", f"{mine['bytes'] / size:.3f}x"))
+    rows.append(("pyarrow", f"{wall:.0f}", f"({cpu:.0f})", f"{size / 2**20:.2f}", "", "", ""))
     out.unlink()
     report(f"{path.name}, one thread", rows)
 
 
 def main():
-    program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    program, folder, flights = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
     pa.set_cpu_count(THREADS)
-    files = [pathlib.Path(name) for name in sys.argv[3:]]
-    if not files:
-        orders = folder / "orders.parquet"
-        if not orders.exists():
-            duckdb.sql(ORDERS.format(rows=10_000_000, path=orders))
-        files = [path for path in (folder / "flights-3m.parquet", orders) if path.exists()]
-    for path in files:
-        bench(program, folder, path)
+    orders = folder / "orders.parquet"
+    if not orders.exists():
+        duckdb.sql(ORDERS.format(rows=10_000_000, path=orders))
+    os.sync()
+    for path in (flights, orders):
+        scans(program, path)
+        writes(program, folder, path)
 
 
 main()

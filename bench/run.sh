@@ -81,10 +81,15 @@ for rows in "$orders" $((orders * 10)); do
     rm -rf "$place"/{shop-"$rows",duckdb,postgres}
 done
 
-say "questions to $((orders * 10)) orders"
-"$programs/find_bench" make $((orders * 10)) "$place/questions"
-"$python" "$project/bench/find_peers.py" "$programs/find_bench" "$place/questions"
-rm -rf "$place/questions"
+flights=$deps/npm-bench/node_modules/vega-datasets/data/flights-3m.parquet
+ask() {
+    say "questions to $1"
+    "$programs/find_bench" make "$1" "$2" "$place/questions"
+    "$python" "$project/bench/find_peers.py" "$programs/find_bench" "$1" "$place/questions"
+    rm -rf "$place/questions"
+}
+ask orders $((orders * 10))
+ask flights "$flights"
 
 say "paths inside variants"
 "$programs/shred_bench" make "$events" "$place/plain"
@@ -101,4 +106,4 @@ for room in ingest log parquet flow; do
 done
 say ""
 say "Parquet files beside pyarrow and DuckDB"
-"$python" "$project/bench/parquet_peers.py" "$programs/parquet_files" "$place"
+"$python" "$project/bench/parquet_peers.py" "$programs/parquet_files" "$place" "$flights"
