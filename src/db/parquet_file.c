@@ -18,6 +18,8 @@ static pqdb_code read_bytes(void *ctx, uint64_t offset, void *out, size_t length
 
 static pqdb_code open_bytes(pqdb_parquet *file, struct pq_store *store, const char *path,
                             pqdb_error *err) {
+    file->path = pq_arena_copy(&file->arena, pq_text_of(path)).data;
+    if (file->path == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a Parquet file");
     PQ_TRY(pq_file_open(store, path, PQ_OPEN_READ, &file->bytes, err));
     PQ_TRY(pq_file_size(file->bytes, &file->file_bytes, err));
     const struct pq_parquet_source source = {.read = read_bytes, .ctx = file->bytes};
@@ -52,6 +54,8 @@ pqdb_code pqdb_parquet_open(const char *path, pqdb_parquet **file, pqdb_error *e
     const pqdb_code code = pq_db_parquet_open_in(store, absolute, &pq_alloc_libc, file, err);
     if (code == PQDB_OK) {
         (*file)->store = store;
+        const char *given = pq_arena_copy(&(*file)->arena, pq_text_of(path)).data;
+        if (given != NULL) (*file)->path = given;  // else the absolute one will do
         return PQDB_OK;
     }
     pq_store_destroy(store);

@@ -11,6 +11,7 @@ struct pqdb_parquet {
     const struct pq_alloc *alloc;
     struct pq_store *store;  // owned; NULL: the file is in another one's
     struct pq_file *bytes;
+    const char *path;  // as it was given, for errors; in `arena`
     uint64_t file_bytes;
     struct pq_parquet_file *file;
     struct pq_arena arena;        // texts, until close

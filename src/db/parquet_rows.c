@@ -1,5 +1,6 @@
 /// db/parquet_rows.c: the rows of a Parquet file that stands alone, piece by piece.
 #include <stdio.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/fail.h"
@@ -14,6 +15,7 @@ enum { piece_rows = 8192 };
 struct file_answer {
     const struct pq_alloc *alloc;
     const struct pq_parquet_file *file;
+    const char *path;   // of the file, as it was given
     uint32_t *members;  // that can be read
     size_t member_count;
     struct pq_variant_names *names;
@@ -55,6 +57,16 @@ static bool is_indexed(const struct file_answer *answer) {
     return true;
 }
 
+/// "file, column" is what an error is about.
+static pqdb_code name_file(const struct file_answer *answer, pqdb_code code, pqdb_error *err) {
+    if (err == NULL) return code;
+    char column[sizeof err->subject];
+    memcpy(column, err->subject, sizeof column);
+    snprintf(err->subject, sizeof err->subject, "%s%s%.100s", answer->path,
+             column[0] == '\0' ? "" : ", ", column);
+    return code;
+}
+
 static pqdb_code read_piece(struct file_answer *answer, pqdb_error *err) {
     pq_hold_unref(answer->hold);
     answer->hold = NULL;
@@ -71,7 +83,9 @@ static pqdb_code read_piece(struct file_answer *answer, pqdb_error *err) {
         .names = answer->names,
         .hold = answer->hold,
     };
-    PQ_TRY(pq_parquet_read(answer->file, &request, &answer->hold->arena, &answer->batch, err));
+    const pqdb_code code =
+        pq_parquet_read(answer->file, &request, &answer->hold->arena, &answer->batch, err);
+    if (code != PQDB_OK) return name_file(answer, code, err);
     answer->next_row += answer->batch.count;
     return PQDB_OK;
 }
@@ -192,7 +206,8 @@ pqdb_code pqdb_parquet_rows(pqdb_parquet *file, pqdb_rows **rows, pqdb_error *er
         pqdb_rows_close(made);
         return pq_fail(err, PQDB_NO_MEMORY, "an answer");
     }
-    *answer = (struct file_answer){.alloc = file->alloc, .file = file->file};
+    *answer = (struct file_answer){.alloc = file->alloc, .file = file->file,
+                                   .path = file->path};
     made->kind = &file_answer_kind;
     made->ctx = answer;
     pqdb_code code;

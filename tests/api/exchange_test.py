@@ -155,6 +155,14 @@ def test_csv(root):
     check(rows[1]["n"] == 5 and rows[1]["v"] == "text" and rows[1]["s"] == "", f"{rows[1]}")
 
 
+def make_parquet(folder):
+    """100 rows whose pages can be damaged."""
+    (folder / "some.csv").write_text("$id,n\n" + "".join(f"i{i},{i}\n" for i in range(100)))
+    run("import", "Loose", "some.csv", folder=folder)
+    run("export", "Loose", "some.parquet", folder=folder)
+    return folder / "some.parquet"
+
+
 def test_bad_rows(root):
     folder = make(root, "bad")
     (folder / "bad.csv").write_text('$id,n\na,1\nb,x\nc,2,3\n"d\nd",4\ne,5\n"f,6\n')
@@ -176,6 +184,12 @@ def test_bad_rows(root):
     (folder / "cut.parquet").write_bytes(b"PAR1PAR1")
     _, err = run("import", "Loose", "cut.parquet", folder=folder, code=1)
     check("cut.parquet" in err, err)
+    whole = make_parquet(folder)
+    data = bytearray(whole.read_bytes())
+    data[40] ^= 1
+    (folder / "hurt.parquet").write_bytes(data)
+    _, err = run("import", "Loose", "hurt.parquet", folder=folder, code=1)
+    check("hurt.parquet, " in err and "checksum" in err, err)
     _, err = run("import", "Loose", "what.xyz", folder=folder, code=2)
     check("--format ndjson, csv or parquet" in err, err)
     _, err = run("import", "Loose", "no*.csv", folder=folder, code=1)
