@@ -1,3 +1,4 @@
+#include <stdarg.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -120,26 +121,75 @@ const struct cli_command cmd_checkpoint = {
 
 // ---- status -----------------------------------------------------------------------------------
 
-static void print_line(const char *name, const char *value) {
-    printf("%-12s %s\n", name, value);
+__attribute__((format(printf, 2, 3))) static void print_line(const char *name,
+                                                             const char *format, ...) {
+    va_list arguments;
+    printf("%-12s ", name);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    fputc('\n', stdout);
 }
 
-static void print_status(const struct cli *cli, const pqdb_status *status) {
-    char room[40], version[32], line[128];
+/// Of the holders the one that needs most.
+static void take_farthest(void *ctx, const pqdb_log_holder *holder) {
+    pqdb_log_holder *farthest = ctx;
+    const bool is_first = farthest->reason == NULL;
+    if (holder->is_let_go || (!is_first && holder->bytes <= farthest->bytes)) return;
+    *farthest = *holder;
+}
+
+static void print_log(pqdb_db *db, const pqdb_status *status) {
+    char since[40], kept[40], version[32];
+    pqdb_log_holder holder = {0};
+    pqdb_log_holders(db, take_farthest, &holder, NULL);
+    const char *from = cli_version(holder.version, version);
+    const char *tail = cli_bytes(status->log_bytes, since);
+    if (from == NULL) {
+        print_line("log", "%s since the checkpoint", tail);
+    } else {
+        print_line("log", "%s since the checkpoint; %s kept since %s: %s%s%s", tail,
+                   cli_bytes(holder.bytes, kept), from, holder.name,
+                   holder.name[0] == '\0' ? "" : ", ", holder.reason);
+    }
+}
+
+static void print_memory(const pqdb_memory *memory) {
+    char used[40], limit[40], rows[40], states[40], pages[40], indexes[40];
+    print_line("memory", "%s of %s: rows %s, states %s, pages %s, indexes %s",
+               cli_bytes(memory->used, used), cli_bytes(memory->limit, limit),
+               cli_bytes(memory->rows, rows), cli_bytes(memory->states, states),
+               cli_bytes(memory->pages, pages), cli_bytes(memory->indexes, indexes));
+}
+
+/// What is wrong with views, and what runs.
+static void print_views(pqdb_db *db) {
+    for (size_t i = 0; i < pqdb_view_count(db); i++) {
+        pqdb_view_state state;
+        char wait[40];
+        if (pqdb_view_state_get(db, pqdb_view_name(db, i), &state, NULL) != PQDB_OK) continue;
+        if (state.build_percent >= 0) {
+            print_line("building", "%s, %d %%", state.name, state.build_percent);
+        }
+        if (state.last_error[0] == '\0') continue;
+        print_line("error", "%s: %s%s%s", state.name, state.last_error,
+                   state.next_try_us > 0 ? "; tried again in " : "",
+                   state.next_try_us > 0 ? cli_duration(state.next_try_us, wait) : "");
+    }
+}
+
+static void print_status(const struct cli *cli, pqdb_db *db, const pqdb_status *status) {
+    char room[40], version[32];
     const char *time = cli_time(cli, status->time_us, room);
     const char *at = cli_version(status->version, version);
-    snprintf(line, sizeof line, "%s  %s", at == NULL ? "none yet" : at, time == NULL ? "" : time);
-    print_line("version", line);
+    print_line("version", "%s  %s", at == NULL ? "none yet" : at, time == NULL ? "" : time);
     at = cli_version(status->checkpoint_version, version);
-    print_line("checkpoint", at == NULL ? "none yet" : at);
-    snprintf(line, sizeof line, "%s since the checkpoint", cli_bytes(status->log_bytes, room));
-    print_line("log", line);
-    snprintf(line, sizeof line, "%s of rows", cli_bytes(status->memory_bytes, room));
-    print_line("memory", line);
-    snprintf(line, sizeof line, "%zu, %s", status->file_count,
-             cli_bytes(status->file_bytes, room));
-    print_line("files", line);
-    if (status->background_error[0] != '\0') print_line("error", status->background_error);
+    print_line("checkpoint", "%s", at == NULL ? "none yet" : at);
+    print_log(db, status);
+    print_memory(&status->memory);
+    print_line("files", "%zu, %s", status->file_count, cli_bytes(status->file_bytes, room));
+    print_views(db);
+    if (status->background_error[0] != '\0') print_line("error", "%s", status->background_error);
     fputc('\n', stdout);
 }
 
@@ -152,8 +202,20 @@ static void print_text_or_null(const char *name, const char *text) {
     }
 }
 
+static void print_holder_json(void *ctx, const pqdb_log_holder *holder) {
+    bool *any = ctx;
+    char version[32];
+    fputs(*any ? ",{\"reason\":" : "{\"reason\":", stdout);
+    *any = true;
+    cli_json_text(stdout, holder->reason, strlen(holder->reason));
+    print_text_or_null("name", holder->name);
+    print_text_or_null("from", cli_version(holder->version, version));
+    printf(",\"bytes\":%llu,\"letGo\":%s}", (unsigned long long)holder->bytes,
+           holder->is_let_go ? "true" : "false");
+}
+
 /// The status as one object; its tables, the list of them, follow before it is closed.
-static void begin_status_json(const struct cli *cli, const pqdb_status *status) {
+static void begin_status_json(const struct cli *cli, pqdb_db *db, const pqdb_status *status) {
     char version[32], time[40];
     fputs("{\"directory\":", stdout);
     cli_json_text(stdout, cli->directory, strlen(cli->directory));
@@ -163,8 +225,17 @@ static void begin_status_json(const struct cli *cli, const pqdb_status *status) 
     printf(",\"logBytes\":%llu,\"memoryBytes\":%llu,\"files\":%zu,\"fileBytes\":%llu",
            (unsigned long long)status->log_bytes, (unsigned long long)status->memory_bytes,
            status->file_count, (unsigned long long)status->file_bytes);
+    const pqdb_memory *memory = &status->memory;
+    printf(",\"memory\":{\"used\":%llu,\"limit\":%llu,\"rows\":%llu,\"states\":%llu,"
+           "\"pages\":%llu,\"indexes\":%llu}", (unsigned long long)memory->used,
+           (unsigned long long)memory->limit, (unsigned long long)memory->rows,
+           (unsigned long long)memory->states, (unsigned long long)memory->pages,
+           (unsigned long long)memory->indexes);
     print_text_or_null("lastError", status->background_error);
-    fputs(",\"tables\":", stdout);
+    fputs(",\"logKept\":[", stdout);
+    bool any = false;
+    pqdb_log_holders(db, print_holder_json, &any, NULL);
+    fputs("],\"tables\":", stdout);
 }
 
 static int add_entries(struct cli *cli, pqdb_db *db, struct cli_table *table) {
@@ -173,27 +244,31 @@ static int add_entries(struct cli *cli, pqdb_db *db, struct cli_table *table) {
         pqdb_error err;
         if (pqdb_entry_at(db, i, &entry, &err) != PQDB_OK) return cli_fail(cli, &err);
         char rows[32], version[32];
+        pqdb_view_state state;
+        const bool has_state = strcmp(entry.kind, "view") == 0 &&
+                               pqdb_view_state_get(db, entry.name, &state, NULL) == PQDB_OK;
         const char *cells[] = {entry.name, entry.kind,
                                or_missing(entry.from[0] != '\0' ? entry.from : entry.ingest),
-                               cli_count(entry.rows, rows), cli_version(entry.version, version)};
+                               cli_count(entry.rows, rows), cli_version(entry.version, version),
+                               has_state ? state.state : NULL};
         cli_table_row(table, cells);
     }
     return CLI_DONE;
 }
 
 static int show_status(struct cli *cli, pqdb_db *db) {
-    static const char *const names[] = {"name", "kind", "from", "rows", "changed at"};
-    static const bool is_number[] = {false, false, false, true, false};
+    static const char *const names[] = {"name", "kind", "from", "rows", "changed at", "state"};
+    static const bool is_number[] = {false, false, false, true, false, false};
     pqdb_status status;
     pqdb_error err;
     if (pqdb_status_get(db, &status, &err) != PQDB_OK) return cli_fail(cli, &err);
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 5, NULL, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, NULL, false});
     if (add_entries(cli, db, table) != CLI_DONE) return CLI_FAILED;
     const bool json = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
-    if (cli_is_for_people(cli)) print_status(cli, &status);
+    if (cli_is_for_people(cli)) print_status(cli, db, &status);
     if (json) {
-        begin_status_json(cli, &status);
+        begin_status_json(cli, db, &status);
         cli_table_list(table);
         fputs("}\n", stdout);
     } else {

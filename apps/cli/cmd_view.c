@@ -103,6 +103,13 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
                     state->last_refresh_rows == 1 ? "" : "s",
                     cli_duration(state->last_refresh_us, more));
     }
+    if (state->log_version > 0) {
+        print_field("log", "%s since %s %s", cli_bytes(state->log_bytes, room),
+                    cli_version(state->log_version, more),
+                    state->log_let_go
+                        ? "is more than is kept for it: its next refresh is a full one"
+                        : "is kept for its next refresh");
+    }
     print_field("incremental", "%s%s", state->is_incremental ? "yes" : "no: ",
                 state->is_incremental ? "" : state->not_incremental);
     print_field("definition", "%s", state->refresh_version_id);
@@ -175,6 +182,11 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_json_field("timezone", state->timezone);
     print_json_field("lastError", state->last_error);
     if (state->keeps_dropped) printf(",\"keepsDropped\":true");
+    if (state->log_version > 0) {
+        printf(",\"log\":{\"from\":\"%s\",\"bytes\":%llu,\"letGo\":%s}",
+               cli_version(state->log_version, version), (unsigned long long)state->log_bytes,
+               state->log_let_go ? "true" : "false");
+    }
     printf(",\"rows\":%llu,\"bytes\":%llu}", (unsigned long long)state->rows,
            (unsigned long long)state->bytes);
 }

@@ -109,6 +109,21 @@ typedef struct pqdb_status {
 } pqdb_status;
 PQDB_API pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err);
 
+/// Who needs how much of the change log: it is trimmed at checkpoints, a whole segment at a time,
+/// up to the first commit that anybody needs.
+typedef struct pqdb_log_holder {
+    const char *name;    ///< the view or collection, or "" for the database itself
+    const char *reason;
+    uint64_t version;    ///< the first commit that is needed
+    uint64_t bytes;      ///< of the log from there on
+    bool is_let_go;      ///< it is not waited for any more
+} pqdb_log_holder;
+typedef void (*pqdb_on_log_holder)(void *ctx, const pqdb_log_holder *holder);
+/// `$history`, the views that lag, a build that runs, another process that reads, the last
+/// checkpoint. Texts are valid during the call.
+PQDB_API pqdb_code pqdb_log_holders(pqdb_db *db, pqdb_on_log_holder on_holder, void *ctx,
+                                    pqdb_error *err);
+
 /// Versions, sizes, lag and errors as text for Prometheus (exposition format 0.0.4), with a NUL
 /// behind it; the caller's (pqdb_free). Errors: PQDB_NO_MEMORY, PQDB_IO, PQDB_CORRUPT (the log).
 PQDB_API pqdb_code pqdb_metrics(pqdb_db *db, char **text, size_t *length, pqdb_error *err);

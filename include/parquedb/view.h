@@ -38,6 +38,9 @@ typedef struct pqdb_view_state {
     int64_t last_slot_us;          ///< the last time of the schedule that is done, or 0
     bool keeps_dropped;  ///< it, or a view below it, keeps what came of rows that went by
                          ///< `$retention`: it is not what its definition gives over what is there
+    uint64_t log_version;  ///< the first commit of the log that its next refresh needs, 0: none
+    uint64_t log_bytes;    ///< of the log from there on
+    bool log_let_go;       ///< it is too much, or gone: the next refresh is a full one
 } pqdb_view_state;
 
 /// A table that a view reads: the one of `$from`, and those that its links lead to.

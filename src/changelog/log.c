@@ -173,6 +173,11 @@ static struct pq_log_position place_of(struct pq_log *log, uint64_t version, boo
     return place;
 }
 
+struct pq_log_position pq_log_segment_of(struct pq_log *log, uint64_t version) {
+    bool found;
+    return place_of(log, version, &found);
+}
+
 pqdb_code pq_log_reader_open(struct pq_log *log, uint64_t from_version,
                              const struct pq_log_schemas *schemas, struct pq_log_reader **reader,
                              pqdb_error *err) {

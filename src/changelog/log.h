@@ -138,6 +138,9 @@ pqdb_code pq_log_trim(struct pq_log *log, const struct pq_log_position *position
 /// The same for segments in which every commit is older than `keep_us`.
 pqdb_code pq_log_trim_before(struct pq_log *log, const struct pq_log_position *position,
                              int64_t keep_us, pqdb_error *err);
+
+/// Where the segment begins in which the version is, or the first one.
+struct pq_log_position pq_log_segment_of(struct pq_log *log, uint64_t version);
 /// A version that can be read, none behind which is older than the time but for those of a segment.
 uint64_t pq_log_version_near(struct pq_log *log, int64_t time_us);
 

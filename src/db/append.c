@@ -231,7 +231,7 @@ static pqdb_code apply(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     facts->mark = table->root->next_seq;
     facts->failed = facts->unbuilt = facts->refresh_failed = false;
     pq_db_set_reflects(db, table, version);
-    table->reflects_position = pq_db_position(db);
+    table->facts.reflects_position = pq_db_position(db);
     if (list->rows == 0) return PQDB_OK;
     facts->refreshed_us = time_us;
     facts->last = (struct pq_last_refresh){.kind = PQ_REFRESH_APPEND, .rows = list->rows};
@@ -271,12 +271,12 @@ done:
 
 pqdb_code pq_db_append_refresh(pqdb_db *db, struct pq_db_table *table, bool discard,
                                pqdb_error *err) {
-    pthread_mutex_lock(&db->refreshing);
+    pq_db_lock_contents(db);
     pq_db_catch_up_drop(db, table);
     pthread_mutex_lock(&db->leader);
     const pqdb_code code = refresh(db, table, discard, err);
     pthread_mutex_unlock(&db->leader);
-    pthread_mutex_unlock(&db->refreshing);
+    pq_db_unlock_contents(db);
     return code;
 }
 

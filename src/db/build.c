@@ -170,13 +170,13 @@ static pqdb_code swap(struct pq_db_replica *replica, const struct begun *begun, 
 static pqdb_code swap_locked(struct pq_db_replica *replica, const struct begun *begun,
                              pqdb_error *err) {
     pqdb_db *db = replica->db;
-    pthread_mutex_lock(&db->refreshing);
+    pq_db_lock_contents(db);
     pthread_mutex_lock(&db->leader);
     const pqdb_code code = swap(replica, begun, err);
     const bool is_large = code == PQDB_OK && (replica->top->table->rows >= checkpoint_rows ||
                                               replica->top->built_rows >= checkpoint_rows);
     pthread_mutex_unlock(&db->leader);
-    pthread_mutex_unlock(&db->refreshing);
+    pq_db_unlock_contents(db);
     if (is_large) pq_db_keeper_want(db);  // recovery would compute it again until it is in a root
     return code;
 }
@@ -223,7 +223,7 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
     struct pq_db_replica_options stored = *options;
     struct pq_db_snapshot *snapshot;
     stored.stored = true;
-    pthread_mutex_lock(&db->refreshing);
+    pq_db_lock_contents(db);
     pthread_mutex_lock(&db->leader);
     pqdb_code code = pq_db_collect(db, db->version, pq_log_time_us(db->log), &snapshot, err);
     if (code == PQDB_OK) {
@@ -233,7 +233,7 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
     if (code == PQDB_OK) code = pq_db_replica_build(*replica, err);
     if (code == PQDB_OK) code = swap(*replica, begun, err);
     pthread_mutex_unlock(&db->leader);
-    pthread_mutex_unlock(&db->refreshing);
+    pq_db_unlock_contents(db);
     return code;
 }
 
@@ -381,7 +381,7 @@ static bool is_due(pqdb_db *db, struct pq_db_table *table) {
 
 bool pq_db_build_is_due(pqdb_db *db) {
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const struct pq_db_tables *tables = db->tables;
+    const struct pq_db_tables *tables = snapshot->list;
     const uint64_t now = db->env->monotonic_ns(db->env->ctx);
     bool due = false;
     for (size_t i = 0; i < tables->count; i++) {

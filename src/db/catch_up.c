@@ -142,7 +142,7 @@ static size_t memory_of(const struct pq_db_replica *replica) {
     return bytes;
 }
 
-/// Go on with what is kept, or begin; `refreshing` is held, so that the base stays as it is.
+/// Go on with what is kept, or begin; `branching` is held, so that the base stays as it is.
 static pqdb_code continue_to(pqdb_db *db, struct pq_db_snapshot *snapshot,
                              struct pq_db_table *table, const struct pq_db_table *base,
                              pqdb_error *err) {
@@ -166,7 +166,7 @@ static pqdb_code continue_to(pqdb_db *db, struct pq_db_snapshot *snapshot,
 
 static pqdb_code catch_up(pqdb_db *db, struct pq_text name, struct pq_db_shown *shown,
                           pqdb_error *err) {
-    pthread_mutex_lock(&db->refreshing);
+    pthread_mutex_lock(&db->branching);
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     const struct pq_db_table *base = NULL;
     struct pq_db_table *table;  // the schema may have changed meanwhile
@@ -191,7 +191,7 @@ static pqdb_code catch_up(pqdb_db *db, struct pq_text name, struct pq_db_shown *
     } else {
         pq_db_snapshot_unref(snapshot);
     }
-    pthread_mutex_unlock(&db->refreshing);
+    pthread_mutex_unlock(&db->branching);
     return code;
 }
 

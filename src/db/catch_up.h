@@ -13,7 +13,7 @@ struct pq_db_replica;
 
 /// Of a view; lives as long as the database.
 struct pq_db_catch_up {
-    // Under `refreshing`.
+    // Under `branching`.
     struct pq_db_replica *replica;   // owned; NULL: no read was beyond what is allowed
     const struct pq_db_table *base;  // with its stored contents it began; NULL: from nothing
     uint64_t reflects;               // the base, then
@@ -35,7 +35,7 @@ struct pq_db_shown {
 /// The rows of a table that are at most `staleness_us` (-1: as old as they are) and the view's
 /// gracePeriod old.
 /// Cost    stored rows: nothing. Else the part of the log that the view has not seen, or, where it
-///         cannot follow the log, its computation; and a wait while a checkpoint is written
+///         cannot follow the log, its computation; and a wait while a view is refreshed or swapped
 /// Errors  PQDB_NOT_FOUND; as pq_db_readable; those of a refresh: then nothing young enough can be
 ///         shown
 pqdb_code pq_db_show(pqdb_db *db, struct pq_text name, int64_t staleness_us,
@@ -46,7 +46,7 @@ void pq_db_shown_deinit(struct pq_db_shown *shown);
 /// knows. Cost: a look into the log, once for each version.
 int64_t pq_db_lacks_since(pqdb_db *db, struct pq_db_table *table, uint64_t version);
 
-/// `refreshing`, or nobody else is there: what was kept for readers goes, of the view and of those
+/// `branching`, or nobody else is there: what was kept for readers goes, of the view and of those
 /// that began with its contents.
 void pq_db_catch_up_drop(pqdb_db *db, const struct pq_db_table *table);
 

@@ -45,6 +45,11 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     out->next_seq = table->next_seq;
     const struct pq_catalog *catalog = out->snapshot->catalog;
     for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
+    if (table->node != NULL && pq_db_is_up_to_date(cut->db, table)) {
+        // It shows this version as well, and holds no log for what concerns others.
+        pq_db_set_reflects(cut->db, table, cut->db->version);
+        table->facts.reflects_position = pq_log_position(cut->db->log);
+    }
     struct pq_node *node = pq_db_node(cut->db, table);
     const bool is_whole = !table->facts.failed && !table->facts.unbuilt;
     if (node != NULL && is_whole) PQ_TRY(freeze_states(cut, out, node, err));
@@ -52,7 +57,8 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         .name = table->entry->name, .id = table->id, .version = out->version,
         .next_seq = out->next_seq, .reflects = table->facts.reflects,
         .shows = table->facts.shows, .mark = table->facts.mark,
-        .reflects_position = table->reflects_position, .refreshed_us = table->facts.refreshed_us,
+        .reflects_position = table->facts.reflects_position,
+        .refreshed_us = table->facts.refreshed_us,
         .slot_us = table->facts.slot_us, .last = table->facts.last, .pace = pq_db_pace(table),
         .kept = table->facts.kept,
         // 0: of nothing; the next open begins its build again.
@@ -74,6 +80,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     cut->tables = pq_arena_calloc(&cut->arena, tables->count, sizeof *cut->tables);
     if (cut->tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
     cut->table_count = tables->count;
+    pthread_mutex_lock(&db->branching);
     pthread_mutex_lock(&db->leader);
     pqdb_code code = pq_db_check_open(db, err);
     size_t in_memory = 0;
@@ -96,6 +103,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
         code = pq_db_publish(db, db->version, cut->root.time_us, err);
     }
     pthread_mutex_unlock(&db->leader);
+    pthread_mutex_unlock(&db->branching);
     return code;
 }
 
@@ -396,6 +404,7 @@ static void thaw(struct cut *cut) {
 static pqdb_code install(struct cut *cut, pqdb_error *err) {
     pqdb_db *db = cut->db;
     pqdb_code code = PQDB_OK;
+    pthread_mutex_lock(&db->branching);
     pthread_mutex_lock(&db->leader);
     thaw(cut);
     for (size_t i = 0; code == PQDB_OK && i < cut->table_count; i++) {
@@ -414,6 +423,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
         pq_db_break(db, code, err);  // memory half shows the root; reopening shows it all
     }
     pthread_mutex_unlock(&db->leader);
+    pthread_mutex_unlock(&db->branching);
     return code;
 }
 
@@ -475,9 +485,11 @@ static pqdb_code checkpoint_locked(struct cut *cut, pqdb_error *err) {
     if (code == PQDB_OK && nothing) return PQDB_OK;
     if (code == PQDB_OK) code = write_cut(cut, err);
     if (code != PQDB_OK) {
+        pthread_mutex_lock(&db->branching);
         pthread_mutex_lock(&db->leader);
         thaw(cut);
         pthread_mutex_unlock(&db->leader);
+        pthread_mutex_unlock(&db->branching);
         return code;
     }
     PQ_TRY(install(cut, err));

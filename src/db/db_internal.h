@@ -4,7 +4,7 @@
 /// (through the sequencer). The *leader* is whichever caller holds `leader`: only it touches log,
 /// circuit and tables. The *keeper* is one thread that writes checkpoints: it freezes and installs
 /// as leader, and works on what is frozen in between.
-/// Lock order: building, gate, refreshing, leader, published, then nothing.
+/// Lock order: building, gate, refreshing, branching, leader, published, then nothing.
 #ifndef PQ_DB_DB_INTERNAL_H
 #define PQ_DB_DB_INTERNAL_H
 
@@ -57,7 +57,6 @@ struct pq_db_table {
     // Views. Leader.
     struct pq_node *node;      // of a lagging view; streaming ones belong to the circuit
     struct pq_db_part *part;   // of the node, which borrows it
-    struct pq_log_position reflects_position;
     atomic_uint_fast64_t built_rows, build_rows;  // so far, of so many; 0 of 0: no build runs
     atomic_bool build_stops;        // the view is being dropped
     atomic_bool rows_go;            // of a collection: some did, since it was opened
@@ -127,6 +126,8 @@ struct pqdb_db {
     struct pq_db_gate gate;
     pthread_mutex_t building;        // one refresh, build or change of the schema at a time
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
+    pthread_mutex_t branching;       // stored contents of views that lag stay as they are: readers
+                                     // go on from them in branches
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
     pthread_t keeper;
     struct pq_db_worker builder, merger, scheduler, retainer;  // keeper
@@ -154,6 +155,9 @@ struct pqdb_db {
 /// Leader: behind the last commit that has been applied.
 struct pq_log_position pq_db_position(const pqdb_db *db);
 struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id);  // or NULL
+/// `refreshing` and `branching`: for whoever changes contents of views.
+void pq_db_lock_contents(pqdb_db *db);
+void pq_db_unlock_contents(pqdb_db *db);
 struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name);  // or NULL
 /// NOT_FOUND names the nearest entry; _view also refuses what is no view.
 pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,

@@ -16,6 +16,7 @@
 #include "db/readers.h"
 #include "db/schema_change.h"
 #include "db/spill.h"
+#include "db/view_internal.h"
 #include "table/data_file.h"
 
 enum { roots_kept = 2, name_digits = 20 };
@@ -398,6 +399,7 @@ static bool holds_log(pqdb_db *db, const struct pq_root *root, const struct pq_r
     if (table == NULL || table->node == NULL || named->reflects == 0) return false;
     const struct pq_view *view = table->view;
     if (view->append || table->entry->retention_keeps) return true;
+    if (pq_db_never_by_log(table) != PQ_WHY_NOT) return false;
     uint64_t most = bytes_of(root, view->source);
     for (size_t i = 0; i < view->linked_count; i++) most += bytes_of(root, view->linked[i]);
     if (most < db->lag_bytes) most = db->lag_bytes;

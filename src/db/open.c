@@ -27,6 +27,16 @@ const char *pqdb_version(void) { return "0.1.0"; }
 
 // ---- look-up ----------------------------------------------------------------------------------
 
+void pq_db_lock_contents(pqdb_db *db) {
+    pthread_mutex_lock(&db->refreshing);
+    pthread_mutex_lock(&db->branching);
+}
+
+void pq_db_unlock_contents(pqdb_db *db) {
+    pthread_mutex_unlock(&db->branching);
+    pthread_mutex_unlock(&db->refreshing);
+}
+
 struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id) {
     const struct pq_db_tables *tables = db->tables;
     for (size_t i = 0; i < tables->count; i++) {
@@ -394,6 +404,7 @@ static void init_locks(pqdb_db *db) {
     pthread_mutex_init(&db->refusals, NULL);
     pthread_mutex_init(&db->published_lock, NULL);
     pthread_mutex_init(&db->refreshing, NULL);
+    pthread_mutex_init(&db->branching, NULL);
     pthread_mutex_init(&db->building, NULL);
     pthread_mutex_init(&db->keeper_lock, NULL);
     pthread_mutex_init(&db->run_lock, NULL);

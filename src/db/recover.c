@@ -122,7 +122,7 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->facts.shows = named->shows;
     table->facts.mark = named->mark;
     table->facts.kept = named->kept;
-    table->reflects_position = named->reflects_position;
+    table->facts.reflects_position = named->reflects_position;
     table->facts.refreshed_us = named->refreshed_us;
     table->facts.slot_us = named->slot_us;
     table->facts.last = named->last;
@@ -209,14 +209,6 @@ static pqdb_code open_states(pqdb_db *db, struct pq_node *node, const struct pq_
     return PQDB_OK;
 }
 
-/// Does it lack nothing of what it reads, all of which follows commits?
-static bool is_up_to_date(pqdb_db *db, const struct pq_db_table *table) {
-    const struct pq_db_facts *facts = &table->facts;
-    return facts->reflects > 0 && facts->shows == facts->reflects &&
-           pq_db_not_by_log(db, table, facts) == PQ_WHY_NOT &&
-           pq_db_source_version(db, table) <= facts->reflects;
-}
-
 /// Its mode has changed since the root: what streamed shows the root's version; what lagged is
 /// built to go on with commits, or appends what it lacks.
 static void change_pace(pqdb_db *db, const struct pq_root *root,
@@ -225,9 +217,9 @@ static void change_pace(pqdb_db *db, const struct pq_root *root,
     const enum pq_root_pace now = pq_db_pace(table);
     if (named->pace == PQ_ROOT_BY_COMMITS && now == PQ_ROOT_BY_REFRESHES) {
         pq_db_set_reflects(db, table, root->version);
-        table->reflects_position = root->position;
+        table->facts.reflects_position = root->position;
     } else if (named->pace == PQ_ROOT_BY_REFRESHES && now == PQ_ROOT_BY_COMMITS &&
-               !is_up_to_date(db, table)) {
+               !pq_db_is_up_to_date(db, table)) {
         table->facts.failed = true;
         pq_fail(&table->failure, PQDB_INVALID, "it did not stream before, and is being built");
     }
@@ -586,7 +578,7 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     }
     if (table->node == NULL) return PQDB_OK;
     pq_db_set_reflects(db, table, record->version);
-    table->reflects_position = record->next;
+    table->facts.reflects_position = record->next;
     return PQDB_OK;
 }
 

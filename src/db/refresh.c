@@ -14,7 +14,7 @@
 #include "db/schema_change.h"
 
 enum {
-    checkpoint_rows = 100000,  // a refresh over so many source rows is written soon
+    checkpoint_rows = 100000,  // a refresh that changes so many is written soon
     cheap_rows = 100000,       // so many in the log are never too many
     row_bytes_min = 16,        // of a row in the log
 };
@@ -90,15 +90,29 @@ enum pq_refresh_why pq_db_not_as_it_is(const struct pq_db_facts *facts) {
 
 // ---- by the log -------------------------------------------------------------------------------
 
-enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
-                                     const struct pq_db_facts *facts) {
+enum pq_refresh_why pq_db_never_by_log(const struct pq_db_table *table) {
     for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
         if (up->entry->retention_keeps) return PQ_WHY_SOURCE_KEEPS;
         if (up->grouped || up->mode != PQ_VIEW_STREAMING) return PQ_WHY_SOURCE_STATE;
     }
+    return PQ_WHY_NOT;
+}
+
+enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
+                                     const struct pq_db_facts *facts) {
+    const enum pq_refresh_why never = pq_db_never_by_log(table);
+    if (never != PQ_WHY_NOT) return never;
     if (facts->reflects == 0) return PQ_WHY_FIRST;
     if (facts->shows != facts->reflects) return PQ_WHY_SOURCE_LAGGED;
     return facts->reflects + 1 < pq_log_first_version(db->log) ? PQ_WHY_LOG_GONE : PQ_WHY_NOT;
+}
+
+bool pq_db_is_up_to_date(pqdb_db *db, const struct pq_db_table *table) {
+    const struct pq_db_facts *facts = &table->facts;
+    if (facts->failed || facts->unbuilt || pq_db_source_version(db, table) > facts->reflects) {
+        return false;
+    }
+    return table->view->append || pq_db_not_by_log(db, table, facts) == PQ_WHY_NOT;
 }
 
 /// Leader: the changes as the commit of `version`. Dependents step with it.
@@ -112,7 +126,7 @@ static pqdb_code apply_rows(pqdb_db *db, struct pq_db_table *table,
         }
         PQ_TRY(pq_db_step(db, &step, 1, version, time_us, err));
     }
-    table->reflects_position = pq_db_position(db);
+    table->facts.reflects_position = pq_db_position(db);
     return PQDB_OK;
 }
 
@@ -144,7 +158,7 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
                                                   .on_rows = &sink};
     struct pq_db_replica *replica = NULL;
     pq_db_row_list_init(&changes, db->alloc);
-    pthread_mutex_lock(&db->refreshing);  // no checkpoint while the node is ahead of its rows
+    pq_db_lock_contents(db);  // no checkpoint while the node is ahead of its rows
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, err);
     pq_db_snapshot_unref(snapshot);
@@ -152,7 +166,7 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     pq_db_catch_up_drop(db, table);  // what readers were shown is no future any more
     pthread_mutex_lock(&db->leader);
     if (code == PQDB_OK) code = pq_db_replica_finish(replica, err);
-    const bool is_large = pq_db_by_id(db, table->view->source)->table->rows >= checkpoint_rows;
+    const bool is_large = changes.rows >= checkpoint_rows;
     pq_db_replica_destroy(replica);
     if (code == PQDB_OK) {
         code = apply_changes(db, table, &changes, began, err);
@@ -161,9 +175,9 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
         pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
     }
     pthread_mutex_unlock(&db->leader);
-    pthread_mutex_unlock(&db->refreshing);
+    pq_db_unlock_contents(db);
     pq_db_row_list_deinit(&changes);
-    if (is_large && code == PQDB_OK) pq_db_keeper_want(db);  // recovery computes it from nothing
+    if (is_large && code == PQDB_OK) pq_db_keeper_want(db);  // its state is in memory until then
     return code;
 }
 
@@ -223,7 +237,7 @@ static pqdb_code complete_slot(pqdb_db *db, struct pq_db_table *table, pqdb_erro
     uint64_t version;
     PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_FRESH, NULL, &version, err));
     pq_db_set_reflects(db, table, version);
-    table->reflects_position = pq_db_position(db);
+    table->facts.reflects_position = pq_db_position(db);
     const pqdb_code code = pq_db_publish(db, version, pq_log_time_us(db->log), err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);
 }
@@ -273,7 +287,7 @@ static bool is_dear(pqdb_db *db, const struct pq_db_table *table) {
     const uint64_t limit = source == NULL ? 0 : source->rows / 2;
     pq_db_snapshot_unref(snapshot);
     pthread_mutex_lock(&db->leader);
-    const uint64_t bytes = pq_log_bytes_since(db->log, &table->reflects_position);
+    const uint64_t bytes = pq_log_bytes_since(db->log, &table->facts.reflects_position);
     const uint64_t from = table->facts.reflects + 1;
     pthread_mutex_unlock(&db->leader);
     const uint64_t rows_most = bytes / row_bytes_min;

@@ -41,7 +41,6 @@ static pqdb_code take_over_rows(struct pq_db_table *before, struct pq_db_table *
     now->next_seq = before->next_seq;
     now->facts = before->facts;
     now->failure = before->failure;
-    now->reflects_position = before->reflects_position;
     if (now->shreds == NULL && before->shreds == NULL) return PQDB_OK;
     now->table->options.shreds = now->shreds;
     return pq_table_publish(now->table, err);
@@ -59,7 +58,8 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
                              !before->facts.unbuilt;
         now->facts.slot_us = before->facts.slot_us;
         now->facts.reflects = streams ? db->version : before->facts.reflects;
-        now->reflects_position = streams ? pq_log_position(db->log) : before->reflects_position;
+        now->facts.reflects_position =
+            streams ? pq_log_position(db->log) : before->facts.reflects_position;
         now->facts.refreshed_us = before->facts.refreshed_us;
         now->facts.last = before->facts.last;
     }

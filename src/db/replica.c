@@ -539,7 +539,7 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
                                                  .rows = table->table->rows};
     table->facts.failed = table->facts.unbuilt = table->facts.kept = false;
     pq_db_set_reflects(db, table, version);
-    table->reflects_position = pq_db_position(db);
+    table->facts.reflects_position = pq_db_position(db);
     table->facts.refreshed_us = time_us;
     return PQDB_OK;
 }

@@ -50,7 +50,7 @@ struct pq_db_replica_options {
 };
 
 /// At `snapshot`, of which a reference is taken. Nothing is computed yet.
-/// With `branch` it is at the version which that view reflects; `refreshing` is held then, here and
+/// With `branch` it is at the version which that view reflects; `branching` is held then, here and
 /// in what is done with it.
 /// Errors: PQDB_NO_MEMORY; PQDB_INVALID when a view below has failed or is being built.
 pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *options,

@@ -61,7 +61,7 @@ static bool is_due(pqdb_db *db, struct pq_db_table *table, const struct pq_db_fa
 
 bool pq_db_schedule_is_due(pqdb_db *db) {
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const struct pq_db_tables *tables = db->tables;
+    const struct pq_db_tables *tables = snapshot->list;
     bool due = false;
     for (size_t i = 0; !due && i < tables->count; i++) {
         struct pq_db_table *table = tables->at[i];

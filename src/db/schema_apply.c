@@ -130,11 +130,11 @@ static pqdb_code change(struct applying *apply, pqdb_error *err) {
     if (code == PQDB_OK && apply->done.refused > 0) code = fail_refused(apply, err);
     if (code == PQDB_OK) code = pq_db_checkpoint(db, false, err);
     if (code == PQDB_OK) {
-        pthread_mutex_lock(&db->refreshing);
+        pq_db_lock_contents(db);
         pthread_mutex_lock(&db->leader);
         code = go_over(apply, err);
         pthread_mutex_unlock(&db->leader);
-        pthread_mutex_unlock(&db->refreshing);
+        pq_db_unlock_contents(db);
     }
     pq_db_gate_open(&db->gate);
     return code;

@@ -207,7 +207,7 @@ static pqdb_code add_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_text n
 
 static pqdb_code register_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_text name,
                                struct pq_db_table **table, pqdb_error *err) {
-    pthread_mutex_lock(&db->refreshing);  // a checkpoint counts on its tables
+    pq_db_lock_contents(db);  // a checkpoint counts on its tables
     pthread_mutex_lock(&db->leader);
     pqdb_code code = pq_db_check_open(db, err);
     if (code == PQDB_OK) code = add_view(db, plan, name, table, err);
@@ -217,7 +217,7 @@ static pqdb_code register_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_t
         if (code != PQDB_OK) code = pq_db_break(db, code, err);  // the schema has it already
     }
     pthread_mutex_unlock(&db->leader);
-    pthread_mutex_unlock(&db->refreshing);
+    pq_db_unlock_contents(db);
     return code;
 }
 
@@ -404,11 +404,11 @@ static pqdb_code drop(pqdb_db *db, struct pq_db_table *table, bool cascade, pqdb
     PQ_GO(pq_db_plan_text(db, pq_bytes_text(&text), &problems, &plan, err));
     PQ_GO(pq_problems_code(&problems, err));
     struct pq_db_plan *const newest = db->plans;
-    pthread_mutex_lock(&db->refreshing);
+    pq_db_lock_contents(db);
     pthread_mutex_lock(&db->leader);
     code = apply_drop(db, &dropped, plan, err);
     pthread_mutex_unlock(&db->leader);
-    pthread_mutex_unlock(&db->refreshing);
+    pq_db_unlock_contents(db);
     if (db->plans != newest) plan = NULL;
     if (code == PQDB_OK) remove_files(db, &dropped);
 done:

@@ -5,6 +5,7 @@
 #include <parquedb/db.h>
 #include <stdatomic.h>
 
+#include "changelog/log.h"
 #include "db/last_refresh.h"
 #include "table/table.h"
 
@@ -13,6 +14,8 @@ struct pq_db_table;
 /// What a view's state is computed from; a snapshot carries a copy.
 struct pq_db_facts {
     uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
+    struct pq_log_position reflects_position;  // behind that commit or a later one, where what
+                                               // comes next may concern it
     uint64_t shows;            // and the commit of the collections below whose rows it shows
     uint64_t mark;             // 'append': rows of the collection from here on are new to it
     int64_t slot_us;           // scheduled: the last slot that its contents complete; 0: none

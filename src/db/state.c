@@ -30,9 +30,8 @@ static uint64_t file_bytes(const struct pq_table_snapshot *snapshot, size_t *cou
 
 // ---- views ------------------------------------------------------------------------------------
 
-/// A table that the view reads and that has moved on since `version`, or NULL.
-static const struct pq_db_table *moved_on(const struct pq_db_snapshot *snapshot,
-                                          const struct pq_view *view, uint64_t version) {
+const struct pq_db_table *pq_db_moved_on(const struct pq_db_snapshot *snapshot,
+                                         const struct pq_view *view, uint64_t version) {
     const struct pq_db_table *table = pq_db_snapshot_by_id(snapshot, view->source);
     if (pq_db_snapshot_rows(snapshot, table)->version > version) return table;
     for (size_t i = 0; i < view->linked_count; i++) {
@@ -56,7 +55,7 @@ static bool is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_t
             snprintf(reason, reason_bytes, "never refreshed");
             return false;
         }
-        const struct pq_db_table *moved = moved_on(snapshot, table->view, facts->reflects);
+        const struct pq_db_table *moved = pq_db_moved_on(snapshot, table->view, facts->reflects);
         if (moved != NULL) {
             const uint64_t version = pq_db_snapshot_rows(snapshot, moved)->version;
             const int used =
@@ -232,6 +231,12 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
     if (code == PQDB_OK) pq_db_view_state(db, snapshot, table, state);
+    struct pqdb_log_holder holder;
+    if (code == PQDB_OK && pq_db_log_hold(db, snapshot, table, &holder)) {
+        state->log_version = holder.version;
+        state->log_bytes = holder.bytes;
+        state->log_let_go = holder.is_let_go;
+    }
     if (code == PQDB_OK && state->lag_versions > 0) {
         state->stale_since_us = pq_db_lacks_since(db, table, state->version);
     }
@@ -445,13 +450,14 @@ pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
 
 pqdb_code pqdb_status_get(pqdb_db *db, pqdb_status *status, pqdb_error *err) {
     (void)err;
-    const struct pq_db_tables *tables = db->tables;
+    // A newer list may just be made while the schema changes.
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const struct pq_db_tables *tables = snapshot->list;
     *status = (pqdb_status){0};
     for (size_t i = 0; i < tables->count; i++) {
         if (tables->at[i]->view != NULL) status->views++;
     }
     status->collections = tables->count - status->views;
-    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     status->version = snapshot->version;
     status->time_us = snapshot->time_us;
     for (size_t i = 0; i < snapshot->count; i++) {

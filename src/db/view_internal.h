@@ -13,6 +13,9 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                       const struct pq_db_table *table, pqdb_view_state *state);
 /// Is the view at the version of its sources, and so on down?
 bool pq_db_is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table);
+/// A table that the view reads and that has moved on since `version`, or NULL.
+const struct pq_db_table *pq_db_moved_on(const struct pq_db_snapshot *snapshot,
+                                         const struct pq_view *view, uint64_t version);
 /// The commit of the collections below whose rows the view shows: what follows a view that lags
 /// lags too.
 uint64_t pq_db_version_of(const struct pq_db_snapshot *snapshot,
@@ -100,6 +103,12 @@ bool pq_db_build_is_due(pqdb_db *db);
 /// `building`: after a refresh or build; a failure is kept for the view's state, and the next try
 /// in the background comes later than the last.
 void pq_db_note_try(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pqdb_error *why);
+/// Leader: does it lack nothing of what it reads, and can its contents go on through the log?
+bool pq_db_is_up_to_date(pqdb_db *db, const struct pq_db_table *table);
+/// log_kept.c: by the facts of the snapshot, what the next refresh of a view that lags needs of the
+/// log; false: nothing.
+bool pq_db_log_hold(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                    const struct pq_db_table *table, struct pqdb_log_holder *holder);
 /// The view's node, in the circuit or outside; it is not built yet.
 pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 /// Is nothing readable of it, or has it failed, and is it not manual?
@@ -133,6 +142,8 @@ enum pq_refresh_why pq_db_not_as_it_is(const struct pq_db_facts *facts);
 /// through the log.
 enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table *table,
                                      const struct pq_db_facts *facts);
+/// The same by its definition and those below it alone.
+enum pq_refresh_why pq_db_never_by_log(const struct pq_db_table *table);
 /// Leader: its contents are those of `version` of what it reads; 0: of nothing.
 void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version);
 /// Leader: the last commit that changed what the view reads.

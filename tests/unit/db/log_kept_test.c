@@ -154,9 +154,66 @@ static void as_a_process_that_reads_needs_it(void) {
     pq_store_destroy(store);
 }
 
+static void find_holder(void *ctx, const pqdb_log_holder *holder) {
+    pqdb_log_holder *asked = ctx;
+    if (strcmp(holder->name, "ByN") == 0) *asked = *holder;
+}
+
+static void the_state_says_who_holds_it_from_where_on_and_when_it_is_let_go(void) {
+    struct pq_store *store;
+    pqdb_db *db = make(&store, lagging);
+    pqdb_view_state state;
+    pqdb_log_holder holder = {0};
+    go_on(db, 2);
+    refresh(db, "full", "never");
+    MUST(pqdb_view_state_get(db, "ByN", &state, &err));
+    MUST(pqdb_log_holders(db, find_holder, &holder, &err));
+    CHECK(state.log_version == 0 && holder.reason == NULL, "it is fresh");
+    const uint64_t refreshed_at = version_of(db);
+    go_on(db, 2);
+    MUST(pqdb_view_state_get(db, "ByN", &state, &err));
+    MUST(pqdb_log_holders(db, find_holder, &holder, &err));
+    CHECK(state.log_version == refreshed_at + 1 && !state.log_let_go && state.log_bytes > 1000,
+          "from %" PRIu64 ", %" PRIu64 " bytes", state.log_version, state.log_bytes);
+    CHECK(holder.reason != NULL && holder.version == state.log_version &&
+              holder.bytes == state.log_bytes, "from %" PRIu64, holder.version);
+    for (int i = 0; i < 30 && !state.log_let_go; i++) {
+        go_on(db, 1);
+        MUST(pqdb_view_state_get(db, "ByN", &state, &err));
+    }
+    CHECK(state.log_let_go, "%" PRIu64 " bytes", state.log_bytes);
+    go_on(db, 3);
+    refresh(db, "full", "no longer reaches back");
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+static void what_a_view_does_not_read_it_holds_no_log_for(void) {
+    struct pq_store *store;
+    pqdb_db *db = make(&store, "{ Item: { k: 'string', n: 'int', $history: '0s' },\n"
+                               "  Quiet: { n: 'int', $history: '0s' },\n"
+                               "  ByN: { $from: 'Quiet', $groupBy: ['n'],\n"
+                               "         $compute: { rows: { $count: '*' } },\n"
+                               "         $refresh: { mode: 'manual' } } }");
+    MUST(pqdb_create(db, "Quiet", "{\"n\":1}", 7, NULL, NULL, &err));
+    refresh(db, "full", "never");
+    go_on(db, 40);
+    CHECK(log_bytes(store) < 5 * SEGMENT, "%" PRIu64 " bytes of log", log_bytes(store));
+    MUST(pqdb_create(db, "Quiet", "{\"n\":1}", 7, NULL, NULL, &err));
+    refresh(db, "incremental", "");
+    MUST(pqdb_close(db, &err));
+    db = open_as(store, false);
+    MUST(pqdb_create(db, "Quiet", "{\"n\":2}", 7, NULL, NULL, &err));
+    refresh(db, "incremental", "");
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
 int main(void) {
     RUN(as_far_back_as_history_says);
     RUN(as_a_view_that_lags_needs_it_and_no_more_than_a_full_computation_costs);
     RUN(as_a_process_that_reads_needs_it);
+    RUN(the_state_says_who_holds_it_from_where_on_and_when_it_is_let_go);
+    RUN(what_a_view_does_not_read_it_holds_no_log_for);
     return test_done();
 }
