@@ -358,7 +358,7 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
     refreshed->kind = pq_refresh_kind_text(last.kind);
     refreshed->reason = pq_refresh_why_text(last.why);
     refreshed->rows = last.rows;
-    refreshed->us = last.took_us;
+    refreshed->us = (int64_t)us_since(db, began_ns);
     return PQDB_OK;
 }
 
