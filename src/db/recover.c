@@ -443,7 +443,7 @@ static pqdb_code grow_slots(struct pending *pending, size_t more, pqdb_error *er
         return PQDB_OK;
     }
     size_t slot_count = 1024;
-    while (slot_count < (pending->slots_used + more) * 2) slot_count *= 2;
+    while (slot_count < (pending->rows + more) * 2) slot_count *= 2;  // rows before had no index
     pending->slots = pq_arena_calloc(&pending->hold->arena, slot_count, sizeof(uint32_t));
     if (pending->slots == NULL) return no_room(err);
     pending->slot_count = slot_count;

@@ -1,6 +1,7 @@
 /// Goal: four cases that a design may well get wrong, each by its name: a crash between the
 /// publishing of two tables under a view on a view; a stale frame behind a cut tail; a sync that
-/// failed, then a reopen; a replay of joined commits against one of single commits.
+/// failed, then a reopen; a replay of joined commits against one of single commits. And one that
+/// once never ended.
 #include <errno.h>
 #include <string.h>
 
@@ -284,10 +285,33 @@ static void replay_joined_and_one_by_one_agree(void) {
     for (int i = 0; i < 4; i++) pq_bytes_deinit(&texts[i]);
 }
 
+/// Rows that come have no index in replay, until one goes.
+static void many_rows_that_came_and_one_that_changes_are_replayed(void) {
+    struct fault_store *disk = make(plain);
+    struct pq_bytes rows;
+    pqdb_db *db = open_on(&disk->base);
+    pq_bytes_init(&rows, &pq_alloc_libc);
+    for (int i = 0; i < 5000; i++) {
+        pq_bytes_printf(&rows, NULL, "{\"$id\":\"%04d\",\"n\":%d}\n", i, i);
+    }
+    pq_bytes_append_byte(&rows, '\0', NULL);
+    MUST(put(db, "T", (const char *)rows.data));
+    const pqdb_edit edit = {.where = "{ n: { $lt: 700 } }", .operators = "{ $inc: { n: 10000 } }"};
+    MUST(pqdb_update(db, "T", &edit, NULL, NULL, &err));
+    MUST(pqdb_close(db, &err));
+    db = open_on(&disk->base);
+    CHECK(count(db, "T", NULL) == 5000 && count(db, "T", "{ n: { $gte: 10000 } }") == 700,
+          "%d rows", (int)count(db, "T", NULL));
+    MUST(pqdb_close(db, &err));
+    pq_bytes_deinit(&rows);
+    fault_store_destroy(disk);
+}
+
 int main(void) {
     RUN(a_crash_between_two_tables_under_a_view_on_a_view_keeps_them_at_one_version);
     RUN(a_stale_frame_behind_a_cut_tail_does_not_come_back);
     RUN(a_failed_sync_stops_the_writer_until_it_is_opened_again);
     RUN(replay_joined_and_one_by_one_agree);
+    RUN(many_rows_that_came_and_one_that_changes_are_replayed);
     return test_done();
 }
