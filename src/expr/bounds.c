@@ -85,6 +85,10 @@ static struct pq_value unit_value(enum pq_kind kind, pq_i128 units) {
     return value;
 }
 
+static struct pq_value decimal_value(const struct pq_type *type, pq_i128 units) {
+    return (struct pq_value){.kind = PQ_DECIMAL, .scale = type->scale, .as.decimal = units};
+}
+
 /// A range in a column's units, cut to what the column can hold.
 static void add_range(struct bounds *bounds, const struct pq_node *column,
                       const struct pq_test *test) {
@@ -92,7 +96,13 @@ static void add_range(struct bounds *bounds, const struct pq_node *column,
     const pq_i128 lowest = kind == PQ_BOOL ? 0 : kind == PQ_DATE ? INT32_MIN : INT64_MIN;
     const pq_i128 highest = kind == PQ_BOOL ? 1 : kind == PQ_DATE ? INT32_MAX : INT64_MAX;
     const uint32_t at = column->path.column;
-    if (kind == PQ_DECIMAL) return;
+    if (kind == PQ_DECIMAL) {
+        if (test->low > test->high) add_bound(bounds, at, PQ_BOUND_IN, 0);
+        if (test->low == test->high) {
+            add_one(bounds, at, PQ_BOUND_IN, decimal_value(&column->type, test->low));
+        }
+        return;
+    }
     const pq_i128 low = test->low < lowest ? lowest : test->low;
     const pq_i128 high = test->high > highest ? highest : test->high;
     if (low > high) {
@@ -134,6 +144,8 @@ static void add_set(struct bounds *bounds, const struct pq_node *column,
         const bool narrow = kind == PQ_DATE || kind == PQ_BOOL;
         for (size_t i = 0; i < test->member_count; i++) {
             const pq_i128 unit = test->members[i];
+            if (kind == PQ_DECIMAL) values[count++] = decimal_value(&column->type, unit);
+            if (kind == PQ_DECIMAL) continue;
             const pq_i128 back = narrow ? (pq_i128)(int32_t)unit : (pq_i128)(int64_t)unit;
             if (back == unit) values[count++] = unit_value(kind, unit);
         }
@@ -148,7 +160,7 @@ static void add_test(struct bounds *bounds, const struct pq_node *call) {
     if (!is_column(column) || test->op == PQ_OP_NE) return;
     if (test->op == PQ_OP_IN) {
         const bool known = test->kind == PQ_TEST_TEXT || test->kind == PQ_TEST_MEMBER;
-        if (known && column->type.kind != PQ_DECIMAL) add_set(bounds, column, test);
+        if (known) add_set(bounds, column, test);
         return;
     }
     if (!bound_op(test->op, &op)) return;

@@ -128,9 +128,9 @@ pqdb_code pq_program_select(const struct pq_program *program, const struct pq_ba
                             pqdb_error *err);
 
 /// A conjunct that must hold for every row a filter selects, for pruning files and for look-ups:
-/// column <op> literal. `values` are already of the column's kind; TEXT, INT64, BOOL, DATE, TIME,
-/// TIMESTAMP and FLOAT64 columns have bounds. NaN counts as above all numbers, so a chunk that may
-/// hold NaN is not excluded by a lower bound.
+/// column <op> literal. `values` are already of the column's kind (and scale); TEXT, INT64, BOOL,
+/// DATE, TIME, TIMESTAMP and FLOAT64 columns have bounds, DECIMAL ones only PQ_BOUND_IN. NaN counts
+/// as above all numbers, so a chunk that may hold NaN is not excluded by a lower bound.
 enum pq_bound_op {
     PQ_BOUND_LT,
     PQ_BOUND_LTE,

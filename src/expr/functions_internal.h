@@ -54,7 +54,7 @@ struct pq_test {
     const pq_i128 *members;  // MEMBER: ascending
     size_t member_count;
     double real;                   // REAL
-    struct pq_text text;           // TEXT
+    struct pq_text text;           // TEXT; REGEX: what matching texts begin with
     const struct pq_set *set;      // IN
     const struct pq_regex *regex;  // REGEX
 };

@@ -15,8 +15,21 @@ struct judging {
     pqdb_error *err;
 };
 
+/// A column, or a member of inline objects.
 static bool is_column(const struct pq_node *node) {
-    return node->kind == PQ_NODE_PATH && node->path.step_count == 0 && node->path.inner_count == 0;
+    if (node->kind != PQ_NODE_PATH || node->path.inner_count > 0) return false;
+    for (size_t k = 0; k < node->path.step_count; k++) {
+        if (node->path.steps[k].is_index) return false;
+    }
+    return true;
+}
+
+static struct pq_known_at at_of(const struct pq_node *column) {
+    return (struct pq_known_at){column->path.column, column->path.steps, column->path.step_count};
+}
+
+uint32_t pq_known_member(const struct pq_known_at *at, size_t step) {
+    return (uint32_t)at->steps[step].at;
 }
 
 static unsigned verdict_of(bool may_be_true, bool may_be_false) {
@@ -31,7 +44,8 @@ static unsigned negated(unsigned verdict) {
 
 static pqdb_code known_of(const struct judging *judging, const struct pq_node *column,
                           struct pq_known *known) {
-    return judging->facts->known(judging->facts->ctx, column->path.column, known, judging->err);
+    const struct pq_known_at at = at_of(column);
+    return judging->facts->known(judging->facts->ctx, &at, known, judging->err);
 }
 
 /// The filters ask for a value that the bounds allow: is it there at all?
@@ -39,8 +53,8 @@ static pqdb_code may_hold(const struct judging *judging, const struct pq_node *c
                           const struct pq_value *value, bool *may) {
     *may = true;
     if (judging->facts->may_hold == NULL) return PQDB_OK;
-    return judging->facts->may_hold(judging->facts->ctx, column->path.column, value, may,
-                                    judging->err);
+    const struct pq_known_at at = at_of(column);
+    return judging->facts->may_hold(judging->facts->ctx, &at, value, may, judging->err);
 }
 
 // ---- whole numbers of some unit ---------------------------------------------------------------
@@ -216,6 +230,11 @@ static unsigned judge_prefix(const struct pq_known *known, struct pq_text prefix
     return verdict_of(!above && !is_above(known, prefix), !(min_has && max_has));
 }
 
+/// A text that begins as it has to may match.
+static unsigned judge_regex(const struct pq_known *known, const struct pq_test *test) {
+    return judge_prefix(known, test->text) | PQ_MAY_BE_FALSE;
+}
+
 /// Are all values at or above the text, or below it? And so on.
 static unsigned judge_order(const struct pq_test *test, const struct pq_known *known) {
     const struct pq_text text = test->text;
@@ -243,6 +262,7 @@ static pqdb_code judge_texts(const struct judging *judging, const struct pq_node
         }
         case PQ_OP_IN: return judge_set(judging, call, known, verdict);
         case PQ_OP_STARTS: *verdict = judge_prefix(known, test->text); return PQDB_OK;
+        case PQ_OP_REGEX: *verdict = judge_regex(known, test); return PQDB_OK;
         case PQ_OP_GT:
         case PQ_OP_GTE:
         case PQ_OP_LT:
@@ -358,6 +378,7 @@ static pqdb_code judge_variants(const struct judging *judging, const struct pq_n
     }
     if (!are_texts) *verdict = PQ_MAY_BE_FALSE;
     if (are_texts && test->op == PQ_OP_STARTS) *verdict = judge_prefix(known, test->text);
+    if (are_texts && test->op == PQ_OP_REGEX) *verdict = judge_regex(known, test);
     return PQDB_OK;
 }
 
@@ -500,7 +521,8 @@ static pqdb_code print_set(const struct pq_set *set, struct pq_bytes *out, pqdb_
 
 /// Names lose their first letter: what only filters have begins with another one than `$`.
 static pqdb_code print_call(const struct pq_node *node, struct pq_bytes *out, pqdb_error *err) {
-    const char *name = node->function->name + 1;
+    const bool is_regex = node->function->scalar == pq_scalar_regex_match;
+    const char *name = is_regex ? "regex" : node->function->name + 1;
     if (node->function->scalar == pq_scalar_in_set) {
         PQ_TRY(print(node->args[0], out, err));
         return print_set(((const struct pq_test *)node->extra)->set, out, err);

@@ -19,12 +19,23 @@ struct pq_known {
     struct pq_value min, max;  // of the column's kind and scale; of what is not null
 };
 
-/// Asked for when the filter needs it. Columns are those of the program's scope.
+/// A column of the program's scope, or a member of the inline objects in it: the first of `steps`
+/// is one of the column's type, and so on. No step is a position of a list.
+struct pq_static_step;  // expr/program_internal.h
+struct pq_known_at {
+    uint32_t column;
+    const struct pq_static_step *steps;
+    size_t step_count;
+};
+uint32_t pq_known_member(const struct pq_known_at *at, size_t step);
+
+/// Asked for when the filter needs it.
 struct pq_facts {
-    pqdb_code (*known)(void *ctx, uint32_t column, struct pq_known *known, pqdb_error *err);
+    pqdb_code (*known)(void *ctx, const struct pq_known_at *at, struct pq_known *known,
+                       pqdb_error *err);
     /// May a row hold the value? NULL: yes.
-    pqdb_code (*may_hold)(void *ctx, uint32_t column, const struct pq_value *value, bool *may,
-                          pqdb_error *err);
+    pqdb_code (*may_hold)(void *ctx, const struct pq_known_at *at, const struct pq_value *value,
+                          bool *may, pqdb_error *err);
     void *ctx;
 };
 

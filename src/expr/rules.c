@@ -1,4 +1,5 @@
 /// What each operator's result is: the rules that expr/functions.def names.
+#include <ctype.h>
 #include <inttypes.h>
 
 #include "base/fail.h"
@@ -252,6 +253,39 @@ bool pq_rule_text_test(struct pq_compiler *compiler, struct pq_node *node,
     return pq_rule_bool(compiler, node, json);
 }
 
+/// What every text begins with that `^…` can match; empty when that is nothing. Anything but
+/// letters that stand for themselves ends it, and takes the one before with it where it may repeat
+/// that.
+static bool prefix_of(struct pq_compiler *compiler, struct pq_text pattern, struct pq_text options,
+                      struct pq_text *prefix) {
+    static const char special[] = ".^$*+?()[]{}|\\", repeats[] = "*+?{", other_sense[] = "imx";
+    *prefix = (struct pq_text){"", 0};
+    if (pattern.length < 2 || pattern.data[0] != '^') return true;
+    for (size_t i = 0; i < options.length; i++) {
+        if (memchr(other_sense, options.data[i], 3) != NULL) return true;
+    }
+    if (memchr(pattern.data, '|', pattern.length) != NULL) return true;
+    char *room = pq_arena_alloc(compiler->arena, pattern.length);
+    if (room == NULL) return pq_compile_no_memory(compiler) != NULL;
+    size_t length = 0, at = 1;
+    for (; at < pattern.length; at++) {
+        char c = pattern.data[at];
+        const bool is_escape = c == '\\' && at + 1 < pattern.length;
+        if (is_escape && ispunct((unsigned char)pattern.data[at + 1])) {
+            c = pattern.data[++at];
+        } else if (c == '\0' || strchr(special, c) != NULL) {
+            break;
+        }
+        room[length++] = c;
+    }
+    if (at < pattern.length && strchr(repeats, pattern.data[at]) != NULL) {
+        while (length > 0 && ((uint8_t)room[length - 1] & 0xC0) == 0x80) length--;
+        if (length > 0) length--;
+    }
+    *prefix = (struct pq_text){room, length};
+    return true;
+}
+
 bool pq_rule_regex(struct pq_compiler *compiler, struct pq_node *node,
                    const struct pq_json *json) {
     struct pq_text pattern, options = {"", 0};
@@ -268,6 +302,7 @@ bool pq_rule_regex(struct pq_compiler *compiler, struct pq_node *node,
                            why.message);
         return false;
     }
+    if (!prefix_of(compiler, pattern, options, &test->text)) return false;
     test->op = PQ_OP_REGEX;
     test->kind = node->args[0]->type.kind == PQ_TEXT ? PQ_TEST_TEXT : PQ_TEST_GENERAL;
     test->regex = compiler->program->regexes;

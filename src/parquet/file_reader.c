@@ -296,9 +296,22 @@ struct pq_text pq_parquet_created_by(const struct pq_parquet_file *file) {
     return file->meta.created_by;
 }
 
+uint64_t pq_parquet_chunk_bytes(const struct pq_parquet_file *file, size_t group, size_t leaf) {
+    return (uint64_t)pq_file_chunk(file, group, leaf)->column.stored_bytes;
+}
+
 int pq_parquet_leaf(const struct pq_parquet_file *file, size_t field) {
+    return pq_parquet_member_leaf(file, field, NULL, 0);
+}
+
+int pq_parquet_member_leaf(const struct pq_parquet_file *file, size_t field,
+                           const uint32_t *members, size_t count) {
     pq_assert(field < file->schema.root.child_count);
     const struct pq_node *node = &file->schema.root.children[field];
+    for (size_t k = 0; k < count; k++) {
+        if (node->type->kind != PQ_OBJECT || members[k] >= node->child_count) return -1;
+        node = &node->children[members[k]];
+    }
     return node->child_count == 0 && node->leaf_count == 1 ? (int)node->leaf : -1;
 }
 

@@ -61,6 +61,8 @@ uint64_t pq_parquet_group_rows(const struct pq_parquet_file *file, size_t group)
 uint64_t pq_parquet_group_first_row(const struct pq_parquet_file *file, size_t group);
 /// Stored bytes of all pages of a row group.
 uint64_t pq_parquet_group_bytes(const struct pq_parquet_file *file, size_t group);
+/// And of those of one leaf in it, its dictionary too.
+uint64_t pq_parquet_chunk_bytes(const struct pq_parquet_file *file, size_t group, size_t leaf);
 /// The row group that holds row `row` of the file; `*row_in_group` may be NULL.
 size_t pq_parquet_find_group(const struct pq_parquet_file *file, uint64_t row,
                              uint64_t *row_in_group);
@@ -70,6 +72,10 @@ struct pq_text pq_parquet_created_by(const struct pq_parquet_file *file);
 
 /// The leaf of a member that is neither list, object nor annotated variant, else -1.
 int pq_parquet_leaf(const struct pq_parquet_file *file, size_t field);
+
+/// Of a member inside objects, or of one itself (`count` 0): members[0] is one of the field's.
+int pq_parquet_member_leaf(const struct pq_parquet_file *file, size_t field,
+                           const uint32_t *members, size_t count);
 
 /// The leaves of a member: `count` of them from `first` on.
 void pq_parquet_leaves(const struct pq_parquet_file *file, size_t field, size_t *first,

@@ -10,7 +10,7 @@ static pqdb_code measure_field(const struct pq_parquet_file *reader, size_t grou
         struct pq_parquet_pages pages;
         PQ_TRY(pq_parquet_pages(reader, group, leaf, &pages, err));
         counts->pages += pages.count;
-        for (size_t i = 0; i < pages.count; i++) counts->bytes += pages.pages[i].bytes;
+        counts->bytes += pq_parquet_chunk_bytes(reader, group, leaf);
     }
     return PQDB_OK;
 }

@@ -1,11 +1,11 @@
 /// table/scan_prune.c: what bounds, page index, bloom filters and dictionaries leave of a row
 /// group.
 #include "base/fail.h"
+#include "parquet/inspect.h"
 #include "table/scan_internal.h"
 
 /// The pages of a column that the filter asks for, and the one at hand.
 struct walk {
-    uint32_t column;
     size_t leaf;
     struct pq_parquet_pages pages;
     size_t page;
@@ -17,9 +17,9 @@ struct prune {
     const struct pq_parquet_file *reader;
     size_t group;
     bool by_paths;   // columns behind the table's are its shredded paths
-    size_t columns;  // that the filter may ask for
-    bool *asked;  // columns of which the filter wanted to know
-    struct pq_parquet_dictionary *dictionaries;  // by column
+    size_t leaves;
+    bool *asked;  // leaves of which the filter wanted to know
+    struct pq_parquet_dictionary *dictionaries;  // by leaf
     struct walk *walks;  // NULL while the whole group is judged
     size_t walk_count;
 };
@@ -47,12 +47,13 @@ static void know(enum pq_kind kind, const struct pq_parquet_bounds *bounds, uint
     known->max = bounds->max;
 }
 
-/// Where the file has a column of the table or, behind these, a shredded path.
+/// Where the file has a column of the table, a member inside it or, behind these, a shredded path.
 struct spot {
     bool is_missing;  // nowhere: all of it is null
+    bool is_widened;  // since the file was written: hashes are those of narrower values
     int leaf;         // -1: nothing is known of it
     int rest;         // of a path: the leaf of values of other kinds than the first one's; or -1
-    enum pq_kind kind;  // of the leaf
+    enum pq_kind kind;  // of the table's column or member, or of the path's leaf
 };
 
 static struct spot spot_of_path(const struct prune *prune, const struct pq_shred *shred) {
@@ -68,19 +69,47 @@ static struct spot spot_of_path(const struct prune *prune, const struct pq_shred
     return spot;
 }
 
-static struct spot spot_of(const struct prune *prune, uint32_t column) {
-    struct spot spot = {.leaf = -1, .rest = -1};
-    const struct pq_type *type = prune->file->options.type;
-    if (column >= type->field_count) {
-        if (!prune->by_paths) return spot;
-        const struct pq_shreds *shreds = prune->scan->snapshot->shreds;
-        return spot_of_path(prune, &shreds->items[column - shreds->first]);
+/// The member with an id, or UINT32_MAX.
+static uint32_t member_with(const struct pq_type *object, int32_t id) {
+    for (uint32_t k = 0; k < object->field_count; k++) {
+        if (object->fields[k].id == id && id != 0) return k;
     }
-    const uint32_t field = prune->file->fields[column];
+    return UINT32_MAX;
+}
+
+/// Of the table's column `at`, or down from there.
+static struct spot spot_of_column(const struct prune *prune, const struct pq_known_at *at) {
+    enum { depth_max = 16 };
+    struct spot spot = {.leaf = -1, .rest = -1};
+    uint32_t members[depth_max];
+    const uint32_t field = prune->file->fields[at->column];
+    const struct pq_type *wanted = &prune->file->options.type->fields[at->column].type;
     spot.is_missing = field == PQ_NO_FIELD;
-    if (!spot.is_missing) spot.leaf = pq_parquet_leaf(prune->reader, field);
-    spot.kind = type->fields[column].type.kind;
+    spot.kind = wanted->kind;
+    if (spot.is_missing || at->step_count > depth_max) return spot;
+    const struct pq_type *stored = &pq_parquet_type(prune->reader)->fields[field].type;
+    for (size_t k = 0; k < at->step_count; k++) {
+        const uint32_t own = pq_known_member(at, k);
+        if (wanted->kind != PQ_OBJECT || stored->kind != PQ_OBJECT) return spot;
+        if (own >= wanted->field_count) return spot;
+        const struct pq_field *member = &wanted->fields[own];
+        members[k] = member_with(stored, member->id);
+        wanted = &member->type;
+        spot.kind = wanted->kind;
+        spot.is_missing = members[k] == UINT32_MAX;
+        if (spot.is_missing) return spot;
+        stored = &stored->fields[members[k]].type;
+    }
+    spot.leaf = pq_parquet_member_leaf(prune->reader, field, members, at->step_count);
+    spot.is_widened = stored->kind != wanted->kind;
     return spot;
+}
+
+static struct spot spot_of(const struct prune *prune, const struct pq_known_at *at) {
+    const struct pq_shreds *shreds = prune->scan->snapshot->shreds;
+    if (at->column < prune->file->options.type->field_count) return spot_of_column(prune, at);
+    if (!prune->by_paths) return (struct spot){.leaf = -1, .rest = -1};
+    return spot_of_path(prune, &shreds->items[at->column - shreds->first]);
 }
 
 /// Values of other kinds: in the group.
@@ -93,54 +122,47 @@ static void know_rest(const struct prune *prune, const struct spot *spot,
     known->may_value = known->may_value || known->may_other;
 }
 
-static void know_column(const struct prune *prune, uint32_t column, const struct walk *walk,
-                        struct pq_known *known) {
+static void know_spot(const struct prune *prune, const struct spot *spot, const struct walk *walk,
+                      struct pq_known *known) {
     struct pq_parquet_bounds bounds;
-    const struct spot spot = spot_of(prune, column);
-    *known = (struct pq_known){.may_null = true, .may_value = !spot.is_missing,
-                               .may_nan = !spot.is_missing, .may_other = !spot.is_missing};
-    if (spot.leaf < 0) return;
+    *known = (struct pq_known){.may_null = true, .may_value = !spot->is_missing,
+                               .may_nan = !spot->is_missing, .may_other = !spot->is_missing};
+    if (spot->leaf < 0) return;
     uint64_t rows = pq_parquet_group_rows(prune->reader, prune->group);
     if (walk == NULL) {
-        pq_parquet_group_bounds(prune->reader, prune->group, (size_t)spot.leaf, &bounds);
+        pq_parquet_group_bounds(prune->reader, prune->group, (size_t)spot->leaf, &bounds);
     } else {
         rows = walk->pages.pages[walk->page].row_count;
-        pq_parquet_page_bounds(prune->reader, prune->group, (size_t)spot.leaf, walk->page, &bounds);
+        pq_parquet_page_bounds(prune->reader, prune->group, walk->leaf, walk->page, &bounds);
     }
-    know(spot.kind, &bounds, rows, known);
-    if (spot.rest >= 0) know_rest(prune, &spot, known);
+    know(spot->kind, &bounds, rows, known);
+    if (spot->rest >= 0) know_rest(prune, spot, known);
 }
 
-static pqdb_code known(void *ctx, uint32_t column, struct pq_known *out, pqdb_error *err) {
+static pqdb_code known(void *ctx, const struct pq_known_at *at, struct pq_known *out,
+                       pqdb_error *err) {
     const struct prune *prune = ctx;
+    const struct spot spot = spot_of(prune, at);
     const struct walk *walk = NULL;
     (void)err;
-    for (size_t i = 0; i < prune->walk_count; i++) {
-        if (prune->walks[i].column == column) walk = &prune->walks[i];
+    for (size_t i = 0; i < prune->walk_count && spot.leaf >= 0; i++) {
+        if (prune->walks[i].leaf == (size_t)spot.leaf) walk = &prune->walks[i];
     }
-    if (column < prune->columns) prune->asked[column] = true;
-    know_column(prune, column, walk, out);
+    if (spot.leaf >= 0) prune->asked[spot.leaf] = true;
+    know_spot(prune, &spot, walk, out);
     return PQDB_OK;
 }
 
-/// A column that was widened since the file was written has hashes of the narrower values.
-static bool is_as_stored(const struct prune *prune, uint32_t column) {
-    if (column >= prune->file->options.type->field_count) return true;
-    const struct pq_type *stored = pq_parquet_type(prune->reader);
-    return stored->fields[prune->file->fields[column]].type.kind ==
-           prune->file->options.type->fields[column].type.kind;
-}
-
-static pqdb_code may_hold(void *ctx, uint32_t column, const struct pq_value *value, bool *may,
-                          pqdb_error *err) {
+static pqdb_code may_hold(void *ctx, const struct pq_known_at *at, const struct pq_value *value,
+                          bool *may, pqdb_error *err) {
     const struct prune *prune = ctx;
-    const struct spot spot = spot_of(prune, column);
+    const struct spot spot = spot_of(prune, at);
     const int leaf = spot.leaf;
     *may = !spot.is_missing;
-    if (leaf < 0 || !is_as_stored(prune, column)) return PQDB_OK;
+    if (leaf < 0 || spot.is_widened) return PQDB_OK;
     PQ_TRY(pq_parquet_may_hold(prune->reader, prune->group, (size_t)leaf, value, may, err));
     if (!*may) return PQDB_OK;
-    struct pq_parquet_dictionary *dictionary = &prune->dictionaries[column];
+    struct pq_parquet_dictionary *dictionary = &prune->dictionaries[leaf];
     dictionary->file = prune->reader;
     dictionary->group = prune->group;
     dictionary->leaf = (size_t)leaf;
@@ -155,9 +177,11 @@ static bool is_beyond(const struct prune *prune, const struct pq_scan_cut *cut, 
                       uint64_t count) {
     struct pq_known of;
     struct pq_parquet_pages pages;
-    know_column(prune, cut->column, NULL, &of);
+    const struct pq_known_at at = {.column = cut->column};
+    const struct spot spot = spot_of(prune, &at);
+    know_spot(prune, &spot, NULL, &of);
     if (cut->is_beyond(cut->ctx, &of)) return true;
-    const int leaf = spot_of(prune, cut->column).leaf;
+    const int leaf = spot.leaf;
     if (leaf < 0 || pq_parquet_pages(prune->reader, prune->group, (size_t)leaf, &pages, NULL) !=
                         PQDB_OK || !pages.has_bounds) {
         return false;
@@ -167,10 +191,10 @@ static bool is_beyond(const struct prune *prune, const struct pq_scan_cut *cut, 
         const size_t middle = low + (high - low) / 2;
         *(pages.pages[middle].first_row <= first ? &low : &high) = middle;
     }
-    struct walk walk = {.column = cut->column, .leaf = (size_t)leaf, .pages = pages, .page = low};
+    struct walk walk = {.leaf = (size_t)leaf, .pages = pages, .page = low};
     for (; walk.page < pages.count; walk.page++) {
         if (pages.pages[walk.page].first_row >= first + count) break;
-        know_column(prune, cut->column, &walk, &of);
+        know_spot(prune, &spot, &walk, &of);
         if (!cut->is_beyond(cut->ctx, &of)) return false;
     }
     return true;
@@ -179,7 +203,8 @@ static bool is_beyond(const struct prune *prune, const struct pq_scan_cut *cut, 
 bool pq_scan_is_cut(const struct pq_scan *scan, const struct pq_scan_task *task) {
     const struct pq_scan_cut *cut = scan->options.cut;
     if (cut == NULL || task->segment->kind != PQ_SEGMENT_FILE) return false;
-    const struct prune prune = {.file = task->segment->file,
+    const struct prune prune = {.scan = (struct pq_scan *)(uintptr_t)scan,
+                                .file = task->segment->file,
                                 .reader = task->segment->file->reader, .group = task->group};
     return is_beyond(&prune, cut, task->first - task->group_first, task->count);
 }
@@ -216,17 +241,16 @@ static void add_range(struct pq_scan *scan, uint64_t from, uint64_t to) {
     scan->ranges[scan->range_count++] = (struct pq_scan_range){first, to - from};
 }
 
-/// The columns that were asked for and have bounds by page. *room: pages in all.
+/// The leaves that were asked for and have bounds by page. *room: pages in all.
 static pqdb_code find_walks(struct prune *prune, size_t *room, pqdb_error *err) {
     struct pq_arena *arena = &prune->scan->group_arena;
     size_t count = 0;
     *room = 1;
-    struct walk *walks = pq_arena_alloc(arena, (prune->columns + 1) * sizeof *walks);
+    struct walk *walks = pq_arena_alloc(arena, (prune->leaves + 1) * sizeof *walks);
     if (walks == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    for (uint32_t k = 0; k < prune->columns; k++) {
-        const int leaf = prune->asked[k] ? spot_of(prune, k).leaf : -1;
-        if (leaf < 0) continue;
-        struct walk walk = {.column = k, .leaf = (size_t)leaf};
+    for (size_t leaf = 0; leaf < prune->leaves; leaf++) {
+        if (!prune->asked[leaf]) continue;
+        struct walk walk = {.leaf = leaf};
         PQ_TRY(pq_parquet_pages(prune->reader, prune->group, walk.leaf, &walk.pages, err));
         if (!walk.pages.has_bounds || walk.pages.count < 2) continue;
         *room += walk.pages.count;
@@ -296,14 +320,11 @@ pqdb_code pq_scan_choose_ranges(struct pq_scan *scan, const struct pq_parquet_fi
                           .group = scan->current.group};
     const uint64_t rows = pq_parquet_group_rows(reader, prune.group);
     if (filter == NULL || filter->program == NULL) return choose_all(scan, rows, err);
-    const struct pq_shreds *shreds = scan->snapshot->shreds;
     prune.by_paths = filter->by_paths;
-    prune.columns = prune.by_paths ? shreds->type->field_count
-                                   : prune.file->options.type->field_count;
-    const size_t columns = prune.columns;
-    prune.asked = pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.asked);
+    prune.leaves = pq_parquet_leaf_count(reader);
+    prune.asked = pq_arena_calloc(&scan->group_arena, prune.leaves + 1, sizeof *prune.asked);
     prune.dictionaries =
-        pq_arena_calloc(&scan->group_arena, columns + 1, sizeof *prune.dictionaries);
+        pq_arena_calloc(&scan->group_arena, prune.leaves + 1, sizeof *prune.dictionaries);
     if (prune.asked == NULL || prune.dictionaries == NULL) {
         return pq_fail(err, PQDB_NO_MEMORY, "a scan");
     }

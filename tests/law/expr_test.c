@@ -150,11 +150,29 @@ static void widen(struct pq_known *known, const struct pq_value *value) {
     known->has_min = known->has_max = true;
 }
 
-static pqdb_code tell(void *ctx, uint32_t at, struct pq_known *known, pqdb_error *err) {
+/// The column, or the member of objects that are all there.
+static const struct pq_column *column_at(const struct told *told, const struct pq_known_at *place,
+                                         bool *may_lack) {
+    const struct pq_column *column = &told->rows->columns[place->column];
+    *may_lack = false;
+    for (size_t k = 0; k < place->step_count; k++) {
+        for (size_t row = 0; row < column->count; row++) {
+            *may_lack = *may_lack || pq_column_is_null(column, row);
+        }
+        column = &column->children[pq_known_member(place, k)];
+    }
+    return column;
+}
+
+static pqdb_code tell(void *ctx, const struct pq_known_at *place, struct pq_known *known,
+                      pqdb_error *err) {
     const struct told *told = ctx;
-    const struct pq_column *column = &told->rows->columns[at];
+    bool may_lack;
+    const struct pq_column *column = column_at(told, place, &may_lack);
+    const uint32_t at = place->column;
     (void)err;
-    *known = (struct pq_known){.may_null = told->vagueness > 1, .may_nan = told->vagueness > 1};
+    *known = (struct pq_known){.may_null = told->vagueness > 1 || may_lack,
+                               .may_nan = told->vagueness > 1};
     const bool nested = column->type->kind == PQ_LIST || column->type->kind == PQ_OBJECT ||
                         column->type->kind == PQ_VARIANT;
     for (size_t row = 0; row < column->count; row++) {
@@ -175,10 +193,11 @@ static pqdb_code tell(void *ctx, uint32_t at, struct pq_known *known, pqdb_error
     return PQDB_OK;
 }
 
-static pqdb_code have(void *ctx, uint32_t at, const struct pq_value *value, bool *may,
-                      pqdb_error *err) {
+static pqdb_code have(void *ctx, const struct pq_known_at *place, const struct pq_value *value,
+                      bool *may, pqdb_error *err) {
     const struct told *told = ctx;
-    const struct pq_column *column = &told->rows->columns[at];
+    bool may_lack;
+    const struct pq_column *column = column_at(told, place, &may_lack);
     (void)err;
     CHECK(value->kind == column->type->kind, "a value of another kind is asked for");
     *may = false;

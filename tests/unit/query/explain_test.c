@@ -14,8 +14,9 @@
 enum { rows_all = 40000, page_rows = 2048 };
 
 static const char schema[] =
-    "{ Item: { n: 'int!', kind: 'string', note: 'string' },\n"
-    "  Part: { sku: 'string##', bin: 'int#', day: 'date#', note: 'string' } }";
+    "{ Item: { n: 'int!', kind: 'string', note: 'string', box: { size: { w: 'int' } } },\n"
+    "  Part: { sku: 'string##', bin: 'int#', day: 'date#', price: 'decimal(8,2)#',\n"
+    "          note: 'string' } }";
 
 static pqdb_error err;
 static pqdb_db *db;
@@ -26,8 +27,9 @@ static void put(unsigned first, unsigned step, unsigned count) {
     pq_bytes_init(&text, &pq_alloc_libc);
     for (unsigned i = first; i < first + step * count; i += step) {
         pq_bytes_printf(&text, NULL,
-                        "{\"$id\":\"%06u\",\"n\":%u,\"kind\":\"k%u\",\"note\":\"note of %u\"}\n",
-                        i, i, i / 2 % 2, i);
+                        "{\"$id\":\"%06u\",\"n\":%u,\"kind\":\"k%u\",\"note\":\"note of %u\","
+                        "\"box\":{\"size\":{\"w\":%u}}}\n",
+                        i, i, i / 2 % 2, i, i);
     }
     CHECK(pqdb_create(db, "Item", (const char *)text.data, text.length, NULL, NULL, &err) ==
           PQDB_OK, "%s", err.message);
@@ -77,6 +79,33 @@ static void what_bounds_exclude_is_not_read(void) {
     check_pages(&range, 3, 5);
 }
 
+static void members_of_objects_and_prefixes_exclude_too(void) {
+    const pqdb_find_options wide = {.filter = "{ 'box.size.w': { $gt: 1000000 } }"};
+    check_pages(&wide, 0, 0);
+    const pqdb_find_options lacking = {.filter = "{ 'box.size.w': { $exists: false } }"};
+    check_pages(&lacking, 0, 0);
+    const pqdb_find_options few = {.filter = "{ 'box.size.w': { $gte: 5000, $lt: 5010 } }",
+                                   .select = "n"};
+    check_pages(&few, 4, 5);
+    const pqdb_find_options all = {.filter = "{ 'box.size.w': { $gte: 0 } }", .sort = "none"};
+    CHECK(counted(&all, "rows", "certain") == rows_all / 2, "certain");
+    static const char *const none[] = {
+        "{ note: { $regex: '^nota' } }", "{ note: { $regex: '^note\\\\.' } }",
+        "{ note: { $regex: '^z+' } }",   "{ note: { $regex: '^(?:a)?' , $eq: 'z' } }"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        const pqdb_find_options regex = {.filter = none[i]};
+        // A letter that may be repeated, or not be there at all, says nothing.
+        check_pages(&regex, i == 2 ? 1000 : 0, 0);
+    }
+    static const char *const some[] = {
+        "{ note: { $regex: '^noteX* of' } }", "{ note: { $regex: '^x|^note' } }",
+        "{ note: { $regex: '^NOTE', $options: 'i' } }", "{ note: { $regex: '^note{1} of' } }"};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        const pqdb_find_options regex = {.filter = some[i], .sort = "none", .select = "n"};
+        CHECK(counted(&regex, "rows", "given") == rows_all / 2, "%s", some[i]);
+    }
+}
+
 static void what_matches_for_certain_is_not_tested(void) {
     const pqdb_find_options all = {.filter = "{ n: { $gte: 0 } }", .sort = "none",
                                    .select = "kind"};
@@ -116,9 +145,9 @@ static void put_parts(unsigned first, unsigned count) {
     for (unsigned i = first; i < first + count; i++) {
         pq_bytes_printf(&text, NULL,
                         "{\"$id\":\"p%06u\",\"sku\":\"s%u\",\"bin\":%u,\"day\":\"2025-%02u-%02u\","
-                        "\"note\":\"part %u\"}\n",
+                        "\"price\":%u.5,\"note\":\"part %u\"}\n",
                         i * 7919 % 1000003, i * 31 % 1000003, i % bins, i % 12 + 1, i / 12 % 28 + 1,
-                        i);
+                        i % bins, i);
     }
     CHECK(pqdb_create(db, "Part", (const char *)text.data, text.length, NULL, NULL, &err) ==
           PQDB_OK, "%s", err.message);
@@ -158,6 +187,10 @@ static void equality_on_an_indexed_field_reads_its_rows(void) {
         check_parts("{ bin: 7 }", "bin", 6);
         check_parts("{ bin: 7.0 }", "bin", 6);
         check_parts("{ bin: { $in: [7, 8] }, note: { $contains: '4' } }", "bin", 2);
+        check_parts("{ price: 7.50 }", "price", 6);
+        check_parts("{ price: { $in: [7.5, 8.5, 0.25, 'x'] }, note: { $contains: '4' } }", "price",
+                    2);
+        check_parts("{ price: 7.501 }", "price", 0);
         check_parts("{ day: '2025-03-01', bin: { $lt: 100 } }", "day", 4);
         CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
     }
@@ -278,6 +311,7 @@ int main(void) {
     put(0, 2, rows_all / 2);
     CHECK(pqdb_checkpoint(db, &err) == PQDB_OK, "%s", err.message);
     RUN(what_bounds_exclude_is_not_read);
+    RUN(members_of_objects_and_prefixes_exclude_too);
     RUN(what_matches_for_certain_is_not_tested);
     RUN(a_limit_reads_what_it_gives);
     RUN(an_id_is_looked_up);
