@@ -4,7 +4,6 @@ not, and of the latter by DuckDB with json_extract_string, in the same run, two 
     shred_peers.py PROGRAM PLAIN SHREDDED        two databases of the same events
 
 Each is the best of five runs, warm. CPU time (user and system) is the steadier figure on a machine that others use too."""
-import glob
 import json
 import os
 import resource
@@ -13,6 +12,7 @@ import sys
 import time
 
 import duckdb
+from pyiceberg.table import StaticTable
 
 THREADS = 2
 URL, COUNTRY = "event->>'$.request.url'", "event->>'$.request.cf.country'"
@@ -46,21 +46,29 @@ def ask(program, database):
     return {line["question"]: line for line in map(json.loads, done.stdout.splitlines())}
 
 
-def size(database):
-    return sum(map(os.path.getsize, glob.glob(f"{database}/TailEvents/data/*.parquet")))
+def files_of(database):
+    """Those of the table as it was last published; others may still be there for somebody who reads them."""
+    metadata = f"{os.path.abspath(database)}/TailEvents/metadata"
+    with open(f"{metadata}/version-hint.text", encoding="ascii") as hint:
+        table = StaticTable.from_metadata(f"{metadata}/v{hint.read()}.metadata.json")
+    return [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
 
 
 def main():
     program, plain, shredded = sys.argv[1:]
-    files = sorted(glob.glob(f"{plain}/TailEvents/data/*.parquet"))
-    with_paths, without = ask(program, shredded), ask(program, plain)
+    files = files_of(plain)  # before ours is asked: it merges files meanwhile
+    sizes = [sum(map(os.path.getsize, files_of(database))) for database in (plain, shredded)]
     connection = duckdb.connect(config={"threads": THREADS})
     connection.sql(f"create view t as select * from read_parquet({files!r})")
+    duck = {name: best(lambda query=query: connection.sql(query).fetchall())
+            for name, query in SQL.items()}
+    all_rows = connection.sql("select count(*) from t").fetchone()[0]
+    with_paths, without = ask(program, shredded), ask(program, plain)
     rows = [("question", "rows", "$shred ms (CPU)", "bytes", "without ms (CPU)", "bytes",
              "DuckDB ms (CPU)", "to DuckDB", "CPU")]
     for name, mine in with_paths.items():
         other = without[name]
-        wall, cpu, found = best(lambda: connection.sql(SQL[name]).fetchall())
+        wall, cpu, found = duck[name]
         count = found[0][0] if name.startswith("count") else len(found)
         if not mine["rows"] == other["rows"] == count:
             sys.exit(f"{name}: {mine['rows']}, {other['rows']} and {count} rows")
@@ -70,8 +78,8 @@ def main():
                      f"{other['bytes']['read'] / 1e6:,.2f} MB" if "bytes" in other else "",
                      f"{wall:,.1f} ({cpu:,.1f})", f"{mine['ms'] / wall:.3f}x",
                      f"{mine['cpu_ms'] / max(cpu, 1e-3):.3f}x"))
-    print(f"\n{connection.sql('select count(*) from t').fetchone()[0]:,} tail events, "
-          f"{size(plain) / 1e6:,.0f} MB in files, {size(shredded) / 1e6:,.0f} MB with $shred")
+    print(f"\n{all_rows:,} tail events, {sizes[0] / 1e6:,.0f} MB in files, "
+          f"{sizes[1] / 1e6:,.0f} MB with $shred")
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         print("  " + "  ".join(c.ljust(w) if k == 0 else c.rjust(w)

@@ -50,7 +50,10 @@ static const struct {
     {"{ tags: { $elemMatch: { $eq: 'a' } }, color: 'red' }", "tags _extra", ""},
     {"{ $expr: { $gt: ['$i', 5] } }", "i", "i >= 6"},
     {"{ friend: 'person/ann' }", "friend", "friend in \"ann\""},
-    {"{ dec: 1.5 }", "dec", ""},
+    {"{ dec: 1.5 }", "dec", "dec in 1.50"},
+    {"{ dec: { $in: [1.5, 2, 'x', 0.005] } }", "dec", "dec in 1.50 2.00"},
+    {"{ dec: 1.505 }", "dec", "dec in"},
+    {"{ dec: { $gt: 1.5 } }", "dec", ""},
     {"{ b: { $gt: false } }", "b", "b in true"},
     {"{ s: { $gt: 'b' }, d: { $gt: 1 } }", "d s", "s > \"b\", d > 1"},
 };
