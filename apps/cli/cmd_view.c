@@ -293,15 +293,17 @@ static bool is_only_stale(struct cli *cli, pqdb_db *db, const char *name,
     pqdb_view_state state;
     pqdb_error err;
     if (pqdb_view_state_get(db, name, &state, &err) != PQDB_OK) return false;
-    const bool appends = strcmp(state.strategy, "append") == 0;
+    const bool appends = strcmp(state.strategy, "append") == 0, keeps = state.keeps_dropped;
     if (state.last_error[0] != '\0') return false;
-    if (!appends && strcmp(state.state, "fresh") == 0) return false;
+    if (!appends && !keeps && strcmp(state.state, "fresh") == 0) return false;
     char version[32];
-    const char *cells[] = {name, appends ? "appends" : state.state, NULL, NULL,
+    const char *cells[] = {name, appends ? "appends" : keeps ? "keeps" : state.state, NULL, NULL,
                            cli_version(state.version, version), NULL};
     cli_table_row(table, cells);
     cli_note(cli, "%s is not verified: %s", name,
-             appends ? "it appends, and keeps what it has" : state.reason);
+             appends ? "it appends, and keeps what it has"
+             : keeps ? "it keeps what came of rows that are gone"
+                     : state.reason);
     return true;
 }
 

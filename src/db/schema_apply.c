@@ -72,9 +72,10 @@ static pqdb_code fail_refused(const struct applying *apply, pqdb_error *err) {
     for (size_t i = 0; i < apply->steps.count; i++) {
         const pqdb_schema_step *step = &apply->steps.items[i].told;
         if (!step->is_refused) continue;
-        pq_fail(err, PQDB_INVALID, "%zu of %zu steps %s refused, so nothing was changed: %.64s %s",
-                apply->done.refused, apply->done.steps, apply->done.refused == 1 ? "is" : "are",
-                step->reason, "(see the plan)");
+        const char *remedy = step->remedy == NULL ? "see the plan" : step->remedy;
+        pq_fail(err, PQDB_INVALID, "%zu of %zu steps %s refused, so nothing was changed: %.64s "
+                "(%.80s)", apply->done.refused, apply->done.steps,
+                apply->done.refused == 1 ? "is" : "are", step->reason, remedy);
         return pq_fail_subject(err, PQDB_INVALID, pq_text_of(step->name));
     }
     return PQDB_OK;

@@ -63,7 +63,7 @@ static bool is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_t
                          PQ_TEXT_ARG(moved->entry->name), version);
             if (used < 0 || (size_t)used >= reason_bytes) return false;
             if (facts->reflects == 0) {
-                snprintf(reason + used, reason_bytes - (size_t)used, "never refreshed");
+                snprintf(reason + used, reason_bytes - (size_t)used, "was never refreshed");
             } else {
                 snprintf(reason + used, reason_bytes - (size_t)used, "reflects seq-%" PRIu64,
                          facts->reflects);

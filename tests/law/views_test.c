@@ -275,10 +275,12 @@ static void change_schema(struct world *w, int t) {
     world_compute(w);
     if (alters) {
         WORLD_MUST(w, pqdb_view_alter(w->db, name, streams ? "{ mode: 'manual', schedule: null }"
-                                                     : "{ mode: 'streaming', schedule: null }",
+                                                     : "{ mode: 'streaming', schedule: null,"
+                                                       " gracePeriod: null }",
                                 NULL, NULL, &err), name);
         if (streams) naive_keep(&w->naive.tables[t]);
         w->modes[t] = streams ? MANUAL : STREAMING;
+        w->has_grace[t] = false;
         if (!streams && w->appends[t]) world_append(w, t, world_version(w));
         if (!streams) world_settle(w, t);
         naive_use(&w->memory);
@@ -290,6 +292,56 @@ static void change_schema(struct world *w, int t) {
                                PQ_TEXT("{ z: 'int' }"), &next, &place, &err), "another text");
     WORLD_MUST(w, pqdb_schema_apply(w->db, (const char *)next.data, next.length, NULL, NULL, &err),
          "schema apply");
+}
+
+/// Is the view at or above `t`?
+static bool is_over(const struct world *w, int at, int t) {
+    const struct naive_table *table = &w->naive.tables[at];
+    while (table != &w->naive.tables[t] && !table->is_collection) {
+        table = naive_db_find(&w->naive, table->from);
+    }
+    return table == &w->naive.tables[t];
+}
+
+/// Another filter for rows that come straight from the source; where nobody waits for a refresh.
+static bool may_change_filter(const struct world *w, int t) {
+    const struct pq_json *view = w->naive.tables[t].view;
+    for (int i = w->collections; i < w->naive.table_count; i++) {
+        if (world_lacks(w, i) || !is_over(w, i, t)) continue;
+        if (w->modes[i] == MANUAL || w->appends[i] || w->keeps[i]) return false;
+    }
+    return !world_lacks(w, t) && pq_json_find(view, "$expand") == NULL &&
+           pq_json_find(view, "$unnest") == NULL;
+}
+
+/// The definition changes: the view, and those on it, are built anew.
+static void change_filter(struct world *w, int t) {
+    struct naive_table *table = &w->naive.tables[t];
+    const struct law_scope scope = world_scope(w);
+    if (!may_change_filter(w, t)) return;
+    world_compute(w);
+    struct pq_bytes filter, text;
+    pq_bytes_init(&filter, &w->memory.alloc);
+    pq_bytes_init(&text, &w->memory.alloc);
+    law_filter(&scope, naive_db_find(&w->naive, table->from), 2, &filter);
+    const char *settings = naive_text("{ $filter: %s }", law_text(&filter));
+    world_tell("view alter", table->name, settings);
+    WORLD_MUST(w, pqdb_view_alter(w->db, table->name, settings, NULL, NULL, &err), table->name);
+    law_say(&text, "{");
+    const struct pq_json *key = pq_json_first(table->view);
+    for (size_t i = pq_json_count(table->view); i > 0; i--, key = pq_json_next(pq_json_next(key))) {
+        if (pq_text_is(pq_json_text(key), "$filter")) continue;
+        law_say(&text, "\"%s\": ", pq_json_text(key).data);
+        pq_json_write(&text, pq_json_next(key), NULL);
+        law_say(&text, ", ");
+    }
+    law_say(&text, "$filter: %s }", law_text(&filter));
+    table->view = law_parse(law_text(&text));
+    for (int i = t; i < w->naive.table_count; i++) {
+        if (world_lacks(w, i) || !is_over(w, i, t)) continue;
+        naive_view_eval(&w->naive, &w->naive.tables[i]);
+        naive_keep(&w->naive.tables[i]);
+    }
 }
 
 static void step(struct world *w) {
@@ -311,8 +363,10 @@ static void step(struct world *w) {
         create_view(w);
     } else if (what == 15) {
         drop_view(w, view);
-    } else if (what >= 18) {
+    } else if (what == 18) {
         change_schema(w, view);
+    } else if (what == 19) {
+        change_filter(w, view);
     } else if (what == 16 || w->disk == NULL) {
         world_reopen(w);
     } else {

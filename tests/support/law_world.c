@@ -107,8 +107,10 @@ const char *world_define_view(struct world *w) {
     w->appends[at] = !w->keeps[at] && world_roll(w, 5) == 0 && may_append(w, from);
     w->has_contents[at] = w->modes[at] == STREAMING;
     if (w->keeps[at]) law_say(&text, " $onRetention: 'keep',");
-    law_say(&text, " $refresh: { %s%s } }", modes[w->modes[at]],
-            w->appends[at] ? ", strategy: 'append'" : "");
+    w->has_grace[at] = w->modes[at] != STREAMING && !w->appends[at] && world_roll(w, 4) == 0;
+    law_say(&text, " $refresh: { %s%s%s } }", modes[w->modes[at]],
+            w->appends[at] ? ", strategy: 'append'" : "",
+            w->has_grace[at] ? ", gracePeriod: '0s'" : "");
     const char *name = naive_text("V%d", at - w->collections);
     naive_db_add(&w->naive, name, law_parse(law_text(&text)));
     if (w->modes[at] == MANUAL || w->appends[at]) w->naive.tables[at].row_count = 0;
@@ -423,7 +425,10 @@ void world_refresh(struct world *w, int t) {
 /// Every row of the answer, in order; `filter` (or NULL) picks among the expected ones.
 static void check_answer(struct world *w, const struct naive_table *table, const char *filter) {
     const struct pq_json *test = filter == NULL ? NULL : law_parse(filter);
-    const pqdb_find_options options = {.filter = filter, .max_staleness = w->max_staleness};
+    const struct naive_table *of = naive_db_find(&w->naive, table->name);
+    const bool is_asked = !w->has_grace[of - w->naive.tables];
+    const pqdb_find_options options = {.filter = filter,
+                                       .max_staleness = is_asked ? w->max_staleness : NULL};
     pqdb_rows *rows;
     WORLD_MUST(w, pqdb_find(w->db, table->name, &options, &rows, &err), "find");
     if (w->failed) return;
@@ -496,7 +501,8 @@ static void verify(struct world *w, const char *view) {
 
 void world_check_table(struct world *w, int t) {
     struct naive_table *table = &w->naive.tables[t];
-    if (world_lacks(w, t)) return;
+    const bool is_never_old = w->has_grace[t] && !world_is_over_append(w, table);
+    if (world_lacks(w, t) || (is_never_old && w->max_staleness == NULL)) return;
     w->dice = (struct law_dice){.seed = w->stream * 64 + (uint64_t)t};
     struct naive_table sorted = *table;
     sorted.rows = naive_alloc(((size_t)table->row_count + 1) * sizeof *table->rows);

@@ -35,6 +35,7 @@ struct world {
     struct naive_db naive;
     enum mode modes[NAIVE_TABLES];
     bool dropped[NAIVE_TABLES];
+    bool has_grace[NAIVE_TABLES];  // of no time: every read of it is of now
     bool appends[NAIVE_TABLES];
     bool keeps[NAIVE_TABLES], is_plain[NAIVE_TABLES];  // plain: it reads nothing through links
     bool has_contents[NAIVE_TABLES];    // of views that keep: refreshed, or always
