@@ -144,20 +144,18 @@ static void print_log(pqdb_db *db, const pqdb_status *status) {
     pqdb_log_holder holder = {0};
     pqdb_log_holders(db, take_farthest, &holder, NULL);
     const char *from = cli_version(holder.version, version);
-    const char *tail = cli_bytes(status->log_bytes, since);
-    if (from == NULL) {
-        print_line("log", "%s since the checkpoint", tail);
-    } else {
-        print_line("log", "%s since the checkpoint; %s kept since %s: %s%s%s", tail,
-                   cli_bytes(holder.bytes, kept), from, holder.name,
-                   holder.name[0] == '\0' ? "" : ", ", holder.reason);
+    print_line("log", "%s since the checkpoint", cli_bytes(status->log_bytes, since));
+    if (from != NULL) {
+        print_line("", "%s kept since %s: %s%s%s", cli_bytes(holder.bytes, kept), from,
+                   holder.name, holder.name[0] == '\0' ? "" : ", ", holder.reason);
     }
 }
 
 static void print_memory(const pqdb_memory *memory) {
     char used[40], limit[40], rows[40], states[40], pages[40], indexes[40];
-    print_line("memory", "%s of %s: rows %s, states %s, pages %s, indexes %s",
-               cli_bytes(memory->used, used), cli_bytes(memory->limit, limit),
+    print_line("memory", "%s of %s", cli_bytes(memory->used, used),
+               cli_bytes(memory->limit, limit));
+    print_line("", "rows %s, states %s, pages %s, indexes %s",
                cli_bytes(memory->rows, rows), cli_bytes(memory->states, states),
                cli_bytes(memory->pages, pages), cli_bytes(memory->indexes, indexes));
 }

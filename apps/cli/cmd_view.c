@@ -88,9 +88,10 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
     pqdb_view_sources(db, state->name, print_source_text, NULL, NULL);
     if (state->lag_versions > 0) {
         const char *since = cli_time(cli, state->stale_since_us, room);
-        print_field("lag", "%llu version%s%s%s", (unsigned long long)state->lag_versions,
-                    state->lag_versions == 1 ? "" : "s", since == NULL ? "" : ", stale since ",
-                    since == NULL ? "" : since);
+        print_field("lag", "%llu version%s, %s row%s changed%s%s",
+                    (unsigned long long)state->lag_versions, state->lag_versions == 1 ? "" : "s",
+                    cli_count(state->lag_changes, number), state->lag_changes == 1 ? "" : "s",
+                    since == NULL ? "" : ", stale since ", since == NULL ? "" : since);
     }
     const char *when = cli_time(cli, state->refreshed_us, room);
     if (when == NULL) {
@@ -168,8 +169,9 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_json_field("lastRefreshTime", cli_time(cli, state->refreshed_us, time));
     fputc('}', stdout);
     print_json_field("staleSince", cli_time(cli, state->stale_since_us, time));
-    printf(",\"lag\":{\"versions\":%llu,\"ms\":%lld}",
-           (unsigned long long)state->lag_versions, lag_ms(state));
+    printf(",\"lag\":{\"versions\":%llu,\"changes\":%llu,\"ms\":%lld}",
+           (unsigned long long)state->lag_versions, (unsigned long long)state->lag_changes,
+           lag_ms(state));
     fputs(",\"lastRefresh\":{\"kind\":", stdout);
     cli_json_text(stdout, state->last_refresh, strlen(state->last_refresh));
     print_json_field("reason", state->last_refresh_reason);

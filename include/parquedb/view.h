@@ -23,6 +23,8 @@ typedef struct pqdb_view_state {
     int64_t refreshed_us;          ///< when its contents last changed or were confirmed
     int64_t stale_since_us;        ///< time of the first source commit it lacks, or 0
     uint64_t lag_versions;         ///< source commits it lacks
+    uint64_t lag_changes;          ///< rows that came and went in them, as far as the log tells;
+                                   ///< counted by pqdb_view_state_get only
     const char *schedule;          ///< cron fields, or ""
     const char *last_refresh;      ///< "streaming", "incremental", "full", "append" or "none"
     const char *last_refresh_reason;  ///< why it was "full", or ""

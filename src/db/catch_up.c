@@ -21,23 +21,25 @@ static bool reads_table(const struct pq_db_table *table, uint32_t id) {
     return false;
 }
 
-/// The time of the first commit after `version` that changed what the view, or one below it,
-/// reads; 0: the log does not tell.
-static int64_t find_lacking(pqdb_db *db, const struct pq_db_table *table, uint64_t version) {
+struct pq_db_lack pq_db_lack_of(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                                uint64_t rows_max) {
     const struct pq_log_schemas none = pq_db_log_counts();
     struct pq_log_reader *reader;
-    int64_t found_us = 0;
-    if (version + 1 < pq_log_first_version(db->log)) return 0;
-    if (pq_log_reader_open(db->log, version + 1, &none, &reader, NULL) != PQDB_OK) return 0;
+    struct pq_db_lack lack = {0};
     const struct pq_log_record *record;
-    while (found_us == 0 && pq_log_reader_next(reader, &record, NULL) == PQDB_OK &&
+    if (version + 1 < pq_log_first_version(db->log)) return lack;
+    if (pq_log_reader_open(db->log, version + 1, &none, &reader, NULL) != PQDB_OK) return lack;
+    while (lack.rows <= rows_max && pq_log_reader_next(reader, &record, NULL) == PQDB_OK &&
            record != NULL) {
         for (size_t i = 0; i < record->rows_count; i++) {
-            if (reads_table(table, record->rows[i].collection)) found_us = record->time_us;
+            const struct pq_log_rows *part = &record->rows[i];
+            if (!reads_table(table, part->collection)) continue;
+            if (lack.first_us == 0) lack.first_us = record->time_us;
+            lack.rows += part->rows_plus + part->rows_minus;
         }
     }
     pq_log_reader_close(reader);
-    return found_us;
+    return lack;
 }
 
 int64_t pq_db_lacks_since(pqdb_db *db, struct pq_db_table *table, uint64_t version) {
@@ -47,7 +49,7 @@ int64_t pq_db_lacks_since(pqdb_db *db, struct pq_db_table *table, uint64_t versi
     int64_t lacks_us = own->lacks_us;
     pthread_mutex_unlock(&db->published_lock);
     if (is_known) return lacks_us;
-    lacks_us = find_lacking(db, table, version);
+    lacks_us = pq_db_lack_of(db, table, version, 0).first_us;
     pthread_mutex_lock(&db->published_lock);
     own->lacks_us = lacks_us;
     own->lacks_version = version;

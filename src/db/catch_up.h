@@ -42,6 +42,15 @@ pqdb_code pq_db_show(pqdb_db *db, struct pq_text name, int64_t staleness_us,
                      struct pq_db_shown *shown, pqdb_error *err);
 void pq_db_shown_deinit(struct pq_db_shown *shown);
 
+/// What of the log contents that reflect `version` lack: nothing, where it does not reach back.
+struct pq_db_lack {
+    uint64_t rows;     // of the collections that the view, or one below it, reads: come and gone
+    int64_t first_us;  // when the first of them came; 0: there is none
+};
+/// Counted until they are more than `rows_max`. Cost: that part of the log, read.
+struct pq_db_lack pq_db_lack_of(pqdb_db *db, const struct pq_db_table *table, uint64_t version,
+                                uint64_t rows_max);
+
 /// When the first commit came that the stored contents, which reflect `version`, lack; 0: nobody
 /// knows. Cost: a look into the log, once for each version.
 int64_t pq_db_lacks_since(pqdb_db *db, struct pq_db_table *table, uint64_t version);

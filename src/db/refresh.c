@@ -269,16 +269,6 @@ static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     return PQDB_OK;
 }
 
-static bool reads(const struct pq_view *view, uint32_t table) {
-    for (; view != NULL; view = view->upstream) {
-        if (view->source == table) return true;
-        for (size_t i = 0; i < view->linked_count; i++) {
-            if (view->linked[i] == table) return true;
-        }
-    }
-    return false;
-}
-
 /// Does the way through the log cost more than to compute the view anew? A row that changed is two
 /// rows in the log, each dearer than one of a scan; so the limit is half of the source's rows.
 static bool is_dear(pqdb_db *db, const struct pq_db_table *table) {
@@ -292,20 +282,8 @@ static bool is_dear(pqdb_db *db, const struct pq_db_table *table) {
     pthread_mutex_unlock(&db->leader);
     const uint64_t rows_most = bytes / row_bytes_min;
     if (rows_most < cheap_rows || rows_most <= limit) return false;
-    const struct pq_log_schemas none = pq_db_log_counts();
-    struct pq_log_reader *reader;
-    const struct pq_log_record *record;
-    uint64_t rows = 0;
-    if (pq_log_reader_open(db->log, from, &none, &reader, NULL) != PQDB_OK) return false;
-    while ((rows < cheap_rows || rows <= limit) &&
-           pq_log_reader_next(reader, &record, NULL) == PQDB_OK && record != NULL) {
-        for (size_t i = 0; i < record->rows_count; i++) {
-            const struct pq_log_rows *part = &record->rows[i];
-            if (reads(table->view, part->collection)) rows += part->rows_plus + part->rows_minus;
-        }
-    }
-    pq_log_reader_close(reader);
-    return rows >= cheap_rows && rows > limit;
+    const uint64_t rows_max = limit > cheap_rows ? limit : cheap_rows;
+    return pq_db_lack_of(db, table, from - 1, rows_max).rows > rows_max;
 }
 
 /// What was appended nothing could make again.

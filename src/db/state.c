@@ -239,6 +239,7 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     }
     if (code == PQDB_OK && state->lag_versions > 0) {
         state->stale_since_us = pq_db_lacks_since(db, table, state->version);
+        state->lag_changes = pq_db_lack_of(db, table, state->version, UINT64_MAX).rows;
     }
     pq_db_snapshot_unref(snapshot);
     return code;

@@ -60,6 +60,9 @@ static void a_refresh_is_remembered(void) {
           "%s, %s, %" PRId64, did.kind, did.reason, did.us);
     check_told(&db, disk, "Later", &did);
     db_put(db, "Item", "{\"$id\":\"b\",\"kind\":\"y\",\"n\":1}");
+    const pqdb_view_state lagging = state_of(db, "Later");
+    CHECK(lagging.lag_versions > 0 && lagging.lag_changes == 1, "%" PRIu64 " versions, %" PRIu64
+          " changes", lagging.lag_versions, lagging.lag_changes);
     did = refresh(db, "Later", false);
     CHECK(strcmp(did.kind, "incremental") == 0 && did.rows == 1, "%s", did.kind);
     check_told(&db, disk, "Later", &did);
