@@ -28,7 +28,7 @@ pqdb_code pq_log_open(const struct pq_log_options *options, struct pq_log **log,
     const size_t bytes = strlen(options->directory) + 1;
     struct pq_log *made = pq_resize(options->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "opening the log");
-    *made = (struct pq_log){.options = *options};
+    *made = (struct pq_log){.options = *options, .time_us = options->from_time_us};
     pthread_mutex_init(&made->keeper_mutex, NULL);
     pthread_mutex_init(&made->mutex, NULL);
     pq_bytes_init(&made->frame, options->alloc);

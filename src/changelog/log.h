@@ -54,6 +54,7 @@ struct pq_log_options {
     const struct pq_alloc *alloc;  // thread-safe
     struct pq_pace *pace;          // may be NULL
     struct pq_log_position from;   // where replay begins
+    int64_t from_time_us;          // of the commit before it: later ones have no earlier time
     uint64_t segment_bytes;        // 0: PQ_LOG_SEGMENT_BYTES; tests take small ones
     uint64_t until_version;        // read only: no commit above; 0: all
     bool read_only;                // writes nothing, ends at the last whole frame

@@ -367,8 +367,8 @@ static pqdb_code find_directory(pqdb_db *db, const char *directory, pqdb_error *
 static pqdb_code open_log(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
     const struct pq_log_options options = {
         .store = db->store, .directory = "log", .env = db->env, .alloc = db->alloc,
-        .pace = db->pace, .from = root->position, .segment_bytes = db->log_segment_bytes,
-        .read_only = db->options.read_only};
+        .pace = db->pace, .from = root->position, .from_time_us = root->time_us,
+        .segment_bytes = db->log_segment_bytes, .read_only = db->options.read_only};
     return pq_log_open(&options, &db->log, err);
 }
 
