@@ -35,6 +35,12 @@ void pq_column_dictionary_reset(struct pq_column_dictionary *dictionary) {
     }
 }
 
+size_t pq_column_dictionary_bytes(const struct pq_column_dictionary *dictionary) {
+    const size_t marks = sizeof *dictionary->starts + sizeof *dictionary->marks;
+    return dictionary->plain.length +
+           dictionary->count * (marks + 2 * sizeof *dictionary->slots);  // half of them are used
+}
+
 static const uint8_t *entry_of(const struct pq_column_dictionary *dictionary, uint32_t code) {
     const size_t width = dictionary->width;
     return dictionary->plain.data + (width > 0 ? code * width : dictionary->starts[code]);

@@ -31,6 +31,9 @@ void pq_column_dictionary_deinit(struct pq_column_dictionary *dictionary);
 /// No entries; memory is kept.
 void pq_column_dictionary_reset(struct pq_column_dictionary *dictionary);
 
+/// About what the entries take in memory: the page, and what finds them.
+size_t pq_column_dictionary_bytes(const struct pq_column_dictionary *dictionary);
+
 /// The value of an entry, without length prefix.
 struct pq_text pq_column_dictionary_value(const struct pq_column_dictionary *dictionary,
                                           uint32_t code);

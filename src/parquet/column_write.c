@@ -255,8 +255,9 @@ pqdb_code pq_column_writer_append(struct pq_column_writer *column, const struct 
 }
 
 size_t pq_column_writer_bytes(const struct pq_column_writer *column) {
-    return column->pages.length + column->dictionary.plain.length + column->page_plain.length +
-           column->page_codes.length + column->page_def.length + column->page_rep.length;
+    return column->pages.length + pq_column_dictionary_bytes(&column->dictionary) +
+           column->page_plain.length + column->page_codes.length + column->page_def.length +
+           column->page_rep.length;
 }
 
 /// One page of distinct values for many of codes: zstd's default level finds more in it than the

@@ -247,6 +247,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check_ours(pathlib.Path(folder))
     files = sorted([*CORPUS.glob("parquet-testing/data/**/*.parquet"),
+                    *CORPUS.glob("parquet-testing/bad_data/ARROW-GH-43605.parquet"),  # readable
                     *CORPUS.glob("iceberg-encodings/*/*.parquet")])
     if not files:
         print(f"    skipped: no corpus at {CORPUS}")

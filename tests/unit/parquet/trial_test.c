@@ -159,6 +159,53 @@ static void pages_that_wait_count_as_held(void) {
           pages.by_encoding[PQ_ENCODING_PLAIN]);
 }
 
+struct counting {
+    struct pq_alloc alloc;
+    size_t live, peak;
+};
+
+static void *counting_resize(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes) {
+    struct counting *counting = ctx;
+    void *memory = pq_alloc_libc.resize(pq_alloc_libc.ctx, ptr, old_bytes, new_bytes);
+    if (memory == NULL && new_bytes > 0) return NULL;
+    counting->live += new_bytes - old_bytes;
+    if (counting->live > counting->peak) counting->peak = counting->live;
+    return memory;
+}
+
+/// 100 columns that would each have a dictionary of 30,000 entries, of 1 MB with what finds them.
+static void memory_of_many_dictionaries_is_bounded_by_the_row_group(void) {
+    enum { column_count = 100 };
+    static struct pq_field fields[column_count];
+    static struct pq_column columns[column_count];
+    static struct pq_bytes bytes;
+    draw_from(30000);
+    pq_bytes_init(&bytes, &pq_alloc_libc);
+    for (size_t k = 0; k < column_count; k++) {
+        fields[k] = (struct pq_field){.name = {"a", 1}, .type = {.kind = PQ_INT64}};
+        columns[k] = (struct pq_column){.type = &fields[k].type, .layout = PQ_FIXED,
+                                        .count = rows_max / 4, .values = values + k};
+    }
+    const struct pq_type wide = {
+        .kind = PQ_OBJECT, .field_count = column_count, .fields = fields};
+    struct counting counting = {.alloc = {.resize = counting_resize}};
+    counting.alloc.ctx = &counting;
+    struct pq_parquet_writer_options options = small_pages(&wide);
+    options.row_group_bytes = 8 << 20;
+    struct pq_parquet_writer *writer;
+    struct pq_parquet_file_info info;
+    const struct pq_parquet_sink sink = {memory_file_append, &bytes};
+    const struct pq_batch batch = {.type = &wide, .count = rows_max / 4, .columns = columns};
+    CHECK(pq_parquet_writer_create(&options, sink, &counting.alloc, &writer, NULL) == PQDB_OK &&
+              pq_parquet_writer_append(writer, &batch, NULL) == PQDB_OK &&
+              pq_parquet_writer_finish(writer, &info, NULL) == PQDB_OK,
+          "write");
+    CHECK(info.split_count > 3, "%zu row groups", info.split_count);
+    CHECK(counting.peak < 48 << 20, "%zu bytes at most", counting.peak);
+    pq_parquet_writer_destroy(writer);
+    pq_bytes_deinit(&bytes);
+}
+
 static void reals_are_split_where_that_is_shorter(void) {
     struct pq_parquet_writer_options options = small_pages(&reals);
     options.profile = PQ_PROFILE_COMPACT;
@@ -214,6 +261,7 @@ int main(void) {
     RUN(values_that_do_not_repeat_have_none);
     RUN(pages_that_wait_count_as_held);
     RUN(a_failed_allocation_in_a_trial_is_reported_and_leaks_nothing);
+    RUN(memory_of_many_dictionaries_is_bounded_by_the_row_group);
     RUN(reals_are_split_where_that_is_shorter);
     return test_done();
 }
