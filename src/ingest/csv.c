@@ -33,6 +33,12 @@ static const char separators[] = {',', ';', '\t', '|'};
 /// Where the scan for the end of a record stands.
 enum scan { SCAN_START, SCAN_PLAIN, SCAN_QUOTED, SCAN_QUOTE };
 
+struct reach {  // how far a record was scanned whose end has not come
+    size_t bytes;
+    enum scan scan;
+    uint64_t line_ends;
+};
+
 struct pq_csv {
     struct pq_csv_options options;
     const struct pq_alloc *alloc;
@@ -45,6 +51,7 @@ struct pq_csv {
     size_t column_count;
     struct csv_field fields[PQ_CSV_COLUMNS_MAX + 1];
     uint64_t line;     // of the next record
+    struct reach reach;  // into `rest`: where its end was looked for
     char separator;
     bool is_sampling;  // types are not known yet
     bool has_begun;    // the byte order mark is behind
@@ -81,6 +88,7 @@ void pq_csv_destroy(struct pq_csv *csv) {
 struct record {
     struct pq_text text;
     uint64_t line, line_count;
+    bool is_open;  // the input ends within quotes
 };
 
 /// Before the header is read every candidate is one.
@@ -89,17 +97,17 @@ static bool is_separator(const struct pq_csv *csv, char c) {
     return memchr(separators, c, sizeof separators) != NULL;
 }
 
-/// Take the next record off `text`; false when it does not end there. At the end of input the last
-/// one needs no line end.
+/// Take the next record off `text`; false when it does not end there: `reach` then tells where to
+/// go on once there is more. At the end of input the last one needs no line end.
 static bool next_record(const struct pq_csv *csv, struct pq_text *text, bool is_last,
-                        struct record *record) {
-    enum scan scan = SCAN_START;
-    uint64_t lines = 1;
-    size_t i = 0;
+                        struct reach *reach, struct record *record) {
+    enum scan scan = reach->scan;
+    uint64_t line_ends = reach->line_ends;
+    size_t i = reach->bytes;
     for (; i < text->length; i++) {
         const char c = text->data[i];
         if (c == '\n' && scan != SCAN_QUOTED) break;
-        if (c == '\n') lines++;
+        if (c == '\n') line_ends++;
         if (scan == SCAN_QUOTED) {
             if (c == '"') scan = SCAN_QUOTE;
         } else if (c == '"' && scan != SCAN_PLAIN) {
@@ -109,12 +117,29 @@ static bool next_record(const struct pq_csv *csv, struct pq_text *text, bool is_
         }
     }
     const bool has_end = i < text->length;
-    if (!has_end && (!is_last || i == 0)) return false;
-    *record = (struct record){.text = {text->data, i}, .line = csv->line, .line_count = lines};
+    if (!has_end && (!is_last || i == 0)) {
+        *reach = (struct reach){i, scan, line_ends};
+        return false;
+    }
+    *reach = (struct reach){0};
+    *record = (struct record){.text = {text->data, i}, .line = csv->line,
+                              .line_count = line_ends + 1, .is_open = scan == SCAN_QUOTED};
     if (i > 0 && text->data[i - 1] == '\r') record->text.length--;
     text->data += i + has_end;
     text->length -= i + has_end;
     return true;
+}
+
+/// A quote that does not end before the input does took all that followed for its text: what is
+/// wrong is its line, and the next ones are records again.
+static void keep_first_line(struct pq_text *text, struct record *record) {
+    const char *end = memchr(record->text.data, '\n', record->text.length);
+    if (!record->is_open || end == NULL) return;
+    const char *all_end = text->data + text->length;
+    record->text.length = (size_t)(end - record->text.data);
+    if (record->text.length > 0 && end[-1] == '\r') record->text.length--;
+    record->line_count = 1;
+    *text = (struct pq_text){end + 1, (size_t)(all_end - end - 1)};
 }
 
 /// Split a record into csv->fields. Gives a fault, or NULL.
@@ -400,7 +425,8 @@ static pqdb_code give(struct pq_csv *csv, const struct record *record, pqdb_erro
 static pqdb_code give_all(struct pq_csv *csv, struct pq_text *text, bool is_last,
                           pqdb_error *err) {
     struct record record;
-    while (next_record(csv, text, is_last, &record)) {
+    while (next_record(csv, text, is_last, &csv->reach, &record)) {
+        keep_first_line(text, &record);
         csv->line += record.line_count;
         if (record.text.length == 0) continue;
         if (csv->is_past_header) PQ_TRY(give(csv, &record, err));
@@ -412,7 +438,9 @@ static pqdb_code give_all(struct pq_csv *csv, struct pq_text *text, bool is_last
 /// Read the header; what there is of records tells the types of columns that are not declared.
 static pqdb_code infer(struct pq_csv *csv, struct pq_text text, bool is_last, pqdb_error *err) {
     struct record record;
-    while (next_record(csv, &text, is_last, &record)) {
+    struct reach reach = {0};
+    while (next_record(csv, &text, is_last, &reach, &record)) {
+        keep_first_line(&text, &record);
         if (record.text.length == 0) continue;
         if (csv->columns == NULL) {
             PQ_TRY(read_header(csv, record.text, err));

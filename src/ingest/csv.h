@@ -8,7 +8,8 @@
 /// missing value, "" is an empty text.
 ///
 /// Separators: the one of , ; tab | that the header has most. Lines end with LF or CRLF. A quote
-/// inside a field that does not begin with one is a character like others. Blank lines are skipped.
+/// inside a field that does not begin with one is a character like others; one that no other ends
+/// costs its line. Blank lines are skipped.
 #ifndef PQ_INGEST_CSV_H
 #define PQ_INGEST_CSV_H
 
