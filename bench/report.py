@@ -112,6 +112,34 @@ if have("single-update"):
         add(f"  commits/s (PostgreSQL {peer['version']}, triggers)", f"{1e6 / line['mean_us']:,.0f}",
             f"{peer['commits_per_s']:,}", f"{1e6 / line['mean_us'] / peer['commits_per_s']:.2f}x", goal=">= 5.00x")
 
+if have("crash"):
+    line = found["crash"]
+    add(f"back after a kill, log of {line['log_mib']:,.0f} MiB, s", f"{line['seconds']:.2f}", memory=memory(line), goal="<= 5 s")
+if have("replay"):
+    line = found["replay"]
+    per_second = line["replayed"] / line["seconds"]
+    add(f"  no checkpoint in {line['log_mib']:,.0f} MiB, s", f"{line['seconds']:.2f}", memory=memory(line), goal="<= 5 s")
+    add("  events/s replayed (per second of CPU)", f"{per_second:,.0f} ({line['replayed'] / line['cpu_seconds']:,.0f})",
+        goal=">= 500,000/s")
+if have("reopen"):
+    line = found["reopen"]
+    add(f"open {line['rows']:,} orders after a clean close, ms", f"{line['p50_ms']:.1f}", goal="<= 100 ms")
+if have("update"):
+    line = found["update"]
+    add("updates/s in commits of 1000, 2 views", f"{line['rows'] / line['seconds']:,.0f}", memory=memory(line))
+    add("  bytes written per byte given as JSON", f"{line['written_mib'] / line['given_mib']:.2f}")
+    add("  tables' files per live byte, after (at most)", f"{line['tables_mib'] / line['live_mib']:.2f} ({line['most_ratio']:.2f})",
+        goal="<= 2.00")
+for phase, name in (("load70", "one update a commit at 70 % beside checkpoints"), ("bury", "  while 1 GiB is deleted")):
+    if have(phase):
+        line = found[phase]
+        add(f"{name}, p50 / p99 / p99.9 us", f"{line['p50_us']:.0f} / {line['p99_us']:.0f} / {line['p999_us']:.0f}")
+        add("  the longest, ms", f"{line['max_us'] / 1e3:.2f}", goal="<= 10 ms")
+if have("spill"):
+    line = found["spill"]
+    add(f"{line['groups']:,} groups in {line['budget_mib']:.0f} of {line['needed_mib']:.0f} MiB, times slower",
+        f"{line['seconds'] / line['enough_seconds']:.2f}x", goal="<= 5.00x")
+
 widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
 for row in rows:
     print("  ".join(cell.ljust(width) if k == 0 else cell.rjust(width)

@@ -3,6 +3,7 @@
 #
 #   PQ_BENCH_EVENTS   tail events of the bulk load, default 1000000 (1.1 GB)
 #   PQ_BENCH_ROWS     orders, default 1000000; the large table has ten times as many
+#   PQ_BENCH_LOG_MIB  of the log that a killed process leaves, default 1024
 #   PQ_BENCH_DIR      where files go, default build/bench-data
 set -euo pipefail
 
@@ -11,6 +12,7 @@ deps=${PQ_DEPS_DIR:-$project/.deps}
 place=${PQ_BENCH_DIR:-$project/build/bench-data}
 events=${PQ_BENCH_EVENTS:-1000000}
 orders=${PQ_BENCH_ROWS:-1000000}
+mib=${PQ_BENCH_LOG_MIB:-1024}
 programs=$project/build/release/bench
 python=$deps/venv/bin/python
 
@@ -80,6 +82,20 @@ for rows in "$orders" $((orders * 10)); do
     fi
     rm -rf "$place"/{shop-"$rows",duckdb,postgres}
 done
+
+say "the storage core"
+step "back after a kill, log of $((mib)) MiB" "$programs/store_bench" crash "$mib" "$place/killed"
+rm -rf "$place/killed"
+step "back without a checkpoint" "$programs/store_bench" replay "$mib" "$place/killed"
+rm -rf "$place/killed"
+step "open after a clean close" "$programs/store_bench" open $((orders * 10)) "$place/closed"
+rm -rf "$place/closed"
+step "bytes written and kept under updates" "$programs/store_bench" update "$orders" "$place/updates"
+rm -rf "$place/updates"
+step "commits at 70 % beside background work" "$programs/store_bench" load70 "$orders" "$place/load70"
+rm -rf "$place/load70"
+step "groups in a quarter of the memory" "$programs/store_bench" spill "$orders" "$place/spill"
+rm -rf "$place"/spill{,.enough}
 
 flights=$deps/npm-bench/node_modules/vega-datasets/data/flights-3m.parquet
 ask() {

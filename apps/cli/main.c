@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
@@ -88,6 +89,7 @@ static int run(struct cli *cli) {
     const char *directory = cli_value(cli, "--db", &wrong);
     if (directory != NULL) cli->directory = directory;
     cli->memory_bytes = cli_bytes_given(cli, "--memory", &wrong);
+    if (cli->memory_bytes != 0) pq_alloc_libc_keep_little();
     cli->quiet = cli_flag(cli, "--quiet");
     if (wrong || !read_format(cli)) return CLI_USAGE;
     const bool long_help = cli_flag(cli, "--help");

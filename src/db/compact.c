@@ -40,8 +40,8 @@ static int tier_of(const pqdb_db *db, size_t rows) {
     return tier;
 }
 
-static bool is_half_dead(const struct pq_segment *segment) {
-    return segment->rows > PQ_CUT_MERGE_ROWS && segment->dead * 4 >= segment->rows;
+static bool is_quarter_dead(const pqdb_db *db, const struct pq_segment *segment) {
+    return segment->rows > pq_db_cut_rows_max(db) && segment->dead * 4 >= segment->rows;
 }
 
 /// Those that lack shredded paths, as many of one tier as are merged at once.
@@ -69,7 +69,7 @@ static bool choose(const pqdb_db *db, const struct pq_catalog *catalog,
                    struct pq_db_merge *merge) {
     for (size_t i = 0; i < catalog->file_count; i++) {
         struct pq_segment *segment = catalog->segments[i];
-        if (!is_half_dead(segment) || segment->dead == segment->rows) continue;
+        if (!is_quarter_dead(db, segment) || segment->dead == segment->rows) continue;
         merge->old[0] = segment;
         merge->old_count = 1;
         return true;

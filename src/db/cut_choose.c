@@ -12,6 +12,8 @@ enum {
     carry_chunks_max = 64,      // unless they are in many pieces
     merge_files = 8,            // so many small files become one
     piece_share = 8,            // a part of memtables' share that is worth two files
+    cut_rows_max = 1 << 16,     // of a file that is read into memory,
+    row_bytes = 1024,           // whose rows may take so much of memtables' share
 };
 
 /// One file, or two halves of about the same size where much memory is written by a database that
@@ -23,7 +25,7 @@ static void divide(const struct cut *cut, struct cut_table *table) {
         first = 0;
         while (first < table->old_count && bytes < table->memory / 2) {
             const struct pq_segment *segment = table->old[first++];
-            if (segment->kind == PQ_SEGMENT_CHUNK) bytes += pq_batch_bytes(&segment->batch);
+            if (segment->kind == PQ_SEGMENT_CHUNK) bytes += pq_segment_bytes(segment);
         }
     }
     table->pieces[0] = (struct cut_piece){.old = table->old, .old_count = first};
@@ -36,6 +38,12 @@ static void divide(const struct cut *cut, struct cut_table *table) {
     }
 }
 
+size_t pq_db_cut_rows_max(const pqdb_db *db) {
+    const size_t fitting = db->memory.rows_max / row_bytes;
+    if (fitting < db->merge_rows) return db->merge_rows;
+    return fitting < cut_rows_max ? fitting : cut_rows_max;
+}
+
 struct found {
     size_t bytes, chunks;  // in memory
     size_t small;          // files
@@ -46,7 +54,7 @@ static struct found look(const struct cut *cut, const struct pq_catalog *catalog
     for (size_t i = 0; i < catalog->count; i++) {
         const struct pq_segment *segment = catalog->segments[i];
         if (segment->kind == PQ_SEGMENT_CHUNK) {
-            found.bytes += pq_batch_bytes(&segment->batch);
+            found.bytes += pq_segment_bytes(segment);
             found.chunks++;
         } else {
             found.small += segment->rows <= cut->db->merge_rows && !segment->is_merging;
@@ -62,17 +70,18 @@ static struct found look(const struct cut *cut, const struct pq_catalog *catalog
 static void choose_files(struct cut *cut, struct cut_table *table, bool take_small) {
     const struct pq_catalog *catalog = table->snapshot->catalog;
     const uint64_t version = table->snapshot->version;
+    const size_t rows_max = pq_db_cut_rows_max(cut->db);
     size_t rows = 0;
     for (size_t i = 0; i < catalog->file_count; i++) {
         struct pq_segment *segment = catalog->segments[i];
         const size_t live = pq_segment_live(segment, version);
-        const bool is_large = segment->rows > PQ_CUT_MERGE_ROWS && live > 0;
+        const bool is_large = segment->rows > rows_max && live > 0;
         const bool is_small = segment->rows <= cut->db->merge_rows;
         if (segment->is_merging || is_large || (!(take_small && is_small) &&
                                                 live * 4 > segment->rows * 3)) {
             continue;
         }
-        if (rows + live > PQ_CUT_FILE_ROWS) {
+        if (rows + live > 2 * rows_max) {
             cut->db->files_wait = true;
             return;
         }

@@ -6,9 +6,7 @@
 #include "table/rewrite.h"
 
 enum {
-    PQ_CUT_PIECES_MAX = 3,       // new files of a table: two from memory, one merged before
-    PQ_CUT_MERGE_ROWS = 1 << 16,  // files that a checkpoint itself merges have at most so many,
-    PQ_CUT_FILE_ROWS = 1 << 17,   // and all of a table's together
+    PQ_CUT_PIECES_MAX = 3  // new files of a table: two from memory, one merged before
 };
 
 /// Segments that become one new file.
@@ -57,6 +55,9 @@ struct cut {
 };
 
 // cut_choose.c
+/// Files that a checkpoint itself merges have at most so many rows, twice as many together: they
+/// are read into memory. Larger ones are left to the merges beside it.
+size_t pq_db_cut_rows_max(const pqdb_db *db);
 /// Fill in `old` and `pieces`; with what is merged already. Errors: NO_MEMORY, IO.
 pqdb_code pq_db_cut_choose(struct cut *cut, struct cut_table *table, pqdb_error *err);
 

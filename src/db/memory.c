@@ -66,7 +66,9 @@ size_t pq_db_pages_max(const pqdb_db *db) {
 static size_t rows_held(const pqdb_db *db) {
     const struct pq_db_tables *tables = db->tables;
     size_t bytes = 0;
-    for (size_t i = 0; i < tables->count; i++) bytes += tables->at[i]->table->memory_bytes;
+    for (size_t i = 0; i < tables->count; i++) {
+        bytes += tables->at[i]->table->memory_bytes + pq_table_index_bytes(tables->at[i]->table);
+    }
     return bytes;
 }
 

@@ -7,11 +7,15 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "batch/builder.h"
+#include "codec/codec.h"
 #include "parquet/writer.h"
 #include "table/data_file.h"
 #include "table/iceberg/measure.h"
 
-enum { held_bytes_min = 256 << 10 };
+enum {
+    held_bytes_min = 256 << 10,
+    piece_rows = 1 << 14,  // of a file of deletes, in memory
+};
 
 struct job {
     const struct pq_publish *publish;
@@ -47,9 +51,51 @@ static int by_path(const void *a, const void *b) {
     return pq_text_compare(pq_data_file_path(x->file), pq_data_file_path(y->file));
 }
 
+static pqdb_code append_bytes(void *ctx, const void *data, size_t length, pqdb_error *err) {
+    return pq_bytes_append(ctx, data, length, err);
+}
+
+/// The file of deletes while it is made: a piece of rows at a time, however many are dead.
+struct deletes {
+    const struct pq_publish *publish;
+    struct pq_arena arena;  // of a piece
+    struct pq_builder columns[2];
+    struct pq_parquet_writer *writer;
+    struct pq_bytes content;  // encoded
+    uint64_t rows;
+};
+
+static pqdb_code begin_piece(struct deletes *out, pqdb_error *err) {
+    pq_arena_reset(&out->arena);
+    for (size_t k = 0; k < 2; k++) {
+        PQ_TRY(pq_builder_init(&out->columns[k], &delete_fields[k].type, &out->arena.alloc, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code end_piece(struct deletes *out, pqdb_error *err) {
+    struct pq_batch rows;
+    if (out->columns[0].count == 0) return PQDB_OK;
+    PQ_TRY(pq_builder_finish_batch(out->columns, &delete_type, &out->arena, &rows, err));
+    out->rows += rows.count;
+    PQ_TRY(pq_parquet_writer_append(out->writer, &rows, err));
+    return begin_piece(out, err);
+}
+
+static pqdb_code add_dead(struct deletes *out, const struct pq_segment *segment,
+                          struct pq_text path, pqdb_error *err) {
+    for (size_t row = 0; row < segment->rows; row++) {
+        if (!pq_segment_is_dead(segment, row, out->publish->version)) continue;
+        const int64_t position = (int64_t)row;
+        PQ_TRY(pq_builder_append_bytes(&out->columns[0], path.data, path.length, err));
+        PQ_TRY(pq_builder_append_fixed(&out->columns[1], &position, err));
+        if (out->columns[0].count == piece_rows) PQ_TRY(end_piece(out, err));
+    }
+    return PQDB_OK;
+}
+
 /// Rows of (path, position), in that order: readers may count on it.
-static pqdb_code collect_dead(const struct job *job, struct pq_builder columns[2],
-                              pqdb_error *err) {
+static pqdb_code add_all_dead(const struct job *job, struct deletes *out, pqdb_error *err) {
     const struct pq_publish *publish = job->publish;
     const struct pq_segment **files =
         pq_arena_calloc(job->arena, publish->file_count, sizeof(void *));
@@ -63,63 +109,56 @@ static pqdb_code collect_dead(const struct job *job, struct pq_builder columns[2
         struct pq_bytes full;
         pq_bytes_init(&full, &job->arena->alloc);
         PQ_TRY(pq_bytes_printf(&full, err, "%s/%.*s", publish->location, PQ_TEXT_ARG(path)));
-        for (size_t row = 0; row < segment->rows; row++) {
-            if (!pq_segment_is_dead(segment, row, publish->version)) continue;
-            const int64_t position = (int64_t)row;
-            PQ_TRY(pq_builder_append_bytes(&columns[0], full.data, full.length, err));
-            PQ_TRY(pq_builder_append_fixed(&columns[1], &position, err));
-        }
+        PQ_TRY(add_dead(out, segment, pq_bytes_text(&full), err));
     }
-    return PQDB_OK;
+    return end_piece(out, err);
 }
 
-static pqdb_code append_bytes(void *ctx, const void *data, size_t length, pqdb_error *err) {
-    return pq_bytes_append(ctx, data, length, err);
-}
-
-static pqdb_code encode_deletes(const struct job *job, const struct pq_batch *rows,
-                                struct pq_bytes *out, pqdb_error *err) {
-    const struct pq_parquet_writer_options options = {.type = &delete_type};
-    const struct pq_parquet_sink sink = {.append = append_bytes, .ctx = out};
-    struct pq_parquet_writer *writer;
-    PQ_TRY(pq_parquet_writer_create(&options, sink, job->publish->alloc, &writer, err));
+static pqdb_code encode_deletes(const struct job *job, struct deletes *out, pqdb_error *err) {
+    const struct pq_parquet_writer_options options = {.type = &delete_type,
+                                                      .codec = &pq_codec_zstd};
+    const struct pq_parquet_sink sink = {.append = append_bytes, .ctx = &out->content};
     struct pq_parquet_file_info info;
-    pqdb_code code = pq_parquet_writer_append(writer, rows, err);
-    if (code == PQDB_OK) code = pq_parquet_writer_finish(writer, &info, err);
-    pq_parquet_writer_destroy(writer);
-    return code;
+    PQ_TRY(pq_parquet_writer_create(&options, sink, job->publish->alloc, &out->writer, err));
+    PQ_TRY(begin_piece(out, err));
+    PQ_TRY(add_all_dead(job, out, err));
+    return pq_parquet_writer_finish(out->writer, &info, err);
+}
+
+static pqdb_code name_deletes(struct job *job, const struct deletes *out, pqdb_error *err) {
+    const struct pq_publish *publish = job->publish;
+    char path[PQ_STORE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/data/%020" PRIu64 "-%016" PRIx64 "-deletes.parquet",
+             publish->directory, publish->version, pq_hash(out->content.data, out->content.length));
+    PQ_TRY(pq_store_write_file(publish->store, path, pq_bytes_text(&out->content), err));
+    const struct pq_text below = pq_text_of(path + strlen(publish->directory) + 1);
+    struct pq_iceberg_file *file = &job->files[job->file_count++];
+    *file = (struct pq_iceberg_file){.content = PQ_ICEBERG_POSITION_DELETES,
+                                     .path = pq_arena_copy(job->arena, below),
+                                     .row_count = (int64_t)out->rows,
+                                     .file_bytes = (int64_t)out->content.length};
+    return file->path.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a delete file") : PQDB_OK;
 }
 
 /// One file for all dead rows of the table's files, named after the version and its content: files
 /// that kept snapshots name never change, though a compaction publishes the same version again.
 static pqdb_code write_deletes(struct job *job, pqdb_error *err) {
     const struct pq_publish *publish = job->publish;
-    struct pq_builder columns[2];
-    for (size_t k = 0; k < 2; k++) {
-        PQ_TRY(pq_builder_init(&columns[k], &delete_fields[k].type, &job->arena->alloc, err));
+    bool has_dead = false;
+    for (size_t i = 0; i < publish->file_count && !has_dead; i++) {
+        const struct pq_segment *segment = publish->files[i];
+        has_dead = pq_segment_has_dead(segment, 0, segment->rows, publish->version);
     }
-    PQ_TRY(collect_dead(job, columns, err));
-    if (columns[0].count == 0) return PQDB_OK;
-    struct pq_batch rows;
-    PQ_TRY(pq_builder_finish_batch(columns, &delete_type, job->arena, &rows, err));
-    struct pq_bytes content;
-    pq_bytes_init(&content, publish->alloc);
-    char path[PQ_STORE_PATH_MAX];
-    pqdb_code code = encode_deletes(job, &rows, &content, err);
-    snprintf(path, sizeof path, "%s/data/%020" PRIu64 "-%016" PRIx64 "-deletes.parquet",
-             publish->directory, publish->version, pq_hash(content.data, content.length));
-    if (code == PQDB_OK) {
-        code = pq_store_write_file(publish->store, path, pq_bytes_text(&content), err);
-    }
-    const int64_t bytes = (int64_t)content.length;
-    pq_bytes_deinit(&content);
-    PQ_TRY(code);
-    const struct pq_text below = pq_text_of(path + strlen(publish->directory) + 1);
-    struct pq_iceberg_file *file = &job->files[job->file_count++];
-    *file = (struct pq_iceberg_file){.content = PQ_ICEBERG_POSITION_DELETES,
-                                     .path = pq_arena_copy(job->arena, below),
-                                     .row_count = (int64_t)rows.count, .file_bytes = bytes};
-    return file->path.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a delete file") : PQDB_OK;
+    if (!has_dead) return PQDB_OK;
+    struct deletes out = {.publish = publish};
+    pq_arena_init(&out.arena, publish->alloc);
+    pq_bytes_init(&out.content, publish->alloc);
+    pqdb_code code = encode_deletes(job, &out, err);
+    if (code == PQDB_OK) code = name_deletes(job, &out, err);
+    pq_parquet_writer_destroy(out.writer);
+    pq_bytes_deinit(&out.content);
+    pq_arena_deinit(&out.arena);
+    return code;
 }
 
 /// Lineage belongs to the snapshot as well: it says what exactly these rows reflect.

@@ -52,17 +52,21 @@ static pqdb_code load_file(struct job *job, struct pq_segment *segment, struct p
         PQ_TRY(pq_builder_init(&columns[k], &type->fields[k].type, &job->arena.alloc, err));
     }
     struct pq_variant_encoder *encoder;
+    struct pq_arena piece_arena;
     PQ_TRY(pq_variant_encoder_create(names, rewrite->alloc, &encoder, err));
+    pq_arena_init(&piece_arena, rewrite->alloc);
     struct pq_file_read read = {.count = segment->rows, .encoder = encoder, .names = names};
     pqdb_code code = PQDB_OK;
     while (code == PQDB_OK && read.first < segment->rows) {
         struct pq_batch piece;
-        code = pq_data_file_read(segment->file, &read, &job->arena, &piece, err);
+        pq_arena_reset(&piece_arena);
+        code = pq_data_file_read(segment->file, &read, &piece_arena, &piece, err);
         for (size_t k = 0; code == PQDB_OK && k < type->field_count; k++) {
             code = pq_builder_append_rows(&columns[k], &piece.columns[k], 0, piece.count, err);
         }
         if (code == PQDB_OK) read.first += piece.count;
     }
+    pq_arena_deinit(&piece_arena);
     pq_variant_encoder_destroy(encoder);
     PQ_TRY(code);
     return pq_builder_finish_batch(columns, type, &job->arena, batch, err);

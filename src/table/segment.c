@@ -129,6 +129,12 @@ uint64_t pq_segment_death(const struct pq_segment *segment, size_t row) {
     return died == 0 ? 0 : segment->base_version + died - 1;
 }
 
+size_t pq_segment_bytes(const struct pq_segment *chunk) {
+    const size_t rows = pq_batch_bytes(&chunk->batch);
+    const size_t held = chunk->hold == NULL ? 0 : chunk->hold->arena.bytes_held;
+    return held > rows ? held : rows;
+}
+
 size_t pq_segment_live(const struct pq_segment *segment, uint64_t version) {
     size_t live = 0;
     for (size_t first = 0; first < segment->rows; first += PQ_DEATH_BLOCK_ROWS) {

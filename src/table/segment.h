@@ -104,6 +104,9 @@ uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);
 bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t count,
                          uint64_t version);
 
+/// Memory of a sealed chunk: of its rows, or all of the hold that they keep.
+size_t pq_segment_bytes(const struct pq_segment *chunk);
+
 /// Rows that live at `version`. Cost: a look at each row of blocks with deaths.
 size_t pq_segment_live(const struct pq_segment *segment, uint64_t version);
 

@@ -189,6 +189,7 @@ pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err) {
         return code;
     }
     pq_segment_seal(table->open, &rows);
+    table->memory_bytes += pq_segment_bytes(table->open) - pq_batch_bytes(&rows);
     drop_open(table);
     return PQDB_OK;
 }
@@ -224,7 +225,7 @@ pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap
     for (size_t i = 0; i < table->catalog->count; i++) {
         const struct pq_segment *segment = table->catalog->segments[i];
         if (segment->kind != PQ_SEGMENT_CHUNK) continue;
-        table->memory_bytes += pq_batch_bytes(&segment->batch);
+        table->memory_bytes += pq_segment_bytes(segment);
     }
     return pq_table_index_shrink(table, err);
 }
@@ -294,6 +295,7 @@ static pqdb_code adopt_rows(struct pq_table *table, const struct pq_batch *rows,
         return code;
     }
     table->next_row += plain.count;
+    table->memory_bytes += pq_segment_bytes(segment);
     return PQDB_OK;
 }
 
@@ -319,7 +321,7 @@ static pqdb_code evacuate(struct pq_table *table, struct pq_segment *segment, ui
         PQ_TRY(pq_segment_kill(segment, row, version, err));
         moved++;
     }
-    const size_t bytes = pq_batch_bytes(&segment->batch);
+    const size_t bytes = pq_segment_bytes(segment);
     table->memory_bytes += bytes / segment->rows * moved;
     if (segment->dead < segment->rows) return PQDB_OK;
     table->memory_bytes -= bytes < table->memory_bytes ? bytes : table->memory_bytes;
@@ -396,8 +398,8 @@ pqdb_code pq_table_apply(struct pq_table *table, const struct pq_batch *delta,
         PQ_TRY(adopt_rows(table, delta, hold, version, err));
     } else {
         PQ_TRY(add_runs(table, delta, version, err));
+        table->memory_bytes += pq_batch_bytes(delta) / delta->count * added;
     }
-    table->memory_bytes += pq_batch_bytes(delta) / delta->count * added;
     table->rows += added;
     table->version = version;
     if (died > 0) PQ_TRY(evacuate_one(table, version, err));

@@ -111,6 +111,9 @@ pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err);
 /// them: in memory, and beside the files that are written from here on. Any thread.
 void pq_table_want_index(struct pq_table *table, uint32_t column);
 
+/// What the indexes over rows in memory take beside them. Writer only.
+size_t pq_table_index_bytes(const struct pq_table *table);
+
 /// Add a segment loaded from a root, or replace segments by the file written from them: `moved[i]`
 /// (may be NULL) maps rows of `old[i]` to rows of `fresh` (UINT32_MAX: not written), and deaths
 /// that came after the file was begun are carried over. The table takes `fresh` (NULL when every

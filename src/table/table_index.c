@@ -206,6 +206,19 @@ pqdb_code pq_table_index_advance(struct pq_table *table, size_t added, pqdb_erro
     return PQDB_OK;
 }
 
+size_t pq_table_index_bytes(const struct pq_table *table) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < table->index_count; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            const struct pq_row_table *rows = table->indexes[i].tables[k];
+            if (rows == NULL) continue;
+            bytes += rows->head_count * sizeof *rows->heads;
+            bytes += rows->capacity * sizeof *rows->entries;
+        }
+    }
+    return bytes;
+}
+
 pqdb_code pq_table_index_shrink(struct pq_table *table, pqdb_error *err) {
     for (size_t i = 0; i < table->index_count; i++) {
         struct pq_memory_index *index = &table->indexes[i];

@@ -160,6 +160,40 @@ static void a_long_log_is_replayed_within_the_budget(void) {
     pq_store_destroy(store);
 }
 
+/// Keys as long as this make a state several times the budget; what is tracked stays below twice.
+static void far_more_groups_than_fit_keep_to_the_budget_and_are_exact(void) {
+    enum { BUDGET = 16 << 20, MANY = 60000 };
+    static const char pad[] = "of-a-tenant-with-a-rather-long-name-in-the-second-region-of-all";
+    static char text[BATCH * 200];
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, BUDGET);
+    MUST(pqdb_view_create(db, "By", grouped, NULL, NULL, &err));
+    counting.most = counting.held;
+    for (unsigned first = 0; first < MANY; first += BATCH) {
+        size_t length = 0;
+        for (unsigned i = first; i < first + BATCH; i++) {
+            const unsigned group = i % 8 == 7 ? i / 2 : i;
+            length += (size_t)snprintf(text + length, sizeof text - length,
+                                       "{\"$id\":\"%07u\",\"k\":\"user-%06u-%s%s\",\"n\":%u}\n", i,
+                                       group, pad, pad, i % 1000);
+        }
+        MUST(pqdb_create(db, "Item", text, length, NULL, NULL, &err));
+        if (first % (4 * BATCH) == 0) MUST(pqdb_checkpoint(db, &err));
+    }
+    CHECK(counting.most < 2 * BUDGET, "%zu bytes at most", (size_t)counting.most);
+    struct pq_arena arena;
+    struct pq_store_list list = {0};
+    uint64_t states = 0;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    MUST(pq_store_list(store, "_state", &arena, &list, &err));
+    for (size_t i = 0; i < list.count; i++) states += list.entries[i].bytes;
+    pq_arena_deinit(&arena);
+    CHECK(states > BUDGET, "only %" PRIu64 " bytes of states", states);
+    verify(db);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
 static void what_a_failed_build_wrote_is_removed(void) {
     static const char failing[] =
         "{ $from: 'Item', $groupBy: ['k'], $compute: { sum: { $sum: 'n' },"
@@ -194,6 +228,7 @@ int main(void) {
     RUN(a_build_of_many_groups_spills);
     RUN(steps_keep_states_within_their_share);
     RUN(a_long_log_is_replayed_within_the_budget);
+    RUN(far_more_groups_than_fit_keep_to_the_budget_and_are_exact);
     RUN(what_a_failed_build_wrote_is_removed);
     return test_done();
 }
