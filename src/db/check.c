@@ -181,10 +181,14 @@ static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
         if (err != NULL) *err = why;
         return code;
     }
+    bool follow;
+    PQ_TRY(pq_db_check_shapes_follow(check, &follow, err));
     const struct pq_db_found found = {
         .file = PQ_DB_SHAPES_FILE, .part = "tables",
-        .remedy = "put the file of a copy there; its columns follow from schema.json5 if that was "
-                  "never changed: then it can be removed"};
+        .act = follow ? PQ_REMEDY_MOVE : PQ_REMEDY_NONE,
+        .remedy = follow ? "it follows from the schema, which was never changed"
+                         : "the schema has been changed, so ids and columns do not follow from it: "
+                           "put the file of a copy there"};
     return pq_db_check_found(check, &found, &why, err);
 }
 
@@ -448,8 +452,8 @@ static void add_bytes(struct pq_db_check *check, const struct pq_root *root) {
 
 pqdb_code pq_db_check_walk(struct pq_db_check *check, pqdb_error *err) {
     PQ_TRY(check_schema(check, err));
-    PQ_TRY(check_shapes(check, err));
     PQ_TRY(check_roots(check, err));
+    PQ_TRY(check_shapes(check, err));
     add_bytes(check, &check->root);
     PQ_TRY(check_named(check, err));
     if (check->options->name != NULL) return PQDB_OK;

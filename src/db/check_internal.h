@@ -91,6 +91,10 @@ pqdb_code pq_db_check_states(struct pq_db_check *check, const struct pq_root_tab
 pqdb_code pq_db_check_run(struct pq_db_check *check, const struct pq_run_name *name,
                           const struct pq_db_found *found, pqdb_error *err);
 
+// check_shapes.c; after the roots
+/// Do ids and columns of all tables follow from the schema alone? Cost: the log is walked.
+pqdb_code pq_db_check_shapes_follow(struct pq_db_check *check, bool *follow, pqdb_error *err);
+
 // salvage.c
 /// The live rows of a damaged data file that can be read, into the file `to`; NULL: only looked at.
 struct pq_db_salvage {

@@ -144,6 +144,12 @@ static void forget_table(struct pq_db_check *check, struct pq_root_table *table)
     *last = gone;
 }
 
+/// Below `metadata`, or all of it: moved with the rest of it.
+static bool is_metadata(const char *path) {
+    const char *at = strstr(path, "/metadata");
+    return at != NULL && (at[9] == '\0' || at[9] == '/');
+}
+
 /// A path in the same directory that no file has, of no later version than the root.
 static pqdb_code name_saved(struct pq_db_check *check, const char *path,
                             char target[PQ_STORE_PATH_MAX], pqdb_error *err) {
@@ -225,7 +231,9 @@ static pqdb_code mend(struct pq_db_check *check, struct pq_db_damage *damage, bo
         case PQ_REMEDY_METADATA:
             if (table != NULL) PQ_TRY(move_metadata(check, table, err));
             if (table != NULL) table->published = 0;
-            break;
+            if (!is_metadata(path)) break;  // a data file of an older snapshot
+            *root_changed = true;
+            return PQDB_OK;
     }
     *root_changed = true;
     return move_aside(check->store, path, err);

@@ -508,5 +508,9 @@ bool fault_store_flip(struct pq_store *store, const char *path, uint64_t offset,
         flipped = pq_file_write(file, offset, &piece, 1, NULL) == PQDB_OK;
     }
     pq_file_close(file);
+    if (flipped && inner != store) {  // on the disk as well
+        struct fault_image *image = image_of(fault_of(store), path);
+        if (image != NULL && offset < image->length) image->bytes[offset] ^= mask;
+    }
     return flipped;
 }

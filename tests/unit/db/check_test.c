@@ -2,7 +2,9 @@
 /// what the rest of the database tells, moves the damaged file aside, and leaves exact views; what
 /// cannot be brought back is said to be lost.
 #include <inttypes.h>
+#include <parquedb/schema.h>
 #include <parquedb/view.h>
+#include <parquedb/write.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,8 +169,37 @@ static void each_kind_of_file_is_repaired(void) {
         {"Item/metadata/snap-2", ".avro", 60, "metadata", "published again", false},
         {"Item/metadata/version-hint", ".text", 0, "metadata", "follows", false},
         {"log/", ".log", 0, "log", "first frame", false},
+        {"_state/tables", ".json", 60, "tables", "was never changed", false},
     };
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) check_damage(&damages[i]);
+}
+
+/// With the schema changed, ids and columns are written nowhere else: nothing is guessed.
+static void a_list_of_tables_is_not_guessed(void) {
+    static const char *const schemas[] = {
+        "{ A: { x: 'int', y: 'string' } }",
+        "{ A: { y: 'string', x: 'int' } }",  // would give the columns other ids
+        "{ A: { x: 'int', y: 'string', z: 'int' } }",
+    };
+    for (int i = 1; i < 3; i++) {
+        struct pq_store *store;
+        must(pq_store_open_memory(&pq_alloc_libc, &store, &err), "store");
+        const struct pq_open_with with = rich_db_with(store);
+        pqdb_checked checked;
+        pqdb_db *db;
+        must(pq_db_init_with(&with, pq_text_of(schemas[0]), &err), "init");
+        must(pq_db_open_with(&with, NULL, &db, &err), "open");
+        must(pqdb_create(db, "A", "{\"x\":1,\"y\":\"a\"}", 15, NULL, NULL, &err), "create");
+        must(pqdb_checkpoint(db, &err), "checkpoint");
+        must(pqdb_schema_apply(db, schemas[i], strlen(schemas[i]), NULL, NULL, &err), "apply");
+        must(pqdb_create(db, "A", "{\"x\":2,\"y\":\"b\"}", 15, NULL, NULL, &err), "create");
+        must(pqdb_close(db, &err), "close");
+        CHECK(fault_store_flip(store, "_state/tables.json", 40, 1), "flip");
+        const struct heard heard = look(store, false, &checked);
+        CHECK(strcmp(heard.part, "tables") == 0 && strstr(heard.remedy, "copy") != NULL, "%d: %s",
+              i, heard.remedy);
+        pq_store_destroy(store);
+    }
 }
 
 static void a_manual_view_is_refreshed_where_its_rows_are_damaged(void) {
@@ -285,6 +316,7 @@ int main(void) {
     pq_store_destroy(asked);
     RUN(a_sound_database_is_sound);
     RUN(each_kind_of_file_is_repaired);
+    RUN(a_list_of_tables_is_not_guessed);
     RUN(a_manual_view_is_refreshed_where_its_rows_are_damaged);
     RUN(the_root_before_takes_the_place_of_a_damaged_one);
     RUN(a_view_whose_state_is_damaged_is_built_again_when_it_is_opened);
