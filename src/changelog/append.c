@@ -381,6 +381,17 @@ static pqdb_code put_whole(struct pq_log *log, const struct pq_log_commit *commi
     return PQDB_OK;
 }
 
+/// Behind whole commits, a quarter of a MiB after the last mark: readers may begin here.
+static void mark_end(struct pq_log *log) {
+    pthread_mutex_lock(&log->mutex);
+    const struct pq_log_position *end = &log->end;
+    const size_t last = log->mark_count == 0 ? 0 : (log->mark_count - 1) % PQ_LOG_MARKS;
+    const bool is_near = log->mark_count > 0 && log->marks[last].segment == end->segment &&
+                         end->offset - log->marks[last].offset < PQ_LOG_MARK_BYTES;
+    if (!is_near) log->marks[log->mark_count++ % PQ_LOG_MARKS] = *end;
+    pthread_mutex_unlock(&log->mutex);
+}
+
 static pqdb_code append_all(struct pq_log *log, const struct pq_log_commit *commits, size_t count,
                             pqdb_error *err) {
     struct progress progress = {0};
@@ -391,6 +402,7 @@ static pqdb_code append_all(struct pq_log *log, const struct pq_log_commit *comm
     if (code == PQDB_OK) {
         code = pq_log_flush(log, 0, progress.commits, progress.versions, err);
     }
+    if (code == PQDB_OK) mark_end(log);
     // Something durable went before: what the caller was told and what the log has differ.
     if (code != PQDB_OK && progress.has_flushed) fail(log, code);
     return code;

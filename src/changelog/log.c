@@ -154,8 +154,8 @@ struct pq_log_reader {
     uint64_t least_version;
 };
 
-/// The segment in which to look for a version: the last that begins below it, because one that
-/// begins with it may begin in its middle.
+/// Where to look for a version: in the last segment that begins below it, because one that begins
+/// with it may begin in its middle; and there behind the last mark.
 static struct pq_log_position place_of(struct pq_log *log, uint64_t version, bool *found) {
     struct pq_log_position place = {0};
     pthread_mutex_lock(&log->mutex);
@@ -168,6 +168,11 @@ static struct pq_log_position place_of(struct pq_log *log, uint64_t version, boo
                                          .frame = segment->first_frame,
                                          .version = segment->first_version,
                                          .check = segment->previous_check};
+    }
+    for (size_t i = 0; i < PQ_LOG_MARKS && i < log->mark_count; i++) {
+        const struct pq_log_position *mark = &log->marks[i];
+        const bool is_nearer = mark->segment == place.segment && mark->offset > place.offset;
+        if (is_nearer && mark->version <= version) place = *mark;
     }
     pthread_mutex_unlock(&log->mutex);
     return place;

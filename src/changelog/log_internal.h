@@ -61,6 +61,8 @@ enum pq_log_state {
     PQ_LOG_FAILED,  // nobody knows what the disk has: refuses everything
 };
 
+enum { PQ_LOG_MARKS = 256, PQ_LOG_MARK_BYTES = 256 << 10 };
+
 struct pq_log {
     struct pq_log_options options;
     char *directory;  // owned
@@ -77,6 +79,8 @@ struct pq_log {
     struct pq_log_position end;  // behind the last durable frame
     uint64_t room;               // of the last segment
     uint64_t frame_average;      // bytes of the last frames; large until there were some
+    struct pq_log_position marks[PQ_LOG_MARKS];  // places behind commits where readers may begin:
+    size_t mark_count;                           // the last ones of so many
 
     // The leader's own.
     enum pq_log_state state;
