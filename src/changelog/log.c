@@ -154,12 +154,10 @@ struct pq_log_reader {
     uint64_t least_version;
 };
 
-/// Where to look for a version: in the last segment that begins below it, because one that begins
-/// with it may begin in its middle; and there behind the last mark.
-static struct pq_log_position place_of(struct pq_log *log, uint64_t version, bool *found) {
+/// `mutex` is held. Of the segment in which to look for a version: the last that begins below it,
+/// because one that begins with it may begin in its middle.
+static struct pq_log_position segment_of(const struct pq_log *log, uint64_t version) {
     struct pq_log_position place = {0};
-    pthread_mutex_lock(&log->mutex);
-    *found = log->segment_count == 0 || log->segments[0].first_version <= version;
     for (size_t i = 0; i < log->segment_count; i++) {
         const struct pq_log_segment *segment = &log->segments[i];
         if (i > 0 && segment->first_version >= version) break;
@@ -169,6 +167,14 @@ static struct pq_log_position place_of(struct pq_log *log, uint64_t version, boo
                                          .version = segment->first_version,
                                          .check = segment->previous_check};
     }
+    return place;
+}
+
+/// Where to look for a version: there, or behind the last mark below it.
+static struct pq_log_position place_of(struct pq_log *log, uint64_t version, bool *found) {
+    pthread_mutex_lock(&log->mutex);
+    *found = log->segment_count == 0 || log->segments[0].first_version <= version;
+    struct pq_log_position place = segment_of(log, version);
     for (size_t i = 0; i < PQ_LOG_MARKS && i < log->mark_count; i++) {
         const struct pq_log_position *mark = &log->marks[i];
         const bool is_nearer = mark->segment == place.segment && mark->offset > place.offset;
@@ -179,8 +185,10 @@ static struct pq_log_position place_of(struct pq_log *log, uint64_t version, boo
 }
 
 struct pq_log_position pq_log_segment_of(struct pq_log *log, uint64_t version) {
-    bool found;
-    return place_of(log, version, &found);
+    pthread_mutex_lock(&log->mutex);
+    const struct pq_log_position place = segment_of(log, version);
+    pthread_mutex_unlock(&log->mutex);
+    return place;
 }
 
 pqdb_code pq_log_reader_open(struct pq_log *log, uint64_t from_version,
