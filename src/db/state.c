@@ -215,7 +215,11 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     pthread_mutex_lock(&db->published_lock);
     const pqdb_error why = table->failure;
     pthread_mutex_unlock(&db->published_lock);
-    snprintf(state->last_error, sizeof state->last_error, "%.120s%s%.120s", why.subject,
+    char at[40] = "";
+    if (why.code == PQDB_CORRUPT && why.offset >= 0) {
+        snprintf(at, sizeof at, " at byte %lld", (long long)why.offset);
+    }
+    snprintf(state->last_error, sizeof state->last_error, "%.110s%s%s%.100s", why.subject, at,
              why.subject[0] == '\0' ? "" : ": ", why.message);
 }
 

@@ -32,13 +32,12 @@ pqdb_code pq_db_make_token(const char *token, uint64_t number, uint64_t content,
                            struct pq_bytes *out, pqdb_error *err) {
     out->length = 0;
     if (token == NULL || token[0] == '\0') return PQDB_OK;
+    if (strlen(token) > PQ_DB_TOKEN_BYTES_MAX) {
+        return pq_fail(err, PQDB_LIMIT, "a token has at most %d bytes", PQ_DB_TOKEN_BYTES_MAX);
+    }
     PQ_TRY(pq_bytes_append_text(out, pq_text_of(token), err));
     if (number != UINT64_MAX) {
         PQ_TRY(pq_bytes_printf(out, err, "#%llu", (unsigned long long)number));
-    }
-    if (out->length + 9 > PQ_LOG_TOKEN_BYTES_MAX) {
-        return pq_fail(err, PQDB_INVALID, "a token has at most %d bytes",
-                       PQ_LOG_TOKEN_BYTES_MAX - 30);
     }
     uint8_t tail[9] = {0};
     pq_store_u64(tail + 1, content);

@@ -40,8 +40,11 @@ struct pq_db_change {
 void pq_db_change_init(struct pq_db_change *change, pqdb_db *db, struct pq_db_table *table);
 void pq_db_change_deinit(struct pq_db_change *change);
 
+/// Of a token that somebody gives: what the log takes, less NUL, content, and `#` with a number.
+enum { PQ_DB_TOKEN_BYTES_MAX = PQ_LOG_TOKEN_BYTES_MAX - 30 };
+
 /// `out`: the token, NUL, eight bytes that stand for the content. `number` UINT64_MAX: the token of
-/// a single write. Nothing for no token. Errors: PQDB_INVALID when it is too long.
+/// a single write. Nothing for no token. Errors: PQDB_LIMIT when it is too long.
 pqdb_code pq_db_make_token(const char *token, uint64_t number, uint64_t content,
                            struct pq_bytes *out, pqdb_error *err);
 

@@ -3,6 +3,7 @@
 /// which file it is. Never other rows, never a crash.
 /// PQ_FLIPS says how many bytes of each file, spread over it; "all": every byte (hours).
 #include <inttypes.h>
+#include <parquedb/view.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,20 @@ static bool is_error_told(const pqdb_error *error) {
            strchr(error->subject, '/') != NULL;
 }
 
+/// Has a view failed for it? Then it shows its last good rows, and its state names file and byte.
+static bool is_failure_told(pqdb_db *db, const char *path) {
+    for (size_t i = 0; i < pqdb_view_count(db); i++) {
+        pqdb_view_state state;
+        if (pqdb_view_state_get(db, pqdb_view_name(db, i), &state, &err) != PQDB_OK) continue;
+        const size_t length = strlen(path);
+        if (strncmp(state.last_error, path, length) == 0 &&
+            strncmp(state.last_error + length, " at byte ", 9) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Open for reading and look at everything.
 static void ask(const char *path, uint64_t offset, struct outcomes *outcomes) {
     const struct pq_open_with with = rich_db_with(store);
@@ -53,11 +68,15 @@ static void ask(const char *path, uint64_t offset, struct outcomes *outcomes) {
     pqdb_error why = {.offset = -1};
     pq_bytes_init(&now, &pq_alloc_libc);
     pqdb_code code = pq_db_open_with(&with, &options, &db, &why);
+    bool is_view_failed = false;
     if (code == PQDB_OK) {
         code = rich_db_dump(db, &now, &why);
+        is_view_failed = is_failure_told(db, path);
         pqdb_close(db, NULL);
     }
-    if (code == PQDB_OK) {
+    if (code == PQDB_OK && is_view_failed) {
+        outcomes->refused++;
+    } else if (code == PQDB_OK) {
         outcomes->right++;
         CHECK(strcmp((char *)now.data, (char *)expected.data) == 0, "%s at %" PRIu64
               ": other rows, and no error", path, offset);

@@ -36,6 +36,7 @@ static const struct story_step steps[] = {
     {"alter", "Made", "", "{ $groupBy: ['k', 'p'] }"},
     {"refresh", "Rolled", "", ""},
     {"ask", "", "", ""},
+    {"refresh", "Later", "", ""},  // what is to stream is refreshed first, in a commit of its own
     {"alter", "Later", "", "{ mode: 'streaming' }"},
     {"delete", "I", "{ $id: '2' }", ""},
     {"checkpoint", "", "", ""},
