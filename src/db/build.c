@@ -242,7 +242,9 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
     if (table->view->append) return pq_db_append_refresh(db, table, false, err);
     const struct begun begun = {.at_ns = db->env->monotonic_ns(db->env->ctx), .why = reason};
     const struct pq_db_replica_options options = {.table = table,
-                                                  .discards = reason == PQ_WHY_DISCARD};
+                                                  .discards = reason == PQ_WHY_DISCARD,
+                                                  // it would pay for each more than they save
+                                                  .is_lean = reason == PQ_WHY_COST};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot = NULL;
     pqdb_error why = {0};

@@ -67,7 +67,8 @@ static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *t
     *member = (struct pq_db_member){.table = table};
     replica->count++;
     PQ_TRY(pq_db_part_create(replica->db, table, &member->part, err));
-    if (table->node != NULL) pq_node_use_parts_of(member->part->node, table->node);
+    const bool is_lean = replica->is_lean && table == replica->top;
+    if (table->node != NULL && !is_lean) pq_node_use_parts_of(member->part->node, table->node);
     const struct pq_table_options options = {
         .name = table->entry->name, .names = table->names, .alloc = replica->db->alloc,
         .type = table->view->type};
@@ -224,7 +225,7 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
                                pqdb_error *err) {
     struct pq_db_replica *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
-    *made = (struct pq_db_replica){.db = db, .top = options->table,
+    *made = (struct pq_db_replica){.db = db, .top = options->table, .is_lean = options->is_lean,
                                    .version = snapshot->version, .on_rows = options->on_rows};
     const struct pq_db_table *older = options->borrow ? options->table : options->branch;
     if (older != NULL) made->version = snapshot->facts[older->position].reflects;

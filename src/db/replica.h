@@ -29,6 +29,7 @@ struct pq_db_replica {
     struct pq_db_snapshot *snapshot;  // owned: sources as of the last pq_db_replica_advance
     uint64_t version;               // where the circuit is: the snapshot's or later
     struct pq_db_table *top;
+    bool is_lean;                   // see the options
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
     uint64_t steps_rows;            // rows of the log that went in so far
     struct pq_db_spill spill;       // of the members' states
@@ -40,6 +41,7 @@ struct pq_db_replica_options {
     bool borrow;                    // the view's own node goes on; else all is built from nothing
     bool alone;                     // without the views above; what it puts out goes to `on_rows`
     bool all_parts;                 // the view's late pieces of state are made too
+    bool is_lean;                   // not even those that its own node has
     const struct pq_sink *on_rows;  // with `borrow`, or `alone` without what follows
     /// With `alone`: rows and state go on from what is stored, in branches: those of this lagging
     /// view and of the streaming ones above it, of which `table` is the last.
