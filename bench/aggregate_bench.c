@@ -87,13 +87,13 @@ static struct row random_row(struct source *source) {
                         (int64_t)random_below(source->values)};
 }
 
-static pqdb_code scan(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code scan(void *ctx, const struct pq_rows_wish *wish,
                       pqdb_code (*taker_takes)(void *taker, const struct pq_batch *batch,
                                                pqdb_error *err),
                       void *taker, pqdb_error *err) {
     struct source *source = ctx;
     struct source *copy = take(1, sizeof *copy);
-    (void)columns, (void)column_count;
+    (void)wish;
     pqdb_code code = PQDB_OK;
     for (size_t start = 0; start < source->count && code == PQDB_OK; start += STEP_ROWS) {
         struct pq_column batch_columns[COLUMNS];

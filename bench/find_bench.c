@@ -138,15 +138,7 @@ static uint64_t ask(const struct question *q) {
     }
     const pqdb_find_options options = {
         .filter = q->filter, .sort = q->sort, .select = q->select, .limit = q->limit};
-    pqdb_rows *answer;
-    must(pqdb_find(db, table->name, &options, &answer, &err), &err);
-    for (bool has_row = true; has_row; rows += has_row) {
-        size_t length;
-        must(pqdb_rows_next(answer, &has_row, &err), &err);
-        if (has_row) pqdb_rows_json(answer, &length);
-    }
-    pqdb_rows_close(answer);
-    return rows;
+    return print_answer(db, table->name, &options);
 }
 
 static void measure(const struct question *q, const char *directory) {

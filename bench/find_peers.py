@@ -12,12 +12,13 @@ import os
 import resource
 import subprocess
 import sys
-import time
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+
+from measure import timed
 
 THREADS = 2
 field = pc.field
@@ -120,14 +121,6 @@ def forget(files):
         number = os.open(name, os.O_RDONLY)
         os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(number)
-
-
-def timed(work):
-    start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    work()
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    return ((time.perf_counter() - start) * 1e3,
-            (after.ru_utime - used.ru_utime + after.ru_stime - used.ru_stime) * 1e3)
 
 
 def measure(files, open_, ask, runs=5):

@@ -120,11 +120,11 @@ static struct pq_batch make_batch(const struct shape *shape, size_t rows) {
     return (struct pq_batch){.type = &source_type, .count = rows, .columns = columns};
 }
 
-static pqdb_code no_rows(void *ctx, const uint32_t *columns, size_t column_count,
+static pqdb_code no_rows(void *ctx, const struct pq_rows_wish *wish,
                          pqdb_code (*put)(void *taker, const struct pq_batch *batch,
                                           pqdb_error *err),
                          void *taker, pqdb_error *err) {
-    (void)ctx, (void)columns, (void)column_count, (void)put, (void)taker, (void)err;
+    (void)ctx, (void)wish, (void)put, (void)taker, (void)err;
     return PQDB_OK;
 }
 

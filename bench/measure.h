@@ -3,6 +3,7 @@
 #define PQ_BENCH_MEASURE_H
 
 #include <parquedb/db.h>
+#include <parquedb/query.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,22 @@ static inline pqdb_db *make_database(const char *directory, const char *schema,
     must(pqdb_init(directory, schema, strlen(schema), NULL, NULL, &err), &err);
     must(pqdb_open(directory, options, &db, &err), &err);
     return db;
+}
+
+/// Every row of an answer as JSON, which goes nowhere; how many there are.
+static inline uint64_t print_answer(pqdb_db *db, const char *name,
+                                    const pqdb_find_options *options) {
+    pqdb_error err;
+    pqdb_rows *answer;
+    uint64_t rows = 0;
+    must(pqdb_find(db, name, options, &answer, &err), &err);
+    for (bool has_row = true; has_row; rows += has_row) {
+        size_t length;
+        must(pqdb_rows_next(answer, &has_row, &err), &err);
+        if (has_row) pqdb_rows_json(answer, &length);
+    }
+    pqdb_rows_close(answer);
+    return rows;
 }
 
 static inline int by_size(const void *left, const void *right) {

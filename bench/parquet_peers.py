@@ -10,14 +10,14 @@ steadier figure on a machine that others use too.
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
-import time
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from measure import timed
 
 ORDERS = """copy (select 'o' || lpad(i::varchar, 8, '0') as "$id", i as seq,
   timestamp '2025-01-01' + to_microseconds(i * 3153600 + (hash(i) % 1000000)::bigint) as createdAt,
@@ -28,15 +28,6 @@ ORDERS = """copy (select 'o' || lpad(i::varchar, 8, '0') as "$id", i as seq,
   (hash(i * 19) % 3 = 0) as express
   from range({rows}) t(i)) to '{path}' (format parquet, compression zstd)"""
 THREADS = 2
-
-
-def timed(work):
-    """Wall and CPU, ms."""
-    start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    work()
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    return ((time.perf_counter() - start) * 1e3,
-            (after.ru_utime - used.ru_utime + after.ru_stime - used.ru_stime) * 1e3)
 
 
 def best(work, runs=5):

@@ -78,15 +78,7 @@ static uint64_t ask(const struct question *q) {
         return rows;
     }
     const pqdb_find_options options = options_of(q);
-    pqdb_rows *answer;
-    must(pqdb_find(db, "TailEvents", &options, &answer, &err), &err);
-    for (bool has_row = true; has_row; rows += has_row) {
-        size_t length;
-        must(pqdb_rows_next(answer, &has_row, &err), &err);
-        if (has_row) pqdb_rows_json(answer, &length);
-    }
-    pqdb_rows_close(answer);
-    return rows;
+    return print_answer(db, "TailEvents", &options);
 }
 
 /// "bytes":{"all":50100,"read":9600}

@@ -72,6 +72,13 @@ static void print_slot(const struct cli *cli, const pqdb_view_state *state, cons
                 cli_time_in(state->timezone, us, local));
 }
 
+/// 0, too, when the log does not tell.
+static uint64_t lag_changes(pqdb_db *db, const pqdb_view_state *state) {
+    uint64_t rows = 0;
+    pqdb_view_lag_changes(db, state->name, &rows, NULL);
+    return rows;
+}
+
 static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view_state *state) {
     char room[40], more[40], number[32];
     print_heading(cli, state);
@@ -87,10 +94,11 @@ static void print_state_text(const struct cli *cli, pqdb_db *db, const pqdb_view
     print_field("version", "%s", version == NULL ? "none yet" : version);
     pqdb_view_sources(db, state->name, print_source_text, NULL, NULL);
     if (state->lag_versions > 0) {
+        const uint64_t changes = lag_changes(db, state);
         const char *since = cli_time(cli, state->stale_since_us, room);
         print_field("lag", "%llu version%s, %s row%s changed%s%s",
                     (unsigned long long)state->lag_versions, state->lag_versions == 1 ? "" : "s",
-                    cli_count(state->lag_changes, number), state->lag_changes == 1 ? "" : "s",
+                    cli_count(changes, number), changes == 1 ? "" : "s",
                     since == NULL ? "" : ", stale since ", since == NULL ? "" : since);
     }
     const char *when = cli_time(cli, state->refreshed_us, room);
@@ -170,7 +178,7 @@ static void print_state_json(const struct cli *cli, pqdb_db *db, const pqdb_view
     fputc('}', stdout);
     print_json_field("staleSince", cli_time(cli, state->stale_since_us, time));
     printf(",\"lag\":{\"versions\":%llu,\"changes\":%llu,\"ms\":%lld}",
-           (unsigned long long)state->lag_versions, (unsigned long long)state->lag_changes,
+           (unsigned long long)state->lag_versions, (unsigned long long)lag_changes(db, state),
            lag_ms(state));
     fputs(",\"lastRefresh\":{\"kind\":", stdout);
     cli_json_text(stdout, state->last_refresh, strlen(state->last_refresh));

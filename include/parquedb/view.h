@@ -23,8 +23,6 @@ typedef struct pqdb_view_state {
     int64_t refreshed_us;          ///< when its contents last changed or were confirmed
     int64_t stale_since_us;        ///< time of the first source commit it lacks, or 0
     uint64_t lag_versions;         ///< source commits it lacks
-    uint64_t lag_changes;          ///< rows that came and went in them, as far as the log tells;
-                                   ///< counted by pqdb_view_state_get only
     const char *schedule;          ///< cron fields, or ""
     const char *last_refresh;      ///< "streaming", "incremental", "full", "append" or "none"
     const char *last_refresh_reason;  ///< why it was "full", or ""
@@ -59,6 +57,11 @@ PQDB_API size_t pqdb_view_count(const pqdb_db *db);
 PQDB_API const char *pqdb_view_name(const pqdb_db *db, size_t index);
 PQDB_API pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *state,
                                        pqdb_error *err);
+
+/// Rows that came and went in the source commits that a view lacks, as far as the log tells. Cost:
+/// a walk through that part of the log. Errors: PQDB_NOT_FOUND.
+PQDB_API pqdb_code pqdb_view_lag_changes(pqdb_db *db, const char *name, uint64_t *rows,
+                                         pqdb_error *err);
 
 /// The definition as JSON, valid until close.
 PQDB_API pqdb_code pqdb_view_definition(pqdb_db *db, const char *name, const char **json,

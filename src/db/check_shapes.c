@@ -72,16 +72,6 @@ static pqdb_code compare_table(struct pq_db_check *check, const struct pq_db_pla
     return PQDB_OK;
 }
 
-static const struct pq_type *no_type(void *ctx, uint32_t collection, uint32_t schema_id) {
-    (void)ctx, (void)collection, (void)schema_id;
-    return NULL;
-}
-
-static struct pq_variant_names *no_names(void *ctx, uint32_t collection) {
-    (void)ctx, (void)collection;
-    return NULL;
-}
-
 static pqdb_code pass(void *ctx, const struct pq_log_record *record, pqdb_error *err) {
     (void)ctx, (void)record, (void)err;
     return PQDB_OK;
@@ -89,8 +79,7 @@ static pqdb_code pass(void *ctx, const struct pq_log_record *record, pqdb_error 
 
 static pqdb_code walk_log(const struct pq_db_plan *plan, struct pq_log *log, bool *fits,
                           pqdb_error *err) {
-    const struct pq_log_visitor nothing = {.schemas = {.type = no_type, .names = no_names},
-                                           .visit = pass};
+    const struct pq_log_visitor nothing = {.schemas = pq_db_log_counts(), .visit = pass};
     struct pq_log_reader *reader;
     PQ_TRY(pq_log_replay(log, &nothing, err));
     PQ_TRY(pq_log_reader_open(log, pq_log_first_version(log), NULL, &reader, err));

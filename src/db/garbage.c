@@ -391,19 +391,15 @@ static uint64_t bytes_of(const struct pq_root *root, uint32_t id) {
     return bytes;
 }
 
-/// Is the log kept for a view that lags? Not when a full computation reads less than is in the log
-/// since its last refresh: more than its sources, and than db->lag_bytes. A view that appends
-/// cannot be computed anew, nor one that keeps what is gone.
+/// Is the log kept for a view that lags?
 static bool holds_log(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named) {
     const struct pq_db_table *table = pq_db_by_id(db, named->id);
     if (table == NULL || table->node == NULL || named->reflects == 0) return false;
     const struct pq_view *view = table->view;
-    if (view->append || table->entry->retention_keeps) return true;
-    if (pq_db_never_by_log(table) != PQ_WHY_NOT) return false;
-    uint64_t most = bytes_of(root, view->source);
-    for (size_t i = 0; i < view->linked_count; i++) most += bytes_of(root, view->linked[i]);
-    if (most < db->lag_bytes) most = db->lag_bytes;
-    return pq_log_bytes_since(db->log, &named->reflects_position) <= most;
+    uint64_t bytes = bytes_of(root, view->source);
+    for (size_t i = 0; i < view->linked_count; i++) bytes += bytes_of(root, view->linked[i]);
+    const uint64_t most = pq_db_log_most(db, table, bytes);
+    return most > 0 && pq_log_bytes_since(db->log, &named->reflects_position) <= most;
 }
 
 /// The log is needed from the root on, by processes that read an earlier one, from where builds and

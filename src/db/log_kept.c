@@ -1,5 +1,5 @@
-/// db/log_kept.c: who needs the log, and from where on. The rule itself is trim_log's
-/// (db/garbage.c); this tells it of now, the next checkpoint acts on it.
+/// db/log_kept.c: who needs the log, and from where on. This tells it of now; the next checkpoint
+/// acts on it (trim_log in db/garbage.c).
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -33,12 +33,14 @@ static uint64_t sources_bytes(const struct asked *asked, const struct pq_view *v
     for (size_t i = 0; i < view->linked_count; i++) {
         bytes += file_bytes(asked->snapshot, view->linked[i]);
     }
-    return bytes < asked->db->lag_bytes ? asked->db->lag_bytes : bytes;
+    return bytes;
 }
 
-/// Views that append, and those that keep what is gone, hold the log without limit.
-static bool is_bounded(const struct pq_db_table *table) {
-    return !table->view->append && !table->entry->retention_keeps;
+uint64_t pq_db_log_most(const pqdb_db *db, const struct pq_db_table *table,
+                        uint64_t sources_bytes) {
+    if (table->view->append || table->entry->retention_keeps) return UINT64_MAX;
+    if (pq_db_never_by_log(table) != PQ_WHY_NOT) return 0;
+    return sources_bytes < db->lag_bytes ? db->lag_bytes : sources_bytes;
 }
 
 /// Of a view that lags; false: it needs nothing of the log.
@@ -50,7 +52,9 @@ static bool hold_of(const struct asked *asked, const struct pq_db_table *table,
     const bool has_contents = facts->reflects > 0 && !facts->unbuilt;
     const bool lags = table->view->mode != PQ_VIEW_STREAMING && has_contents &&
                       pq_db_moved_on(asked->snapshot, table->view, facts->reflects) != NULL;
-    if (!lags || (!table->view->append && pq_db_never_by_log(table) != PQ_WHY_NOT)) return false;
+    const uint64_t most =
+        lags ? pq_db_log_most(db, table, sources_bytes(asked, table->view)) : 0;
+    if (most == 0) return false;
     const uint64_t bytes = pq_log_bytes_since(db->log, &position);
     const uint64_t first = pq_log_first_version(db->log);
     *holder = (struct pqdb_log_holder){
@@ -60,7 +64,7 @@ static bool hold_of(const struct asked *asked, const struct pq_db_table *table,
         holder->is_let_go = true;
         holder->version = first;
         holder->reason = "the log is trimmed past its last refresh: the next one computes it anew";
-    } else if (is_bounded(table) && bytes > sources_bytes(asked, table->view)) {
+    } else if (bytes > most) {
         holder->is_let_go = true;
         holder->reason = "more than its sources hold: the next refresh computes it anew";
     }

@@ -243,7 +243,20 @@ pqdb_code pqdb_view_state_get(pqdb_db *db, const char *name, pqdb_view_state *st
     }
     if (code == PQDB_OK && state->lag_versions > 0) {
         state->stale_since_us = pq_db_lacks_since(db, table, state->version);
-        state->lag_changes = pq_db_lack_of(db, table, state->version, UINT64_MAX).rows;
+    }
+    pq_db_snapshot_unref(snapshot);
+    return code;
+}
+
+pqdb_code pqdb_view_lag_changes(pqdb_db *db, const char *name, uint64_t *rows, pqdb_error *err) {
+    struct pq_db_table *table;
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    const pqdb_code code = pq_db_snapshot_find_view(db, snapshot, pq_text_of(name), &table, err);
+    if (code == PQDB_OK) {
+        pqdb_view_state state;
+        pq_db_view_state(db, snapshot, table, &state);
+        *rows = state.lag_versions == 0
+                    ? 0 : pq_db_lack_of(db, table, state.version, UINT64_MAX).rows;
     }
     pq_db_snapshot_unref(snapshot);
     return code;

@@ -109,6 +109,10 @@ bool pq_db_is_up_to_date(pqdb_db *db, const struct pq_db_table *table);
 /// log; false: nothing.
 bool pq_db_log_hold(pqdb_db *db, const struct pq_db_snapshot *snapshot,
                     const struct pq_db_table *table, struct pqdb_log_holder *holder);
+/// So much of the log is kept for a view that lags, whose sources take that in files: 0, it never
+/// goes by the log; UINT64_MAX, nothing could compute it anew (it appends, or keeps what is gone);
+/// else as much as they take, and db->lag_bytes: beyond that a full computation reads less.
+uint64_t pq_db_log_most(const pqdb_db *db, const struct pq_db_table *table, uint64_t sources_bytes);
 /// The view's node, in the circuit or outside; it is not built yet.
 pqdb_code pq_db_join_circuit(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 /// Is nothing readable of it, or has it failed, and is it not manual?

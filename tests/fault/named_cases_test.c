@@ -6,26 +6,14 @@
 #include <string.h>
 
 #include "db/check_internal.h"
-#include "support/db_world.h"
-#include "support/fault_store.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 static pqdb_error err;
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
 
 static struct pq_open_with with_store(struct pq_store *store) {
     return (struct pq_open_with){.store = store, .location = "file:///named",
                                  .env = &db_world_env, .alloc = &pq_alloc_libc, .no_keeper = true,
                                  .log_segment_bytes = 1 << 14};
-}
-
-static pqdb_db *open_on(struct pq_store *store) {
-    const struct pq_open_with with = with_store(store);
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
 }
 
 static struct fault_store *make(const char *schema) {
@@ -65,7 +53,7 @@ static bool has(struct pq_store *store, const char *path) {
 
 static void check_stacked(struct pq_store *store) {
     const struct pq_open_with with = with_store(store);
-    pqdb_db *db = open_on(store);
+    pqdb_db *db = db_open(with_store(store));
     pqdb_checked checked = {0};
     db_world_verify(db, "between two tables", 0);
     CHECK(count(db, "B", "{ all: 10, groups: 2 }") == 1, "B is not of A's version");
@@ -94,7 +82,7 @@ static void look_between(void *ctx, struct fault_store *disk, const char *path) 
 static void a_crash_between_two_tables_under_a_view_on_a_view_keeps_them_at_one_version(void) {
     struct fault_store *disk = make(stacked);
     struct between between = {0};
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = db_open(with_store(&disk->base));
     MUST(put(db, "T", "[{\"$id\":\"1\",\"k\":\"x\",\"n\":1},{\"$id\":\"2\",\"k\":\"y\",\"n\":2}]"));
     MUST(pqdb_checkpoint(db, &err));
     MUST(put(db, "T", "[{\"$id\":\"3\",\"k\":\"x\",\"n\":7}]"));
@@ -116,7 +104,7 @@ static const char plain[] = "{ T: { n: 'int!', text: 'string' } }";
 /// not come back behind a shorter one that was acknowledged in its place.
 static bool revive(uint64_t seed) {
     struct fault_store *disk = make(plain);
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = db_open(with_store(&disk->base));
     char row[3200];
     MUST(put(db, "T", "[{\"n\":1}]"));
     snprintf(row, sizeof row, "[{\"n\":2,\"text\":\"%03000d\"}]", 7);
@@ -124,14 +112,14 @@ static bool revive(uint64_t seed) {
     CHECK(put(db, "T", row) != PQDB_OK, "acknowledged");
     pqdb_close(db, NULL);
     struct fault_store *torn = fault_store_crash(disk, FAULT_SOME_KEPT, seed);
-    db = open_on(&torn->base);
+    db = db_open(with_store(&torn->base));
     const bool was_cut = count(db, "T", "{ n: 2 }") == 0;
     MUST(put(db, "T", "[{\"n\":3}]"));
     struct fault_store *after = fault_store_crash(torn, seed % 2 == 0 ? FAULT_ALL_LOST
                                                                       : FAULT_ALL_KEPT, seed);
     pqdb_close(db, NULL);
     for (int i = 0; i < 2; i++) {
-        db = open_on(&after->base);
+        db = db_open(with_store(&after->base));
         CHECK(count(db, "T", "{ n: 3 }") == 1 && count(db, "T", "{ n: 1 }") == 1,
               "seed %d: an acknowledged commit is gone", (int)seed);
         CHECK((count(db, "T", "{ n: 2 }") == 0) == was_cut, "seed %d: it came back", (int)seed);
@@ -154,7 +142,7 @@ static void a_stale_frame_behind_a_cut_tail_does_not_come_back(void) {
 /// Call `offset` of a commit fails. True when it was its sync, so that the writer must stop.
 static bool fail_sync(long offset, int number) {
     struct fault_store *disk = make(plain);
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = db_open(with_store(&disk->base));
     MUST(put(db, "T", "[{\"n\":1}]"));
     disk->fail_at = disk->calls + offset;
     disk->fail_errno = number;
@@ -170,13 +158,13 @@ static bool fail_sync(long offset, int number) {
     }
     pqdb_close(db, NULL);
     // The system shows what was written; what a reader sees of it must stay.
-    db = open_on(&disk->base);
+    db = db_open(with_store(&disk->base));
     const uint64_t seen = count(db, "T", NULL);
     CHECK(count(db, "T", "{ n: 1 }") == 1, "the first commit is gone");
     CHECK(code != PQDB_OK || count(db, "T", "{ n: 2 }") == 1, "the second is gone");
     struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
     pqdb_close(db, NULL);
-    db = open_on(&next->base);
+    db = db_open(with_store(&next->base));
     CHECK(count(db, "T", NULL) == seen, "%d rows, a reader has seen %d", (int)count(db, "T", NULL),
           (int)seen);
     MUST(put(db, "T", "[{\"n\":4}]"));
@@ -257,12 +245,12 @@ static struct pq_bytes dump(pqdb_db *db) {
 /// What there is when it was written, and after its log was replayed.
 static void live(const char *schema, struct pq_bytes *written, struct pq_bytes *replayed) {
     struct fault_store *disk = make(schema);
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = db_open(with_store(&disk->base));
     go_on(db);
     *written = dump(db);
     struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 0);
     pqdb_close(db, NULL);
-    db = open_on(&next->base);
+    db = db_open(with_store(&next->base));
     *replayed = dump(db);
     for (size_t i = 1; i < sizeof shared / sizeof *shared; i++) {
         pqdb_verified verified = {.differences = 1};
@@ -289,7 +277,7 @@ static void replay_joined_and_one_by_one_agree(void) {
 static void many_rows_that_came_and_one_that_changes_are_replayed(void) {
     struct fault_store *disk = make(plain);
     struct pq_bytes rows;
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = db_open(with_store(&disk->base));
     pq_bytes_init(&rows, &pq_alloc_libc);
     for (int i = 0; i < 5000; i++) {
         pq_bytes_printf(&rows, NULL, "{\"$id\":\"%04d\",\"n\":%d}\n", i, i);
@@ -299,7 +287,7 @@ static void many_rows_that_came_and_one_that_changes_are_replayed(void) {
     const pqdb_edit edit = {.where = "{ n: { $lt: 700 } }", .operators = "{ $inc: { n: 10000 } }"};
     MUST(pqdb_update(db, "T", &edit, NULL, NULL, &err));
     MUST(pqdb_close(db, &err));
-    db = open_on(&disk->base);
+    db = db_open(with_store(&disk->base));
     CHECK(count(db, "T", NULL) == 5000 && count(db, "T", "{ n: { $gte: 10000 } }") == 700,
           "%d rows", (int)count(db, "T", NULL));
     MUST(pqdb_close(db, &err));

@@ -1,5 +1,7 @@
 #include "support/row_text.h"
 
+#include <inttypes.h>
+
 #include "base/arena.h"
 #include "support/column_text.h"
 #include "type/decimal.h"
@@ -66,5 +68,19 @@ void row_text(const struct pq_batch *batch, size_t row, struct pq_bytes *out) {
         if (pq_column_is_null(&batch->columns[k], row) || pq_text_is(name, "$type")) continue;
         pq_bytes_printf(out, NULL, " %.*s=", PQ_TEXT_ARG(name));
         nested_text(&batch->columns[k], row, out);
+    }
+}
+
+void row_batch_text(const struct pq_row_batch *rows, struct pq_bytes *out) {
+    for (size_t row = 0; row < rows->batch.count; row++) {
+        pq_bytes_printf(out, NULL, "%" PRIu64, rows->first_item + rows->items[row]);
+        row_text(&rows->batch, row, out);
+        pq_bytes_append_byte(out, '\n', NULL);
+    }
+    for (size_t i = 0; i < rows->refusal_count; i++) {
+        const struct pq_refusal *refusal = &rows->refusals[i];
+        pq_bytes_printf(out, NULL, "refused %" PRIu64 " line %" PRIu64 " %.*s: %.*s\n",
+                        refusal->index, refusal->line, PQ_TEXT_ARG(refusal->field),
+                        PQ_TEXT_ARG(refusal->message));
     }
 }

@@ -5,7 +5,11 @@
 
 #include "base/bytes.h"
 #include "batch/column.h"
+#include "ingest/rows.h"
 
 void row_text(const struct pq_batch *batch, size_t row, struct pq_bytes *out);
+
+/// A line for each row, its item before it, then one for each refusal.
+void row_batch_text(const struct pq_row_batch *rows, struct pq_bytes *out);
 
 #endif

@@ -8,8 +8,7 @@
 
 #include "base/hash.h"
 #include "db/checkpoint_internal.h"
-#include "support/db_world.h"
-#include "support/test.h"
+#include "support/db_calls.h"
 
 enum { ROWS = 72000, BATCH = 4000, ROUNDS = 40, GROUPS = 500 };
 
@@ -23,8 +22,6 @@ static pqdb_error err;
 static uint64_t dice;
 static struct pq_store *watched;  // its bytes are taken whenever a file is written
 static uint64_t most;             // of them, since it was reset
-
-#define MUST(call) CHECK((call) == PQDB_OK, "%s: %s", err.subject, err.message)
 
 static unsigned roll(unsigned sides) { return (unsigned)(pq_hash_word(++dice) % sides); }
 
@@ -46,19 +43,11 @@ static struct pq_open_with with_store(struct pq_store *store) {
                                  .alloc = &pq_alloc_libc, .no_keeper = true};
 }
 
-static pqdb_db *open_on(struct pq_store *store) {
-    const struct pq_open_with with = with_store(store);
-    pqdb_db *db = NULL;
-    MUST(pq_db_open_with(&with, NULL, &db, &err));
-    if (db == NULL) exit(test_done());
-    return db;
-}
-
 static pqdb_db *make(struct pq_store **store) {
     MUST(pq_store_open_memory(&pq_alloc_libc, store, &err));
     const struct pq_open_with with = with_store(*store);
     MUST(pq_db_init_with(&with, pq_text_of(schema), &err));
-    return open_on(*store);
+    return db_open(with_store(*store));
 }
 
 // ---- bytes --------------------------------------------------------------------------------------
@@ -153,7 +142,7 @@ static void updates_keep_to_twice_the_live_rows(void) {
            (double)worst / (double)live, (double)worst_step / (double)live);
     CHECK(worst_step > worst, "steps were not watched");
     MUST(pqdb_close(db, &err));
-    db = open_on(store);
+    db = db_open(with_store(store));
     settle(db);
     CHECK(bytes_below(store, "") <= 2 * live, "after a restart");
     MUST(pqdb_close(db, &err));

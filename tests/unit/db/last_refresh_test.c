@@ -61,8 +61,10 @@ static void a_refresh_is_remembered(void) {
     check_told(&db, disk, "Later", &did);
     db_put(db, "Item", "{\"$id\":\"b\",\"kind\":\"y\",\"n\":1}");
     const pqdb_view_state lagging = state_of(db, "Later");
-    CHECK(lagging.lag_versions > 0 && lagging.lag_changes == 1, "%" PRIu64 " versions, %" PRIu64
-          " changes", lagging.lag_versions, lagging.lag_changes);
+    uint64_t changes = 0;
+    MUST(pqdb_view_lag_changes(db, "Later", &changes, &err));
+    CHECK(lagging.lag_versions > 0 && changes == 1, "%" PRIu64 " versions, %" PRIu64 " changes",
+          lagging.lag_versions, changes);
     did = refresh(db, "Later", false);
     CHECK(strcmp(did.kind, "incremental") == 0 && did.rows == 1, "%s", did.kind);
     check_told(&db, disk, "Later", &did);

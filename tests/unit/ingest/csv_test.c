@@ -56,20 +56,6 @@ static pqdb_code take(void *ctx, const struct pq_row_item *item, pqdb_error *err
     return pq_row_reader_add(ctx, item, err);
 }
 
-static void print_rows(const struct pq_row_batch *rows, struct pq_bytes *out) {
-    for (size_t row = 0; row < rows->batch.count; row++) {
-        pq_bytes_printf(out, NULL, "%" PRIu64, rows->first_item + rows->items[row]);
-        row_text(&rows->batch, row, out);
-        pq_bytes_append_byte(out, '\n', NULL);
-    }
-    for (size_t i = 0; i < rows->refusal_count; i++) {
-        const struct pq_refusal *refusal = &rows->refusals[i];
-        pq_bytes_printf(out, NULL, "refused %" PRIu64 " line %" PRIu64 " %.*s: %.*s\n",
-                        refusal->index, refusal->line, PQ_TEXT_ARG(refusal->field),
-                        PQ_TEXT_ARG(refusal->message));
-    }
-}
-
 /// Read `text` in pieces; what comes of it into `out`, an error as a line.
 static pqdb_code read_csv(const struct fixture *fixture, struct pq_text text, size_t step,
                           const struct pq_alloc *alloc, struct pq_bytes *out) {
@@ -94,7 +80,7 @@ static pqdb_code read_csv(const struct fixture *fixture, struct pq_text text, si
     }
     PQ_GO(pq_csv_end(csv, err));
     PQ_GO(pq_row_reader_take(reader, &rows, err));
-    print_rows(&rows, out);
+    row_batch_text(&rows, out);
     pq_rows_deinit(&rows);
 done:
     if (code != PQDB_OK) pq_bytes_printf(out, NULL, "error: %s\n", fault.message);

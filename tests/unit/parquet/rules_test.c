@@ -10,6 +10,7 @@
 #include "parquet/footer.h"
 #include "parquet/page_header.h"
 #include "parquet/writer.h"
+#include "support/counting_alloc.h"
 #include "support/memory_file.h"
 #include "support/test.h"
 
@@ -596,20 +597,6 @@ static void the_order_of_pages_is_told(void) {
 
 // ---- memory -----------------------------------------------------------------------------------
 
-struct counting {
-    struct pq_alloc alloc;
-    size_t live, peak;
-};
-
-static void *counting_resize(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes) {
-    struct counting *counting = ctx;
-    void *memory = pq_alloc_libc.resize(pq_alloc_libc.ctx, ptr, old_bytes, new_bytes);
-    if (memory == NULL && new_bytes > 0) return NULL;
-    counting->live += new_bytes - old_bytes;
-    if (counting->live > counting->peak) counting->peak = counting->live;
-    return memory;
-}
-
 static pqdb_code forget(void *ctx, const void *data, size_t length, pqdb_error *err) {
     (void)data, (void)err;
     *(uint64_t *)ctx += length;
@@ -620,8 +607,8 @@ static pqdb_code forget(void *ctx, const void *data, size_t length, pqdb_error *
 static void memory_follows_the_row_group_not_the_file(void) {
     static const struct pq_type numbers = {
         .kind = PQ_OBJECT, .field_count = 1, .fields = fields + 2};
-    struct counting counting = {.alloc = {.resize = counting_resize}};
-    counting.alloc.ctx = &counting;
+    struct counting_alloc counting;
+    counting_alloc_init(&counting);
     const struct pq_parquet_writer_options options = {.type = &numbers,
                                                       .row_group_bytes = 1 << 20};
     uint64_t length = 0;

@@ -5,6 +5,7 @@
 #include "codec/codec.h"
 #include "parquet/page_header.h"
 #include "parquet/writer.h"
+#include "support/counting_alloc.h"
 #include "support/memory_file.h"
 #include "support/test.h"
 
@@ -159,20 +160,6 @@ static void pages_that_wait_count_as_held(void) {
           pages.by_encoding[PQ_ENCODING_PLAIN]);
 }
 
-struct counting {
-    struct pq_alloc alloc;
-    size_t live, peak;
-};
-
-static void *counting_resize(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes) {
-    struct counting *counting = ctx;
-    void *memory = pq_alloc_libc.resize(pq_alloc_libc.ctx, ptr, old_bytes, new_bytes);
-    if (memory == NULL && new_bytes > 0) return NULL;
-    counting->live += new_bytes - old_bytes;
-    if (counting->live > counting->peak) counting->peak = counting->live;
-    return memory;
-}
-
 /// 100 columns that would each have a dictionary of 30,000 entries, of 1 MB with what finds them.
 static void memory_of_many_dictionaries_is_bounded_by_the_row_group(void) {
     enum { column_count = 100 };
@@ -188,8 +175,8 @@ static void memory_of_many_dictionaries_is_bounded_by_the_row_group(void) {
     }
     const struct pq_type wide = {
         .kind = PQ_OBJECT, .field_count = column_count, .fields = fields};
-    struct counting counting = {.alloc = {.resize = counting_resize}};
-    counting.alloc.ctx = &counting;
+    struct counting_alloc counting;
+    counting_alloc_init(&counting);
     struct pq_parquet_writer_options options = small_pages(&wide);
     options.row_group_bytes = 8 << 20;
     struct pq_parquet_writer *writer;
