@@ -9,9 +9,9 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/wait.h"
 #include "cli/session.h"
 
 enum { clients_max = 64, look_ms = 1000, patience_s = 10, views_max = 1024 };
@@ -182,15 +182,10 @@ static void serve(struct server *server) {
 /// Clients are interrupted, as by Ctrl-C, and have a while to end what they commit.
 static bool end_clients(struct server *server) {
     const uint64_t one = 1;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += patience_s;
+    const uint64_t end_ns = pq_wait_end(UINT64_C(1000000000) * patience_s);
     if (write(server->stop, &one, sizeof one) < 0) return false;
     pthread_mutex_lock(&server->lock);
-    int waited = 0;
-    while (server->clients > 0 && waited == 0) {
-        waited = pthread_cond_timedwait(&server->left, &server->lock, &until);
-    }
+    while (server->clients > 0 && pq_wait_until(&server->left, &server->lock, end_ns)) continue;
     const bool all = server->clients == 0;
     pthread_mutex_unlock(&server->lock);
     return all;
@@ -232,7 +227,7 @@ static int run_serve(struct cli *cli) {
         return fail(&server, "cannot be served");
     }
     pthread_mutex_init(&server.lock, NULL);
-    pthread_cond_init(&server.left, NULL);
+    pq_wait_init(&server.left);
     const pqdb_options options = {.schedule = true, .memory_bytes = cli->memory_bytes};
     pqdb_error err;
     if (pqdb_open(cli->directory, &options, &server.db, &err) != PQDB_OK) {

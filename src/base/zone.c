@@ -2,8 +2,9 @@
 /// (the POSIX TZ text in a TZif file's footer). Invariant: instants ascend strictly, and each
 /// offset differs from the one before.
 ///
-///     TZif, big-endian (RFC 9636): header, data with 32-bit times (skipped), header, data, footer
-///     header  4 "TZif"   1 version '2' and up   15 unused
+///     TZif, big-endian (RFC 9636): header, data with 32-bit times (skipped), header, data, footer;
+///     of version 1, NUL, only the first two
+///     header  4 "TZif"   1 version NUL, '2' and up   15 unused
 ///             6 × 4 counts: isut, isstd, leap, time, type, char
 ///     data    time × 8 instants, time × 1 type of each, type × 6 (i32 offset, u8 dst, u8 name),
 ///             char × 1, leap × 12, isstd × 1, isut × 1
@@ -259,8 +260,8 @@ static pqdb_code corrupt(const struct pq_cursor *cursor, struct pq_text bytes, c
 }
 
 static pqdb_code read_changes(struct pq_zone *zone, const struct counts *counts,
-                              const uint8_t *data, pqdb_error *err) {
-    const uint8_t *indexes = data + counts->time * 8;
+                              size_t time_bytes, const uint8_t *data, pqdb_error *err) {
+    const uint8_t *indexes = data + counts->time * time_bytes;
     const uint8_t *types = indexes + counts->time;
     int32_t offsets[256];
     for (size_t i = 0; i < counts->type; i++) {
@@ -273,7 +274,8 @@ static pqdb_code read_changes(struct pq_zone *zone, const struct counts *counts,
     int32_t offset = offsets[0];
     int64_t before = INT64_MIN;
     for (size_t i = 0; i < counts->time; i++) {
-        const int64_t at = big_i64(data + i * 8);
+        const int64_t at =
+            time_bytes == 8 ? big_i64(data + i * 8) : (int32_t)big_u32(data + i * 4);
         if (indexes[i] >= counts->type || (i > 0 && at <= before)) {
             return pq_fail(err, PQDB_CORRUPT, "time zone file: change %zu is out of order", i);
         }
@@ -286,6 +288,42 @@ static pqdb_code read_changes(struct pq_zone *zone, const struct counts *counts,
     return PQDB_OK;
 }
 
+/// The data behind a header: its times are as wide as its version has them.
+static pqdb_code read_data(struct pq_zone *zone, struct pq_cursor *cursor, struct pq_text bytes,
+                           const struct counts *counts, size_t time_bytes, pqdb_error *err) {
+    if (counts->leap > 0) {
+        return pq_fail(err, PQDB_UNSUPPORTED, "time zone file counts leap seconds");
+    }
+    if (counts->type == 0 || counts->type > 256) {
+        return corrupt(cursor, bytes, "needs 1 to 256 kinds of time", err);
+    }
+    const uint8_t *data = pq_cursor_take(cursor, data_bytes(counts, time_bytes));
+    if (data == NULL) return corrupt(cursor, bytes, "ends too early", err);
+    if (counts->time > 0) {
+        zone->at_s = pq_resize(zone->alloc, NULL, 0, counts->time, sizeof *zone->at_s);
+        zone->offset_s = pq_resize(zone->alloc, NULL, 0, counts->time, sizeof *zone->offset_s);
+        zone->capacity = counts->time;
+        if (zone->at_s == NULL || zone->offset_s == NULL) {
+            return pq_fail(err, PQDB_NO_MEMORY, "time zone");
+        }
+    }
+    return read_changes(zone, counts, time_bytes, data, err);
+}
+
+static pqdb_code read_footer(struct pq_zone *zone, const struct pq_cursor *cursor,
+                             struct pq_text bytes, pqdb_error *err) {
+    struct pq_text footer = {(const char *)cursor->at, pq_cursor_left(cursor)};
+    const char *end = footer.length > 1 ? memchr(footer.data + 1, '\n', footer.length - 1) : NULL;
+    if (!take_char(&footer, '\n') || end == NULL) {
+        return corrupt(cursor, bytes, "has no footer", err);
+    }
+    footer.length = (size_t)(end - footer.data);
+    if (!parse_rule(footer, &zone->rule)) {
+        return corrupt(cursor, bytes, "the rule in the footer is not POSIX TZ", err);
+    }
+    return PQDB_OK;
+}
+
 static pqdb_code read_file(struct pq_zone *zone, struct pq_text bytes, pqdb_error *err) {
     struct pq_cursor cursor = pq_cursor_of(bytes.data, bytes.length);
     struct counts counts;
@@ -293,38 +331,13 @@ static pqdb_code read_file(struct pq_zone *zone, struct pq_text bytes, pqdb_erro
     if (!take_header(&cursor, &counts, &version)) {
         return corrupt(&cursor, bytes, "does not begin with a TZif header", err);
     }
-    if (version < '2') return corrupt(&cursor, bytes, "version 1 has no 64-bit times", err);
+    if (version < '2') return read_data(zone, &cursor, bytes, &counts, 4, err);
     pq_cursor_take(&cursor, data_bytes(&counts, 4));
     if (!take_header(&cursor, &counts, &version)) {
         return corrupt(&cursor, bytes, "the second header is missing", err);
     }
-    if (counts.leap > 0) {
-        return pq_fail(err, PQDB_UNSUPPORTED, "time zone file counts leap seconds");
-    }
-    if (counts.type == 0 || counts.type > 256) {
-        return corrupt(&cursor, bytes, "needs 1 to 256 kinds of time", err);
-    }
-    const uint8_t *data = pq_cursor_take(&cursor, data_bytes(&counts, 8));
-    if (data == NULL) return corrupt(&cursor, bytes, "ends too early", err);
-    if (counts.time > 0) {
-        zone->at_s = pq_resize(zone->alloc, NULL, 0, counts.time, sizeof *zone->at_s);
-        zone->offset_s = pq_resize(zone->alloc, NULL, 0, counts.time, sizeof *zone->offset_s);
-        zone->capacity = counts.time;
-        if (zone->at_s == NULL || zone->offset_s == NULL) {
-            return pq_fail(err, PQDB_NO_MEMORY, "time zone");
-        }
-    }
-    PQ_TRY(read_changes(zone, &counts, data, err));
-    struct pq_text footer = {(const char *)cursor.at, pq_cursor_left(&cursor)};
-    const char *end = footer.length > 1 ? memchr(footer.data + 1, '\n', footer.length - 1) : NULL;
-    if (!take_char(&footer, '\n') || end == NULL) {
-        return corrupt(&cursor, bytes, "has no footer", err);
-    }
-    footer.length = (size_t)(end - footer.data);
-    if (!parse_rule(footer, &zone->rule)) {
-        return corrupt(&cursor, bytes, "the rule in the footer is not POSIX TZ", err);
-    }
-    return PQDB_OK;
+    PQ_TRY(read_data(zone, &cursor, bytes, &counts, 8, err));
+    return read_footer(zone, &cursor, bytes, err);
 }
 
 pqdb_code pq_zone_parse(struct pq_text name, struct pq_text bytes, const struct pq_alloc *alloc,

@@ -1,13 +1,12 @@
 /// db/keeper.c: the background thread: checkpoints, log segments ahead, buried files; it starts
 /// threads for builds, merges and the schedule.
-#include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/wait.h"
 #include "db/backlog.h"
 #include "db/checkpoint_internal.h"
 #include "db/schedule.h"
@@ -63,10 +62,7 @@ static void note_checkpoint(pqdb_db *db, pqdb_code code, const pqdb_error *err) 
 static void wait_tick(pqdb_db *db, uint64_t shrink_ns) {
     uint64_t wait_ns = (uint64_t)tick_ms * 1000000;
     if (shrink_ns < wait_ns) wait_ns = shrink_ns;
-    const int64_t until_us = db->env->now_us(db->env->ctx) + (int64_t)(wait_ns / 1000) + 1;
-    const struct timespec until = {.tv_sec = until_us / 1000000,
-                                   .tv_nsec = until_us % 1000000 * 1000};
-    pthread_cond_timedwait(&db->keeper_wake, &db->keeper_lock, &until);
+    pq_wait_until(&db->keeper_wake, &db->keeper_lock, pq_wait_end(wait_ns));
 }
 
 static bool is_old_news(pqdb_db *db, uint64_t last_ns) {

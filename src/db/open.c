@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/wait.h"
 #include "db/catch_up.h"
 #include "db/checkpoint_internal.h"
 #include "db/view_internal.h"
@@ -408,7 +409,7 @@ static void init_locks(pqdb_db *db) {
     pthread_mutex_init(&db->building, NULL);
     pthread_mutex_init(&db->keeper_lock, NULL);
     pthread_mutex_init(&db->run_lock, NULL);
-    pthread_cond_init(&db->keeper_wake, NULL);
+    pq_wait_init(&db->keeper_wake);
     pthread_cond_init(&db->keeper_done, NULL);
     pq_db_gate_init(&db->gate);
 }

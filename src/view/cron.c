@@ -71,9 +71,13 @@ static pqdb_code take_value(struct rest *rest, const struct field *field, unsign
                             pqdb_error *err) {
     if (take_name(rest, field, value)) return PQDB_OK;
     if (!take_number(rest, value)) {
-        return pq_fail(err, PQDB_INVALID, "%s: a number%s is missing at '%.*s'", field->title,
-                       field->names[0] == '\0' ? "" : " or name", (int)(rest->end - rest->at),
-                       rest->at);
+        const char *kind = field->names[0] == '\0' ? "" : " or name";
+        if (rest->at == rest->end) {
+            return pq_fail(err, PQDB_INVALID, "%s: a number%s is missing at its end", field->title,
+                           kind);
+        }
+        return pq_fail(err, PQDB_INVALID, "%s: a number%s is missing at '%.*s'", field->title, kind,
+                       (int)(rest->end - rest->at), rest->at);
     }
     if (*value < field->low || *value > field->high) {
         return pq_fail(err, PQDB_INVALID, "%s: %u is not between %u and %u", field->title, *value,
@@ -179,8 +183,23 @@ static pqdb_code expand_macro(struct pq_text *text, pqdb_error *err) {
         return pq_fail(err, PQDB_INVALID, "@reboot is no time: a database does not boot");
     }
     const char *nearest = pq_text_nearest(*text, names, macro_count);
-    return pq_fail(err, PQDB_INVALID, "'%.*s' is no schedule%s%s", PQ_TEXT_ARG(*text),
-                   nearest == NULL ? "" : ": did you mean ", nearest == NULL ? "" : nearest);
+    if (nearest == NULL) {
+        return pq_fail(err, PQDB_INVALID, "'%.*s' is no schedule: there are @hourly @daily "
+                       "@midnight @weekly @monthly @yearly @annually", PQ_TEXT_ARG(*text));
+    }
+    return pq_fail(err, PQDB_INVALID, "'%.*s' is no schedule: did you mean %s?",
+                   PQ_TEXT_ARG(*text), nearest);
+}
+
+/// "hourly", "every hour", six fields of which the first are seconds.
+static pqdb_code refuse_count(struct pq_text first, size_t count, pqdb_error *err) {
+    for (size_t k = 0; count == 1 && k < macro_count; k++) {
+        if (!pq_text_is(first, macros[k].name + 1)) continue;
+        return pq_fail(err, PQDB_INVALID, "'%s' begins with an '@'", macros[k].name);
+    }
+    return pq_fail(err, PQDB_INVALID,
+                   "a schedule has five fields (minute hour day month weekday), not %zu%s", count,
+                   count == 6 ? ": there are no seconds" : "");
 }
 
 pqdb_code pq_cron_parse(struct pq_text text, struct pq_cron *cron, pqdb_error *err) {
@@ -192,11 +211,7 @@ pqdb_code pq_cron_parse(struct pq_text text, struct pq_cron *cron, pqdb_error *e
         PQ_TRY(expand_macro(&text, err));
         count = split(text, parts);
     }
-    if (count != field_count) {
-        return pq_fail(err, PQDB_INVALID,
-                       "a schedule has five fields (minute hour day month weekday), not %zu",
-                       count);
-    }
+    if (count != field_count) return refuse_count(parts[0], count, err);
     for (size_t k = 0; k < field_count; k++) {
         PQ_TRY(parse_field(parts[k], &fields[k], &bits[k], err));
     }
@@ -211,7 +226,7 @@ pqdb_code pq_cron_parse(struct pq_text text, struct pq_cron *cron, pqdb_error *e
         .weekday_is_star = parts[weekday].data[0] == '*',
     };
     if (!comes_round(&parsed)) {
-        return pq_fail(err, PQDB_INVALID, "no month it names has that day");
+        return pq_fail(err, PQDB_INVALID, "day of month: none of its months has such a day");
     }
     *cron = parsed;
     return PQDB_OK;

@@ -175,6 +175,43 @@ static void posix_rules_of_every_form_are_followed(void) {
     expect_footer("AAA-12BBB-13,M9.5.0,M4.1.0/3", "2024-07-01T00:00:00", 43200);
 }
 
+/// Version 1: one change, at 1000 s, in 32 bits; no rule for the time after it.
+static size_t make_old_file(char out[static 256]) {
+    static const char data[] = "\0\0\003\350" "\001" "\0\0\016\020\0\0" "\0\0\034\040\001\004"
+                               "CET\0CEST";
+    memset(out, 0, 256);
+    memcpy(out, "TZif", 4);
+    out[35] = 1;                  // one change
+    out[39] = 2, out[43] = 9;     // two kinds of time, their names
+    memcpy(out + 44, data, sizeof data);
+    return 44 + sizeof data;
+}
+
+static void files_of_every_version_are_read(void) {
+    struct pq_zone *zone = NULL;
+    pqdb_error err;
+    char file[256];
+    const size_t length = make_old_file(file);
+    CHECK(pq_zone_parse(PQ_TEXT("Old"), (struct pq_text){file, length}, &pq_alloc_libc, &zone,
+                        &err) == PQDB_OK, "%s", err.message);
+    if (zone == NULL) return;
+    CHECK(pq_zone_offset(zone, 999) == 3600 && pq_zone_offset(zone, 1000) == 7200, "32 bits");
+    CHECK(pq_zone_offset(zone, INT64_C(1) << 40) == 7200, "the last change holds");
+    pq_zone_destroy(zone);
+    for (size_t cut = 0; cut < length; cut++) {
+        CHECK(pq_zone_parse(PQ_TEXT("Old"), (struct pq_text){file, cut}, &pq_alloc_libc, &zone,
+                            &err) == PQDB_CORRUPT, "%zu bytes were accepted", cut);
+    }
+    for (char version = '2'; version <= '4'; version++) {
+        const size_t bytes = make_file(file, "CET-1CEST,M3.5.0,M10.5.0/3");
+        file[4] = file[48] = version;
+        CHECK(pq_zone_parse(PQ_TEXT("New"), (struct pq_text){file, bytes}, &pq_alloc_libc, &zone,
+                            &err) == PQDB_OK, "version %c: %s", version, err.message);
+        CHECK(pq_zone_offset(zone, seconds_of("2040-07-01T00:00:00")) == 7200, "summer");
+        pq_zone_destroy(zone);
+    }
+}
+
 static void broken_files_are_refused(void) {
     static const char *const footers[] = {"A5",
                                           "EST",
@@ -226,6 +263,7 @@ int main(void) {
     RUN(threads_share_the_cache);
     RUN(clock_and_instant_agree_everywhere);
     RUN(posix_rules_of_every_form_are_followed);
+    RUN(files_of_every_version_are_read);
     RUN(broken_files_are_refused);
     RUN(every_allocation_may_fail);
     return test_done();
