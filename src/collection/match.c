@@ -4,7 +4,6 @@
 
 #include "base/fail.h"
 #include "base/json.h"
-#include "table/scan.h"
 
 // ---- compiling --------------------------------------------------------------------------------
 
@@ -109,26 +108,18 @@ void pq_match_deinit(struct pq_match *match) {
 
 // ---- finding ----------------------------------------------------------------------------------
 
-/// Ids of matching rows, in an array that grows.
-struct id_list {
-    struct pq_arena *arena;
-    struct pq_text *ids;
-    size_t count, capacity;
-};
-
-static pqdb_code fetch(struct pq_table_snapshot *snapshot, const struct id_list *list,
-                       const struct pq_alloc *alloc, struct pq_batch *rows, pqdb_error *err) {
-    struct pq_arena *arena = list->arena;
-    const size_t count = list->count;
+static pqdb_code fetch(const struct pq_match *match, struct pq_table_snapshot *snapshot,
+                       struct pq_arena *arena, struct pq_batch *rows, pqdb_error *err) {
+    const size_t count = match->id_count;
     struct pq_row_place *places = pq_arena_alloc(arena, count * sizeof *places);
     if (places == NULL) return pq_fail(err, PQDB_NO_MEMORY, "the places of %zu rows", count);
-    PQ_TRY(pq_table_locate(snapshot, list->ids, count, places, err));
+    PQ_TRY(pq_table_locate(snapshot, match->ids, count, places, err));
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         if (places[i].segment != NULL) places[found++] = places[i];
     }
     const struct pq_fetch asked = {
-        .snapshot = snapshot, .places = places, .count = found, .alloc = alloc};
+        .snapshot = snapshot, .places = places, .count = found, .alloc = match->alloc};
     return pq_table_fetch(&asked, arena, rows, err);
 }
 
@@ -142,65 +133,6 @@ static pqdb_code keep_selected(const struct pq_match *match, struct pq_arena *ar
     PQ_TRY(pq_batch_gather(rows, selected.rows, selected.count, arena, &kept, err));
     *rows = kept;
     return PQDB_OK;
-}
-
-static pqdb_code add_id(struct id_list *list, struct pq_text id, pqdb_error *err) {
-    if (list->count == list->capacity) {
-        const size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
-        struct pq_text *grown = pq_resize(&list->arena->alloc, list->ids, list->capacity, capacity,
-                                          sizeof *grown);
-        if (grown == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu ids", capacity);
-        list->ids = grown;
-        list->capacity = capacity;
-    }
-    const struct pq_text copy = pq_arena_copy(list->arena, id);
-    if (copy.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu ids", list->count);
-    list->ids[list->count++] = copy;
-    return PQDB_OK;
-}
-
-static pqdb_code add_selected(const struct pq_match *match, const struct pq_batch *batch,
-                              bool first, struct pq_arena *batch_arena, struct id_list *list,
-                              pqdb_error *err) {
-    struct pq_selection selected;
-    PQ_TRY(pq_program_select(match->filter, batch, batch_arena, &selected, err));
-    for (size_t i = 0; i < selected.count; i++) {
-        const size_t row = selected.rows == NULL ? i : selected.rows[i];
-        const struct pq_text id = pq_column_text(&batch->columns[0], row);
-        if (first && list->count > 0) {
-            if (pq_text_compare(id, list->ids[0]) >= 0) continue;
-            list->count = 0;
-        }
-        PQ_TRY(add_id(list, id, err));
-    }
-    return PQDB_OK;
-}
-
-static pqdb_code search(const struct pq_match *match, struct pq_table_snapshot *snapshot,
-                        bool first, struct id_list *list, pqdb_error *err) {
-    const size_t width = snapshot->type->field_count;
-    bool *wanted = pq_arena_calloc(list->arena, width, sizeof *wanted);
-    if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a scan");
-    size_t read_count;
-    const uint32_t *read = pq_program_columns(match->filter, &read_count);
-    for (size_t i = 0; i < read_count; i++) wanted[read[i]] = true;
-    wanted[0] = true;
-    const struct pq_scan_options options = {.columns = wanted};
-    struct pq_arena batch_arena;
-    struct pq_scan scan;
-    struct pq_batch batch;
-    pqdb_code code;
-    pq_arena_init(&batch_arena, match->alloc);
-    pq_scan_open(&scan, snapshot, &options, match->alloc);
-    do {
-        pq_arena_reset(&batch_arena);
-        PQ_GO(pq_scan_next(&scan, &batch_arena, &batch, err));
-        if (batch.count > 0) PQ_GO(add_selected(match, &batch, first, &batch_arena, list, err));
-    } while (batch.count > 0);
-done:
-    pq_scan_close(&scan);
-    pq_arena_deinit(&batch_arena);
-    return code;
 }
 
 /// The row with the lowest id.
@@ -222,16 +154,7 @@ static pqdb_code keep_first(struct pq_arena *arena, struct pq_batch *rows, pqdb_
 pqdb_code pq_match_find(const struct pq_match *match, struct pq_table_snapshot *snapshot,
                         bool first, struct pq_arena *arena, struct pq_batch *rows,
                         pqdb_error *err) {
-    struct id_list list = {.arena = arena};
-    if (match->by_id) {
-        list.ids = (struct pq_text *)(uintptr_t)match->ids;
-        list.count = match->id_count;
-        PQ_TRY(fetch(snapshot, &list, match->alloc, rows, err));
-        if (match->filter != NULL && rows->count > 0) {
-            PQ_TRY(keep_selected(match, arena, rows, err));
-        }
-        return first ? keep_first(arena, rows, err) : PQDB_OK;
-    }
-    PQ_TRY(search(match, snapshot, first, &list, err));
-    return fetch(snapshot, &list, match->alloc, rows, err);
+    PQ_TRY(fetch(match, snapshot, arena, rows, err));
+    if (match->filter != NULL && rows->count > 0) PQ_TRY(keep_selected(match, arena, rows, err));
+    return first ? keep_first(arena, rows, err) : PQDB_OK;
 }

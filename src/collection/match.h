@@ -30,11 +30,12 @@ void pq_match_deinit(struct pq_match *match);
 /// would make `$ne` match every row. Errors: PQDB_INVALID.
 pqdb_code pq_match_refuse_warnings(const struct pq_match *match, pqdb_error *err);
 
-/// The live rows that match, whole. `first`: only the one with the lowest id.
+/// Of a match that is by id, the live rows, whole; others are found like those of any question
+/// (query/find.h). `first`: only the one with the lowest id.
 ///
-/// Shape   rows by id in the order of the ids, else in storage order
+/// Shape   rows in the order of the ids
 /// Owns    `rows` is in `arena`, or kept by the snapshot
-/// Cost    by id a look-up each; else a scan of the columns that the filter reads
+/// Cost    a look-up each
 /// Errors  PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY, PQDB_LIMIT (a regular expression)
 pqdb_code pq_match_find(const struct pq_match *match, struct pq_table_snapshot *snapshot,
                         bool first, struct pq_arena *arena, struct pq_batch *rows,

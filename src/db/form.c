@@ -287,8 +287,8 @@ static pqdb_code check_version(const struct pq_db_change *change, const struct p
     return PQDB_OK;
 }
 
-/// The rows that `find` finds in the published state: with a filter through links, or a limit.
-static pqdb_code find_linked(struct pq_db_change *change, struct pq_batch *rows, pqdb_error *err) {
+/// The rows that `find` finds in the published state.
+static pqdb_code find_matching(struct pq_db_change *change, struct pq_batch *rows, pqdb_error *err) {
     pqdb_db *db = change->db;
     struct pq_db_write *write = &change->write;
     struct pq_arena *arena = arena_of(write);
@@ -310,7 +310,7 @@ static pqdb_code find_linked(struct pq_db_change *change, struct pq_batch *rows,
     PQ_GO(pq_find_open(&table, pq_db_snapshot_rows(snapshot, write->table), &request, db->alloc,
                        &find, err));
     for (;;) {
-        bool has_row, is_null;
+        bool has_row;
         PQ_GO(pq_find_next(find, &has_row, err));
         if (!has_row) break;
         if (by_ids.id_count == capacity) {
@@ -320,10 +320,10 @@ static pqdb_code find_linked(struct pq_db_change *change, struct pq_batch *rows,
             ids = grown;
             capacity = more;
         }
-        struct pq_bytes id;
-        pq_bytes_init(&id, &arena->alloc);
-        PQ_GO(pq_find_cell(find, 0, &id, &is_null, err));
-        ids[by_ids.id_count++] = pq_bytes_text(&id);
+        ids[by_ids.id_count] = pq_arena_copy(arena, pq_find_id(find));
+        if (ids[by_ids.id_count++].data == NULL) {
+            PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "%zu ids", by_ids.id_count));
+        }
     }
     by_ids.ids = ids;
     PQ_GO(pq_match_find(&by_ids, state_of(write), first, arena, rows, err));
@@ -385,8 +385,8 @@ pqdb_code pq_db_form_change(struct pq_db_write *write, pqdb_error *err) {
     struct pq_unique_clashes clashes;
     change->added = change->changed = change->removed = write->new_rows = 0;
     write->relies = (struct pq_db_hashes){0};
-    if (change->follows_links || change->rows_max > 0) {
-        PQ_TRY(find_linked(change, &old, err));
+    if (!change->match.by_id || change->follows_links || change->rows_max > 0) {
+        PQ_TRY(find_matching(change, &old, err));
     } else {
         PQ_TRY(pq_match_find(&change->match, state_of(write), change->creator != NULL,
                              arena_of(write), &old, err));

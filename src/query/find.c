@@ -455,6 +455,10 @@ pqdb_code pq_find_next(struct pq_find *find, bool *has_row, pqdb_error *err) {
     return PQDB_OK;
 }
 
+struct pq_text pq_find_id(const struct pq_find *find) {
+    return pq_column_text(&find->batch.columns[0], find->row);
+}
+
 pqdb_code pq_find_count(const struct pq_find_table *table, struct pq_table_snapshot *snapshot,
                         struct pq_text filter, const struct pq_alloc *alloc, uint64_t *count,
                         pqdb_error *err) {

@@ -65,6 +65,9 @@ pqdb_code pq_find_json(struct pq_find *find, struct pq_bytes *out, pqdb_error *e
 pqdb_code pq_find_cell(struct pq_find *find, size_t column, struct pq_bytes *out, bool *is_null,
                        pqdb_error *err);
 
+/// The current row's `$id`, valid until the next step.
+struct pq_text pq_find_id(const struct pq_find *find);
+
 /// What was read and why not more, so far: members of a JSON object, appended behind others. For
 /// answers opened with `explains`. Errors: PQDB_NO_MEMORY, those of page indexes.
 pqdb_code pq_find_explain(struct pq_find *find, struct pq_bytes *out, pqdb_error *err);
