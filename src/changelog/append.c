@@ -97,6 +97,16 @@ static pqdb_code sync_frame(struct pq_log *log, struct pq_file *file, pqdb_error
     return PQDB_OK;
 }
 
+/// A write that failed in its middle, of a full disk say, gives back what it took.
+static pqdb_code write_or_shrink(struct pq_file *file, uint64_t offset, struct pq_text piece,
+                                 uint64_t room, pqdb_error *err) {
+    const pqdb_code code = pq_file_write(file, offset, &piece, 1, err);
+    if (code != PQDB_OK && offset + piece.length > room) {
+        pq_file_truncate(file, room > offset ? room : offset, NULL);
+    }
+    return code;
+}
+
 /// Write and sync log->frame as the first one of a new segment.
 static pqdb_code write_first(struct pq_log *log, uint64_t *check, pqdb_error *err) {
     struct opening opening = {0};
@@ -112,8 +122,8 @@ static pqdb_code write_first(struct pq_log *log, uint64_t *check, pqdb_error *er
                              sizeof opening.segment.nonce);
     *check = seal(log, opening.segment.nonce);
     pq_log_header_encode(&opening.segment, log->time_us, log->frame.data);
-    const struct pq_text piece = pq_bytes_text(&log->frame);
-    const pqdb_code code = pq_file_write(opening.file, 0, &piece, 1, err);
+    const pqdb_code code =
+        write_or_shrink(opening.file, 0, pq_bytes_text(&log->frame), opening.room, err);
     if (code != PQDB_OK) {
         pq_file_close(opening.file);
         return code;
@@ -142,7 +152,7 @@ static pqdb_code write_next(struct pq_log *log, uint64_t *check, pqdb_error *err
     const struct pq_text piece = {(const char *)log->frame.data + frame_at,
                                   log->frame.length - frame_at};
     *check = seal(log, log->nonce);
-    PQ_TRY(pq_file_write(log->file, log->end.offset, &piece, 1, err));
+    PQ_TRY(write_or_shrink(log->file, log->end.offset, piece, log->room, err));
     if (sync_frame(log, log->file, err) != PQDB_OK) return fail(log, PQDB_IO);
     pthread_mutex_lock(&log->mutex);
     log->end.offset += piece.length;

@@ -94,7 +94,7 @@ static pqdb_code visit_all(struct pq_log *log, struct pq_log_records *records,
 }
 
 /// The last frame again, read anew: the scanner holds other bytes by now. From `records` only the
-/// place is taken.
+/// place is taken. What is behind it goes first: a full disk needs that room for the frame.
 static pqdb_code secure_tail(struct pq_log *log, struct pq_log_records *records,
                              pqdb_error *err) {
     struct pq_log_scanner *scanner = &records->scanner;
@@ -119,6 +119,9 @@ static pqdb_code secure_tail(struct pq_log *log, struct pq_log_records *records,
         log->file = file;
         log->nonce = last->nonce;
         file = NULL;
+    }
+    if (records->last_segment == log->end.segment && bytes > log->end.offset) {
+        PQ_GO(pq_file_truncate(file, log->end.offset, err));
     }
     PQ_GO(pq_log_repeat_frame(log, frame, in_place, err));
     log->ends_closed = log->was_closed = (frame->flags & PQ_FRAME_CLOSED) != 0;

@@ -288,7 +288,8 @@ static pqdb_code check_version(const struct pq_db_change *change, const struct p
 }
 
 /// The rows that `find` finds in the published state.
-static pqdb_code find_matching(struct pq_db_change *change, struct pq_batch *rows, pqdb_error *err) {
+static pqdb_code find_matching(struct pq_db_change *change, struct pq_batch *rows,
+                               pqdb_error *err) {
     pqdb_db *db = change->db;
     struct pq_db_write *write = &change->write;
     struct pq_arena *arena = arena_of(write);

@@ -215,8 +215,8 @@ static pqdb_code fault_read(struct pq_file *file, uint64_t offset, void *out, si
 static pqdb_code fault_write(struct pq_file *file, uint64_t offset, const struct pq_text *pieces,
                              size_t count, pqdb_error *err) {
     bool goes_down;
-    PQ_TRY(enter(fault_of(file->store), file->path, &goes_down, err));
-    const pqdb_code code = pq_file_write(file_of(file)->inner, offset, pieces, count, err);
+    const pqdb_code entered = enter(fault_of(file->store), file->path, &goes_down, err);
+    if (entered != PQDB_OK && fault_of(file->store)->is_down) return entered;
     size_t total = 0;
     for (size_t i = 0; i < count; i++) total += pieces[i].length;
     uint8_t *joined = must(malloc(total + 1));
@@ -225,8 +225,12 @@ static pqdb_code fault_write(struct pq_file *file, uint64_t offset, const struct
         if (pieces[i].length > 0) memcpy(joined + at, pieces[i].data, pieces[i].length);
         at += pieces[i].length;
     }
+    if (entered != PQDB_OK) total /= 2;  // what went before the disk was full
+    const struct pq_text written = {(const char *)joined, total};
+    const pqdb_code code = pq_file_write(file_of(file)->inner, offset, &written, 1, NULL);
     append_change(file_of(file)->image, offset, joined, total);
     free(joined);
+    if (entered != PQDB_OK) return entered;
     return leave(fault_of(file->store), file->path, code, goes_down, err);
 }
 

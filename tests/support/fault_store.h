@@ -31,7 +31,7 @@ struct fault_store {
     struct pq_store base;
     struct pq_store *inner;  // owned
     atomic_long calls;       // so far
-    long fail_at;            // this call (from 0) fails; -1: none
+    long fail_at;            // this call (from 0) fails, a write in its middle; -1: none
     long fail_count;         // and so many after it; set to 1 at creation
     int fail_errno;          // EIO at creation
     long down_at;            // the power fails in this call; -1: never

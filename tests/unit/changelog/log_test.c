@@ -106,6 +106,13 @@ static void a_torn_tail_is_cut_and_the_log_goes_on(void) {
         OK(log_world_open(&world, &err));
         const uint64_t last = at < end.offset ? 5 : 6;
         check_replay(&world, 1, last);
+        struct pq_file *file;
+        uint64_t bytes = 0;
+        OK(pq_file_open(&next->base, first_segment, PQ_OPEN_READ, &file, &err));
+        OK(pq_file_size(file, &bytes, &err));
+        pq_file_close(file);
+        CHECK(bytes == (at < end.offset ? before.offset : end.offset), "%llu bytes at cut %llu",
+              (unsigned long long)bytes, (unsigned long long)cut);
         append_each(&world, last + 1, last + 2);
         OK(log_world_close(&world, &err));
         OK(log_world_open(&world, &err));
@@ -207,6 +214,18 @@ static void after_a_failed_sync_the_log_refuses_until_it_is_reopened(void) {
     fault_store_destroy(next);
 }
 
+/// Of all segments and spares.
+static uint64_t log_bytes(struct pq_store *store) {
+    struct pq_arena arena;
+    struct pq_store_list list;
+    uint64_t bytes = 0;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    OK(pq_store_list(store, "log", &arena, &list, &err));
+    for (size_t i = 0; i < list.count; i++) bytes += list.entries[i].bytes;
+    pq_arena_deinit(&arena);
+    return bytes;
+}
+
 static void a_full_disk_is_said_and_the_commit_can_be_repeated(void) {
     struct fault_store *disk = fault_store_create();
     struct log_world world = {
@@ -214,11 +233,13 @@ static void a_full_disk_is_said_and_the_commit_can_be_repeated(void) {
     OK(log_world_open(&world, &err));
     append_each(&world, 1, 3);
     for (uint64_t version = 4; version < 40; version++) {
+        const uint64_t bytes = log_bytes(&disk->base);
         disk->fail_at = disk->calls;
         disk->fail_errno = ENOSPC;
         CHECK(log_world_append(&world, version, 1, &err) == PQDB_IO, "full");
         CHECK(strstr(err.message, "disk is full") != NULL, "%s", err.message);
         disk->fail_at = -1;
+        CHECK(log_bytes(&disk->base) <= bytes, "%llu", (unsigned long long)version);
         OK(log_world_append(&world, version, 1, &err));
     }
     OK(log_world_close(&world, &err));
