@@ -130,8 +130,13 @@ void cli_print_json(const struct cli *cli, const char *json, size_t length);
 const char *cli_time(const struct cli *cli, int64_t us, char room[40]);
 /// "Mon 09:00 Europe/Berlin"; "" for UTC.
 const char *cli_time_in(const char *zone_name, int64_t us, char room[64]);
-/// "12 s ago" or ISO 8601; NULL for 0.
+/// "2026-01-15 10:00 UTC": of schedules.
+const char *cli_minute(int64_t us, char room[40]);
+/// "12 s ago", "in 4 min" or ISO 8601; NULL for 0.
 const char *cli_ago(const struct cli *cli, int64_t us, char room[40]);
+/// "12 s", since then, or ISO 8601; NULL for 0.
+const char *cli_age(const struct cli *cli, int64_t us, char room[40]);
+const char *cli_period(int64_t us, char room[24]);  // "90s", "15m": as a definition has it
 /// "seq-42"; NULL for 0.
 const char *cli_version(uint64_t version, char room[32]);
 const char *cli_took(const struct cli *cli, int64_t us, char room[24]);  // "1.2 ms"; or ms
@@ -149,22 +154,14 @@ struct cli_find {
 };
 int cli_take_find(struct cli *cli, struct cli_find *find, int before);
 
-// progress.c: one line on a terminal, for work of more than a second
-struct cli_progress {
-    bool shown, enabled;
-    double began, last;
-    const char *what;
-};
-void cli_progress_begin(struct cli_progress *progress, const struct cli *cli, const char *what);
-void cli_progress_tell(struct cli_progress *progress, uint64_t rows, uint64_t bytes,
-                       uint64_t bytes_all);
-/// What is being done, without a measure.
-void cli_progress_say(struct cli_progress *progress, const char *what);
-void cli_progress_end(struct cli_progress *progress);
 double cli_seconds(void);
 
 /// The whole of a file, or of stdin for "-", in the arena; NULL after an error has been shown.
 const char *cli_read_all(struct cli *cli, const char *path, size_t *length);
+
+// cmd_view_state.c: of `view`; `only` NULL: all of them
+int cli_view_list(struct cli *cli, pqdb_db *db);
+int cli_view_states(struct cli *cli, pqdb_db *db, const char *only);
 
 // cmd_view_change.c: of `view`, arguments counted
 int cli_view_create(struct cli *cli), cli_view_alter(struct cli *cli);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 // ---- log --------------------------------------------------------------------------------------
 
@@ -99,8 +100,8 @@ static int run_checkpoint(struct cli *cli) {
     const double began = cli_seconds();
     int code = CLI_DONE;
     struct cli_progress progress;
-    cli_progress_begin(&progress, cli, "checkpoint");
-    cli_progress_say(&progress, "");
+    cli_progress_begin(&progress, cli, "writing");
+    cli_progress_watch(&progress, "a checkpoint", NULL);
     const pqdb_code written = pqdb_checkpoint(db, &err);
     cli_progress_end(&progress);
     if (written != PQDB_OK || pqdb_status_get(db, &status, &err) != PQDB_OK) {
@@ -241,27 +242,30 @@ static int add_entries(struct cli *cli, pqdb_db *db, struct cli_table *table) {
         pqdb_entry entry;
         pqdb_error err;
         if (pqdb_entry_at(db, i, &entry, &err) != PQDB_OK) return cli_fail(cli, &err);
-        char rows[32], version[32];
+        char rows[32], version[32], behind[40];
         pqdb_view_state state;
         const bool has_state = strcmp(entry.kind, "view") == 0 &&
                                pqdb_view_state_get(db, entry.name, &state, NULL) == PQDB_OK;
+        const bool lags = has_state && state.stale_since_us != 0;
         const char *cells[] = {entry.name, entry.kind,
                                or_missing(entry.from[0] != '\0' ? entry.from : entry.ingest),
                                cli_count(entry.rows, rows), cli_version(entry.version, version),
-                               has_state ? state.state : NULL};
+                               has_state ? state.state : NULL,
+                               lags ? cli_age(cli, state.stale_since_us, behind) : NULL};
         cli_table_row(table, cells);
     }
     return CLI_DONE;
 }
 
 static int show_status(struct cli *cli, pqdb_db *db) {
-    static const char *const names[] = {"name", "kind", "from", "rows", "changed at", "state"};
-    static const bool is_number[] = {false, false, false, true, false, false};
+    const char *const names[] = {"name", "kind", "from", "rows", "changed at", "state",
+                                 cli_is_for_people(cli) ? "behind" : "staleSince"};
+    static const bool is_number[] = {false, false, false, true, false, false, false};
     pqdb_status status;
     pqdb_error err;
     if (pqdb_status_get(db, &status, &err) != PQDB_OK) return cli_fail(cli, &err);
     struct cli_table *table =
-        cli_table_create(cli, (struct cli_table_shape){names, is_number, 6, NULL, false});
+        cli_table_create(cli, (struct cli_table_shape){names, is_number, 7, NULL, false});
     if (add_entries(cli, db, table) != CLI_DONE) return CLI_FAILED;
     const bool json = cli->format == CLI_JSON || cli->format == CLI_NDJSON;
     if (cli_is_for_people(cli)) print_status(cli, db, &status);

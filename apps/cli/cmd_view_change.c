@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 /// As it is given, or the text of a file, or stdin for "-".
 static const char *read_definition(struct cli *cli, const char *given) {
@@ -32,12 +33,19 @@ int cli_view_create(struct cli *cli) {
     pqdb_error err;
     struct cli_progress progress;
     cli_progress_begin(&progress, cli, "building");
-    cli_progress_say(&progress, name);
+    cli_progress_watch(&progress, name, db);
     const pqdb_code code =
         pqdb_view_create(db, name, definition, cli_print_problem, cli, &err);
     cli_progress_end(&progress);
     if (code == PQDB_OK) show_made(cli, db, name, "made");
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err));
+}
+
+/// Lines and columns would be those of a schema that nobody has seen.
+static void print_altered(void *ctx, const pqdb_problem *problem) {
+    pqdb_problem shown = *problem;
+    shown.line = 0;
+    cli_print_problem(ctx, &shown);
 }
 
 int cli_view_alter(struct cli *cli) {
@@ -47,11 +55,12 @@ int cli_view_alter(struct cli *cli) {
     if (db == NULL) return CLI_FAILED;
     pqdb_error err;
     struct cli_progress progress;
-    cli->file = "the schema with that";  // in which mistakes have their lines
+    cli->file = NULL;
     cli_progress_begin(&progress, cli, "altering");
-    cli_progress_say(&progress, name);
-    const pqdb_code code = pqdb_view_alter(db, name, settings, cli_print_problem, cli, &err);
+    cli_progress_watch(&progress, name, db);
+    const pqdb_code code = pqdb_view_alter(db, name, settings, print_altered, cli, &err);
     cli_progress_end(&progress);
+    cli->file = "with that the schema";
     if (code == PQDB_OK) cli_note(cli, "altered %s", name);
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err));
 }

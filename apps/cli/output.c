@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "cli/progress.h"
 #include "cli/session.h"
 
 static const char *dim(bool colour) { return colour ? "\033[2m" : ""; }
@@ -57,6 +58,7 @@ static void print_remedy(const char *remedy) {
 void cli_print_problem(void *ctx, const pqdb_problem *problem) {
     struct cli *cli = ctx;
     if (problem->is_warning && cli->quiet) return;
+    cli_progress_clear();
     if (!problem->is_warning) cli->mistakes++;
     const char *tint = !cli->err_colour ? "" : problem->is_warning ? "\033[33m" : "\033[31m";
     if (cli->file != NULL) fprintf(stderr, "%s:", cli->file);

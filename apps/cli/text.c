@@ -40,17 +40,50 @@ const char *cli_time_in(const char *zone_name, int64_t us, char room[64]) {
     return room;
 }
 
-const char *cli_ago(const struct cli *cli, int64_t us, char room[40]) {
-    if (us == 0 || !cli_is_for_people(cli)) return cli_time(cli, us, room);
+const char *cli_minute(int64_t us, char room[40]) {
+    const time_t seconds = (time_t)(us / 1000000);
+    struct tm civil;
+    gmtime_r(&seconds, &civil);
+    strftime(room, 40, "%Y-%m-%d %H:%M UTC", &civil);
+    return room;
+}
+
+/// "4 min": the largest unit of which there is one.
+static void print_span(int64_t seconds, char room[24]) {
     static const struct {
         int seconds;
         const char *unit;
     } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-    const int64_t past = (int64_t)time(NULL) - us / 1000000;
     size_t unit = 0;
-    while (unit < 3 && past < units[unit].seconds) unit++;
-    snprintf(room, 40, "%" PRId64 " %s ago", past < 0 ? 0 : past / units[unit].seconds,
-             units[unit].unit);
+    while (unit < 3 && seconds < units[unit].seconds) unit++;
+    snprintf(room, 24, "%" PRId64 " %s", seconds / units[unit].seconds, units[unit].unit);
+}
+
+const char *cli_ago(const struct cli *cli, int64_t us, char room[40]) {
+    if (us == 0 || !cli_is_for_people(cli)) return cli_time(cli, us, room);
+    const int64_t past = (int64_t)time(NULL) - us / 1000000;
+    char span[24];
+    print_span(past < 0 ? -past : past, span);
+    snprintf(room, 40, past < 0 ? "in %s" : "%s ago", span);
+    return room;
+}
+
+const char *cli_age(const struct cli *cli, int64_t us, char room[40]) {
+    if (us == 0 || !cli_is_for_people(cli)) return cli_time(cli, us, room);
+    const int64_t past = (int64_t)time(NULL) - us / 1000000;
+    print_span(past < 0 ? 0 : past, room);
+    return room;
+}
+
+const char *cli_period(int64_t us, char room[24]) {
+    static const struct {
+        int64_t us;
+        const char *unit;
+    } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "m"},
+                 {1000000, "s"}, {1000, "ms"}};
+    size_t unit = us == 0 ? 3 : 0;
+    while (unit < 4 && us % units[unit].us != 0) unit++;
+    snprintf(room, 24, "%" PRId64 "%s", us / units[unit].us, units[unit].unit);
     return room;
 }
 
@@ -95,7 +128,7 @@ const char *cli_count(uint64_t count, char room[32]) {
 
 const char *cli_duration(int64_t us, char room[24]) {
     if (us < 1000) {
-        snprintf(room, 24, "%d µs", (int)us);
+        snprintf(room, 24, us < 1 ? "< 1 µs" : "%d µs", (int)us);
     } else if (us < 1000000) {
         snprintf(room, 24, "%.1f ms", (double)us / 1e3);
     } else {

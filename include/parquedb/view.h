@@ -41,6 +41,7 @@ typedef struct pqdb_view_state {
     uint64_t log_version;  ///< the first commit of the log that its next refresh needs, 0: none
     uint64_t log_bytes;    ///< of the log from there on
     bool log_let_go;       ///< it is too much, or gone: the next refresh is a full one
+    int64_t grace_us;      ///< its gracePeriod: no read shows contents older than that; -1: none
 } pqdb_view_state;
 
 /// A table that a view reads: the one of `$from`, and those that its links lead to.

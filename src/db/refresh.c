@@ -349,7 +349,8 @@ static pqdb_code refresh_named(pqdb_db *db, const char *name, const struct pq_db
     pthread_mutex_lock(&db->building);
     pqdb_code code = pq_db_find_view(db, pq_text_of(name), &table, &why);
     if (code == PQDB_OK && how->due && table->view->mode != PQ_VIEW_SCHEDULED) {
-        code = pq_fail(&why, PQDB_INVALID, "only a scheduled view is ever due: refresh it without");
+        code = pq_fail(&why, PQDB_INVALID,
+                       "only a scheduled view is ever due: refresh it without --due");
         pq_fail_subject(&why, code, table->entry->name);
     } else if (code == PQDB_OK) {
         code = pq_db_refresh(db, table, how, refreshed == NULL ? &unused : refreshed, &why);

@@ -194,6 +194,7 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         .last_refresh_reason = pq_refresh_why_text(facts->last.why),
         .last_refresh_rows = facts->last.rows,
         .last_refresh_us = facts->last.took_us, .last_slot_us = facts->slot_us,
+        .grace_us = view->grace_us,
         .rows = rows->rows,
         .bytes = file_bytes(rows, NULL)};
     state->keeps_dropped = pq_db_keeps_dropped(table);

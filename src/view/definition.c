@@ -375,7 +375,10 @@ static void read_setting(struct pq_definition *definition, const struct pq_json 
     struct pq_view_remedy remedy;
     at.code = "UNKNOWN_DIRECTIVE";
     at.json = key;
-    pq_definition_mistake(definition, &at, pq_view_nearest(name, names, setting_count, &remedy),
+    const char *nearest = pq_view_nearest(name, names, setting_count, &remedy);
+    pq_definition_mistake(definition, &at,
+                          nearest != NULL ? nearest : "it has mode, schedule, timezone, "
+                                                      "gracePeriod, strategy and backend",
                           "$refresh has no setting %.*s", PQ_TEXT_ARG(name));
 }
 
@@ -400,12 +403,13 @@ static void read_refresh(struct pq_definition *definition, const struct pq_json 
         pq_definition_mistake(definition, &at, "add schedule: '0 * * * *'",
                               "a scheduled view needs a schedule");
     }
-    if (schedule != NULL && definition->mode != PQ_VIEW_SCHEDULED) {
+    const char *other = definition->mode == PQ_VIEW_MANUAL ? "manual" : "streaming";
+    const bool is_known = mode == NULL || pq_text_is(pq_json_text_or_empty(mode), other);
+    if (schedule != NULL && definition->mode != PQ_VIEW_SCHEDULED && is_known) {
         struct pq_place at = pq_place_key(definition, place, PQ_TEXT("schedule"), schedule);
         at.code = "INVALID_SCHEDULE";
         pq_definition_mistake(definition, &at, "add mode: 'scheduled', or leave schedule out",
-                              "a %s view has no schedule",
-                              definition->mode == PQ_VIEW_MANUAL ? "manual" : "streaming");
+                              "a %s view has no schedule", other);
     }
 }
 

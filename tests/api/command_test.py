@@ -496,6 +496,47 @@ def test_read_only(folder):
         expect(["view", "verify"], folder, 0, "exact", None)
 
 
+LIFE = """{ Order: { total: 'int!', status: 'string!' },
+  Paid: { $from: 'Order', $filter: { status: 'paid' } },
+  Often: { $from: 'Order', $groupBy: ['status'], $compute: { n: { $count: '*' } },
+    $refresh: { mode: 'scheduled', schedule: '0 0 1 1 *', timezone: 'Asia/Tokyo', gracePeriod: '90s' } } }"""
+
+
+def test_views_of_people(folder):
+    """What a view is, told to people: when it ran and runs, for how long it lacks what, what is wrong."""
+    make(folder, LIFE)
+    expect(["create", "Order", '[{"total":1,"status":"paid"},{"total":2,"status":"open"}]'], folder, 0)
+    lines = on_terminal(["view", "list"], folder, NO_COLOR="1")[0].splitlines()
+    check(re.fullmatch(r"view +state +rows +from +mode +version +refreshed +behind +next run", lines[0]), lines[0])
+    check(re.fullmatch(r"Often +stale +0 +Order +scheduled +- +- +\d+ s +in \d+ d", lines[2]), lines[2])
+    text = on_terminal(["view", "refresh"], folder, NO_COLOR="1")[0]
+    check("\x1b" not in text and re.search(r"Paid +none +it is fresh +0 +seq-1 +(< 1|\d+) µs\n", text), f"{text!r}")
+    check(re.search(r"Often +full +it was never refreshed +2 +seq-2 +[\d.]+ .?s\n", text), f"{text!r}")
+    text = on_terminal(["view", "state", "Often"], folder, NO_COLOR="1")[0]
+    for said in (r"Often  fresh\n", r"  mode +scheduled, at 0 0 1 1 \*\n",
+                 r"  last run +20\d\d-12-31 15:00 UTC, \d+ d ago \(\w\w\w 00:00 Asia/Tokyo\)\n",
+                 r"  next run +20\d\d-12-31 15:00 UTC, in \d+ d \(\w\w\w 00:00 Asia/Tokyo\)\n",
+                 r"  grace +90s: ", r"  refreshed +20.* UTC, \d+ s ago \(full: it was never refreshed, 2 rows"):
+        check(re.search(said, text), f"{said}: {text}")
+    state = json.loads(expect(["view", "state", "Often"], folder, 0))
+    check(state["gracePeriodMs"] == 90000, f"{state}")
+    row = json.loads(run(["view", "list"], folder)[1].splitlines()[1])
+    check(row["staleSince"] is None and row["nextRefreshAt"].endswith(":00.000Z") and row["lastError"] is None, f"{row}")
+    said = on_terminal(["view", "alter", "Often", "{ schedule: '61 * * * *', retries: 3 }"], folder, NO_COLOR="1")[0]
+    check(said == "INVALID_SCHEDULE at Often.$refresh.schedule: minute: 61 is not between 0 and 59\n"
+                  "    write five fields, like '0 * * * *', or '@hourly'\n"
+                  "UNKNOWN_DIRECTIVE at Often.$refresh.retries: $refresh has no setting retries\n"
+                  "    it has mode, schedule, timezone, gracePeriod, strategy and backend\n"
+                  "parquedb: with that the schema has 2 mistakes\n", said)
+    expect(["create", "Order", '{"total":9223372036854775807,"status":"open"}'], folder, 0)
+    expect(["view", "alter", "Paid", "{ $select: null, $filter: null, $groupBy: [], $compute: { s: { $sum: 'total' } } }"],
+           folder, 1, None, r"INVALID_GROUP_BY")
+    expect(["view", "alter", "Paid", "{ $filter: null, $compute: { s: { $sum: 'total' } } }"], folder, 1, None,
+           r"the sum does not fit into an int")
+    text = on_terminal(["view", "list"], folder, columns=160, NO_COLOR="1")[0]
+    check("last error" in text.splitlines()[0] and re.search(r"Paid +(stale|invalid) .*: the sum does not fit into an int", text), text)
+
+
 def make(folder, schema):
     (folder / "schema.json5").write_text(schema)
     expect(["init"], folder, 0, None, r"made \./data")
@@ -505,7 +546,7 @@ def main():
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as root:
         folders = {name: pathlib.Path(root) / name
-                   for name in ("empty", "demo", "bad", "full", "fixed")}
+                   for name in ("empty", "demo", "bad", "full", "fixed", "life")}
         for folder in folders.values():
             folder.mkdir()
         test_schema_mistakes(folders["empty"])
@@ -514,6 +555,7 @@ def main():
                r'^\{"version":"seq-1","accepted":500,"refused":0,"repeated":false\}$', None)
         test_uses(folders["demo"])
         test_terminal(folders["demo"])
+        test_views_of_people(folders["life"])
         test_metrics(folders["demo"])
         test_formats(folders["demo"])
         make(folders["bad"], SCHEMA)
