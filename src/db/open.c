@@ -298,6 +298,14 @@ static pqdb_code load_schema(pqdb_db *db, const struct pq_root *root, bool *is_n
 
 // ---- tables -----------------------------------------------------------------------------------
 
+bool pq_db_marks_ids(const struct pq_db_table *table) {
+    if (table->view == NULL) return false;
+    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
+        if (view->grouped || view->linked_count > 0) return true;
+    }
+    return table->root->entry->kind != PQ_ENTRY_STREAM;
+}
+
 pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     for (size_t i = 0; i < db->views->count; i++) {
         if (db->views->views[i].table == table->id) table->view = &db->views->views[i];
@@ -317,7 +325,8 @@ pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *e
     }
     const struct pq_table_options options = {
         .name = table->entry->name, .names = table->names, .alloc = db->alloc,
-        .type = pq_db_rows_type(table), .shreds = table->shreds};
+        .type = pq_db_rows_type(table), .shreds = table->shreds,
+        .marks_ids = pq_db_marks_ids(table)};
     PQ_TRY(pq_table_create(&options, &table->table, err));
     PQ_TRY(pq_db_prepare_queries(db, table, err));
     for (uint32_t k = 1; table->find->indexed != NULL && k < options.type->field_count; k++) {

@@ -265,7 +265,7 @@ static pqdb_code write_ids(pqdb_db *db, const struct pq_db_table *table, pqdb_er
     for (size_t i = 0; rows != NULL && code == PQDB_OK && i < rows->catalog->count; i++) {
         struct pq_segment *segment = rows->catalog->segments[i];
         if (segment->kind != PQ_SEGMENT_FILE) continue;
-        code = pq_data_file_write_ids(segment->file, db->pace, err);
+        code = pq_data_file_write_ids(segment->file, rows->marks_ids, db->pace, err);
     }
     pq_db_snapshot_unref(snapshot);
     return code;

@@ -6,6 +6,7 @@
 #include "db/changed.h"
 #include "db/checkpoint_internal.h"
 #include "db/kept.h"
+#include "db/schema_change.h"
 #include "table/branch.h"
 
 enum { piece_rows = 1 << 20, below_max = 64 };
@@ -71,7 +72,7 @@ static pqdb_code add_member(struct pq_db_replica *replica, struct pq_db_table *t
     if (table->node != NULL && !is_lean) pq_node_use_parts_of(member->part->node, table->node);
     const struct pq_table_options options = {
         .name = table->entry->name, .names = table->names, .alloc = replica->db->alloc,
-        .type = table->view->type};
+        .type = table->view->type, .marks_ids = pq_db_marks_ids(table)};
     if (rows == ROWS_NEW) PQ_TRY(pq_table_create(&options, &member->rows, err));
     if (rows == ROWS_STORED) PQ_TRY(branch_member(replica, member, &options, err));
     PQ_TRY(pq_circuit_add(replica->circuit, member->part->node, err));

@@ -38,6 +38,8 @@ struct pq_log_schemas pq_db_log_counts(void);
 const struct pq_type *pq_db_rows_type(const struct pq_db_table *table);
 const struct pq_type *pq_db_log_type(const struct pq_db_table *table, uint32_t schema_id);
 uint32_t pq_db_schema_id(const struct pq_db_table *table);
+/// Is it a view whose rows change as a matter of course, so that they die by their ids?
+bool pq_db_marks_ids(const struct pq_db_table *table);
 /// Do rows of the one read as rows of the other, under the same rules?
 bool pq_db_is_same_entry(const struct pq_entry *a, const struct pq_entry *b);
 

@@ -199,10 +199,10 @@ pqdb_code pq_data_file_read(struct pq_data_file *file, const struct pq_file_read
 
 // ---- what is beside it: ids, links --------------------------------------------------------------
 
-pqdb_code pq_data_file_write_ids(struct pq_data_file *file, struct pq_pace *pace,
-                                 pqdb_error *err) {
+pqdb_code pq_data_file_write_ids(struct pq_data_file *file, bool with_marks,
+                                 struct pq_pace *pace, pqdb_error *err) {
     if (file->options.rows < PQ_IDS_ROWS_MIN || file->options.read_only) return PQDB_OK;
-    return pq_data_file_named(file, pq_id_filter_write(file, pace, err), err);
+    return pq_data_file_named(file, pq_id_filter_write(file, with_marks, pace, err), err);
 }
 
 /// Bounds are asked before the filter: they stay in the processor's cache, its lines do not.

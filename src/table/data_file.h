@@ -50,6 +50,26 @@ pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_
 pqdb_code pq_data_file_may_have(struct pq_data_file *file, struct pq_text id, uint64_t hash,
                                 bool *may, pqdb_error *err);
 
+/// The rows that may hold one of these ids: the one that does is among them, if any does, and
+/// another hardly ever.
+/// Shape   `take` gets an id's place among the ids, and the row; `*known` false: the file has no
+///         marks of its ids, and nothing of what was taken counts
+/// Cost    3 bytes a row of each page that may hold one are read, once; nothing is decoded
+/// Errors  PQDB_IO, PQDB_CORRUPT (subject: the path), PQDB_NO_MEMORY
+struct pq_file_marked {
+    const struct pq_hashed_id *ids;  // ascending
+    size_t count;
+    void (*take)(void *ctx, size_t index, uint32_t row);
+    void *ctx;
+};
+struct pq_hashed_id {
+    struct pq_text id;
+    uint64_t hash;   // its pq_hash
+    uint32_t index;  // the caller's
+};
+pqdb_code pq_data_file_marked(struct pq_data_file *file, const struct pq_file_marked *asked,
+                              bool *known, pqdb_error *err);
+
 /// Rows [first, first + count) in the table's own type. `columns` (NULL: all) says which are
 /// wanted; the others come as columns of nulls. Columns the file lacks are nulls too.
 ///
@@ -90,12 +110,12 @@ struct pq_file_linked {
 pqdb_code pq_data_file_linked(struct pq_data_file *file, const struct pq_file_linked *asked,
                               bool *known, pqdb_error *err);
 
-/// Write the filter that pq_data_file_may_have asks, or that run if it is missing: with a new file,
-/// before anybody looks. Names become durable with the directory. `pace` may be NULL. Errors:
-/// PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
+/// Write the filter that pq_data_file_may_have asks (and marks, if rows shall be found by them), or
+/// that run if it is missing: with a new file, before anybody looks. Names become durable with the
+/// directory. `pace` may be NULL. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
 struct pq_pace;
-pqdb_code pq_data_file_write_ids(struct pq_data_file *file, struct pq_pace *pace,
-                                 pqdb_error *err);
+pqdb_code pq_data_file_write_ids(struct pq_data_file *file, bool with_marks,
+                                 struct pq_pace *pace, pqdb_error *err);
 pqdb_code pq_data_file_write_links(struct pq_data_file *file, uint32_t column,
                                    struct pq_pace *pace, pqdb_error *err);
 

@@ -6,6 +6,7 @@
 #include "batch/project.h"
 #include "parquet/reader.h"
 #include "table/data_file_internal.h"
+#include "table/id_filter.h"
 #include "variant/variant.h"
 
 /// Where a page's rows are.
@@ -134,26 +135,43 @@ static size_t first_page(const struct pq_data_file *file, size_t group, size_t l
     return low;
 }
 
-static pqdb_code find_in_group(struct pq_data_file *file, size_t group, struct pq_text id,
-                               int64_t *row, pqdb_error *err) {
+/// The pages of a group that may hold an id: one as a rule, or none.
+struct id_pages {
+    struct pq_parquet_pages pages;
+    size_t first, end;  // of them
+    uint64_t before;    // rows of the groups before it
+};
+
+static pqdb_code pages_of_id(const struct pq_data_file *file, size_t group, struct pq_text id,
+                             struct id_pages *out, pqdb_error *err) {
     const int leaf = pq_parquet_leaf(file->reader, file->fields[0]);
     if (leaf < 0) return pq_fail(err, PQDB_CORRUPT, "$id is not a plain column");
     struct pq_parquet_bounds bounds;
     pq_parquet_group_bounds(file->reader, group, (size_t)leaf, &bounds);
+    *out = (struct id_pages){.first = 0};
     if (!may_hold(&bounds, id)) return PQDB_OK;
-    struct pq_parquet_pages pages;
-    PQ_TRY(pq_parquet_pages(file->reader, group, (size_t)leaf, &pages, err));
-    if (pages.count == 0) return pq_fail(err, PQDB_CORRUPT, "the page index of $id is missing");
+    PQ_TRY(pq_parquet_pages(file->reader, group, (size_t)leaf, &out->pages, err));
+    const size_t count = out->pages.count;
+    if (count == 0) return pq_fail(err, PQDB_CORRUPT, "the page index of $id is missing");
+    out->first = out->end = first_page(file, group, (size_t)leaf, &out->pages, id);
+    for (; out->end < count; out->end++) {
+        if (!out->pages.has_bounds) continue;
+        pq_parquet_page_bounds(file->reader, group, (size_t)leaf, out->end, &bounds);
+        if (!may_hold(&bounds, id)) break;
+    }
+    out->before = pq_parquet_group_first_row(file->reader, group);
+    return PQDB_OK;
+}
+
+static pqdb_code find_in_group(struct pq_data_file *file, size_t group, struct pq_text id,
+                               int64_t *row, pqdb_error *err) {
+    struct id_pages may;
+    PQ_TRY(pages_of_id(file, group, id, &may, err));
     const struct page_reader reader = {.file = file};
-    for (size_t i = first_page(file, group, (size_t)leaf, &pages, id); i < pages.count; i++) {
-        if (pages.has_bounds) {
-            pq_parquet_page_bounds(file->reader, group, (size_t)leaf, i, &bounds);
-            if (!may_hold(&bounds, id)) return PQDB_OK;
-        }
+    for (size_t i = may.first; i < may.end; i++) {
         const struct page_place place = {
-            .group = group, .first_row = pages.pages[i].first_row,
-            .row_count = pages.pages[i].row_count,
-            .before = pq_parquet_group_first_row(file->reader, group)};
+            .group = group, .first_row = may.pages.pages[i].first_row,
+            .row_count = may.pages.pages[i].row_count, .before = may.before};
         struct pq_page *page;
         PQ_TRY(get_page(&reader, 0, &place, &page, err));
         const int64_t at = search(&page->rows, id);
@@ -166,20 +184,63 @@ static pqdb_code find_in_group(struct pq_data_file *file, size_t group, struct p
     return PQDB_OK;
 }
 
+/// The reader, of a file that has ids.
+static pqdb_code reader_of_ids(struct pq_data_file *file, const struct pq_parquet_file **reader,
+                               pqdb_error *err) {
+    PQ_TRY(pq_data_file_reader(file, reader, err));
+    if (file->fields[0] != PQ_NO_FIELD) return PQDB_OK;
+    return pq_data_file_named(file, pq_fail(err, PQDB_CORRUPT, "the file has no $id"), err);
+}
+
 pqdb_code pq_data_file_find(struct pq_data_file *file, struct pq_text id, int64_t *row,
                             pqdb_error *err) {
     const struct pq_parquet_file *reader;
-    PQ_TRY(pq_data_file_reader(file, &reader, err));
+    PQ_TRY(reader_of_ids(file, &reader, err));
     *row = -1;
-    if (file->fields[0] == PQ_NO_FIELD) {
-        return pq_data_file_named(file, pq_fail(err, PQDB_CORRUPT, "the file has no $id"), err);
-    }
     pqdb_code code = PQDB_OK;
     const size_t groups = pq_parquet_group_count(reader);
     for (size_t group = 0; code == PQDB_OK && *row < 0 && group < groups; group++) {
         code = find_in_group(file, group, id, row, err);
     }
     return pq_data_file_named(file, code, err);
+}
+
+static pqdb_code marked_in_groups(struct pq_data_file *file, const struct pq_hashed_id *id,
+                                  struct pq_marks *marks, const struct pq_marked *to,
+                                  bool *known, pqdb_error *err) {
+    const size_t groups = pq_parquet_group_count(file->reader);
+    for (size_t group = 0; *known && group < groups; group++) {
+        struct id_pages may;
+        PQ_TRY(pages_of_id(file, group, id->id, &may, err));
+        if (may.first == may.end) continue;
+        const struct pq_parquet_page *last = &may.pages.pages[may.end - 1];
+        const struct pq_row_range range = {
+            may.before + may.pages.pages[may.first].first_row,
+            may.before + last->first_row + last->row_count};
+        PQ_TRY(pq_id_filter_marked(file->filter, range, marks, to, known, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_data_file_marked(struct pq_data_file *file, const struct pq_file_marked *asked,
+                              bool *known, pqdb_error *err) {
+    const struct pq_parquet_file *reader;
+    struct pq_marks marks;
+    marks.block = marks.count = 0;
+    *known = true;
+    PQ_TRY(reader_of_ids(file, &reader, err));
+    for (size_t i = 0; *known && i < asked->count; i++) {
+        const struct pq_hashed_id *id = &asked->ids[i];
+        bool may;
+        PQ_TRY(pq_data_file_may_have(file, id->id, id->hash, &may, err));
+        if (!may) continue;
+        *known = file->filter != NULL && pq_id_filter_has_marks(file->filter);
+        if (!*known) break;
+        const struct pq_marked to = {id->hash, asked->take, asked->ctx, i};
+        const pqdb_code code = marked_in_groups(file, id, &marks, &to, known, err);
+        if (code != PQDB_OK) return pq_data_file_named(file, code, err);
+    }
+    return PQDB_OK;
 }
 
 // ---- by position --------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "batch/builder.h"
+#include "batch/dictionary.h"
 #include "codec/codec.h"
 #include "parquet/writer.h"
 #include "table/data_file.h"
@@ -58,40 +58,43 @@ static pqdb_code append_bytes(void *ctx, const void *data, size_t length, pqdb_e
 /// The file of deletes while it is made: a piece of rows at a time, however many are dead.
 struct deletes {
     const struct pq_publish *publish;
-    struct pq_arena arena;  // of a piece
-    struct pq_builder columns[2];
+    struct pq_dictionary *path;  // of the data file at hand, the only entry
+    uint32_t *codes;             // owned, as positions: piece_rows zeros
+    int64_t *positions;
+    size_t count;                // of the piece
     struct pq_parquet_writer *writer;
     struct pq_bytes content;  // encoded
     uint64_t rows;
 };
 
-static pqdb_code begin_piece(struct deletes *out, pqdb_error *err) {
-    pq_arena_reset(&out->arena);
-    for (size_t k = 0; k < 2; k++) {
-        PQ_TRY(pq_builder_init(&out->columns[k], &delete_fields[k].type, &out->arena.alloc, err));
-    }
-    return PQDB_OK;
-}
-
 static pqdb_code end_piece(struct deletes *out, pqdb_error *err) {
-    struct pq_batch rows;
-    if (out->columns[0].count == 0) return PQDB_OK;
-    PQ_TRY(pq_builder_finish_batch(out->columns, &delete_type, &out->arena, &rows, err));
-    out->rows += rows.count;
-    PQ_TRY(pq_parquet_writer_append(out->writer, &rows, err));
-    return begin_piece(out, err);
+    if (out->count == 0) return PQDB_OK;
+    const struct pq_column columns[2] = {
+        {.type = &delete_fields[0].type, .layout = PQ_DICTIONARY, .count = out->count,
+         .values = out->codes, .dictionary = out->path},
+        {.type = &delete_fields[1].type, .layout = PQ_FIXED, .count = out->count,
+         .values = out->positions}};
+    const struct pq_batch rows = {.type = &delete_type, .count = out->count, .columns = columns};
+    out->rows += out->count;
+    out->count = 0;
+    return pq_parquet_writer_append(out->writer, &rows, err);
 }
 
 static pqdb_code add_dead(struct deletes *out, const struct pq_segment *segment,
                           struct pq_text path, pqdb_error *err) {
+    PQ_TRY(pq_dictionary_create(1, (uint32_t)path.length, out->publish->alloc, &out->path, err));
+    pq_dictionary_code(out->path, path);
+    pqdb_code code = PQDB_OK;
     for (size_t row = 0; row < segment->rows; row++) {
         if (!pq_segment_is_dead(segment, row, out->publish->version)) continue;
-        const int64_t position = (int64_t)row;
-        PQ_TRY(pq_builder_append_bytes(&out->columns[0], path.data, path.length, err));
-        PQ_TRY(pq_builder_append_fixed(&out->columns[1], &position, err));
-        if (out->columns[0].count == piece_rows) PQ_TRY(end_piece(out, err));
+        out->positions[out->count++] = (int64_t)row;
+        if (out->count == piece_rows) PQ_GO(end_piece(out, err));
     }
-    return PQDB_OK;
+    code = end_piece(out, err);
+done:
+    pq_dictionary_unref(out->path);
+    out->path = NULL;
+    return code;
 }
 
 /// Rows of (path, position), in that order: readers may count on it.
@@ -111,7 +114,7 @@ static pqdb_code add_all_dead(const struct job *job, struct deletes *out, pqdb_e
         PQ_TRY(pq_bytes_printf(&full, err, "%s/%.*s", publish->location, PQ_TEXT_ARG(path)));
         PQ_TRY(add_dead(out, segment, pq_bytes_text(&full), err));
     }
-    return end_piece(out, err);
+    return PQDB_OK;
 }
 
 static pqdb_code encode_deletes(const struct job *job, struct deletes *out, pqdb_error *err) {
@@ -120,7 +123,13 @@ static pqdb_code encode_deletes(const struct job *job, struct deletes *out, pqdb
     const struct pq_parquet_sink sink = {.append = append_bytes, .ctx = &out->content};
     struct pq_parquet_file_info info;
     PQ_TRY(pq_parquet_writer_create(&options, sink, job->publish->alloc, &out->writer, err));
-    PQ_TRY(begin_piece(out, err));
+    const struct pq_alloc *alloc = job->publish->alloc;
+    out->codes = pq_resize(alloc, NULL, 0, piece_rows, sizeof *out->codes);
+    out->positions = pq_resize(alloc, NULL, 0, piece_rows, sizeof *out->positions);
+    if (out->codes == NULL || out->positions == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "a delete file");
+    }
+    memset(out->codes, 0, piece_rows * sizeof *out->codes);
     PQ_TRY(add_all_dead(job, out, err));
     return pq_parquet_writer_finish(out->writer, &info, err);
 }
@@ -151,13 +160,14 @@ static pqdb_code write_deletes(struct job *job, pqdb_error *err) {
     }
     if (!has_dead) return PQDB_OK;
     struct deletes out = {.publish = publish};
-    pq_arena_init(&out.arena, publish->alloc);
     pq_bytes_init(&out.content, publish->alloc);
     pqdb_code code = encode_deletes(job, &out, err);
     if (code == PQDB_OK) code = name_deletes(job, &out, err);
     pq_parquet_writer_destroy(out.writer);
     pq_bytes_deinit(&out.content);
-    pq_arena_deinit(&out.arena);
+    pq_free(publish->alloc, out.codes, out.codes == NULL ? 0 : piece_rows, sizeof *out.codes);
+    pq_free(publish->alloc, out.positions, out.positions == NULL ? 0 : piece_rows,
+            sizeof *out.positions);
     return code;
 }
 

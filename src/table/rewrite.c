@@ -184,7 +184,7 @@ done:
 
 pqdb_code pq_table_write_beside(const struct pq_table_snapshot *snapshot,
                                 struct pq_data_file *file, struct pq_pace *pace, pqdb_error *err) {
-    PQ_TRY(pq_data_file_write_ids(file, pace, err));
+    PQ_TRY(pq_data_file_write_ids(file, snapshot->marks_ids, pace, err));
     struct pq_link_wishes *wishes = snapshot->wishes;
     for (uint32_t k = 0; k < wishes->column_count; k++) {
         if (!atomic_load_explicit(&wishes->wanted[k], memory_order_relaxed)) continue;

@@ -3,10 +3,11 @@
 #include "base/check.h"
 #include "base/fail.h"
 #include "batch/builder.h"
+#include "table/data_file.h"
 #include "table/table_internal.h"
 #include "variant/variant.h"
 
-enum { evacuate_rows = PQ_CHUNK_ROWS / 4, dying_rows = 64 };
+enum { evacuate_rows = PQ_CHUNK_ROWS / 4, dying_rows = PQ_CHUNK_ROWS };
 
 // ---- catalog and snapshot -----------------------------------------------------------------
 
@@ -76,6 +77,7 @@ pqdb_code pq_table_publish(struct pq_table *table, pqdb_error *err) {
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a snapshot");
     *made = (struct pq_table_snapshot){.alloc = alloc, .type = type,
                                        .shreds = table->options.shreds,
+                                       .marks_ids = table->options.marks_ids,
                                        .names = table->options.names,
                                        .version = table->version, .rows = table->rows,
                                        .column_count = table->column_count};
@@ -328,39 +330,65 @@ static pqdb_code evacuate(struct pq_table *table, struct pq_segment *segment, ui
     return change_catalog(table, &segment, 1, NULL, err);
 }
 
-static pqdb_code kill_rows(struct pq_table *table, const struct pq_text *ids, size_t count,
-                           uint64_t version, pqdb_error *err) {
-    struct pq_row_place places[dying_rows];
-    PQ_TRY(pq_table_locate_now(table, ids, count, places, err));
-    for (size_t i = 0; i < count; i++) {
-        struct pq_segment *segment = places[i].segment;
-        if (segment == NULL || pq_segment_is_dead(segment, places[i].row, UINT64_MAX)) {
+static pqdb_code kill_rows(struct pq_table *table, const struct pq_dying *dying,
+                           const struct pq_batch *delta, uint64_t version, pqdb_error *err) {
+    PQ_TRY(pq_table_locate_dying(table, dying, err));
+    for (size_t i = 0, row = dying->first; i < dying->count; i++, row++) {
+        while (delta->weights[row] > 0) row++;
+        const struct pq_row_place place = dying->places[i];
+        if (place.segment == NULL || pq_segment_is_dead(place.segment, place.row, UINT64_MAX)) {
+            const struct pq_text id = pq_column_text(&delta->columns[0], row);
             const pqdb_code code = pq_fail(err, PQDB_CORRUPT, "row '%.*s' should be there to go",
-                                           PQ_TEXT_ARG(ids[i]));
+                                           PQ_TEXT_ARG(id));
             return pq_fail_subject(err, code, table->options.name);
         }
-        PQ_TRY(pq_segment_kill(segment, places[i].row, version, err));
+        PQ_TRY(pq_segment_kill(place.segment, place.row, version, err));
         table->rows--;
     }
     return PQDB_OK;
 }
 
+/// As many rows of negative weight as `dying` has room for, from its `first` on.
+static size_t take_dying(const struct pq_batch *delta, size_t row, size_t room,
+                         struct pq_dying *dying) {
+    dying->first = row;
+    dying->count = 0;
+    for (; row < delta->count && dying->count < room; row++) {
+        if (delta->weights[row] > 0) continue;
+        dying->ids[dying->count] = (struct pq_hashed_id){
+            .id = pq_column_text(&delta->columns[0], row), .index = (uint32_t)dying->count};
+        dying->count++;
+    }
+    return row;
+}
+
 /// The rows of negative weight, some at a time.
 static pqdb_code kill_dying(struct pq_table *table, const struct pq_batch *delta,
                             uint64_t version, size_t *died, pqdb_error *err) {
+    enum { few = 32, item_bytes = sizeof(struct pq_hashed_id) + sizeof(struct pq_row_place) + 1 };
+    const struct pq_alloc *alloc = table->options.alloc;
     *died = 0;
-    if (delta->weights == NULL) return PQDB_OK;
-    struct pq_text ids[dying_rows];
-    size_t count = 0;
-    for (size_t row = 0; row < delta->count; row++) {
-        if (delta->weights[row] > 0) continue;
-        ids[count++] = pq_column_text(&delta->columns[0], row);
-        ++*died;
-        if (count < dying_rows) continue;
-        PQ_TRY(kill_rows(table, ids, count, version, err));
-        count = 0;
+    for (size_t row = 0; delta->weights != NULL && row < delta->count; row++) {
+        *died += delta->weights[row] <= 0;
     }
-    return kill_rows(table, ids, count, version, err);
+    struct pq_hashed_id ids[few];
+    struct pq_row_place places[few];
+    uint8_t found[few];
+    struct pq_dying dying = {.ids = ids, .places = places, .found = found};
+    const size_t most = *died < dying_rows ? *died : dying_rows, room = most < few ? few : most;
+    if (room > few) {
+        dying.ids = pq_resize(alloc, NULL, 0, room, item_bytes);
+        if (dying.ids == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu rows that go", room);
+        dying.places = (struct pq_row_place *)(void *)(dying.ids + room);
+        dying.found = (uint8_t *)(dying.places + room);
+    }
+    pqdb_code code = PQDB_OK;
+    for (size_t row = 0, done = 0; code == PQDB_OK && done < *died; done += dying.count) {
+        row = take_dying(delta, row, room, &dying);
+        code = kill_rows(table, &dying, delta, version, err);
+    }
+    if (room > few) pq_free(alloc, dying.ids, room, item_bytes);
+    return code;
 }
 
 /// One per commit is enough to keep up: each commit can only make so many rows die.

@@ -39,6 +39,7 @@ struct pq_table_snapshot {
     const struct pq_alloc *alloc;
     const struct pq_type *type;
     const struct pq_shreds *shreds;  // or NULL
+    bool marks_ids;
     const struct pq_variant_names *names;
     uint64_t version;  // the last commit that changed the table
     size_t rows;       // live
@@ -57,6 +58,7 @@ struct pq_table_options {
     const struct pq_type *type;  // OBJECT, column 0 `$id`; outlives the table
     const struct pq_shreds *shreds;  // paths that files keep as columns; outlive it; or NULL
     struct pq_variant_names *names;  // of every VARIANT inside; referenced
+    bool marks_ids;  // rows die by their ids all the time: files keep marks (table/id_filter.h)
     const struct pq_alloc *alloc;
 };
 

@@ -66,6 +66,20 @@ const struct pq_index_view *pq_index_of(const struct pq_table_snapshot *snapshot
 bool pq_row_view_resolve(const struct pq_row_view *view, uint64_t number, uint32_t column,
                          struct pq_row_place *place, const struct pq_column **values);
 
+/// Rows that are about to die: each is there, or the table is damaged.
+struct pq_hashed_id;
+struct pq_dying {
+    struct pq_hashed_id *ids;     // in; their order is lost. `index`: of the place
+    struct pq_row_place *places;  // out
+    uint8_t *found;               // scratch
+    size_t count;                 // of each
+    size_t first;                 // the caller's
+};
+/// Cost    files are asked one after the other, for all ids in their order
+/// Errors  as pq_table_locate
+pqdb_code pq_table_locate_dying(struct pq_table *table, const struct pq_dying *dying,
+                                pqdb_error *err);
+
 /// As pq_table_locate.
 pqdb_code pq_row_view_locate(const struct pq_row_view *view, const struct pq_text *ids,
                              size_t count, struct pq_row_place *places, pqdb_error *err);

@@ -24,6 +24,7 @@ SCHEMA = """{
   E: { $ingest: 'custom:e', x: 'int!', $history: '1d' },
   ByText: { $from: 'T', $groupBy: ['text'], $compute: { rows: { $count: '*' },
             sum: { $sum: 'price' }, low: { $min: 'n' }, kinds: { $countDistinct: 'p' } } },
+  ByUser: { $from: 'T', $groupBy: ['u'], $compute: { rows: { $count: '*' } } },
 }"""
 
 
@@ -172,7 +173,9 @@ for state in [run for table in facts["tables"] for runs in table.get("state", {}
               for run in runs]:
     found = rows_of[os.path.join(root, "_state", f"{state[0]:020}.run")]
     equal(len(found), state[2], f"the rows of run {state[0]}")
-for path in glob.glob(os.path.join(root, "*", "data", "*.ids")):
-    rows = pyarrow.parquet.ParquetFile(path[:-4]).metadata.num_rows
-    equal(stored.check_ids(path, None), rows, "a filter of ids is of its file")
+beside = glob.glob(os.path.join(root, "**", "data", "*.ids"), recursive=True)
+check(len({os.path.dirname(path) for path in beside}) == 2, "filters of a collection and a view")
+for path in beside:
+    ids = pyarrow.parquet.read_table(path[:-4], columns=["$id"])["$id"].to_pylist()
+    equal(stored.check_ids(path, ids), len(ids), "a filter of ids is of its file")
 finish()

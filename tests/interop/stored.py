@@ -473,10 +473,24 @@ def read_block(cursor, count, adds):
 
 
 def check_ids(path, ids):
-    """A filter of ids: its checks hold. The number of rows it says."""
+    """A filter of ids: its checks hold, and its marks are those of `ids`, unless that is None. The
+    number of rows it says."""
     with open(path, "rb") as file:
         data = file.read()
     magic, rows, lines, check, head = struct.unpack_from("<8s4Q", data)
-    need(magic == b"PQIDS001" and head == check_of(data[:32]), "the head of a filter of ids")
-    need(check == check_of(data[40:]) and len(data) == 40 + 64 * lines, "a filter of ids")
+    need(magic in (b"PQIDS001", b"PQIDS002") and head == check_of(data[:32]),
+         "the head of a filter of ids")
+    at = 40 + 64 * lines
+    need(check == check_of(data[40:at]), "a filter of ids")
+    for first in range(0, rows if magic == b"PQIDS002" else 0, 1024):
+        count = min(1024, rows - first)
+        block = data[at:at + 8 + 3 * count]
+        need(len(block) == 8 + 3 * count, "a block of marks")
+        need(struct.unpack_from("<Q", block)[0] == check_of(block[8:]), "a block of marks")
+        for row in range(count if ids is not None else 0):
+            hashed = check_of(ids[first + row].encode())
+            mark = struct.unpack_from("<H", block, 8 + 2 * row)[0]
+            need(mark | block[8 + 2 * count + row] << 16 == hashed & 0xffffff, "the mark of a row")
+        at += len(block)
+    need(len(data) == at, "a filter of ids ends with its last block")
     return rows

@@ -88,7 +88,7 @@ static void what_is_there_always_passes(void) {
     const uint64_t bytes = write_table(store, ROWS);
     struct pq_data_file *file = open_file(store, bytes, ROWS);
     int passed;
-    must(pq_data_file_write_ids(file, NULL, &err));
+    must(pq_data_file_write_ids(file, false, NULL, &err));
     count_passed(file, "row-%d", &passed);
     CHECK(passed == ROWS, "%d of %d rows pass", passed, ROWS);
     count_passed(file, "row-%d-other", &passed);
@@ -104,7 +104,7 @@ static void without_a_filter_everything_passes(void) {
     struct pq_data_file *file = open_file(store, bytes, 100);
     struct pq_file *filter = NULL;
     int passed;
-    must(pq_data_file_write_ids(file, NULL, &err));
+    must(pq_data_file_write_ids(file, false, NULL, &err));
     CHECK(pq_file_open(store, "t.parquet.ids", PQ_OPEN_READ, &filter, &err) == PQDB_NOT_FOUND,
           "a file of 100 rows has a filter");
     count_passed(file, "other-%d", &passed);
@@ -130,16 +130,17 @@ static void what_the_file_s_bounds_exclude_never_passes(void) {
     pq_store_destroy(store);
 }
 
-static void damage_is_told_and_done_without(void) {
-    struct pq_store *store;
+/// Each byte of the head, and some of all that follow.
+static void flip_bytes(struct pq_store *store, uint64_t bytes, bool with_marks) {
     struct pq_bytes content;
-    must(pq_store_open_memory(&pq_alloc_libc, &store, &err));
     pq_bytes_init(&content, &pq_alloc_libc);
-    const uint64_t bytes = write_table(store, ROWS);
     struct pq_data_file *file = open_file(store, bytes, ROWS);
-    must(pq_data_file_write_ids(file, NULL, &err));
+    must(pq_data_file_write_ids(file, with_marks, NULL, &err));
     pq_data_file_destroy(file);
+    must(pq_id_filter_check(store, "t.parquet.ids", ROWS, &pq_alloc_libc, &err));
     must(pq_store_read_file(store, "t.parquet.ids", 1 << 20, &content, &err));
+    const size_t filter_end = 40 + 64 * pq_load_u64(content.data + 16);
+    CHECK((content.length > filter_end) == with_marks, "%zu bytes", content.length);
     for (size_t at = 0; at < content.length; at += at < 40 ? 1 : 131) {
         bool may;
         content.data[at] ^= 1;
@@ -149,11 +150,20 @@ static void damage_is_told_and_done_without(void) {
                   PQDB_CORRUPT, "byte %zu", at);
         CHECK(strcmp(err.subject, "t.parquet.ids") == 0, "byte %zu: %s", at, err.subject);
         file = open_file(store, bytes, ROWS);
-        const pqdb_code code = pq_data_file_may_have(file, PQ_TEXT("row-7"), 7, &may, &err);
+        const pqdb_code code = pq_data_file_may_have(file, PQ_TEXT("row-7"), pq_hash("row-7", 5),
+                                                     &may, &err);
         CHECK(code == PQDB_OK && may, "byte %zu", at);
         pq_data_file_destroy(file);
     }
     pq_bytes_deinit(&content);
+}
+
+static void damage_is_told_and_done_without(void) {
+    struct pq_store *store;
+    must(pq_store_open_memory(&pq_alloc_libc, &store, &err));
+    const uint64_t bytes = write_table(store, ROWS);
+    flip_bytes(store, bytes, false);
+    flip_bytes(store, bytes, true);
     pq_store_destroy(store);
 }
 
