@@ -265,21 +265,23 @@ static bool feeds_rows(const struct world *w, int t) {
 /// Another collection beside everything, or another mode of a view: all else is as it was.
 static void change_schema(struct world *w, int t) {
     const char *name = w->naive.tables[t].name;
-    const bool streams = w->modes[t] == STREAMING;
+    const bool streams = w->modes[t] == STREAMING, comes = world_roll(w, 2) == 0;
     const bool alters = world_roll(w, 2) == 0 && !world_lacks(w, t);
     if (alters && feeds_rows(w, t)) return;
     struct pq_schema_place place;
     struct pq_bytes next;
     pq_bytes_init(&next, &w->memory.alloc);
-    world_tell(alters ? "view alter" : "schema apply", name, streams ? "manual" : "streaming");
+    world_tell(alters ? "view alter" : "schema apply", name,
+               !streams ? "streaming" : comes ? "scheduled" : "manual");
     world_compute(w);
     if (alters) {
-        WORLD_MUST(w, pqdb_view_alter(w->db, name, streams ? "{ mode: 'manual', schedule: null }"
-                                                     : "{ mode: 'streaming', schedule: null,"
-                                                       " gracePeriod: null }",
-                                NULL, NULL, &err), name);
+        const char *settings = !streams ? "{ mode: 'streaming', schedule: null, gracePeriod: null }"
+                               : comes  ? "{ mode: 'scheduled', schedule: '0 * * * *' }"
+                                        : "{ mode: 'manual' }";
+        WORLD_MUST(w, pqdb_view_alter(w->db, name, settings, NULL, NULL, &err), name);
+        world_counts.alters++;
         if (streams) naive_keep(&w->naive.tables[t]);
-        w->modes[t] = streams ? MANUAL : STREAMING;
+        w->modes[t] = !streams ? STREAMING : comes ? SCHEDULED : MANUAL;
         w->has_grace[t] = false;
         if (!streams && w->appends[t]) world_append(w, t, world_version(w));
         if (!streams) world_settle(w, t);
@@ -327,6 +329,7 @@ static void change_filter(struct world *w, int t) {
     const char *settings = naive_text("{ $filter: %s }", law_text(&filter));
     world_tell("view alter", table->name, settings);
     WORLD_MUST(w, pqdb_view_alter(w->db, table->name, settings, NULL, NULL, &err), table->name);
+    world_counts.alters++;
     law_say(&text, "{");
     const struct pq_json *key = pq_json_first(table->view);
     for (size_t i = pq_json_count(table->view); i > 0; i--, key = pq_json_next(pq_json_next(key))) {
@@ -345,7 +348,7 @@ static void change_filter(struct world *w, int t) {
 }
 
 static void step(struct world *w) {
-    const uint64_t what = world_roll(w, 20);
+    const uint64_t what = world_roll(w, 22);
     const int view = w->collections +
                      (int)world_roll(w, (uint64_t)(w->naive.table_count - w->collections));
     if (what < 10) {
@@ -359,6 +362,7 @@ static void step(struct world *w) {
         if (world_roll(w, 2) == 0) pq_db_build_due(w->db);
         world_retain(w);
         WORLD_MUST(w, pqdb_checkpoint(w->db, &err), "checkpoint");
+        world_counts.checkpoints++;
     } else if (what == 14) {
         create_view(w);
     } else if (what == 15) {
@@ -367,6 +371,8 @@ static void step(struct world *w) {
         change_schema(w, view);
     } else if (what == 19) {
         change_filter(w, view);
+    } else if (what > 19) {
+        world_pass_time(w);
     } else if (what == 16 || w->disk == NULL) {
         world_reopen(w);
     } else {
@@ -483,7 +489,12 @@ static void views_equal_their_definitions(void) {
         if (last >= 0) report(first + done, last);
         done++;
     } while (one == NULL && test_failures_ < 3 && done < worlds_max && time(NULL) < until);
-    fprintf(stderr, "    %" PRIu64 " worlds\n", done);
+    const struct world_counts *all = &world_counts;
+    fprintf(stderr, "    %" PRIu64 " worlds; views: %u streaming, %u scheduled, %u manual, of them "
+            "%u append, %u keep, %u with grace;\n    %u refreshes, %u by schedule, %u crashes, "
+            "%u reopens, %u alters, %u checkpoints\n", done, all->views[STREAMING],
+            all->views[SCHEDULED], all->views[MANUAL], all->appends, all->keeps, all->graces,
+            all->refreshes, all->due, all->crashes, all->reopens, all->alters, all->checkpoints);
 }
 
 int main(void) {

@@ -111,6 +111,10 @@ const char *world_define_view(struct world *w) {
     law_say(&text, " $refresh: { %s%s%s } }", modes[w->modes[at]],
             w->appends[at] ? ", strategy: 'append'" : "",
             w->has_grace[at] ? ", gracePeriod: '0s'" : "");
+    world_counts.views[w->modes[at]]++;
+    world_counts.appends += w->appends[at];
+    world_counts.keeps += w->keeps[at];
+    world_counts.graces += w->has_grace[at];
     const char *name = naive_text("V%d", at - w->collections);
     naive_db_add(&w->naive, name, law_parse(law_text(&text)));
     if (w->modes[at] == MANUAL || w->appends[at]) w->naive.tables[at].row_count = 0;
@@ -140,7 +144,7 @@ static void make_schema(struct world *w) {
 static struct pq_open_with on_disk(const struct world *w) {
     return (struct pq_open_with){.store = w->disk == NULL ? NULL : &w->disk->base,
                                  .location = "file:///world",
-                                 .env = &db_world_env, .alloc = &pq_alloc_libc,
+                                 .env = &w->env, .alloc = &pq_alloc_libc,
                                  .log_segment_bytes = 1 << 16, .late_rows = 1,
                                  .no_keeper = true};
 }
@@ -159,6 +163,7 @@ void world_make(struct world *w, uint64_t seed, const struct cut *cut) {
     pq_bytes_init(&w->schema, &w->memory.alloc);
     naive_use(&w->memory);
     w->is_on_disk = world_roll(w, 3) != 0;
+    w->env = world_clock_begin();
     make_schema(w);
     const struct pq_text schema = pq_bytes_text(&w->schema);
     world_tell("schema", "", law_text(&w->schema));
@@ -191,17 +196,23 @@ void world_lose_power(struct world *w) {
     struct fault_store *next =
         fault_store_crash(w->disk, (enum fault_mode)world_roll(w, 3), w->dice.seed);
     world_tell("power fails", "", "");
+    world_note_slots(w);
     pqdb_close(w->db, NULL);
     fault_store_destroy(w->disk);
     w->disk = next;
+    world_counts.crashes++;
     open_world(w);
+    if (!w->failed) world_check_slots(w);
 }
 
 void world_reopen(struct world *w) {
     world_tell("reopen", "", "");
+    world_note_slots(w);
     WORLD_MUST(w, pqdb_close(w->db, &err), "close");
     w->db = NULL;
+    world_counts.reopens++;
     if (!w->failed) open_world(w);
+    if (!w->failed) world_check_slots(w);
 }
 
 // ---- the law ----------------------------------------------------------------------------------
@@ -399,6 +410,15 @@ static void refresh_appending(struct world *w, int t) {
     world_append(w, t, world_version(w));
 }
 
+void world_refreshed(struct world *w, int t) {
+    world_compute(w);
+    world_eval(w, t);
+    world_settle(w, t);
+    naive_use(&w->memory);
+    naive_keep(&w->naive.tables[t]);
+    w->has_contents[t] = true;
+}
+
 void world_refresh(struct world *w, int t) {
     struct naive_table *table = &w->naive.tables[t];
     if (w->appends[t]) {
@@ -414,12 +434,8 @@ void world_refresh(struct world *w, int t) {
     if (naive_db_find(&w->naive, table->from)->is_collection && strcmp(state.state, "fresh") != 0) {
         world_fail(w, "%s is %s after its refresh: %s", table->name, state.state, state.reason);
     }
-    world_compute(w);
-    world_eval(w, t);
-    world_settle(w, t);
-    naive_use(&w->memory);
-    naive_keep(table);
-    w->has_contents[t] = true;
+    world_counts.refreshes++;
+    world_refreshed(w, t);
 }
 
 /// Every row of the answer, in order; `filter` (or NULL) picks among the expected ones.

@@ -8,6 +8,7 @@
 #include <parquedb/view.h>
 #include <parquedb/write.h>
 
+#include "base/env.h"
 #include "support/fault_store.h"
 #include "support/law_random.h"
 #include "support/temp.h"
@@ -41,6 +42,7 @@ struct world {
     bool has_contents[NAIVE_TABLES];    // of views that keep: refreshed, or always
     struct law_rows gone[NAIVE_TABLES];  // rows of its source that went since its last refresh
     struct law_rows kept[NAIVE_TABLES];  // its own rows of such; a grouped one's source's
+    int64_t slots_us[NAIVE_TABLES];      // of scheduled ones: the last that was done
     bool retains[NAIVE_TABLES];    // collections
     bool is_on_disk;               // that may lose its power; there nothing happens by itself
     int collections;
@@ -51,6 +53,7 @@ struct world {
     // In a directory with a keeper, or on a disk that loses its power.
     struct temp_directory place;
     struct fault_store *disk;
+    struct pq_env env;  // of the disk's: with a clock that steps move
     pqdb_options options;
     pqdb_db *db;
     bool failed;
@@ -58,6 +61,13 @@ struct world {
 };
 
 extern bool world_tells_story;  // on stderr, of the world that runs
+
+/// What happened in all worlds.
+struct world_counts {
+    unsigned views[3], appends, keeps, graces;  // by mode; those of them
+    unsigned refreshes, due, crashes, reopens, alters, checkpoints;
+};
+extern struct world_counts world_counts;
 
 /// The first failure stays.
 __attribute__((format(printf, 2, 3))) void world_fail(struct world *w, const char *format, ...);
@@ -98,7 +108,19 @@ void world_append(struct world *w, int t, uint64_t version);
 /// Behind a commit: streaming views that append or keep have followed it.
 void world_follow(struct world *w, uint64_t version);
 void world_refresh(struct world *w, int t);
+/// A refresh of what does not append has brought it up to what is there.
+void world_refreshed(struct world *w, int t);
 /// Rows, versions, filters, counts, verify.
 void world_check_table(struct world *w, int t);
+
+// law_schedule.c
+/// The clock of a new world.
+struct pq_env world_clock_begin(void);
+/// Time passes, or the clock is set, here and there the power fails; then scheduled views are
+/// refreshed where it is time, once, and no others.
+void world_pass_time(struct world *w);
+/// What is done of the schedules stays done: noted before the database goes, looked at afterwards.
+void world_note_slots(struct world *w);
+void world_check_slots(struct world *w);
 
 #endif
