@@ -23,11 +23,15 @@ extern _Thread_local FILE *cli_out, *cli_err;
 #undef stdout
 #undef stderr
 #undef printf
+#undef vprintf
 #undef puts
+#undef putchar
 #define stdout cli_out
 #define stderr cli_err
 #define printf(...) fprintf(cli_out, __VA_ARGS__)
+#define vprintf(...) vfprintf(cli_out, __VA_ARGS__)
 #define puts(text) fprintf(cli_out, "%s\n", text)
+#define putchar(c) fputc(c, cli_out)
 
 struct cli_command;
 struct cli_session;  // session.h

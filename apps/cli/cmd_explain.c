@@ -84,8 +84,23 @@ static void print_skipped(const struct cli *cli, const struct pq_json *list) {
     }
 }
 
+/// "seq-8, brought up to it for this answer" or "seq-3, stale for 5.0 s"
+static void print_shown(const struct cli *cli, const struct pq_json *root) {
+    const struct pq_json *stale = pq_json_find(root, "staleMs");
+    const bool caught_up = pq_json_bool(pq_json_find(root, "caughtUp"));
+    const bool is_known = pq_json_kind(stale) != PQ_JSON_NULL;
+    const int64_t stale_us = is_known ? (int64_t)(pq_json_real(stale) * 1000) : 0;
+    char age[24];
+    label(cli, "version");
+    printf("%.*s%s%s%s\n", PQ_TEXT_ARG(pq_json_text(pq_json_find(root, "version"))),
+           caught_up ? ", brought up to it for this answer" : "",
+           !is_known ? ", stale" : stale_us > 0 ? ", stale for " : "",
+           stale_us > 0 ? cli_duration(stale_us, age) : "");
+}
+
 static void print_for_people(const struct cli *cli, const struct pq_json *root) {
     const struct pq_json *sort = pq_json_find(root, "sort");
+    print_shown(cli, root);
     label(cli, "way");
     printf("%.*s", PQ_TEXT_ARG(pq_json_text(pq_json_find(root, "way"))));
     const struct pq_json *index = pq_json_find(root, "index");

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/wait.h"
 #include "cli/session.h"
 
@@ -23,11 +24,13 @@ struct server {
     pthread_mutex_t lock;
     pthread_cond_t left;     // a client
     size_t clients;          // that are served now
-    // What was last told of each view.
+    // What was last told of each view; of those that there are.
     struct news {
+        uint64_t name;  // its hash
         int64_t slot_us;
         bool failed;
-    } *news;
+    } *news, *next_news;
+    size_t news_count;
 };
 
 // ---- a client ---------------------------------------------------------------------------------
@@ -124,12 +127,14 @@ static bool has_room(struct server *server) {
 
 static void tell(const struct server *server, const pqdb_view_state *state) {
     struct cli *cli = server->cli;
-    char time[40], number[32], took[24];
+    char time[40], number[32], wait[24], took[24];
     if (state->last_error[0] != '\0') {
-        cli_note(cli, "%s: the refresh failed, it is tried again: %s", state->name,
+        cli_note(cli, "%s: the refresh failed, it is tried again%s%s: %s", state->name,
+                 state->next_try_us > 0 ? " in " : "",
+                 state->next_try_us > 0 ? cli_duration(state->next_try_us, wait) : "",
                  state->last_error);
     } else if (state->last_slot_us != 0) {
-        cli_note(cli, "%s: done for %s, %s, %s row%s changed last, %s", state->name,
+        cli_note(cli, "%s: done for %s: %s, %s row%s changed, %s", state->name,
                  cli_time(cli, state->last_slot_us, time), state->last_refresh,
                  cli_count(state->last_refresh_rows, number),
                  state->last_refresh_rows == 1 ? "" : "s",
@@ -137,21 +142,37 @@ static void tell(const struct server *server, const pqdb_view_state *state) {
     }
 }
 
+/// Views come and go, and with them the places of others.
+static struct news news_of(const struct server *server, uint64_t name, size_t guess) {
+    if (guess < server->news_count && server->news[guess].name == name) return server->news[guess];
+    for (size_t i = 0; i < server->news_count; i++) {
+        if (server->news[i].name == name) return server->news[i];
+    }
+    return (struct news){.name = name};
+}
+
 /// Runs of the schedule and views that failed since the last time. Is any failed now?
 static bool tell_news(struct server *server, bool silently) {
     bool any_failed = false;
-    for (size_t i = 0; i < pqdb_view_count(server->db) && i < views_max; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < pqdb_view_count(server->db) && count < views_max; i++) {
         pqdb_view_state state;
         const char *name = pqdb_view_name(server->db, i);
         if (pqdb_view_state_get(server->db, name, &state, NULL) != PQDB_OK) continue;
-        struct news *news = &server->news[i];
+        struct news news = news_of(server, pq_hash(name, strlen(name)), i);
         const bool failed = state.last_error[0] != '\0';
-        const bool is_done = !failed && state.last_slot_us != news->slot_us;
-        const bool is_news = is_done || failed != news->failed;
+        const bool is_done = !failed && state.last_slot_us != news.slot_us;
+        const bool is_news = is_done || failed != news.failed;
         if (is_news && !silently) tell(server, &state);
-        *news = (struct news){.slot_us = state.last_slot_us, .failed = failed};
+        news.slot_us = state.last_slot_us;
+        news.failed = failed;
+        server->next_news[count++] = news;
         any_failed = any_failed || failed;
     }
+    struct news *told = server->news;
+    server->news = server->next_news;
+    server->next_news = told;
+    server->news_count = count;
     return any_failed;
 }
 
@@ -212,6 +233,22 @@ static int run_open(struct server *server) {
     return cli_close(cli, server->db, any_failed ? CLI_FAILED : CLI_DONE);
 }
 
+/// Another server has it, perhaps.
+static int fail_open(const struct cli *cli, pqdb_error *err) {
+    const int other = err->code == PQDB_CONFLICT ? cli_socket_connect(cli->directory) : -1;
+    if (other < 0) return cli_fail(cli, err);
+    close(other);
+    char who[32] = "another process";
+    const char *end = strstr(err->message, " is writing");
+    if (end != NULL && end - err->message < (ptrdiff_t)sizeof who) {
+        snprintf(who, sizeof who, "%.*s", (int)(end - err->message), err->message);
+    }
+    err->subject[0] = '\0';
+    snprintf(err->message, sizeof err->message, "%s serves %s already; commands find it", who,
+             cli->directory);
+    return cli_fail(cli, err);
+}
+
 static int run_serve(struct cli *cli) {
     if (!cli_takes(cli, 0, 0)) return CLI_USAGE;
     sigset_t ends;
@@ -223,7 +260,8 @@ static int run_serve(struct cli *cli) {
     struct server server = {.cli = cli, .signals = signalfd(-1, &ends, SFD_CLOEXEC),
                             .stop = eventfd(0, EFD_CLOEXEC)};
     server.news = pq_arena_calloc(&cli->arena, views_max, sizeof *server.news);
-    if (server.signals < 0 || server.stop < 0 || server.news == NULL) {
+    server.next_news = pq_arena_calloc(&cli->arena, views_max, sizeof *server.news);
+    if (server.signals < 0 || server.stop < 0 || server.news == NULL || server.next_news == NULL) {
         return fail(&server, "cannot be served");
     }
     pthread_mutex_init(&server.lock, NULL);
@@ -231,7 +269,7 @@ static int run_serve(struct cli *cli) {
     const pqdb_options options = {.schedule = true, .memory_bytes = cli->memory_bytes};
     pqdb_error err;
     if (pqdb_open(cli->directory, &options, &server.db, &err) != PQDB_OK) {
-        return cli_fail(cli, &err);
+        return fail_open(cli, &err);
     }
     const int code = run_open(&server);
     close(server.signals);

@@ -268,6 +268,17 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
 
 // ---- how it was found ---------------------------------------------------------------------------
 
+/// Which version it is, how old that is, and whether it was made for the answer.
+static pqdb_code write_shown(const pqdb_rows *rows, struct pq_bytes *out, pqdb_error *err) {
+    PQ_TRY(pq_bytes_printf(out, err, ",\"version\":\"seq-%llu\",\"caughtUp\":%s",
+                           (unsigned long long)rows->version,
+                           rows->is_caught_up ? "true" : "false"));
+    if (rows->staleness_us == INT64_MAX) {
+        return pq_bytes_append_text(out, PQ_TEXT(",\"staleMs\":null"), err);
+    }
+    return pq_bytes_printf(out, err, ",\"staleMs\":%.3f", (double)rows->staleness_us / 1e3);
+}
+
 static pqdb_code write_explanation(pqdb_db *db, const char *name, uint64_t began, pqdb_rows *rows,
                                    struct pq_bytes *out, pqdb_error *err) {
     const struct table_answer *answer = rows->ctx;
@@ -276,8 +287,8 @@ static pqdb_code write_explanation(pqdb_db *db, const char *name, uint64_t began
     const uint64_t took = db->env->monotonic_ns(db->env->ctx) - began;
     PQ_TRY(pq_bytes_append_text(out, PQ_TEXT("{\"name\":"), err));
     PQ_TRY(pq_json_write_text(out, pq_text_of(name), err));
-    PQ_TRY(pq_bytes_printf(out, err, ",\"version\":\"seq-%llu\",\"ms\":%.3f",
-                           (unsigned long long)rows->version, (double)took / 1e6));
+    PQ_TRY(write_shown(rows, out, err));
+    PQ_TRY(pq_bytes_printf(out, err, ",\"ms\":%.3f", (double)took / 1e6));
     PQ_TRY(pq_find_explain(answer->find, out, err));
     return pq_bytes_append_text(out, (struct pq_text){"}", 2}, err);  // with its NUL
 }

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -80,12 +81,20 @@ USES = [
 ]
 
 
+def labels(args, folder):
+    """How the lines for people begin, where what they tell changes by the moment."""
+    _, out, _ = run([*args, "--format", "table"], folder, code=0)
+    return [re.sub(r"\d+", "0", line[:9]) for line in out.splitlines()]
+
+
 def test_nobody_can_tell(folder):
     """Also from another directory, with the database by its path."""
     other = folder / "below"
     other.mkdir()
     (other / "schema.json5").write_text(SCHEMA)
+    told = [["status"], ["view", "state"], ["view", "list"]]
     alone = [run(args, folder) for args in USES]
+    lines = [labels(args, folder) for args in told]
     away = [run(["--db", "../data", *args], other) for args in USES]
     with Server(folder):
         for args, before in zip(USES, alone):
@@ -94,6 +103,9 @@ def test_nobody_can_tell(folder):
         for args, before in zip(USES, away):
             after = run(["--db", "../data", *args], other)
             check(before == after, f"{args}: {before} away without a server, {after} with one")
+        for args, before in zip(told, lines):
+            after = labels(args, folder)
+            check(before == after and len(after) > 1, f"{args}: {before} without a server, {after} with one")
 
 
 def test_writes_files_and_stdin(folder):
