@@ -87,7 +87,8 @@ static struct pq_arena_block *add_block(struct pq_arena *arena, size_t bytes) {
         capacity = total - sizeof(struct pq_arena_block);
     }
     if (total < bytes) return NULL;
-    if (arena->bytes_max != 0 && total > arena->bytes_max - arena->bytes_held) return NULL;
+    const size_t max = arena->bytes_max, held = arena->bytes_held;
+    if (max != 0 && (held > max || total > max - held)) return NULL;
     struct pq_arena_block *block = pq_resize(arena->source, NULL, 0, total, 1);
     if (block == NULL) return NULL;
     *block = (struct pq_arena_block){.older = arena->blocks, .capacity = capacity};

@@ -379,7 +379,7 @@ static pqdb_code form_update(struct pq_db_change *change, const struct pq_batch 
     return pq_delta_make(&gone, &updated.rows, arena, delta, err);
 }
 
-pqdb_code pq_db_form_change(struct pq_db_write *write, pqdb_error *err) {
+static pqdb_code form_rows(struct pq_db_write *write, pqdb_error *err) {
     struct pq_db_change *change = write->ctx;
     struct pq_batch old;
     struct pq_write_delta delta;
@@ -405,4 +405,20 @@ pqdb_code pq_db_form_change(struct pq_db_write *write, pqdb_error *err) {
     PQ_TRY(check_unique(write, &delta, &clashes, err));
     if (clashes.count > 0) return clash_error(&clashes.items[0], err);
     return finish(write, &delta, &clashes, err);
+}
+
+/// Nothing is written yet, so what would take too much memory can still be refused. Retention goes
+/// by rows, and has to go on.
+pqdb_code pq_db_form_change(struct pq_db_write *write, pqdb_error *err) {
+    const struct pq_db_change *change = write->ctx;
+    struct pq_arena *arena = arena_of(write);
+    const size_t max = pq_db_answer_max(change->db);
+    if (change->rows_max == 0) arena->bytes_max = max;
+    const pqdb_code code = form_rows(write, err);
+    arena->bytes_max = 0;
+    if (code != PQDB_NO_MEMORY || change->rows_max != 0 || arena->bytes_held < max / 2) return code;
+    return pq_fail(err, PQDB_LIMIT, "the rows to change of %.*s take more than the %zu MiB that "
+                                    "the memory budget has for a write: change fewer at a time, "
+                                    "by a narrower filter, or raise the budget (--memory)",
+                   PQ_TEXT_ARG(write->table->entry->name), max >> 20);
 }

@@ -10,6 +10,7 @@
 enum {
     rows_share = 4,
     steps_share = 8,
+    answer_least = 8 << 20,
     states_floor_share = 8,
     pages_floor_share = 16,
     rows_default_max = 256 << 20,  // of memtables, where no budget is given
@@ -61,6 +62,13 @@ size_t pq_db_pages_max(const pqdb_db *db) {
     const size_t floor = db->memory.limit / pages_floor_share;
     const size_t most = less(free_share(db), pq_account_used(&db->memory.states));
     return most > floor ? most : floor;
+}
+
+size_t pq_db_answer_max(const pqdb_db *db) {
+    const size_t limit = db->memory.limit;
+    const size_t half = less(limit, pq_account_used(&db->memory.total)) / 2;
+    const size_t most = half > limit / steps_share ? half : limit / steps_share;
+    return most > answer_least ? most : answer_least;
 }
 
 static size_t rows_held(const pqdb_db *db) {

@@ -28,6 +28,9 @@ void pq_db_memory_init(pqdb_db *db, const struct pq_alloc *alloc);
 
 size_t pq_db_states_max(const pqdb_db *db);
 size_t pq_db_pages_max(const pqdb_db *db);
+/// What an answer or a change that begins now may hold: an eighth, or half of what nobody has, and
+/// as much as a few blocks in any case.
+size_t pq_db_answer_max(const pqdb_db *db);
 
 /// Leader: is there more in memtables, or in states that changed, than should be before the next
 /// checkpoint? Or so much that writers should wait for it? `backlog`: how much of that, in 1024ths.

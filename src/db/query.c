@@ -173,12 +173,13 @@ static const struct pq_answer_kind table_answer_kind = {
 /// Rows of an older definition follow no links: what those led to may have other columns by now.
 static struct pq_find_table find_table_of(const struct pq_db_table *as,
                                           const struct pq_db_table *table,
-                                          const struct pq_lookup *lookup, uint64_t ahead_rows) {
+                                          const struct pq_lookup *lookup, const pqdb_db *db) {
     struct pq_find_table find = *as->find;
     find.name = table->entry->name;
     find.lookup = lookup;
-    find.ahead_rows = ahead_rows;
+    find.ahead_rows = db->ahead_rows;
     find.window_rows = window_rows;
+    find.bytes_max = pq_db_answer_max(db);
     if (as != table) find.stage = NULL;
     return find;
 }
@@ -218,7 +219,7 @@ static pqdb_code open_rows(struct table_answer *answer, const char *name,
     answer->linked = (struct pq_db_lookup){.db = db, .snapshot = shown->snapshot,
                                            .overlay = answer->as_of.overlay};
     answer->lookup = pq_db_lookup_of(&answer->linked, shown->as, true);
-    *find = find_table_of(shown->as, shown->table, &answer->lookup, db->ahead_rows);
+    *find = find_table_of(shown->as, shown->table, &answer->lookup, db);
     find->is_past = as_of != NULL;
     return PQDB_OK;
 }

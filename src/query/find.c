@@ -10,9 +10,8 @@
 #include "table/memory_index.h"
 
 enum { rows_first = 2048, late_share = 64, late_few = 16, copied_rows = 4096 };
+enum { narrow_rows = 2, late_bytes = 1024, ahead_bytes = 64 << 20 };
 enum { named_max = 64, places_max = 4096, fetched_rows = 512 };  // of an index
-
-static const uint64_t rows_max = UINT64_MAX / 4;  // so that sums of them do not wrap
 
 // ---- scanning -----------------------------------------------------------------------------------
 
@@ -73,6 +72,8 @@ static bool pays_late(const struct pq_find *find) {
     bool more = false;
     for (size_t k = 0; k < columns; k++) more |= find->wanted[k] && !find->sorted[k];
     const uint64_t keep = find->order.keep, rows = find->snapshot->rows;
+    const size_t max = find->table.bytes_max;
+    if (max != 0 && keep > late_few && keep > max / late_bytes) return false;
     return more && keep != 0 && (keep <= late_few || keep <= rows / late_share);
 }
 
@@ -92,15 +93,17 @@ static pqdb_code open_scan(struct pq_find *find, pqdb_error *err) {
         if (find->counts.skipped == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an explanation");
     }
     const int first = find->streams ? -1 : first_column(find);
-    if (first >= 0 && (find->order.keep != 0 || find->after.is_set)) {
+    if (first >= 0) {
         find->scan_cut = (struct pq_scan_cut){(uint32_t)first, is_beyond, find};
         options.cut = &find->scan_cut;
         options.backwards = find->key_count > 0 && find->keys[0].descending;
     }
     const bool few = find->limit != 0 && find->limit + find->skip <= rows_first;
     if (few && (find->streams || options.cut != NULL)) options.rows_first = rows_first;
-    // Rows behind links are looked up by one thread.
-    const uint64_t rows_min = find->links.any ? UINT64_MAX : find->table.ahead_rows;
+    // Rows behind links are looked up by one thread, and pieces ahead need memory.
+    const size_t max = find->table.bytes_max;
+    const bool alone = find->links.any || (max != 0 && max < ahead_bytes);
+    const uint64_t rows_min = alone ? UINT64_MAX : find->table.ahead_rows;
     pq_scan_ahead_open(&find->scan, find->snapshot, &options, rows_min, find->alloc);
     find->scanning = true;
     find->way = "scan";
@@ -118,8 +121,11 @@ static void skip_rows(struct pq_find *find) {
 /// The rows that will be given, whole.
 static pqdb_code fetch_late(struct pq_find *find, pqdb_error *err) {
     size_t end = find->order.ref_count;
-    if (find->limit != 0 && end > find->next + find->limit) end = find->next + (size_t)find->limit;
+    const uint64_t left = find->limit - find->given;
+    if (find->limit != 0 && end > find->next + left) end = find->next + (size_t)left;
     const size_t count = end - find->next;
+    pq_hold_unref(find->late);
+    find->late = NULL;
     PQ_TRY(pq_hold_create(find->alloc, &find->late, err));
     struct pq_arena *arena = &find->late->arena;
     struct pq_row_place *places = pq_arena_alloc(arena, (count + 1) * sizeof *places);
@@ -148,10 +154,28 @@ static pqdb_code keep_rows(struct pq_find *find, struct pq_scan_rows *found, str
     return pq_hold_keep_dictionaries(find->rows, &found->batch, err);
 }
 
+/// What would be too much to hold is copied, and leaves the pages that it came in. If that is too
+/// much as well it becomes a window: the first half, and behind it what another scan finds.
+static pqdb_code narrow(struct pq_find *find, pqdb_error *err) {
+    const size_t max = find->table.bytes_max;
+    struct pq_order *order = &find->order;
+    if (max == 0 || order->ref_count < narrow_rows) return PQDB_OK;
+    if (order->keep == 0) {
+        if (pq_account_used(&find->memory) <= max / 2) return PQDB_OK;
+        return pq_order_narrow(order, PQ_FIND_ROWS_MAX, err);
+    }
+    if (pq_account_used(&find->ordered) <= max) return PQDB_OK;
+    PQ_TRY(pq_order_narrow(order, order->keep, err));
+    if (pq_account_used(&find->ordered) <= max / 4 * 3) return PQDB_OK;
+    find->in_windows = true;
+    return pq_order_narrow(order, order->ref_count / 2, err);
+}
+
 static pqdb_code collect(struct pq_find *find, pqdb_error *err) {
     for (;;) {
         struct pq_scan_rows found;
         struct pq_hold *hold;
+        PQ_TRY(narrow(find, err));
         if (find->order.keep != 0) pq_hold_reset(find->rows);
         PQ_TRY(next_matches(find, &found, &hold, err));
         if (found.batch.count == 0) break;
@@ -300,8 +324,8 @@ static pqdb_code open_all(struct pq_find *find, const struct pq_find_request *re
         find->in_windows = false;
         find->streams = true;
     }
-    const bool keeps_all = find->limit == 0 || find->limit > rows_max - find->skip ||
-                           find->skip > rows_max;
+    const bool keeps_all = find->limit == 0 || find->limit > PQ_FIND_ROWS_MAX - find->skip ||
+                           find->skip > PQ_FIND_ROWS_MAX;
     // One more tells whether a page follows.
     find->order.keep = keeps_all ? 0 : find->limit + find->skip + 1;
     if (find->in_windows) find->order.keep = find->table.window_rows;
@@ -325,15 +349,18 @@ pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapsh
                        struct pq_find **find, pqdb_error *err) {
     struct pq_find *made = pq_resize(alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an answer");
-    *made = (struct pq_find){.table = *table, .alloc = alloc, .skip = request->skip,
+    *made = (struct pq_find){.table = *table, .skip = request->skip,
                              .limit = request->limit, .counts_only = request->counts_only,
                              .explains = request->explains,
                              .snapshot = pq_table_snapshot_ref(snapshot)};
+    pq_account_init(&made->memory, alloc);
+    alloc = made->alloc = &made->memory.alloc;
     pq_arena_init(&made->arena, alloc);
     pq_arena_init(&made->computed_arena, alloc);
     pq_bytes_init(&made->cursor, alloc);
     pq_bytes_init(&made->window, alloc);
-    pq_order_init(&made->order, alloc);
+    pq_account_init(&made->ordered, alloc);
+    pq_order_init(&made->order, &made->ordered.alloc);
     pqdb_code code = pq_hold_create(alloc, &made->rows, err);
     if (code == PQDB_OK) code = open_all(made, request, err);
     if (code != PQDB_OK) {
@@ -360,7 +387,7 @@ void pq_find_close(struct pq_find *find) {
     pq_arena_deinit(&find->computed_arena);
     pq_bytes_deinit(&find->cursor);
     pq_bytes_deinit(&find->window);
-    pq_free(find->alloc, find, 1, sizeof *find);
+    pq_free(find->memory.source, find, 1, sizeof *find);
 }
 
 const struct pq_find_column *pq_find_columns(const struct pq_find *find, size_t *count) {
@@ -407,21 +434,16 @@ static pqdb_code next_streamed(struct pq_find *find, bool *has_row, pqdb_error *
     return compute(find, err);
 }
 
-/// The rows behind those of the last window; false when there are none.
-static pqdb_code next_window(struct pq_find *find, bool *more, pqdb_error *err) {
+pqdb_code pq_find_next_window(struct pq_find *find, bool *more, pqdb_error *err) {
     *more = find->in_windows && find->order.ref_count == find->order.keep;
     if (!*more) return PQDB_OK;
-    size_t row;
-    const uint64_t keep = find->order.keep;
-    const struct pq_batch *rows = pq_order_row(&find->order, find->order.ref_count - 1, &row);
-    const struct pq_value id = pq_column_value(&rows->columns[0], row);
-    find->window.length = 0;
-    PQ_TRY(pq_key_encode(&id, &find->window, err));
-    find->after.keys[0] = pq_bytes_text(&find->window);
-    find->after.is_set = true;
+    PQ_TRY(pq_find_position_take(find, find->order.ref_count - 1, err));
+    const struct pq_order last = find->order;
     pq_order_deinit(&find->order);
-    pq_order_init(&find->order, find->alloc);
-    find->order.keep = keep;
+    pq_order_init(&find->order, last.alloc);
+    find->order.keep = last.keep;
+    find->order.keys = last.keys;
+    find->order.key_count = last.key_count;
     pq_scan_ahead_close(&find->scan);
     find->scanning = false;
     PQ_TRY(open_scan(find, err));
@@ -434,7 +456,7 @@ static pqdb_code next_window(struct pq_find *find, bool *more, pqdb_error *err) 
 static pqdb_code next_ordered(struct pq_find *find, bool *has_row, pqdb_error *err) {
     *has_row = true;
     while (*has_row && find->next >= find->order.ref_count) {
-        PQ_TRY(next_window(find, has_row, err));
+        PQ_TRY(pq_find_next_window(find, has_row, err));
     }
     if (!*has_row) return PQDB_OK;
     size_t row = find->next - find->late_first;

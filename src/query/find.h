@@ -20,6 +20,7 @@ struct pq_find_table {
     const struct pq_lookup *lookup;  // rows that links lead to; outlives the answer
     const bool *indexed;             // columns with an index (`#`), or NULL
     uint64_t window_rows;            // of answers by `$id` without a limit: so many at a time
+    size_t bytes_max;                // of memory for what is ordered; 0: unbounded
     uint64_t ahead_rows;             // in files: from there on two threads scan
 };
 
@@ -45,7 +46,8 @@ struct pq_find_column {
 struct pq_find;
 
 /// Sorted answers are computed here: memory for the matching rows; with a limit for the first
-/// limit + skip of them, whatever matches; by `$id` for `window_rows` of them.
+/// limit + skip of them, whatever matches; by `$id` for `window_rows` of them. Where that is more
+/// than `bytes_max`, for as many as fit, and for the next ones the table is scanned again.
 /// Errors: PQDB_INVALID (filter, sort or select; err->subject is the path), PQDB_LIMIT, PQDB_IO,
 /// PQDB_CORRUPT, PQDB_NO_MEMORY.
 pqdb_code pq_find_open(const struct pq_find_table *table, struct pq_table_snapshot *snapshot,

@@ -156,14 +156,37 @@ static pqdb_code append_key(struct pq_bytes *out, struct pq_text key, pqdb_error
     return pq_bytes_append_text(out, key, err);
 }
 
+/// The keys of row `index` of the order.
+static pqdb_code keys_of(struct pq_find *find, size_t index,
+                         struct pq_keys keys[static PQ_SORT_KEYS_MAX + 1], pqdb_error *err) {
+    size_t row;
+    const struct pq_batch *rows = pq_order_row(&find->order, index, &row);
+    struct pq_batch one;
+    PQ_TRY(pq_batch_slice(rows, row, 1, &find->computed_arena, &one, err));
+    return encode_keys(find, &one, &find->computed_arena, keys, err);
+}
+
+pqdb_code pq_find_position_take(struct pq_find *find, size_t index, pqdb_error *err) {
+    struct pq_keys keys[PQ_SORT_KEYS_MAX + 1];
+    PQ_TRY(keys_of(find, index, keys, err));
+    find->window.length = 0;
+    for (size_t k = 0; k <= find->key_count; k++) {
+        PQ_TRY(pq_bytes_append_text(&find->window, key_at(&keys[k], 0), err));
+    }
+    size_t at = 0;
+    for (size_t k = 0; k <= find->key_count; k++) {
+        const size_t length = key_at(&keys[k], 0).length;
+        find->after.keys[k] = (struct pq_text){(const char *)find->window.data + at, length};
+        at += length;
+    }
+    find->after.is_set = true;
+    return PQDB_OK;
+}
+
 static pqdb_code write_position(struct pq_find *find, struct pq_bytes *out, pqdb_error *err) {
     struct pq_keys keys[PQ_SORT_KEYS_MAX + 1];
     uint8_t word[8];
-    size_t row;
-    const struct pq_batch *rows = pq_order_row(&find->order, find->next - 1, &row);
-    struct pq_batch last;
-    PQ_TRY(pq_batch_slice(rows, row, 1, &find->computed_arena, &last, err));
-    PQ_TRY(encode_keys(find, &last, &find->computed_arena, keys, err));
+    PQ_TRY(keys_of(find, find->next - 1, keys, err));
     PQ_TRY(pq_bytes_append_byte(out, format, err));
     pq_store_u64(word, find->question);
     PQ_TRY(pq_bytes_append(out, word, sizeof word, err));
@@ -183,10 +206,11 @@ static void make_url_safe(struct pq_bytes *text) {
     }
 }
 
-pqdb_code pq_find_cursor(struct pq_find *find, struct pq_text *cursor, pqdb_error *err) {
-    *cursor = (struct pq_text){"", 0};
+/// find->cursor: empty when no row follows.
+static pqdb_code make_cursor(struct pq_find *find, pqdb_error *err) {
+    const bool at_end = find->next >= find->order.ref_count;
     const bool ends = find->streams || find->limit == 0 || find->given < find->limit ||
-                      find->next >= find->order.ref_count || find->next == 0;
+                      find->next == 0 || (at_end && !find->in_windows);
     if (ends) return PQDB_OK;
     struct pq_bytes bytes;
     pq_bytes_init(&bytes, find->alloc);
@@ -197,6 +221,18 @@ pqdb_code pq_find_cursor(struct pq_find *find, struct pq_text *cursor, pqdb_erro
     PQ_TRY(code);
     make_url_safe(&find->cursor);
     PQ_TRY(pq_bytes_append_byte(&find->cursor, '\0', err));
-    *cursor = (struct pq_text){(const char *)find->cursor.data, find->cursor.length - 1};
+    bool more = true;
+    if (at_end) PQ_TRY(pq_find_next_window(find, &more, err));
+    if (!more) find->cursor.length = 0;
+    find->has_cursor = true;
+    return PQDB_OK;
+}
+
+pqdb_code pq_find_cursor(struct pq_find *find, struct pq_text *cursor, pqdb_error *err) {
+    *cursor = (struct pq_text){"", 0};
+    if (!find->has_cursor) PQ_TRY(make_cursor(find, err));
+    if (find->cursor.length > 1) {
+        *cursor = (struct pq_text){(const char *)find->cursor.data, find->cursor.length - 1};
+    }
     return PQDB_OK;
 }

@@ -103,13 +103,13 @@ static pqdb_code order(const struct pq_find *find, struct pq_bytes *out, pqdb_er
         PQ_TRY(begin(out, "by", err));
         PQ_TRY(pq_json_write_text(out, find->sort, err));
     }
-    if (find->scanning && find->shows_windows) {
-        snprintf(heap, sizeof heap, "%llu rows at a time",
-                 (unsigned long long)find->table.window_rows);
+    const uint64_t window = find->shows_windows ? find->table.window_rows : find->order.keep;
+    if (find->scanning && (find->shows_windows || find->in_windows)) {
+        snprintf(heap, sizeof heap, "%llu rows at a time", (unsigned long long)window);
         PQ_TRY(text(out, "how", heap, err));
     } else if (find->streams) {
         PQ_TRY(text(out, "how", "as they are stored", err));
-    } else if (find->order.keep == 0) {
+    } else if (find->order.keep == 0 || find->order.keep == PQ_FIND_ROWS_MAX) {
         PQ_TRY(text(out, "how", "all matching rows in memory", err));
     } else {
         snprintf(heap, sizeof heap, "a heap of the first %llu rows",

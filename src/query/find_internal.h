@@ -2,6 +2,7 @@
 #ifndef PQ_QUERY_FIND_INTERNAL_H
 #define PQ_QUERY_FIND_INTERNAL_H
 
+#include "base/account.h"
 #include "expr/reads.h"
 #include "query/find.h"
 #include "query/order.h"
@@ -10,6 +11,8 @@
 struct pq_json_document;
 
 enum { PQ_SORT_KEYS_MAX = 16, PQ_FIND_NOTE_BYTES = 256 };
+
+#define PQ_FIND_ROWS_MAX (UINT64_MAX / 4)  // so that sums of them do not wrap
 
 /// Where the page before ended: the canonical bytes (expr/compare.h) of its last row's keys and,
 /// behind them, of its `$id`.
@@ -20,7 +23,9 @@ struct pq_find_position {
 
 struct pq_find {
     struct pq_find_table table;
-    const struct pq_alloc *alloc;
+    struct pq_account memory;     // what the answer holds
+    struct pq_account ordered;    // of that, what the order has copied
+    const struct pq_alloc *alloc; // of it
     struct pq_table_snapshot *snapshot;  // referenced
     struct pq_arena arena;        // lives as long as the answer
     struct pq_hold *rows;         // owned: what is ordered; of a streamed answer what the piece at
@@ -60,9 +65,10 @@ struct pq_find {
     struct pq_batch late_rows;
     size_t late_first;      // row of `order` that is row 0 of late_rows
     struct pq_find_position after;
-    bool in_windows;         // by `$id`, so many rows at a time; more may follow when there are
-    bool shows_windows;      // that many; or would be, if the answer was not only explained
-    struct pq_bytes window;  // the key behind which the next ones begin
+    bool in_windows;         // order.keep rows at a time; more may follow when there are as many
+    bool shows_windows;      // by `$id`; or would be, if the answer was not only explained
+    struct pq_bytes window;  // the keys behind which the next ones begin
+    bool has_cursor;         // `cursor` is made
     uint64_t question;      // hash of what was asked, for cursors
     // The current row.
     struct pq_batch batch;
@@ -87,10 +93,15 @@ pqdb_code pq_find_question(struct pq_find *find, const struct pq_find_request *r
 /// Errors: PQDB_INVALID, PQDB_NO_MEMORY.
 pqdb_code pq_find_position_parse(struct pq_find *find, const struct pq_find_request *request,
                                  pqdb_error *err);
+/// Row `index` of the order becomes the position.
+pqdb_code pq_find_position_take(struct pq_find *find, size_t index, pqdb_error *err);
 /// Rows of the batch that come behind the position; `batch` is replaced.
 pqdb_code pq_find_position_drop(struct pq_find *find, struct pq_scan_rows *rows,
                                 struct pq_arena *arena, pqdb_error *err);
 /// Does all of what is known lie at or before the position?
 bool pq_find_position_is_behind(const struct pq_find *find, const struct pq_known *known);
+
+/// find.c: the rows behind those of the last window; false when there are none.
+pqdb_code pq_find_next_window(struct pq_find *find, bool *more, pqdb_error *err);
 
 #endif

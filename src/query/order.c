@@ -18,11 +18,16 @@ void pq_order_init(struct pq_order *order, const struct pq_alloc *alloc) {
     *order = (struct pq_order){.alloc = alloc};
 }
 
+static void let_go(struct pq_order *order) {
+    for (size_t i = 0; i < order->held_count; i++) pq_hold_unref(order->held_with[i]);
+    order->held_count = 0;
+}
+
 void pq_order_deinit(struct pq_order *order) {
     pq_free(order->alloc, order->pieces, order->piece_capacity, sizeof *order->pieces);
     pq_free(order->alloc, order->refs, order->ref_capacity, sizeof *order->refs);
     for (int i = 0; i < 2; i++) pq_hold_unref(order->holds[i]);
-    for (size_t i = 0; i < order->held_count; i++) pq_hold_unref(order->held_with[i]);
+    let_go(order);
     pq_free(order->alloc, order->held_with, order->held_capacity, sizeof *order->held_with);
 }
 
@@ -201,6 +206,25 @@ static size_t choose(struct pq_order *order, const struct pq_order_piece *incomi
     return count;
 }
 
+static pqdb_code make_holds(struct pq_order *order, pqdb_error *err) {
+    for (int i = 0; i < 2; i++) {
+        if (order->holds[i] == NULL) PQ_TRY(pq_hold_create(order->alloc, &order->holds[i], err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_order_narrow(struct pq_order *order, uint64_t keep, pqdb_error *err) {
+    PQ_TRY(make_holds(order, err));
+    order->keep = keep;
+    if (order->ref_count > keep) {
+        pq_order_finish(order);
+        order->ref_count = (size_t)keep;
+    }
+    PQ_TRY(leave_behind(order, err));
+    let_go(order);
+    return PQDB_OK;
+}
+
 /// With `keep`: what may be among the first is copied.
 static pqdb_code keep_some(struct pq_order *order, struct pq_order_piece *piece,
                            struct pq_arena *arena, pqdb_error *err) {
@@ -211,9 +235,7 @@ static pqdb_code keep_some(struct pq_order *order, struct pq_order_piece *piece,
         piece->rows.count = 0;
         return PQDB_OK;
     }
-    for (int i = 0; i < 2; i++) {
-        if (order->holds[i] == NULL) PQ_TRY(pq_hold_create(order->alloc, &order->holds[i], err));
-    }
+    PQ_TRY(make_holds(order, err));
     return copy_rows(order->key_count, piece, chosen, order->holds[order->hold], piece, err);
 }
 

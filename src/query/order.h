@@ -56,6 +56,11 @@ pqdb_code pq_order_hold(struct pq_order *order, struct pq_hold *hold, pqdb_error
 /// value of the first key, or its `$id` where there is no key, is in *first.
 const struct pq_batch *pq_order_last(const struct pq_order *order, struct pq_value *first);
 
+/// There are rows. From here on `keep` of them: the first of those so far, copied, so that what was
+/// added or held before, and what has fallen out, may go. On an error `order` is fit for deinit
+/// only.
+pqdb_code pq_order_narrow(struct pq_order *order, uint64_t keep, pqdb_error *err);
+
 /// All rows have come. From here on row 0 is the first.
 void pq_order_finish(struct pq_order *order);
 /// Rows equal in keys and `$id` to the one before them go. After finish.

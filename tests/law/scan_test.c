@@ -8,7 +8,7 @@
 
 #include "expr/compare.h"
 #include "expr/run_internal.h"
-#include "query/find.h"
+#include "query/find_internal.h"
 #include "support/column_text.h"
 #include "support/expr_fixture.h"
 #include "support/fault_store.h"
@@ -24,6 +24,7 @@ enum { rounds = 60, rows_max = 240, filters = 14 };
 
 static pqdb_error err;
 static uint64_t rows_in_files, rows_left_out, groups, groups_left_out;
+static uint64_t narrowed;  // answers that were too much to hold
 
 static void must(pqdb_code code) { CHECK(code == PQDB_OK, "%s: %s", err.subject, err.message); }
 
@@ -328,12 +329,14 @@ static struct pq_find *open_find(struct world *w, struct question *q, const char
         .path_count = w->fixture.scope.path_count, .relations = w->fixture.scope.relations,
         .extra_column = w->fixture.scope.extra_column,
         .window_rows = draw(2) == 0 ? 1 + draw(40) : UINT64_MAX,
+        .bytes_max = draw(8) == 0 ? 4096u << draw(5) : 0,
         .ahead_rows = draw(2) == 0 ? 0 : UINT64_MAX};
     struct pq_find_request request = *part;
     struct pq_find *find = NULL;
     request.filter = q->text;
     request.sort = pq_text_of(sort);
     must(pq_find_open(&table, w->table->published, &request, &pq_alloc_libc, &find, &err));
+    narrowed += find != NULL && find->in_windows && find->key_count > 0;
     return find;
 }
 
@@ -423,6 +426,7 @@ static void a_filter_gives_the_same_rows_wherever_they_lie(void) {
         world_deinit(&w);
         if (test_failures_ > 0) fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
     }
+    CHECK(narrowed > 50, "%llu answers came in windows", (unsigned long long)narrowed);
     CHECK(rows_left_out * 4 > rows_in_files, "%llu of %llu rows were left unread",
           (unsigned long long)rows_left_out, (unsigned long long)rows_in_files);
     CHECK(groups_left_out * 8 > groups, "%llu of %llu row groups were left unread",
