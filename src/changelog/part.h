@@ -39,6 +39,10 @@ struct pq_log_schemas {
     /// The type to give rows in that have another one, which reads as this (type/shape.h); NULL, or
     /// NULL of it: as they are.
     const struct pq_type *(*wanted)(void *ctx, uint32_t collection);
+    /// Which columns of that type are read, a flag each; NULL, or NULL of it: all of them. Rows
+    /// that have it already come without the others, which are stepped over; rows of an older type
+    /// come whole.
+    const bool *(*reads)(void *ctx, uint32_t collection);
 };
 
 /// Append rows->batch (its weights are not looked at: rows_minus + rows_plus is its count).
@@ -63,6 +67,7 @@ pqdb_code pq_log_encode_payload(struct pq_text payload, struct pq_bytes *out, pq
 ///
 /// Owns    columns that are stored raw are views into `bytes` (which must be 8-aligned), all else
 ///         lives in `arena`; rows->batch has weights when there are minus rows
+/// Shape   columns that nobody reads have their type and no rows
 /// Errors  CORRUPT, whatever the bytes; NO_MEMORY
 pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *schemas,
                              struct pq_arena *arena, struct pq_log_rows *rows, pqdb_error *err);

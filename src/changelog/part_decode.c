@@ -57,9 +57,15 @@ static pqdb_code inflate(struct decoder *decoder, struct pq_text packed, struct 
     return PQDB_OK;
 }
 
-/// The next chunk, which must be that of `type` at `place`.
-static pqdb_code next_chunk(struct decoder *decoder, const struct pq_type *type, uint16_t place,
-                            struct chunk *chunk) {
+/// The next chunk, which must be that of `type` at `place`, as it is stored.
+struct stored_chunk {
+    struct chunk chunk;  // its data is not decompressed
+    size_t length;       // of the data as it is
+    uint8_t codec;
+};
+
+static pqdb_code take_chunk(struct decoder *decoder, const struct pq_type *type, uint16_t place,
+                            struct stored_chunk *stored) {
     const uint8_t *header = pq_cursor_take(&decoder->cursor, PQ_CHUNK_HEADER_BYTES);
     if (header == NULL) return damaged(decoder, "a column is missing");
     const size_t length = pq_load_u32(header + 12);
@@ -69,15 +75,25 @@ static pqdb_code next_chunk(struct decoder *decoder, const struct pq_type *type,
         header[6] != type->scale) {
         return damaged(decoder, "a column has another type than its schema");
     }
-    *chunk = (struct chunk){.encoding = (enum pq_chunk_encoding)header[3],
-                            .marks = (enum pq_chunk_marks)header[5],
-                            .data = data,
-                            .length = pq_load_u32(header + 8)};
-    if (header[4] == PQ_CHUNK_LZ4) {
-        return inflate(decoder, (struct pq_text){(const char *)data, length}, chunk);
+    *stored = (struct stored_chunk){.chunk = {.encoding = (enum pq_chunk_encoding)header[3],
+                                              .marks = (enum pq_chunk_marks)header[5],
+                                              .data = data,
+                                              .length = pq_load_u32(header + 8)},
+                                    .length = length,
+                                    .codec = header[4]};
+    return PQDB_OK;
+}
+
+static pqdb_code next_chunk(struct decoder *decoder, const struct pq_type *type, uint16_t place,
+                            struct chunk *chunk) {
+    struct stored_chunk stored;
+    PQ_TRY(take_chunk(decoder, type, place, &stored));
+    *chunk = stored.chunk;
+    if (stored.codec == PQ_CHUNK_LZ4) {
+        return inflate(decoder, (struct pq_text){(const char *)chunk->data, stored.length}, chunk);
     }
-    if (header[4] != PQ_CHUNK_RAW) return damaged(decoder, "an unknown codec");
-    if (chunk->length != length) return damaged(decoder, "two lengths of one column");
+    if (stored.codec != PQ_CHUNK_RAW) return damaged(decoder, "an unknown codec");
+    if (chunk->length != stored.length) return damaged(decoder, "two lengths of one column");
     return PQDB_OK;
 }
 
@@ -482,15 +498,45 @@ static pqdb_code decode_column(struct decoder *decoder, uint16_t place, struct p
     return damaged(decoder, "an encoding that does not fit its column");
 }
 
+/// The chunks of a column that nobody reads.
+static pqdb_code skip_column(struct decoder *decoder, const struct pq_type *type, uint16_t place,
+                             bool may_repeat) {
+    struct stored_chunk stored;
+    PQ_TRY(take_chunk(decoder, type, place, &stored));
+    if (stored.chunk.marks == PQ_MARKS_NULL) return PQDB_OK;
+    switch (stored.chunk.encoding) {
+        case PQ_CHUNK_ROWS:
+            if (type->kind != PQ_LIST) return damaged(decoder, "rows of a wrong kind");
+            return skip_column(decoder, &type->fields[0].type, 0, false);
+        case PQ_CHUNK_MEMBERS:
+            if (type->kind != PQ_OBJECT) return damaged(decoder, "members of a wrong kind");
+            for (uint32_t k = 0; k < type->field_count; k++) {
+                PQ_TRY(skip_column(decoder, &type->fields[k].type, (uint16_t)k, false));
+            }
+            return PQDB_OK;
+        case PQ_CHUNK_SAME:
+            if (!may_repeat) return damaged(decoder, "rows that come again where none went");
+            PQ_TRY(skip_column(decoder, type, place, false));
+            return skip_column(decoder, type, place, false);
+        default: return PQDB_OK;
+    }
+}
+
+/// `reads`: NULL, or which columns are.
 static pqdb_code decode_batch(struct decoder *decoder, const struct pq_type *type,
-                              struct pq_log_rows *rows) {
+                              const bool *reads, struct pq_log_rows *rows) {
     struct pq_batch *batch = &rows->batch;
     struct pq_column *columns;
     PQ_TRY(take(decoder, type->field_count, sizeof *columns, &columns));
     for (uint32_t k = 0; k < type->field_count; k++) {
+        decoder->pairs = rows->rows_plus >= rows->rows_minus ? rows->rows_minus : 0;
+        if (reads != NULL && !reads[k]) {
+            columns[k] = (struct pq_column){.type = &type->fields[k].type};
+            PQ_TRY(skip_column(decoder, columns[k].type, (uint16_t)k, decoder->pairs > 0));
+            continue;
+        }
         columns[k] = pq_log_column_of(&type->fields[k].type, decoder->names);
         columns[k].count = batch->count;
-        decoder->pairs = rows->rows_plus >= rows->rows_minus ? rows->rows_minus : 0;
         PQ_TRY(decode_column(decoder, (uint16_t)k, &columns[k]));
     }
     if (pq_cursor_left(&decoder->cursor) > 0) return damaged(decoder, "bytes behind its columns");
@@ -505,12 +551,17 @@ static pqdb_code decode_batch(struct decoder *decoder, const struct pq_type *typ
     return PQDB_OK;
 }
 
-/// Rows of an older shape of their collection, in the shape that it has now.
-static pqdb_code give_as_wanted(struct decoder *decoder, const struct pq_log_schemas *schemas,
-                                struct pq_log_rows *rows) {
+/// Rows of an older shape of their collection are given in the shape that it has now.
+static pqdb_code decode_as_wanted(struct decoder *decoder, const struct pq_log_schemas *schemas,
+                                  const struct pq_type *type, struct pq_log_rows *rows) {
     const struct pq_type *wanted =
         schemas->wanted == NULL ? NULL : schemas->wanted(schemas->ctx, rows->collection);
-    if (wanted == NULL || wanted == rows->batch.type) return PQDB_OK;
+    const bool is_older = wanted != NULL && wanted != type;
+    const bool *reads = schemas->reads == NULL || is_older
+                            ? NULL
+                            : schemas->reads(schemas->ctx, rows->collection);
+    PQ_TRY(decode_batch(decoder, type, reads, rows));
+    if (!is_older) return PQDB_OK;
     const struct pq_batch stored = rows->batch;
     return pq_batch_project(&stored, wanted, decoder->names, decoder->arena, &rows->batch,
                             decoder->err);
@@ -543,8 +594,7 @@ pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *
         }
         decoder.names = schemas->names(schemas->ctx, read.collection);
         decoder.first_seq = read.first_seq;
-        PQ_TRY(decode_batch(&decoder, type, &read));
-        PQ_TRY(give_as_wanted(&decoder, schemas, &read));
+        PQ_TRY(decode_as_wanted(&decoder, schemas, type, &read));
     }
     *rows = read;
     return PQDB_OK;

@@ -12,10 +12,12 @@
 struct gathered {
     struct gathered *next;
     struct pq_db_table *table;
-    struct pq_builder *columns;
+    bool *reads;  // of its columns
+    struct pq_builder *columns;  // of those
     int8_t *signs;  // of the rows; 0: it goes, and is not seen to
     size_t count, capacity;
-    bool takes_back;
+    size_t parts;  // of the log
+    bool takes_back, forgets;
 };
 
 struct gather {
@@ -28,6 +30,7 @@ struct gather {
 
 static pqdb_code begin(struct gather *gather, struct pq_db_table *table, struct gathered **out,
                        pqdb_error *err) {
+    const struct pq_db_changed_options *options = gather->options;
     for (struct gathered *at = gather->first; at != NULL; at = at->next) {
         if (at->table == table) *out = at;
         if (at->table == table) return PQDB_OK;
@@ -36,9 +39,15 @@ static pqdb_code begin(struct gather *gather, struct pq_db_table *table, struct 
     struct gathered *made = pq_arena_calloc(gather->arena, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
     made->table = table;
+    made->reads = pq_arena_calloc(gather->arena, type->field_count, sizeof *made->reads);
     made->columns = pq_arena_calloc(gather->arena, type->field_count, sizeof *made->columns);
-    if (made->columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    if (made->reads == NULL || made->columns == NULL) {
+        return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    }
+    const bool *reads = options->reads == NULL ? NULL : options->reads(options->ctx, table);
     for (size_t k = 0; k < type->field_count; k++) {
+        made->reads[k] = reads == NULL || reads[k] || k == PQ_COLUMN_ID;
+        if (!made->reads[k]) continue;
         PQ_TRY(pq_builder_init(&made->columns[k], &type->fields[k].type, &gather->arena->alloc,
                                err));
     }
@@ -64,6 +73,8 @@ static pqdb_code add_signs(struct gather *gather, struct gathered *to,
         to->signs[to->count++] = is_kept ? 0 : goes ? -1 : 1;
         to->takes_back = to->takes_back || goes;
     }
+    to->parts++;
+    to->forgets = to->forgets || is_kept;
     return PQDB_OK;
 }
 
@@ -79,6 +90,7 @@ static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, bool
     struct gathered *to;
     PQ_TRY(begin(gather, table, &to, err));
     for (size_t k = 0; k < rows->batch.type->field_count; k++) {
+        if (!to->reads[k]) continue;
         PQ_TRY(pq_builder_append_rows(&to->columns[k], &rows->batch.columns[k], 0,
                                       rows->batch.count, err));
     }
@@ -140,12 +152,22 @@ static pqdb_code find_images(const struct gathered *from, const struct pq_column
     return PQDB_OK;
 }
 
+/// A part of the log has each id at most once among the rows that go, and those that come.
+static pqdb_code weigh(const struct gathered *from, struct pq_arena *arena, struct pq_batch *rows,
+                       pqdb_error *err) {
+    int64_t *weights = pq_arena_alloc(arena, from->count * sizeof *weights);
+    if (weights == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    for (size_t row = 0; row < from->count; row++) weights[row] = from->signs[row];
+    rows->weights = weights;
+    return PQDB_OK;
+}
+
 /// The first and the last image of each id, with weights; those of one commit as they are.
 static pqdb_code net(const struct gathered *from, const struct pq_batch *all,
                      struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
-    if (!from->takes_back) {
+    if (!from->takes_back || (from->parts == 1 && !from->forgets)) {
         *out = *all;
-        return PQDB_OK;
+        return from->takes_back ? weigh(from, arena, out, err) : PQDB_OK;
     }
     struct images images = {0};
     struct pq_arena scratch;
@@ -173,6 +195,19 @@ done:
     return code;
 }
 
+static pqdb_code finish_columns(struct gather *gather, const struct gathered *from,
+                                struct pq_batch *all, pqdb_error *err) {
+    const struct pq_type *type = pq_db_rows_type(from->table);
+    struct pq_column *columns = pq_arena_alloc(gather->arena, type->field_count * sizeof *columns);
+    if (columns == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+    for (size_t k = 0; k < type->field_count; k++) {
+        columns[k] = from->reads[k] ? pq_builder_finish(&from->columns[k])
+                                    : (struct pq_column){.type = &type->fields[k].type};
+    }
+    *all = (struct pq_batch){.type = type, .count = from->count, .columns = columns};
+    return PQDB_OK;
+}
+
 static pqdb_code finish(struct gather *gather, struct pq_db_changed *changed, pqdb_error *err) {
     size_t count = 0;
     for (struct gathered *at = gather->first; at != NULL; at = at->next) count++;
@@ -182,8 +217,7 @@ static pqdb_code finish(struct gather *gather, struct pq_db_changed *changed, pq
         struct pq_db_changed_rows *to = &changed->tables[changed->count];
         struct pq_batch all;
         to->table = at->table;
-        PQ_TRY(pq_builder_finish_batch(at->columns, pq_db_rows_type(at->table),
-                                       gather->arena, &all, err));
+        PQ_TRY(finish_columns(gather, at, &all, err));
         PQ_TRY(net(at, &all, gather->arena, &to->rows, err));
         if (to->rows.count > 0) changed->count++;
     }
@@ -207,6 +241,15 @@ static const struct pq_type *type_now(void *ctx, uint32_t collection) {
     return table == NULL ? NULL : pq_db_rows_type(table);
 }
 
+/// Of the rows it has now.
+static const bool *columns_read(void *ctx, uint32_t collection) {
+    struct gather *gather = ctx;
+    struct gathered *to;
+    struct pq_db_table *table = table_of(gather, collection);
+    if (table == NULL || begin(gather, table, &to, NULL) != PQDB_OK) return NULL;
+    return to->reads;
+}
+
 static struct pq_variant_names *names(void *ctx, uint32_t collection) {
     const struct gather *gather = ctx;
     const struct pq_db_table *table = table_of(gather, collection);
@@ -216,7 +259,8 @@ static struct pq_variant_names *names(void *ctx, uint32_t collection) {
 static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb_error *err) {
     const struct pq_db_changed_options *options = gather->options;
     const struct pq_log_schemas schemas = {.type = wanted_type, .wanted = type_now,
-                                           .names = names, .ctx = gather};
+                                           .names = names, .reads = columns_read,
+                                           .ctx = gather};
     struct pq_log_reader *reader;
     PQ_TRY(pq_log_reader_open(gather->db->log, options->from + 1, &schemas, &reader, err));
     pqdb_code code = PQDB_OK;

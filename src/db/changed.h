@@ -26,6 +26,9 @@ struct pq_db_changed_options {
     uint64_t from, to;  // (from, to]
     /// Which collections; the others are not decoded. NULL: all.
     bool (*wants)(void *ctx, const struct pq_db_table *table);
+    /// Which of its columns are read besides `$id`, a flag each: the others have no rows. NULL, or
+    /// NULL of it: all of them.
+    const bool *(*reads)(void *ctx, const struct pq_db_table *table);
     void *ctx;
     /// By whose schema rows are given, at `to` or later. NULL: the newest.
     const struct pq_db_snapshot *snapshot;
@@ -38,7 +41,7 @@ struct pq_db_changed_options {
 /// Read the log of (from, to], or of its beginning as `rows_max` says.
 ///
 /// Owns    *changed is the caller's (pq_db_changed_deinit)
-/// Cost    the commits in between; memory: their rows
+/// Cost    the commits in between, of their rows the columns that are read; memory: those
 /// Thread  any, beside the leader, as long as `to` is applied and the log is held
 /// Errors  PQDB_NOT_FOUND: the log no longer reaches back to `from`; PQDB_CORRUPT, PQDB_IO,
 ///         PQDB_NO_MEMORY, PQDB_LIMIT (4 GiB in a column)

@@ -7,6 +7,7 @@
 #include "db/checkpoint_internal.h"
 #include "db/kept.h"
 #include "db/schema_change.h"
+#include "flow/node_reads.h"
 #include "table/branch.h"
 
 enum { piece_rows = 1 << 20, below_max = 64 };
@@ -348,6 +349,26 @@ bool pq_db_replica_reads(void *ctx, const struct pq_db_table *table) {
     return false;
 }
 
+/// What the members read of a table's columns. Links look into whole rows.
+static const bool *columns_read(void *ctx, const struct pq_db_table *table) {
+    struct pq_db_replica *replica = ctx;
+    const struct pq_type *type = pq_db_rows_type(table);
+    if (replica->read_type == type) return replica->reads;
+    bool *reads = pq_arena_calloc(&replica->arena, type->field_count, sizeof *reads);
+    for (size_t i = 0; reads != NULL && i < replica->count; i++) {
+        const struct pq_db_table *member = replica->members[i].table;
+        const struct pq_node *node = pq_circuit_find(replica->circuit, member->id);
+        if (pq_node_spec(node)->expand != NULL) return NULL;
+        if (member->view->source != table->id) continue;
+        size_t count;
+        const uint32_t *columns = pq_node_columns(node, &count);
+        for (size_t k = 0; k < count; k++) reads[columns[k]] = true;
+    }
+    replica->reads = reads;
+    replica->read_type = type;
+    return reads;
+}
+
 /// Where links are followed all of the log is one step: look-ups show only what is after it.
 static size_t rows_at_once(const struct pq_db_replica *replica, size_t rows_max) {
     for (size_t i = 0; i < replica->count; i++) {
@@ -456,9 +477,8 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
         return pq_fail(err, PQDB_CONFLICT, "the build was given up");
     }
     const struct pq_db_changed_options options = {
-        .from = replica->version, .to = to, .wants = pq_db_replica_reads, .ctx = replica,
-        .keeps = keeps_of(replica),
-        .rows_max = rows_max};
+        .from = replica->version, .to = to, .wants = pq_db_replica_reads,
+        .reads = columns_read, .ctx = replica, .keeps = keeps_of(replica), .rows_max = rows_max};
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
     pqdb_code code = PQDB_OK;

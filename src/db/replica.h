@@ -32,6 +32,8 @@ struct pq_db_replica {
     bool is_lean;                   // see the options
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
     uint64_t steps_rows;            // rows of the log that went in so far
+    const bool *reads;              // columns of the table whose rows are of `read_type`
+    const struct pq_type *read_type;
     struct pq_db_spill spill;       // of the members' states
     struct pq_arena arena;
 };

@@ -43,11 +43,15 @@ static size_t decimal_digits(struct pq_decimal decimal, uint8_t out[DIGIT_BYTES_
     uint8_t reversed[20];
     size_t count = 0;
     if (exponent_10 % 2 != 0) {  // base-100 digits begin at an even power of ten
-        reversed[count++] = (uint8_t)(units % 10 * 10);
-        units /= 10;
+        const pq_u128 tens = units > UINT64_MAX ? units / 10 : (uint64_t)units / 10;
+        reversed[count++] = (uint8_t)((uint64_t)(units - tens * 10) * 10);
+        units = tens;
         exponent_10--;
     }
-    for (; units != 0; units /= 100) reversed[count++] = (uint8_t)(units % 100);
+    for (; units > UINT64_MAX; units /= 100) reversed[count++] = (uint8_t)(units % 100);
+    for (uint64_t left = (uint64_t)units; left != 0; left /= 100) {
+        reversed[count++] = (uint8_t)(left % 100);
+    }
     const int exponent = exponent_10 / 2 + (int)count;
     size_t lowest = 0;
     while (reversed[lowest] == 0) lowest++;

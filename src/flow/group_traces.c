@@ -207,51 +207,57 @@ static pqdb_code add_ranked(struct touch *touch, struct pq_trace *trace,
     return PQDB_OK;
 }
 
-/// Rows that find their groups by themselves.
+/// Rows on their way into a multiset.
 struct appending {
-    struct pq_trace *trace;
     const struct addition *rows;
     const struct pq_multiset_place *groups;  // by cell
+    size_t group_count;
+    const uint8_t *values;
+    struct pq_multiset_row *added;  // those that have a value
+    size_t count;
 };
 
-static pqdb_code append(const struct appending *to, size_t row, struct pq_text value,
-                        pqdb_error *err) {
-    struct pq_multiset_place place = to->groups[to->rows->cell_of[row]];
-    place.value = value;
-    return pq_multiset_add(to->trace, &place, weight_at(to->rows->weights, row), err);
+static void append(struct appending *to, size_t row, size_t offset, size_t length) {
+    to->added[to->count++] =
+        (struct pq_multiset_row){.group = to->rows->cell_of[row],
+                                 .offset = (uint32_t)offset,
+                                 .length = (uint32_t)length,
+                                 .weight = weight_at(to->rows->weights, row)};
 }
 
-static pqdb_code add_numbers(const struct appending *to, pqdb_error *err) {
+static pqdb_code add_numbers(struct appending *to, pqdb_error *err) {
+    uint8_t *words = pq_arena_alloc(to->rows->arena, 8 * to->rows->count);
+    if (words == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu numbers", to->rows->count);
     for (size_t i = 0; i < to->rows->count; i++) {
         uint64_t word;
-        uint8_t bytes[8];
         bool is_number;
         PQ_TRY(number_word(to->rows->argument, i, to->rows->arena, &word, &is_number, err));
         if (!is_number) continue;
-        store_word(bytes, word);
-        PQ_TRY(append(to, i, (struct pq_text){(const char *)bytes, sizeof bytes}, err));
+        store_word(words + 8 * i, word);
+        append(to, i, 8 * i, 8);
     }
+    to->values = words;
     return PQDB_OK;
 }
 
-static pqdb_code add_values(const struct appending *to, pqdb_error *err) {
+static pqdb_code add_values(struct appending *to, pqdb_error *err) {
     struct pq_keys keys;
     PQ_TRY(pq_keys_encode(to->rows->argument, 1, to->rows->count, to->rows->arena, &keys, err));
     for (size_t i = 0; i < to->rows->count; i++) {
         if (key_is_null(&keys, i)) continue;
-        const struct pq_text value = {(const char *)keys.data + keys.offsets[i],
-                                      keys.offsets[i + 1] - keys.offsets[i]};
-        PQ_TRY(append(to, i, value, err));
+        append(to, i, keys.offsets[i], keys.offsets[i + 1] - keys.offsets[i]);
     }
+    to->values = keys.data;
     return PQDB_OK;
 }
 
 /// Order, value, and how long the order is.
-static pqdb_code add_creation(const struct appending *to, pqdb_error *err) {
+static pqdb_code add_creation(struct appending *to, pqdb_error *err) {
     const struct addition *rows = to->rows;
     struct pq_keys by = {NULL, NULL};
-    struct pq_bytes value;
+    struct pq_bytes value, values;
     pq_bytes_init(&value, &rows->arena->alloc);
+    pq_bytes_init(&values, &rows->arena->alloc);
     if (rows->by != NULL) {
         PQ_TRY(pq_keys_encode(rows->by, 1, rows->count, rows->arena, &by, err));
     }
@@ -261,19 +267,35 @@ static pqdb_code add_creation(const struct appending *to, pqdb_error *err) {
         const uint32_t length = (uint32_t)value.length;
         PQ_TRY(cell_write(rows->argument, i, &value, err));
         PQ_TRY(pq_bytes_append(&value, &length, sizeof length, err));
-        PQ_TRY(append(to, i, pq_bytes_text(&value), err));
+        append(to, i, values.length, value.length);
+        PQ_TRY(pq_bytes_append_text(&values, pq_bytes_text(&value), err));
+        if (values.length > UINT32_MAX) {
+            return pq_fail(err, PQDB_LIMIT, "the values of %zu rows pass 4 GiB", rows->count);
+        }
     }
+    to->values = values.data;
     return PQDB_OK;
 }
 
-static pqdb_code add_rows(const struct trace_place *place, const struct appending *to,
-                          pqdb_error *err) {
+/// Rows of a batch into the multisets that are made of rows.
+static pqdb_code add_rows(const struct trace_place *place, struct pq_trace *trace,
+                          struct appending *to, pqdb_error *err) {
+    struct pq_arena *arena = to->rows->arena;
+    to->count = 0;
+    to->added = pq_arena_alloc(arena, to->rows->count * sizeof *to->added);
+    if (to->added == NULL) return pq_fail(err, PQDB_NO_MEMORY, "%zu values", to->rows->count);
     switch (place->of) {
-        case TRACE_NUMBERS: return add_numbers(to, err);
-        case TRACE_VALUES: return add_values(to, err);
-        case TRACE_CREATION: return add_creation(to, err);
+        case TRACE_NUMBERS: PQ_TRY(add_numbers(to, err)); break;
+        case TRACE_VALUES: PQ_TRY(add_values(to, err)); break;
+        case TRACE_CREATION: PQ_TRY(add_creation(to, err)); break;
         default: return PQDB_OK;
     }
+    const struct pq_multiset_rows given = {.groups = to->groups,
+                                           .group_count = to->group_count,
+                                           .values = to->values,
+                                           .rows = to->added,
+                                           .count = to->count};
+    return pq_multiset_add_rows(trace, &given, arena, err);
 }
 
 static const struct value_changes *changes_of(const struct touch *touch, uint32_t argument) {
@@ -314,8 +336,9 @@ pqdb_code group_traces_add(struct touch *touch, pqdb_error *err) {
         } else {
             const struct addition rows =
                 group_addition(touch, &feed, place->argument, place->by);
-            const struct appending to = {trace, &rows, groups};
-            PQ_TRY(add_rows(place, &to, err));
+            struct appending to = {
+                .rows = &rows, .groups = groups, .group_count = touch->cells.count};
+            PQ_TRY(add_rows(place, trace, &to, err));
         }
     }
     return PQDB_OK;
@@ -329,9 +352,15 @@ struct making {
     struct pq_arena arena;  // of one scanned batch
 };
 
-/// Rows to all wanted traces; `groups` by what `feed->cell_of` says.
+/// Groups by what `feed->cell_of` says.
+struct places {
+    const struct pq_multiset_place *all;
+    size_t count;
+};
+
+/// Rows to all wanted traces.
 static pqdb_code add_wanted(const struct making *making, const struct feed *feed,
-                            struct pq_arena *arena, const struct pq_multiset_place *groups,
+                            struct pq_arena *arena, const struct places *groups,
                             pqdb_error *err) {
     struct group_op *op = making->touch->op;
     for (size_t i = 0; i < op->layout.trace_count; i++) {
@@ -339,8 +368,9 @@ static pqdb_code add_wanted(const struct making *making, const struct feed *feed
         if (!making->wanted[i]) continue;
         struct addition rows = group_addition(making->touch, feed, place->argument, place->by);
         rows.arena = arena;
-        const struct appending to = {&op->traces[i].trace, &rows, groups};
-        PQ_TRY(add_rows(place, &to, err));
+        struct appending to = {
+            .rows = &rows, .groups = groups->all, .group_count = groups->count};
+        PQ_TRY(add_rows(place, &op->traces[i].trace, &to, err));
     }
     return PQDB_OK;
 }
@@ -364,7 +394,7 @@ static pqdb_code take_scanned(void *taker, const struct pq_batch *batch, pqdb_er
     PQ_TRY(group_operands(spec->compute.arguments, spec->compute.argument_count, batch, arena,
                           &feed.arguments, err));
     PQ_TRY(group_keys_places(keys, spec->key_count, batch->count, arena, groups, err));
-    return add_wanted(making, &feed, arena, groups, err);
+    return add_wanted(making, &feed, arena, &(struct places){groups, batch->count}, err);
 }
 
 pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struct pq_rows *source,
@@ -388,5 +418,6 @@ pqdb_code group_traces_make(struct touch *touch, const bool *wanted, const struc
     pqdb_code code = source->scan(source->ctx, NULL, take_scanned, &making, err);
     pq_arena_deinit(&making.arena);
     const struct feed feed = {touch->batch, touch->arguments, touch->cell_of};
-    return code == PQDB_OK ? add_wanted(&making, &feed, touch->arena, groups, err) : code;
+    const struct places places = {groups, touch->cells.count};
+    return code == PQDB_OK ? add_wanted(&making, &feed, touch->arena, &places, err) : code;
 }

@@ -152,6 +152,16 @@ pqdb_code multiset_sort(struct pq_multiset *multiset, uint32_t epoch, pqdb_error
     return merge_tiers(multiset, epoch, tier, err);
 }
 
+pqdb_code multiset_take(struct pq_multiset *multiset, uint32_t epoch, struct weighted_rows *rows,
+                        pqdb_error *err) {
+    struct pq_multiset_piece *piece;
+    if (rows->count == 0) return PQDB_OK;
+    PQ_TRY(add_piece(multiset, epoch, &piece, err));
+    piece->rows = *rows;
+    weighted_init(rows, multiset->alloc);
+    return merge_tiers(multiset, epoch, tier_of(piece), err);
+}
+
 // ---- adding -----------------------------------------------------------------------------------
 
 pqdb_code pq_multiset_add(struct pq_trace *trace, const struct pq_multiset_place *place,

@@ -10,6 +10,7 @@
 #ifndef PQ_STATE_MULTISET_H
 #define PQ_STATE_MULTISET_H
 
+#include "base/arena.h"
 #include "state/trace.h"
 
 /// A group, and a place in its order.
@@ -22,6 +23,25 @@ struct pq_multiset_place {
 /// Cost: 5-10 ns, and 50-150 ns for sorting and merging. Errors: PQDB_NO_MEMORY, PQDB_LIMIT.
 pqdb_code pq_multiset_add(struct pq_trace *trace, const struct pq_multiset_place *place,
                           int64_t weight, pqdb_error *err);
+
+/// Many rows at once.
+struct pq_multiset_row {
+    uint32_t group;           // of `groups`
+    uint32_t offset, length;  // of the value in `values`
+    int64_t weight;
+};
+struct pq_multiset_rows {
+    const struct pq_multiset_place *groups;  // of their values nothing is read; any may repeat
+    size_t group_count;
+    const uint8_t *values;
+    const struct pq_multiset_row *rows;
+    size_t count;
+};
+
+/// The same as to add them one by one.
+/// Cost: 40-80 ns a row, sorting included; `scratch`: 60 bytes a row. Errors: as pq_multiset_add.
+pqdb_code pq_multiset_add_rows(struct pq_trace *trace, const struct pq_multiset_rows *rows,
+                               struct pq_arena *scratch, pqdb_error *err);
 
 /// UP: from the first value that does not lie before the place. DOWN: from the last one that does,
 /// backwards.

@@ -40,6 +40,11 @@ size_t multiset_bytes(const struct pq_multiset *multiset);
 /// Sort the open piece, and merge. `epoch`: the current one.
 pqdb_code multiset_sort(struct pq_multiset *multiset, uint32_t epoch, pqdb_error *err);
 
+/// Sorted rows become a piece, if there are any, and pieces are merged; `rows` is empty then. The
+/// open piece is sorted.
+pqdb_code multiset_take(struct pq_multiset *multiset, uint32_t epoch, struct weighted_rows *rows,
+                        pqdb_error *err);
+
 /// pq_trace_write and pq_trace_install for this kind.
 pqdb_code multiset_write(const struct pq_trace_frozen *frozen, const struct pq_run_place *place,
                          struct pq_run_name *name, pqdb_error *err);

@@ -364,13 +364,19 @@ static struct binary binary_of(double real) {
     return (struct binary){fraction | UINT64_C(1) << 52, exponent - 1075};
 }
 
+/// The powers of ten that doubles have exactly.
+static const double real_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/// Are units and the power of ten both doubles?
+static bool is_small(struct pq_decimal decimal) {
+    return magnitude(decimal.units) <= UINT64_C(1) << 53 && decimal.scale <= 22;
+}
+
 double pq_decimal_to_real(struct pq_decimal decimal) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const pq_u128 units = magnitude(decimal.units);
-    if (units <= UINT64_C(1) << 53 && decimal.scale <= 22) {  // both exact: rounded once
-        return (double)decimal.units / powers[decimal.scale];
+    if (is_small(decimal)) {  // rounded once
+        return (double)(int64_t)decimal.units / real_powers[decimal.scale];
     }
     // Without a point, so that the locale has no say.
     char text[PQ_DECIMAL_TEXT_MAX + 8];
@@ -443,6 +449,10 @@ static int compare_decimal_real(struct pq_decimal a, double b) {
     const int sign = sign_of(a.units), other = b < 0 ? -1 : b > 0;
     if (sign != other) return sign < other ? -1 : 1;
     if (sign == 0) return 0;
+    if (is_small(a)) {  // rounded once, which leaves the sign
+        const double above = fma(b, real_powers[a.scale], -(double)(int64_t)a.units);
+        return above > 0 ? -1 : above < 0;
+    }
     return sign * compare_magnitudes(magnitude(a.units), a.scale, binary_of(b));
 }
 

@@ -67,6 +67,38 @@ static void add(struct world *world, int group, int value, int64_t weight) {
     world->weights[group][value] += weight;
 }
 
+/// Many at once, of groups that are named more than once.
+static void add_bulk(struct world *world, int count) {
+    struct pq_multiset_row *rows = calloc((size_t)count, sizeof *rows);
+    struct pq_bytes values;
+    struct pq_arena scratch;
+    pqdb_error err;
+    if (rows == NULL) abort();
+    struct pq_multiset_place groups[3 * GROUPS];
+    for (int i = 0; i < 3 * GROUPS; i++) groups[i] = place_of(i % GROUPS, PQ_TEXT("unused"));
+    pq_bytes_init(&values, &pq_alloc_libc);
+    pq_arena_init(&scratch, &pq_alloc_libc);
+    for (int i = 0; i < count; i++) {
+        char text[64];
+        const int value = (int)below(below(3) == 0 ? 40 : VALUES);
+        const struct pq_text bytes = value_text(text, value);
+        rows[i] = (struct pq_multiset_row){.group = below(3 * GROUPS),
+                                           .offset = (uint32_t)values.length,
+                                           .length = (uint32_t)bytes.length,
+                                           .weight = below(3) == 0 ? -1 : 1};
+        CHECK(pq_bytes_append_text(&values, bytes, &err) == PQDB_OK, "%s", err.message);
+        world->weights[rows[i].group % GROUPS][value] += rows[i].weight;
+    }
+    const struct pq_multiset_rows given = {.groups = groups, .group_count = 3 * GROUPS,
+                                           .values = values.data, .rows = rows,
+                                           .count = (size_t)count};
+    CHECK(pq_multiset_add_rows(&world->trace, &given, &scratch, &err) == PQDB_OK, "%s",
+          err.message);
+    pq_arena_deinit(&scratch);
+    pq_bytes_deinit(&values);
+    free(rows);
+}
+
 static void check_walk(struct world *world, int group, int from, enum pq_multiset_way way,
                        int most) {
     char text[64];
@@ -162,6 +194,7 @@ static void whatever_comes_and_goes_walks_see_the_sums(void) {
     world_init(world);
     for (int round = 0; round < 220 && test_failures_ == 0; round++) {
         add_some(world, (int)below(round % 20 == 0 ? 6000 : 120));
+        if (round % 7 == 0) add_bulk(world, (int)below(round % 14 == 0 ? 9000 : 2000));
         const int from = (int)below(VALUES + 1);
         check_walk(world, (int)below(GROUPS), from, PQ_MULTISET_UP, 20);
         check_walk(world, (int)below(GROUPS), from, PQ_MULTISET_DOWN, 20);
