@@ -2,6 +2,9 @@
 /// have changed, an empty one, and an answer of now from a view that lags. On what `orders_bench
 /// load` left, whose views go. One JSON line.
 ///
+/// The first refresh after rows have changed misses what $min and $max are found in again; it has a
+/// figure of its own, and the others follow when the background has made that.
+///
 ///     refresh_bench DIRECTORY
 ///
 /// Peer: bench/duckdb_orders.py computes the same view on the same rows.
@@ -12,7 +15,7 @@
 
 #include "measure.h"
 
-enum { rounds = 3, empties = 2000 };
+enum { one_rounds = 3, ten_rounds = 2, all_rounds = 1, empties = 2000, wait_max_s = 120 };
 
 static const char view[] =
     "{ $from: 'Order', $groupBy: ['status', { day: '$placedAt' }], $compute: {"
@@ -37,14 +40,16 @@ static pqdb_db *open_loaded(const char *directory) {
 
 struct took {
     double ms;
+    double mib;  // the most that was resident meanwhile
     const char *kind;
 };
 
 static struct took refresh(bool full) {
     pqdb_refreshed refreshed;
+    forget_peak();
     const double began = seconds();
     must(pqdb_view_refresh(db, "Later", full, &refreshed, &err), &err);
-    return (struct took){(seconds() - began) * 1e3, refreshed.kind};
+    return (struct took){(seconds() - began) * 1e3, peak_mib(), refreshed.kind};
 }
 
 /// Every order whose id ends so: a hundredth, a tenth, all.
@@ -56,16 +61,32 @@ static void change(const char *ending) {
 }
 
 /// The best of some rounds, and the kind of the last.
-static struct took refresh_after(const char *const *endings, size_t count) {
+static struct took refresh_after(const char *const *endings, size_t count, int rounds) {
     struct took best = {0};
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < count; i++) change(endings[i]);
         must(pqdb_checkpoint(db, &err), &err);
         const struct took took = refresh(false);
-        if (round == 0 || took.ms < best.ms) best.ms = took.ms;
+        const double mib = took.mib > best.mib ? took.mib : best.mib;
+        if (round == 0 || took.ms < best.ms) best = took;
         best.kind = took.kind;
+        best.mib = mib;
     }
     return best;
+}
+
+static void find_values(void *ctx, const char *line) {
+    if (strstr(line, "values in order") != NULL) *(bool *)ctx = true;
+}
+
+/// Until the background has made what the first refresh missed.
+static double wait_for_values(void) {
+    const double began = seconds();
+    for (bool is_made = false; !is_made && seconds() - began < wait_max_s;) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        must(pqdb_view_explain(db, "Later", find_values, &is_made, &err), &err);
+    }
+    return seconds() - began;
 }
 
 /// Every row of the view, in ms.
@@ -93,7 +114,7 @@ static double refresh_nothing(void) {
 
 static double read_behind(const char *ending) {
     double best = 0;
-    for (int round = 0; round < rounds; round++) {
+    for (int round = 0; round < one_rounds; round++) {
         change(ending);
         const double took = read_all("0s");
         if (round == 0 || took < best) best = took;
@@ -113,19 +134,25 @@ int main(int count, char **arguments) {
     uint64_t orders;
     must(pqdb_count(db, "Order", NULL, &orders, &err), &err);
     refresh(false);
-    const double full_ms = refresh(true).ms;
-    const struct took one = refresh_after(hundredth, 1), ten = refresh_after(tails, 1);
-    const struct took all = refresh_after(tails, 10);
+    const struct took full = refresh(true);
+    const struct took first = refresh_after(hundredth, 1, 1);
+    const double made_s = wait_for_values();
+    const struct took one = refresh_after(hundredth, 1, one_rounds);
+    const struct took ten = refresh_after(tails, 1, ten_rounds);
+    const struct took all = refresh_after(tails, 10, all_rounds);
     const double empty_us = refresh_nothing(), fresh_ms = read_all(NULL);
     const double behind_ms = read_behind(hundredth[0]);
     pqdb_verified verified;
     must(pqdb_view_verify(db, "Later", NULL, NULL, &verified, &err), &err);
-    printf("{\"phase\":\"refresh\",\"rows\":%" PRIu64 ",\"full_ms\":%.3f,\"one_ms\":%.3f,"
-           "\"one\":\"%s\",\"ten_ms\":%.3f,\"ten\":\"%s\",\"all_ms\":%.3f,\"all\":\"%s\","
-           "\"empty_us\":%.2f,\"fresh_read_ms\":%.3f,\"behind_read_ms\":%.3f,"
-           "\"differences\":%" PRIu64 ",\"peak_mib\":%.0f}\n",
-           orders, full_ms, one.ms, one.kind, ten.ms, ten.kind, all.ms, all.kind, empty_us,
-           fresh_ms, behind_ms, verified.differences, peak_mib());
+    printf("{\"phase\":\"refresh\",\"rows\":%" PRIu64 ",\"full_ms\":%.3f,\"full_mib\":%.0f,"
+           "\"first_ms\":%.3f,\"first\":\"%s\",\"made_s\":%.2f,",
+           orders, full.ms, full.mib, first.ms, first.kind, made_s);
+    printf("\"one_ms\":%.3f,\"one\":\"%s\",\"one_mib\":%.0f,\"ten_ms\":%.3f,\"ten\":\"%s\","
+           "\"all_ms\":%.3f,\"all\":\"%s\",\"all_mib\":%.0f,",
+           one.ms, one.kind, one.mib, ten.ms, ten.kind, all.ms, all.kind, all.mib);
+    printf("\"empty_us\":%.2f,\"fresh_read_ms\":%.3f,\"behind_read_ms\":%.3f,"
+           "\"differences\":%" PRIu64 "}\n",
+           empty_us, fresh_ms, behind_ms, verified.differences);
     must(pqdb_close(db, &err), &err);
     return 0;
 }

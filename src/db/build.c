@@ -237,14 +237,19 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
     return code;
 }
 
+/// Multisets are most of the work. Where it is repeated for its cost it would pay for each more
+/// than they save; where they were missed for the first time they are made behind it.
+static bool is_lean(const struct pq_db_table *table, enum pq_refresh_why reason) {
+    return reason == PQ_WHY_COST || (reason == PQ_WHY_TAKEN_BACK && table->wants_parts);
+}
+
 pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_why reason,
                       pqdb_error *err) {
     if (table->view->append) return pq_db_append_refresh(db, table, false, err);
     const struct begun begun = {.at_ns = db->env->monotonic_ns(db->env->ctx), .why = reason};
     const struct pq_db_replica_options options = {.table = table,
                                                   .discards = reason == PQ_WHY_DISCARD,
-                                                  // it would pay for each more than they save
-                                                  .is_lean = reason == PQ_WHY_COST};
+                                                  .is_lean = is_lean(table, reason)};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot = NULL;
     pqdb_error why = {0};
@@ -305,11 +310,18 @@ static bool may_lack_parts(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     return source_rows(db, snapshot, table) >= db->late_rows && may_shrink(table);
 }
 
+/// Leader: the node of a view that did not fail, or NULL.
+static struct pq_node *whole_node(const pqdb_db *db, const struct pq_db_table *table) {
+    if (table->node != NULL) return table->facts.failed ? NULL : table->node;
+    struct pq_node *node = pq_circuit_find(db->circuit, table->id);
+    return node == NULL || pq_circuit_failure(db->circuit, table->id) != NULL ? NULL : node;
+}
+
 /// Leader.
 static bool lacks_parts(pqdb_db *db, const struct pq_db_table *table) {
-    struct pq_node *node = pq_circuit_find(db->circuit, table->id);
-    if (node == NULL || pq_circuit_failure(db->circuit, table->id) != NULL) return false;
+    struct pq_node *node = whole_node(db, table);
     size_t count;
+    if (node == NULL) return false;
     const struct pq_node_part *parts = pq_node_parts(node, &count);
     for (size_t i = 0; i < count; i++) {
         if (parts[i].is_late && !parts[i].is_there) return true;
@@ -370,6 +382,59 @@ static void make_parts(pqdb_db *db, struct pq_db_table *table) {
     pq_db_keeper_want(db);  // they are large, and in memory
 }
 
+// ---- of a view that lags ------------------------------------------------------------------------
+
+void pq_db_want_parts(struct pq_db_table *table) {
+    bool is_linked = false;  // look-ups through links show only what is after a step
+    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
+        is_linked = is_linked || view->linked_count > 0;
+    }
+    const bool was_so = table->facts.last.why == PQ_WHY_TAKEN_BACK;
+    table->wants_parts = table->view->grouped && !is_linked && !was_so;
+}
+
+/// Leader: it is where the view was when it began, if the view is still there.
+static void give_past(struct pq_db_replica *replica) {
+    pqdb_db *db = replica->db;
+    struct pq_db_table *table = replica->top;
+    const bool is_same = pq_db_check_open(db, NULL) == PQDB_OK && table->node != NULL &&
+                         table->facts.reflects == replica->version && lacks_parts(db, table);
+    if (!is_same) return;
+    pq_node_take_parts(table->node, pq_circuit_find(replica->circuit, table->id));
+    db->state_is_newer = true;
+}
+
+/// The same for a view that is behind what it reads: from the rows as they are now, and back.
+static void make_past_parts(pqdb_db *db, struct pq_db_table *table) {
+    static const struct pq_sink nowhere = {.put = drop_rows};
+    const struct pq_db_replica_options options = {.table = table, .alone = true,
+                                                  .all_parts = true, .on_rows = &nowhere};
+    struct pq_db_replica *replica = NULL;
+    struct pq_db_snapshot *snapshot = NULL;
+    uint64_t reflects = 0;
+    pqdb_code code = PQDB_OK;
+    table->wants_parts = false;
+    pthread_mutex_lock(&db->leader);
+    if (pq_db_check_open(db, NULL) == PQDB_OK && lacks_parts(db, table)) {
+        snapshot = pq_db_snapshot(db);
+        reflects = table->facts.reflects;
+    }
+    pthread_mutex_unlock(&db->leader);
+    if (snapshot == NULL) return;
+    PQ_GO(pq_db_replica_create(db, &options, snapshot, &replica, NULL));
+    PQ_GO(pq_db_replica_build(replica, NULL));
+    PQ_GO(pq_db_replica_rewind(replica, reflects, NULL));
+    pq_db_lock_contents(db);
+    pthread_mutex_lock(&db->leader);
+    give_past(replica);
+    pthread_mutex_unlock(&db->leader);
+    pq_db_unlock_contents(db);
+done:
+    pq_db_snapshot_unref(snapshot);
+    pq_db_replica_destroy(replica);
+    if (code == PQDB_OK) pq_db_keeper_want(db);
+}
+
 // ---- in the background ------------------------------------------------------------------------
 
 enum { retry_first_s = 1, retry_last_s = 300 };
@@ -388,8 +453,9 @@ bool pq_db_build_is_due(pqdb_db *db) {
     bool due = false;
     for (size_t i = 0; i < tables->count; i++) {
         struct pq_db_table *table = tables->at[i];
-        if (table->view == NULL || table->view->mode == PQ_VIEW_MANUAL) continue;
-        if (pq_db_snapshot_rows(snapshot, table) == NULL) continue;
+        if (table->view == NULL || pq_db_snapshot_rows(snapshot, table) == NULL) continue;
+        due = due || table->wants_parts;
+        if (table->view->mode == PQ_VIEW_MANUAL) continue;
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
         const bool can_build = !pq_db_is_kept(table, facts);
         const bool wants = (can_build && (facts->unbuilt || facts->failed)) ||
@@ -440,6 +506,7 @@ static void try_build(pqdb_db *db, struct pq_db_table *table) {
 
 /// `building` is held.
 static void try_parts(pqdb_db *db, struct pq_db_table *table) {
+    if (table->wants_parts) make_past_parts(db, table);
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
     const bool wants = may_lack_parts(db, snapshot, table);
     pq_db_snapshot_unref(snapshot);

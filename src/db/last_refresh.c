@@ -21,7 +21,7 @@ static const char *const whys[] = {
     [PQ_WHY_SOURCE_LAGGED] = "what it reads lagged at its last refresh",
     [PQ_WHY_FIRST] = "it was never refreshed",
     [PQ_WHY_LOG_GONE] = "the log no longer reaches back to its last refresh",
-    [PQ_WHY_COST] = "more has changed since than its source holds",
+    [PQ_WHY_COST] = "so much has changed that this costs less",
     [PQ_WHY_TAKEN_BACK] = "more was taken back than its state can tell",
 };
 

@@ -498,6 +498,33 @@ pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snap
     return PQDB_OK;
 }
 
+/// What came goes, and what went comes.
+static pqdb_code turn(struct pq_db_changed *changed, pqdb_error *err) {
+    for (size_t i = 0; i < changed->count; i++) {
+        struct pq_batch *rows = &changed->tables[i].rows;
+        int64_t *weights = pq_arena_alloc(&changed->hold->arena, rows->count * sizeof *weights);
+        if (weights == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
+        for (size_t k = 0; k < rows->count; k++) {
+            weights[k] = rows->weights == NULL ? -1 : -rows->weights[k];
+        }
+        rows->weights = weights;
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_replica_rewind(struct pq_db_replica *replica, uint64_t version, pqdb_error *err) {
+    const struct pq_db_changed_options options = {
+        .from = version, .to = replica->version, .wants = pq_db_replica_reads,
+        .reads = columns_read, .ctx = replica};
+    struct pq_db_changed changed;
+    PQ_TRY(pq_db_changed_read(replica->db, &options, &changed, err));
+    pqdb_code code = turn(&changed, err);
+    if (code == PQDB_OK && changed.count > 0) code = step(replica, &changed, err);
+    if (code == PQDB_OK) replica->version = version;
+    pq_db_changed_deinit(&changed);
+    return code;
+}
+
 pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
                                pqdb_error *err) {
     show_linked(replica, NULL);

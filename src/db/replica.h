@@ -75,6 +75,10 @@ pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snap
 pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
                                pqdb_error *err);
 
+/// Back through the log to a version before: what came since is taken out again. Only multisets are
+/// what they were then, whatever the order of changes was. All of it is one step.
+pqdb_code pq_db_replica_rewind(struct pq_db_replica *replica, uint64_t version, pqdb_error *err);
+
 /// build.c: through the log until little is left, beside the leader or, where writers are too fast,
 /// in small steps between their commits; and as leader, the rest of it.
 pqdb_code pq_db_replica_catch_up(struct pq_db_replica *replica, pqdb_error *err);

@@ -124,7 +124,7 @@ static void much_change_is_computed_anew(void) {
     db_verify(db, "Later");
     update(db, "{}");
     did = refresh(db, "Later", false);
-    CHECK(strcmp(did.kind, "full") == 0 && strstr(did.reason, "more has changed") != NULL,
+    CHECK(strcmp(did.kind, "full") == 0 && strstr(did.reason, "so much has changed") != NULL,
           "%s: %s", did.kind, did.reason);
     db_verify(db, "Later");
     MUST(pqdb_delete(db, "Item", "{ n: { $gte: 19900 } }", NULL, NULL, &err));

@@ -1,6 +1,7 @@
 /// Goal: what $min and $max need when their value is taken back is made beside the writers, before
 /// it is missed: the commit that takes the value back reads no more than another, and nothing that
-/// anybody reads changes.
+/// anybody reads changes. Of a view that lags it is made as of its last refresh, once that missed
+/// it.
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -146,8 +147,89 @@ static void views_stay_exact_while_it_is_made(void) {
     temp_directory_remove(&place);
 }
 
+// ---- of a view that lags ----------------------------------------------------------------------
+
+static const char lagging[] =
+    "{ Item: { kind: 'string!', n: 'int!', note: 'string' },\n"
+    "  Some: { $from: 'Item', $filter: { n: { $gte: 0 } } },\n"
+    "  ByKind: { $from: 'Some', $groupBy: ['kind'], $refresh: { mode: 'manual' },\n"
+    "    $compute: { rows: { $count: '*' }, least: { $min: 'n' }, most: { $max: 'n' } } } }";
+
+static void check_refresh(pqdb_db *db, const char *kind, const char *reason) {
+    pqdb_refreshed refreshed;
+    MUST(pqdb_view_refresh(db, "ByKind", false, &refreshed, &err));
+    CHECK(strcmp(refreshed.kind, kind) == 0, "%s, not %s", refreshed.kind, kind);
+    CHECK(strcmp(refreshed.reason, reason) == 0, "because %s", refreshed.reason);
+}
+
+static bool lags_with_parts(pqdb_db *db) {
+    size_t count;
+    const struct pq_node_part *parts =
+        pq_node_parts(pq_db_find(db, PQ_TEXT("ByKind"))->node, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i].is_there) return false;
+    }
+    return true;
+}
+
+/// The largest rows of all groups go.
+static void take_largest(pqdb_db *db, unsigned below) {
+    char where[64];
+    snprintf(where, sizeof where, "{ n: { $gte: %u } }", below);
+    MUST(pqdb_delete(db, "Item", where, NULL, NULL, &err));
+}
+
+static pqdb_db *make_lagging(struct fault_store *disk) {
+    pqdb_db *db = db_make(db_with(disk), lagging);
+    for (unsigned i = 0; i < few_rows; i += rows_at_once) put(db, i, rows_at_once);
+    check_refresh(db, "full", "it was never refreshed");
+    take_largest(db, few_rows - 100);
+    check_refresh(db, "full", "more was taken back than its state can tell");
+    CHECK(!lags_with_parts(db), "a refresh that missed them waited until they were made");
+    return db;
+}
+
+static void what_a_refresh_has_missed_is_made_behind_it(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make_lagging(disk);
+    // It is made as of that refresh, whatever has come since.
+    take_largest(db, few_rows - 200);
+    put(db, few_rows, rows_at_once);
+    const pqdb_edit edit = {.where = "{ n: { $lt: 1000 } }",
+                            .operators = "{ $inc: { n: 7 }, $set: { kind: 'k1' } }"};
+    MUST(pqdb_update(db, "Item", &edit, NULL, NULL, &err));
+    pq_db_build_due(db);
+    CHECK(lags_with_parts(db), "it was not made");
+    check_refresh(db, "incremental", "");
+    db_verify(db, "ByKind");
+    take_largest(db, few_rows - 3000);
+    check_refresh(db, "incremental", "");
+    db_verify(db, "ByKind");
+    MUST(pqdb_checkpoint(db, &err));
+    db = db_reopen(db, db_with(disk));
+    take_largest(db, few_rows - 9000);
+    check_refresh(db, "incremental", "");
+    db_verify(db, "ByKind");
+    db_end(db, disk);
+}
+
+static void what_nobody_has_made_behind_it_the_next_refresh_makes(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make_lagging(disk);
+    take_largest(db, few_rows - 200);
+    check_refresh(db, "full", "more was taken back than its state can tell");
+    CHECK(lags_with_parts(db), "it was missed twice");
+    pq_db_build_due(db);
+    take_largest(db, few_rows - 3000);
+    check_refresh(db, "incremental", "");
+    db_verify(db, "ByKind");
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(the_commit_that_takes_the_largest_back_reads_little);
     RUN(views_stay_exact_while_it_is_made);
+    RUN(what_a_refresh_has_missed_is_made_behind_it);
+    RUN(what_nobody_has_made_behind_it_the_next_refresh_makes);
     return test_done();
 }
