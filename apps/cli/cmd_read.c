@@ -4,29 +4,35 @@
 
 static int run_get(struct cli *cli) {
     bool wrong = false;
-    const char *as_of = cli_value(cli, "--as-of", &wrong);
+    pqdb_answered answered = {.note = ""};
+    pqdb_row_name row = {.as_of = cli_value(cli, "--as-of", &wrong),
+                         .max_staleness = cli_value(cli, "--max-staleness", &wrong),
+                         .answered = &answered};
     if (wrong || !cli_takes(cli, 2, 2)) return CLI_USAGE;
+    row.table = cli->args[0];
+    row.id = cli->args[1];
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
     pqdb_error err;
     char *json;
     size_t length;
     int code = CLI_DONE;
-    const pqdb_row_name row = {.table = cli->args[0], .id = cli->args[1], .as_of = as_of};
     if (pqdb_get_row(db, &row, &json, &length, &err) != PQDB_OK) {
         code = cli_fail(cli, &err);
     } else {
         cli_print_json(cli, json, length);
         pqdb_free(json);
     }
+    if (answered.note[0] != '\0') cli_note(cli, "note: %s", answered.note);
     return cli_close(cli, db, code);
 }
 
 const struct cli_command cmd_get = {
     .name = "get",
-    .usage = "NAME ID [--as-of T|VERSION]",
+    .usage = "NAME ID [--as-of T|VERSION] [--max-staleness D]",
     .summary = "show one row of a collection or view",
-    .help = "--as-of: as it was at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n",
+    .help = "--as-of: as it was at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n"
+            "--max-staleness 30s: of a view that lags by more, as it is now.\n",
     .run = run_get,
 };
 
@@ -90,7 +96,10 @@ const struct cli_command cmd_find = {
 
 static int run_count(struct cli *cli) {
     bool wrong = false;
-    pqdb_find_options options = {.as_of = cli_value(cli, "--as-of", &wrong)};
+    pqdb_answered answered;
+    pqdb_find_options options = {.as_of = cli_value(cli, "--as-of", &wrong),
+                                 .max_staleness = cli_value(cli, "--max-staleness", &wrong),
+                                 .answered = &answered};
     if (wrong || !cli_takes(cli, 1, 2)) return CLI_USAGE;
     pqdb_db *db = cli_open(cli, true);
     if (db == NULL) return CLI_FAILED;
@@ -102,14 +111,16 @@ static int run_count(struct cli *cli) {
         code = cli_fail(cli, &err);
     } else {
         printf("%llu\n", (unsigned long long)count);
+        if (answered.note[0] != '\0') cli_note(cli, "note: %s", answered.note);
     }
     return cli_close(cli, db, code);
 }
 
 const struct cli_command cmd_count = {
     .name = "count",
-    .usage = "NAME [FILTER] [--as-of T|VERSION]",
+    .usage = "NAME [FILTER] [--as-of T|VERSION] [--max-staleness D]",
     .summary = "count the rows of a collection or view that match",
-    .help = "--as-of: as they were at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n",
+    .help = "--as-of: as they were at a version (42, seq-42) or time (2026-01-15T10:00:00Z).\n"
+            "--max-staleness 30s: of a view that lags by more, as they are now.\n",
     .run = run_count,
 };

@@ -158,6 +158,10 @@ static int refresh_views(struct cli *cli, pqdb_db *db, const char *only,
 
 static int run_on(struct cli *cli, pqdb_db *db, const struct flags *flags) {
     const char *verb = cli->args[0], *name = cli->arg_count > 1 ? cli->args[1] : NULL;
+    if (name == NULL && cli_is_for_people(cli) && pqdb_view_count(db) == 0) {
+        cli_note(cli, "there are no views; 'view create V DEF' makes one");
+        return CLI_DONE;
+    }
     if (strcmp(verb, "list") == 0) return cli_view_list(cli, db);
     if (strcmp(verb, "state") == 0) return cli_view_states(cli, db, name);
     if (strcmp(verb, "verify") == 0) return verify_views(cli, db, name);

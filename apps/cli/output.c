@@ -42,7 +42,8 @@ void cli_note(const struct cli *cli, const char *format, ...) {
 
 int cli_fail_schema(const struct cli *cli, const pqdb_error *err) {
     if (err->code != PQDB_INVALID || cli->mistakes == 0) return cli_fail(cli, err);
-    fprintf(stderr, "parquedb: %s has %zu mistake%s\n", cli->file, cli->mistakes,
+    const char *what = cli->file != NULL ? cli->file : "the definition";
+    fprintf(stderr, "parquedb: %s has %zu mistake%s\n", what, cli->mistakes,
             cli->mistakes == 1 ? "" : "s");
     return CLI_FAILED;
 }

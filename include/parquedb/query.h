@@ -19,7 +19,16 @@ typedef struct pqdb_find_options {
     const char *as_of;    ///< as it was: a version (42, seq-42), or a time (ISO 8601), of which the
                           ///< last commit up to it; NULL: now
     const char *cursor;   ///< pqdb_rows_cursor of the page before: go on behind it; NULL: begin
+    struct pqdb_answered *answered;  ///< of pqdb_count_with, or NULL
 } pqdb_find_options;
+
+/// What an answer shows.
+typedef struct pqdb_answered {
+    uint64_t version;      ///< pqdb_rows_version
+    int64_t staleness_us;  ///< pqdb_rows_staleness_us
+    bool is_caught_up;     ///< pqdb_rows_is_caught_up
+    char note[600];        ///< pqdb_rows_note
+} pqdb_answered;
 
 /// An open answer, on one snapshot. One thread at a time.
 typedef struct pqdb_rows pqdb_rows;
@@ -85,14 +94,17 @@ PQDB_API void pqdb_free(char *text);
 
 PQDB_API pqdb_code pqdb_count(pqdb_db *db, const char *name, const char *filter, uint64_t *count,
                               pqdb_error *err);
-/// The same at another time.
+
+/// The same at another time, or no older than that; `answered`, if given, says which version it
+/// is, as pqdb_rows_version and those behind it say of rows.
 typedef struct pqdb_row_name {
     const char *table, *id;
-    const char *as_of;  ///< as pqdb_find_options has it
+    const char *as_of, *max_staleness;  ///< as pqdb_find_options has them
+    pqdb_answered *answered;            ///< filled where the table is there, or NULL
 } pqdb_row_name;
 PQDB_API pqdb_code pqdb_get_row(pqdb_db *db, const pqdb_row_name *row, char **json,
                                 size_t *length, pqdb_error *err);
-/// With `filter`, `as_of` and nothing else of the options.
+/// With `filter`, `as_of`, `max_staleness`, `answered` and nothing else of the options.
 PQDB_API pqdb_code pqdb_count_with(pqdb_db *db, const char *name,
                                    const pqdb_find_options *options, uint64_t *count,
                                    pqdb_error *err);

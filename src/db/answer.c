@@ -70,10 +70,10 @@ const char *pqdb_rows_cursor(pqdb_rows *rows) {
     return rows->kind->cursor == NULL ? "" : rows->kind->cursor(rows->ctx);
 }
 
-uint64_t pqdb_rows_version(const pqdb_rows *rows) { return rows->version; }
+uint64_t pqdb_rows_version(const pqdb_rows *rows) { return rows->shows.version; }
 
-const char *pqdb_rows_note(const pqdb_rows *rows) { return rows->note; }
+const char *pqdb_rows_note(const pqdb_rows *rows) { return rows->shows.note; }
 
-int64_t pqdb_rows_staleness_us(const pqdb_rows *rows) { return rows->staleness_us; }
+int64_t pqdb_rows_staleness_us(const pqdb_rows *rows) { return rows->shows.staleness_us; }
 
-bool pqdb_rows_is_caught_up(const pqdb_rows *rows) { return rows->is_caught_up; }
+bool pqdb_rows_is_caught_up(const pqdb_rows *rows) { return rows->shows.is_caught_up; }

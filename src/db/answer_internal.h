@@ -26,10 +26,7 @@ struct pqdb_rows {
     void *ctx;
     const struct pq_alloc *alloc;
     struct pq_bytes text;  // of the current row or cell
-    uint64_t version;
-    int64_t staleness_us;
-    bool is_caught_up;
-    char note[600];
+    pqdb_answered shows;
 };
 
 /// An answer without a source yet; then kind and ctx are set. Errors: PQDB_NO_MEMORY.

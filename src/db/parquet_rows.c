@@ -189,7 +189,7 @@ static pqdb_code choose_members(struct file_answer *answer, pqdb_rows *rows, pqd
         if (why == NULL) {
             answer->members[answer->member_count++] = k;
         } else if (left_out++ == 0) {
-            snprintf(rows->note, sizeof rows->note, "%.*s is left out: %s",
+            snprintf(rows->shows.note, sizeof rows->shows.note, "%.*s is left out: %s",
                      PQ_TEXT_ARG(type->fields[k].name), why);
         }
     }

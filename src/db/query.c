@@ -81,40 +81,54 @@ static void print_age(int64_t us, char room[32]) {
     snprintf(room, 32, "%lld %s", (long long)(us / units[unit].us), units[unit].unit);
 }
 
-/// Of the very rows that the answer shows, whatever has been published since.
-static void note_staleness(struct pqdb_rows *rows, const struct pq_db_table *table) {
-    const struct table_answer *answer = rows->ctx;
+static void add_note(pqdb_answered *shows, const char *sentence) {
+    const size_t used = strlen(shows->note);
+    snprintf(shows->note + used, sizeof shows->note - used, "%s%s", used == 0 ? "" : "; ",
+             sentence);
+}
+
+/// A view that lags: how old it is, or what was done about that.
+static void tell_staleness(const struct table_answer *answer, const pqdb_view_state *state,
+                           pqdb_answered *shows) {
     const struct pq_db_shown *shown = &answer->shown;
-    const char *note = pq_find_note(answer->find);
-    if (note[0] != '\0') snprintf(rows->note, sizeof rows->note, "%s", note);
-    if (answer->as_of.rows != NULL) {
-        rows->version = answer->as_of.version;
-        if (note[0] == '\0') {
-            snprintf(rows->note, sizeof rows->note, "%.*s as of seq-%llu",
-                     PQ_TEXT_ARG(table->entry->name), (unsigned long long)rows->version);
-        }
-        return;
-    }
-    rows->version = shown->version;
-    rows->is_caught_up = shown->is_caught_up;
-    if (table->view == NULL || pq_db_is_fresh(shown->snapshot, table)) return;
-    pqdb_view_state state;
-    pq_db_view_state(answer->db, shown->snapshot, table, &state);
-    char age[32];
+    char age[32], note[480];
     print_age(shown->age_us, age);
     const bool is_known = shown->age_us != INT64_MAX;
     if (shown->is_caught_up) {
-        snprintf(rows->note, sizeof rows->note,
+        snprintf(note, sizeof note,
                  "%s was brought up to seq-%llu for this answer; what is stored is %s%s",
-                 state.name, (unsigned long long)shown->version, is_known ? age : "of unknown age",
-                 is_known ? " old" : "");
+                 state->name, (unsigned long long)shown->version,
+                 is_known ? age : "of unknown age", is_known ? " old" : "");
+    } else {
+        shows->staleness_us = shown->age_us;
+        snprintf(note, sizeof note, "%s is %s: %s%s%s%s", state->name, state->state,
+                 state->reason, is_known && shown->age_us > 0 ? " (" : "",
+                 is_known && shown->age_us > 0 ? age : "",
+                 is_known && shown->age_us > 0 ? " old)" : "");
+    }
+    add_note(shows, note);
+}
+
+/// Of the very rows that the answer shows, whatever has been published since. `find` may be NULL.
+static void tell_shown(const struct table_answer *answer, const struct pq_find *find,
+                       pqdb_answered *shows) {
+    const struct pq_db_shown *shown = &answer->shown;
+    const struct pq_db_table *table = shown->table;
+    *shows = (pqdb_answered){.version = shown->version, .is_caught_up = shown->is_caught_up};
+    if (find != NULL && pq_find_note(find)[0] != '\0') add_note(shows, pq_find_note(find));
+    if (answer->as_of.rows != NULL) {
+        char note[160];
+        shows->version = answer->as_of.version;
+        shows->is_caught_up = false;
+        snprintf(note, sizeof note, "%.*s as of seq-%llu", PQ_TEXT_ARG(table->entry->name),
+                 (unsigned long long)shows->version);
+        if (shows->note[0] == '\0') add_note(shows, note);
         return;
     }
-    rows->staleness_us = shown->age_us;
-    snprintf(rows->note, sizeof rows->note, "%s is %s: %s%s%s%s", state.name, state.state,
-             state.reason, is_known && shown->age_us > 0 ? " (" : "",
-             is_known && shown->age_us > 0 ? age : "",
-             is_known && shown->age_us > 0 ? " old)" : "");
+    if (table->view == NULL || pq_db_is_fresh(shown->snapshot, table)) return;
+    pqdb_view_state state;
+    pq_db_view_state(answer->db, shown->snapshot, table, &state);
+    tell_staleness(answer, &state, shows);
 }
 
 static size_t column_count(const void *ctx) {
@@ -247,7 +261,7 @@ static pqdb_code open_answer(pqdb_db *db, const char *name, const pqdb_find_opti
         pqdb_rows_close(made);
         return code;
     }
-    note_staleness(made, answer->shown.table);
+    tell_shown(answer, answer->find, &made->shows);
     *rows = made;
     return PQDB_OK;
 }
@@ -272,12 +286,12 @@ pqdb_code pqdb_find(pqdb_db *db, const char *name, const pqdb_find_options *opti
 /// Which version it is, how old that is, and whether it was made for the answer.
 static pqdb_code write_shown(const pqdb_rows *rows, struct pq_bytes *out, pqdb_error *err) {
     PQ_TRY(pq_bytes_printf(out, err, ",\"version\":\"seq-%llu\",\"caughtUp\":%s",
-                           (unsigned long long)rows->version,
-                           rows->is_caught_up ? "true" : "false"));
-    if (rows->staleness_us == INT64_MAX) {
+                           (unsigned long long)rows->shows.version,
+                           rows->shows.is_caught_up ? "true" : "false"));
+    if (rows->shows.staleness_us == INT64_MAX) {
         return pq_bytes_append_text(out, PQ_TEXT(",\"staleMs\":null"), err);
     }
-    return pq_bytes_printf(out, err, ",\"staleMs\":%.3f", (double)rows->staleness_us / 1e3);
+    return pq_bytes_printf(out, err, ",\"staleMs\":%.3f", (double)rows->shows.staleness_us / 1e3);
 }
 
 static pqdb_code write_explanation(pqdb_db *db, const char *name, uint64_t began, pqdb_rows *rows,
@@ -333,8 +347,10 @@ pqdb_code pqdb_get_row(pqdb_db *db, const pqdb_row_name *row, char **json, size_
     PQ_GO(pq_json_write_text(&filter, pq_text_of(id), err));
     PQ_GO(pq_bytes_append_text(&filter, (struct pq_text){"}", 2}, err));  // with its NUL
     const pqdb_find_options options = {.filter = (const char *)filter.data,
-                                       .system_columns = true, .as_of = row->as_of};
+                                       .system_columns = true, .as_of = row->as_of,
+                                       .max_staleness = row->max_staleness};
     PQ_GO(pqdb_find(db, name, &options, &rows, err));
+    if (row->answered != NULL) *row->answered = rows->shows;
     bool has_row;
     PQ_GO(pqdb_rows_next(rows, &has_row, err));
     if (!has_row) {
@@ -369,6 +385,8 @@ pqdb_code pqdb_count_with(pqdb_db *db, const char *name, const pqdb_find_options
         const char *filter = options == NULL ? NULL : options->filter;
         code = pq_find_count(&find, rows, text_or_empty(filter), db->alloc, count, err);
     }
+    const bool is_asked = options != NULL && options->answered != NULL;
+    if (code == PQDB_OK && is_asked) tell_shown(&answer, NULL, options->answered);
     pq_db_as_of_close(&answer.as_of);
     pq_db_shown_deinit(&answer.shown);
     return code;

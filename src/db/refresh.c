@@ -84,9 +84,8 @@ void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version
 }
 
 enum pq_refresh_why pq_db_not_as_it_is(const struct pq_db_facts *facts) {
-    return facts->failed    ? PQ_WHY_FAILED
-           : facts->unbuilt ? PQ_WHY_DEFINITION
-                            : PQ_WHY_NOT;
+    if (facts->failed) return facts->reflects == 0 ? PQ_WHY_FIRST : PQ_WHY_FAILED;
+    return facts->unbuilt ? PQ_WHY_DEFINITION : PQ_WHY_NOT;
 }
 
 // ---- by the log -------------------------------------------------------------------------------

@@ -170,11 +170,13 @@ static uint64_t newest_below(const struct pq_db_snapshot *snapshot,
     return newest;
 }
 
-static void print_schedule(pqdb_db *db, const struct pq_view *view, pqdb_view_state *state) {
+static void print_schedule(pqdb_db *db, const struct pq_view *view, int64_t slot_us,
+                           pqdb_view_state *state) {
     state->schedule = state->timezone = "";
     if (view->mode != PQ_VIEW_SCHEDULED) return;
     state->schedule = view->schedule.data;
     state->timezone = view->zone.length == 0 ? "UTC" : view->zone.data;
+    state->last_slot_us = slot_us;
     state->next_refresh_us = pq_db_slot_next(view, db->env->now_us(db->env->ctx));
 }
 
@@ -193,12 +195,11 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
         .refreshed_us = facts->refreshed_us, .last_refresh = pq_refresh_kind_text(facts->last.kind),
         .last_refresh_reason = pq_refresh_why_text(facts->last.why),
         .last_refresh_rows = facts->last.rows,
-        .last_refresh_us = facts->last.took_us, .last_slot_us = facts->slot_us,
-        .grace_us = view->grace_us,
+        .last_refresh_us = facts->last.took_us, .grace_us = view->grace_us,
         .rows = rows->rows,
         .bytes = file_bytes(rows, NULL)};
     state->keeps_dropped = pq_db_keeps_dropped(table);
-    print_schedule(db, view, state);
+    print_schedule(db, view, facts->slot_us, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
     const bool fresh = !facts->unbuilt &&

@@ -408,7 +408,8 @@ static void read_refresh(struct pq_definition *definition, const struct pq_json 
     if (schedule != NULL && definition->mode != PQ_VIEW_SCHEDULED && is_known) {
         struct pq_place at = pq_place_key(definition, place, PQ_TEXT("schedule"), schedule);
         at.code = "INVALID_SCHEDULE";
-        pq_definition_mistake(definition, &at, "add mode: 'scheduled', or leave schedule out",
+        pq_definition_mistake(definition, &at,
+                              "add mode: 'scheduled', or leave schedule out (null takes it away)",
                               "a %s view has no schedule", other);
     }
 }

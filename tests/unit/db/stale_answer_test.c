@@ -54,7 +54,44 @@ static void answers_name_the_version_they_show(void) {
     temp_directory_remove(&place);
 }
 
+/// Stored rows with their age, those of now with what was done for that.
+static void one_row_and_a_number_say_so_as_well(void) {
+    const struct temp_directory place = temp_directory_make();
+    pqdb_db *db = NULL;
+    CHECK(pqdb_init(place.path, schema, strlen(schema), NULL, NULL, &err) == PQDB_OK, "%s",
+          err.message);
+    CHECK(pqdb_open(place.path, NULL, &db, &err) == PQDB_OK, "%s", err.message);
+    put(db);
+    CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_OK, "%s", err.message);
+    pqdb_view_state state;
+    CHECK(pqdb_view_state_get(db, "Later", &state, &err) == PQDB_OK, "%s", err.message);
+    put(db);
+    for (int now = 0; now < 2; now++) {
+        pqdb_answered answered = {.version = 0};
+        const pqdb_find_options options = {.max_staleness = now ? "0s" : NULL,
+                                           .answered = &answered};
+        uint64_t count = 0;
+        CHECK(pqdb_count_with(db, "Later", &options, &count, &err) == PQDB_OK, "%s", err.message);
+        CHECK(count == 1 + (uint64_t)now, "%" PRIu64 " rows", count);
+        CHECK(answered.version == state.version + (uint64_t)now, "%" PRIu64, answered.version);
+        CHECK(answered.is_caught_up == now && (answered.staleness_us > 0) == !now, "%" PRId64,
+              answered.staleness_us);
+        CHECK(strstr(answered.note, now ? "brought up" : "is stale") != NULL, "%s", answered.note);
+        char *row = NULL;
+        pqdb_answered of_row = {.version = 0};
+        const pqdb_row_name name = {.table = "Above", .id = "[]", .answered = &of_row,
+                                    .max_staleness = options.max_staleness};
+        CHECK(pqdb_get_row(db, &name, &row, NULL, &err) == PQDB_OK, "%s", err.message);
+        CHECK(row != NULL && strstr(row, now ? "\"rows\":2" : "\"rows\":1") != NULL, "%s", row);
+        CHECK(of_row.is_caught_up == now && of_row.version == answered.version, "%s", of_row.note);
+        pqdb_free(row);
+    }
+    CHECK(pqdb_close(db, &err) == PQDB_OK, "%s", err.message);
+    temp_directory_remove(&place);
+}
+
 int main(void) {
     RUN(answers_name_the_version_they_show);
+    RUN(one_row_and_a_number_say_so_as_well);
     return test_done();
 }
