@@ -325,12 +325,22 @@ size_t pq_batch_bytes(const struct pq_batch *batch) {
 
 // ---- nothing ------------------------------------------------------------------------------------
 
+enum { zero_rows = 16384, zero_width = 16 };
+
+/// What columns of nulls are made of, mostly: so one costs nothing, however many rows it has.
+static _Alignas(16) uint8_t zeros[(zero_rows + 1) * zero_width];  // never written
+
+static const void *zero_items(struct pq_arena *arena, size_t count, size_t width) {
+    if (count <= zero_rows && width <= zero_width) return zeros;
+    return pq_arena_calloc(arena, count + 1, width);
+}
+
 pqdb_code pq_column_of_nulls(const struct pq_type *type, size_t count, struct pq_arena *arena,
                              struct pq_column *out, pqdb_error *err) {
-    uint8_t *valid = pq_arena_calloc(arena, count + 1, 1);
+    const uint8_t *valid = zero_items(arena, count, 1);
     const size_t width = pq_kind_width(type->kind);
-    void *values = width == 0 ? NULL : pq_arena_calloc(arena, count + 1, width);
-    uint32_t *offsets = width != 0 ? NULL : pq_arena_calloc(arena, count + 1, sizeof *offsets);
+    const void *values = width == 0 ? NULL : zero_items(arena, count, width);
+    const uint32_t *offsets = width != 0 ? NULL : zero_items(arena, count, sizeof *offsets);
     if (valid == NULL || (values == NULL && offsets == NULL)) {
         return pq_fail(err, PQDB_NO_MEMORY, "a column of nulls");
     }

@@ -72,7 +72,7 @@ pqdb_code pq_column_gather(const struct pq_column *column, const uint32_t *rows,
 pqdb_code pq_batch_gather(const struct pq_batch *batch, const uint32_t *rows, size_t count,
                           struct pq_arena *arena, struct pq_batch *out, pqdb_error *err);
 
-/// `count` nulls in `arena`. Errors: PQDB_NO_MEMORY.
+/// `count` nulls. Their bytes are shared by all, beyond 16,384 in `arena`. Errors: PQDB_NO_MEMORY.
 pqdb_code pq_column_of_nulls(const struct pq_type *type, size_t count, struct pq_arena *arena,
                              struct pq_column *out, pqdb_error *err);
 

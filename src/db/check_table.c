@@ -229,6 +229,10 @@ static bool ends_with(struct pq_text text, const char *ending) {
            memcmp(text.data + text.length - length, ending, length) == 0;
 }
 
+static bool is_unfinished(struct pq_text name) {
+    return ends_with(name, ".tmp") || ends_with(name, ".new");
+}
+
 /// The path of the data file that a file belongs to by its name; "" when by none.
 static struct pq_text data_file_of(const char *path) {
     const char *end = strstr(path, ".parquet.");
@@ -388,9 +392,7 @@ static pqdb_code list_metadata(struct walk *walk, pqdb_error *err) {
     for (size_t i = 0; i < list.count; i++) {
         snprintf(path, sizeof path, "metadata/%.*s", PQ_TEXT_ARG(list.entries[i].name));
         if (is_among(walk->orphans.unneeded, walk->orphans.unneeded_count, path)) continue;
-        if (ends_with(list.entries[i].name, ".tmp") || ends_with(list.entries[i].name, ".new")) {
-            continue;  // never finished
-        }
+        if (is_unfinished(list.entries[i].name)) continue;
         snprintf(path, sizeof path, "%.600s/%.*s", directory,
                  PQ_TEXT_ARG(list.entries[i].name));
         PQ_TRY(pq_db_check_know(check, path, err));
@@ -411,7 +413,7 @@ static pqdb_code check_in_data(struct walk *walk, const struct pq_store_entry *e
     const bool is_data = ends_with(entry->name, ".parquet");
     snprintf(path, sizeof path, "%.600s/data/%.*s", walk->directory, PQ_TEXT_ARG(entry->name));
     const struct pq_text file = is_data ? pq_text_of(path) : data_file_of(path);
-    if (file.length == 0) return PQDB_OK;
+    if (file.length == 0 || is_unfinished(entry->name)) return PQDB_OK;
     const size_t above = strlen(walk->directory) + 1;
     snprintf(relative, sizeof relative, "%.*s", (int)(file.length - above), file.data + above);
     const struct pq_root_file *named = named_file(walk->table, file);

@@ -29,10 +29,10 @@ void pq_db_bury_released(pqdb_db *db);
 /// the next opening.
 void pq_db_remove_orphans(pqdb_db *db, struct pq_db_table *table, struct pq_arena *arena);
 /// Does the file with this name lie beside a data file that is not in the list of their directory,
-/// or beside a column that the table no longer has? Such files go.
+/// or beside a column that the table no longer has, or was it never finished? Such files go.
 bool pq_db_is_left_beside(const struct pq_db_table *table, const struct pq_store_list *list,
                           struct pq_text name);
-void pq_db_remove_left_beside(pqdb_db *db, const struct pq_db_table *table);
+void pq_db_remove_left_beside(pqdb_db *db, struct pq_db_table *table);
 void pq_db_retired_close(pqdb_db *db);
 /// Properties of a table's metadata: its versions at the cut, and of a view definition and lineage.
 struct pq_db_pairs {

@@ -15,9 +15,12 @@ enum { frame_writes_max = 64, frame_bytes_max = 4 << 20, evict_rows_min = 256 };
 // ---- a step -----------------------------------------------------------------------------------
 
 pqdb_code pq_db_break(pqdb_db *db, pqdb_code code, const pqdb_error *why) {
-    if (!db->broken) {
-        db->broken = true;
+    if (db->broken) return code;
+    db->broken = true;
+    if (why != NULL) {
         db->broken_by = *why;
+    } else {  // the caller did not want to know
+        pq_fail(&db->broken_by, code, "a change failed half way: close the database and open it");
     }
     return code;
 }

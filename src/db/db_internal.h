@@ -53,6 +53,7 @@ struct pq_db_table {
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
     uint64_t published_version;       // keeper: what the metadata on disk says
     bool is_announced;                // keeper: and other readers are told, since it was opened
+    bool is_tidied;                   // keeper: and what was left of before is removed, likewise
 
     // Views. Leader.
     struct pq_node *node;      // of a lagging view; streaming ones belong to the circuit

@@ -41,10 +41,11 @@ void pq_db_retire(pqdb_db *db, struct pq_segment *segment) { retire(db, segment,
 
 void pq_db_share(pqdb_db *db, struct pq_segment *segment) { retire(db, segment, true); }
 
-static void bury_in(pqdb_db *db, const struct pq_db_table *table, struct pq_text name) {
+/// A name that stays does no harm; the next checkpoint looks for it.
+static void bury_in(pqdb_db *db, struct pq_db_table *table, struct pq_text name) {
     char path[PQ_STORE_PATH_MAX];
     snprintf(path, sizeof path, "%s/%.*s", table->directory, PQ_TEXT_ARG(name));
-    pq_pace_bury(db->pace, path, NULL);  // a name that stays does no harm
+    if (pq_pace_bury(db->pace, path, NULL) != PQDB_OK) table->is_tidied = false;
 }
 
 pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
@@ -90,17 +91,24 @@ static bool is_of_lost_column(const struct pq_db_table *table, const char *rest)
     return true;
 }
 
+static bool ends_with(struct pq_text name, const char *ending) {
+    const size_t length = strlen(ending);
+    return name.length > length &&
+           memcmp(name.data + name.length - length, ending, length) == 0;
+}
+
 bool pq_db_is_left_beside(const struct pq_db_table *table, const struct pq_store_list *list,
                           struct pq_text name) {
     const char *end = strstr(name.data, ".parquet.");
     if (end == NULL) return false;
+    if (ends_with(name, ".tmp")) return true;  // written in whole by the publisher, who is done
     end += strlen(".parquet");
     const struct pq_text file = {name.data, (size_t)(end - name.data)};
     return is_of_lost_column(table, end) ||
            bsearch(&file, list->entries, list->count, sizeof *list->entries, by_name) == NULL;
 }
 
-void pq_db_remove_left_beside(pqdb_db *db, const struct pq_db_table *table) {
+void pq_db_remove_left_beside(pqdb_db *db, struct pq_db_table *table) {
     struct pq_arena arena;
     struct pq_store_list list = {0};
     char path[PQ_STORE_PATH_MAX];
@@ -236,12 +244,6 @@ pqdb_code pq_db_remove_dropped(pqdb_db *db, struct pq_arena *arena, pqdb_error *
         pq_db_remove_files(db, path);
     }
     return PQDB_OK;
-}
-
-static bool ends_with(struct pq_text name, const char *ending) {
-    const size_t length = strlen(ending);
-    return name.length > length &&
-           memcmp(name.data + name.length - length, ending, length) == 0;
 }
 
 /// Files below `directory` that begin with `start` and were never finished.

@@ -1,12 +1,10 @@
 /// db/metadata.c: tables' Iceberg metadata, a projection of the root, and what an interrupted
 /// publish of before has left.
 #include <stdio.h>
-#include <string.h>
 
 #include "base/fail.h"
 #include "changelog/log.h"
 #include "db/cut_internal.h"
-#include "table/data_file.h"
 #include "table/publish.h"
 
 enum { snapshots_kept = 4 };  // at most
@@ -46,7 +44,7 @@ static pqdb_code write_metadata(struct pq_db_table *own, const struct pq_publish
         PQ_TRY(pq_iceberg_open_anew(db->store, pq_text_of(own->directory), db->env, db->alloc,
                                     &own->iceberg, err));
         code = pq_table_publish_files(own->iceberg, publish, &cut->arena, outcome, err);
-        if (code == PQDB_OK) pq_db_remove_orphans(db, own, &cut->arena);
+        own->is_tidied = false;
     }
     if (code != PQDB_OK) close_metadata(own);
     return code;
@@ -54,36 +52,13 @@ static pqdb_code write_metadata(struct pq_db_table *own, const struct pq_publish
 
 // ---- what nothing is to be published of -------------------------------------------------------
 
-static bool is_shown(const struct cut_table *table, const char *path) {
-    const struct pq_catalog *catalog = table->snapshot->catalog;
-    for (size_t i = 0; i < catalog->count; i++) {
-        const struct pq_segment *segment = catalog->segments[i];
-        if (segment->kind != PQ_SEGMENT_FILE) continue;
-        if (pq_text_is(pq_data_file_path(segment->file), path)) return true;
-    }
-    return false;
-}
-
-/// Are there data files that the table no longer has? Of older snapshots, mostly.
-static bool has_others(struct cut *cut, const struct cut_table *table) {
-    struct pq_store_list list;
-    char path[PQ_STORE_PATH_MAX];
-    snprintf(path, sizeof path, "%.900s/data", table->table->directory);
-    if (pq_store_list(cut->db->store, path, &cut->arena, &list, NULL) != PQDB_OK) return false;
-    for (size_t i = 0; i < list.count; i++) {
-        if (strstr(list.entries[i].name.data, ".parquet.") != NULL) continue;
-        snprintf(path, sizeof path, "%.500s/data/%.500s", table->table->directory,
-                 list.entries[i].name.data);
-        if (!is_shown(table, path)) return true;
-    }
-    return false;
-}
-
 /// The process before may have been killed while it told what it had published.
 static pqdb_code announce(pqdb_db *db, struct pq_db_table *own, pqdb_error *err) {
     pqdb_error why = {0};
-    PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc,
-                           &own->iceberg, err));
+    if (own->iceberg == NULL) {
+        PQ_TRY(pq_iceberg_open(db->store, pq_text_of(own->directory), db->env, db->alloc,
+                               &own->iceberg, err));
+    }
     const pqdb_code code = pq_iceberg_announce(own->iceberg, &why);
     // Metadata that cannot be read is written anew when the table changes.
     own->is_announced = code == PQDB_OK || code == PQDB_CORRUPT || code == PQDB_NOT_FOUND;
@@ -93,12 +68,16 @@ static pqdb_code announce(pqdb_db *db, struct pq_db_table *own, pqdb_error *err)
     return code;
 }
 
-static pqdb_code look_after(struct cut *cut, const struct cut_table *table, pqdb_error *err) {
-    struct pq_db_table *own = table->table;
-    if (own->is_announced || own->iceberg != NULL) return PQDB_OK;
+static void tidy(pqdb_db *db, struct pq_db_table *own, struct pq_arena *arena) {
+    if (own->is_tidied) return;
+    own->is_tidied = true;
+    pq_db_remove_orphans(db, own, arena);
+}
+
+static pqdb_code look_after(struct cut *cut, struct pq_db_table *own, pqdb_error *err) {
+    if (own->is_announced && own->is_tidied) return PQDB_OK;
     PQ_TRY(announce(cut->db, own, err));
-    const bool was_killed = !pq_log_was_closed(cut->db->log);
-    if (was_killed || has_others(cut, table)) pq_db_remove_orphans(cut->db, own, &cut->arena);
+    tidy(cut->db, own, &cut->arena);
     close_metadata(own);
     return PQDB_OK;
 }
@@ -142,9 +121,8 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
     pqdb_db *db = cut->db;
     struct pq_db_table *own = table->table;
     if (own->published_version >= table->version && !table->writes && own->published_version > 0) {
-        return look_after(cut, table, err);
+        return look_after(cut, own, err);
     }
-    const bool is_first = own->iceberg == NULL;
     struct pq_publish publish = {
         .store = db->store, .directory = own->directory, .location = db->location,
         .version = cut->root.version, .time_us = cut->root.time_us, .type = table->snapshot->type,
@@ -160,7 +138,7 @@ static pqdb_code publish_table(struct cut *cut, struct cut_table *table, pqdb_er
     own->published_version = cut->root.version;
     own->is_announced = true;
     PQ_TRY(pq_db_release(db, own, &outcome, err));
-    if (is_first) pq_db_remove_orphans(db, own, &cut->arena);
+    tidy(db, own, &cut->arena);
     return PQDB_OK;
 }
 

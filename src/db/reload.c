@@ -65,6 +65,7 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
     }
     now->published_version = before->published_version;
     now->is_announced = before->is_announced;
+    now->is_tidied = before->is_tidied;
     now->iceberg = before->iceberg;
     before->iceberg = NULL;
     return PQDB_OK;

@@ -189,10 +189,10 @@ static pqdb_code add_view(pqdb_db *db, struct pq_db_plan *plan, struct pq_text n
     table->shape = pq_db_shape_find(plan->shapes, table->id);
     table->directory = table->shape->directory.data;
     table->facts.unbuilt = table->view->mode != PQ_VIEW_MANUAL;
-    PQ_TRY(pq_db_make_table(db, table, err));
     struct pq_db_tables *tables = with_table(db, table);
-    pqdb_code code = tables == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a list of tables")
-                                    : pq_db_join_circuit(db, table, err);
+    if (tables == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of tables");
+    pqdb_code code = pq_db_make_table(db, table, err);
+    if (code == PQDB_OK) code = pq_db_join_circuit(db, table, err);
     if (code != PQDB_OK) {
         pq_table_destroy(table->table);
         pq_variant_names_unref(table->names);

@@ -13,17 +13,19 @@
 static const char first[] =
     "{ P: { name: 'string!' },\n"
     "  I: { k: 'string!', n: 'int!', p: '-> P', tag: 'string#' },\n" VIEWS
-    "  Feed: { $ingest: 'custom:feed', x: 'int!' } }";
+    "  Feed: { $ingest: 'custom:feed', x: 'int!', v: 'variant' },\n"
+    "  Kinds: { $from: 'Feed', $groupBy: ['v.kind'], $compute: { c: { $count: '*' } } } }";
 /// One field more, one wider, one with another name.
 static const char second[] =
     "{ P: { name: 'string!', age: 'int = 7' },\n"
     "  I: { $was: { label: 'tag' }, k: 'string!', n: 'int!', p: '-> P', label: 'string#',\n"
-    "       fresh: 'int[]' },\n" VIEWS
-    "  Feed: { $ingest: 'custom:feed', x: 'int' } }";
+    "       fresh: 'int[]', $shred: ['more.x', 'other.k'] },\n" VIEWS
+    "  Feed: { $ingest: 'custom:feed', x: 'int', v: 'variant', $shred: 'auto' },\n"
+    "  Kinds: { $from: 'Feed', $groupBy: ['v.kind'], $compute: { c: { $count: '*' } } } }";
 /// Another view, another definition, a field and a stream that go.
 static const char third[] =
     "{ P: { name: 'string!', age: 'int = 7' },\n"
-    "  I: { k: 'string!', n: 'int!', p: '-> P', fresh: 'int[]' },\n"
+    "  I: { k: 'string!', n: 'int!', p: '-> P', fresh: 'int[]', $shred: ['other.k'] },\n"
     "  Q: { of: '-> I' },\n"
     "  Sum: { $from: 'I', $compute: { sum: { $sum: 'n' } } },\n"
     "  OnSum: { $from: 'Sum', $filter: { sum: { $gt: 3 } } },\n" VIEWS "}";
@@ -39,12 +41,14 @@ static const struct story_step steps[] = {
      "[{\"$id\":\"1\",\"k\":\"x\",\"n\":1,\"p\":\"a\",\"tag\":\"t\"},"
      "{\"$id\":\"2\",\"k\":\"x\",\"n\":2,\"more\":[1]},"
      "{\"$id\":\"3\",\"k\":\"y\",\"n\":70,\"p\":\"b\"}]"},
-    {"create", "Feed", "", "[{\"$id\":\"f\",\"x\":1},{\"$id\":\"g\",\"x\":2}]"},
+    {"create", "Feed", "", "[{\"$id\":\"f\",\"x\":1,\"v\":{\"kind\":\"a\"}},"
+     "{\"$id\":\"g\",\"x\":2}]"},
     {"refresh", "Later", "", ""},
     {"checkpoint", "", "", ""},
     {"update", "I", "{ k: 'x' }", "{ $inc: { n: 3 } }"},
     {"apply", "", "", second},
-    {"create", "I", "", "[{\"$id\":\"4\",\"k\":\"y\",\"n\":4,\"label\":\"l\",\"fresh\":[1,2]}]"},
+    {"create", "I", "", "[{\"$id\":\"4\",\"k\":\"y\",\"n\":4,\"label\":\"l\",\"fresh\":[1,2],"
+     "\"other\":{\"k\":\"z\"}}]"},
     {"create", "P", "", "[{\"$id\":\"c\",\"name\":\"Cy\"}]"},
     {"ask", "", "", ""},
     {"checkpoint", "", "", ""},

@@ -5,10 +5,11 @@
 #include "support/test.h"
 
 static const char schema[] =
-    "{ I: { k: 'string!', n: 'int!', u: 'string##', $history: '1ms' },\n"
+    "{ I: { k: 'string!', n: 'int!', u: 'string##', $history: '1ms', $shred: 'auto' },\n"
     "  Event: { $ingest: 'custom:event', at: 'timestamp', k: 'string!', n: 'int!',\n"
     "           $retention: { after: '1h', by: 'at' }, $history: '1ms' },\n"
     "  Low: { $from: 'I', $filter: { n: { $lt: 50 } } },\n"
+    "  ByV: { $from: 'I', $groupBy: ['v.k'], $compute: { sum: { $sum: 'v.n' } } },\n"
     "  ByK: { $from: 'Low', $groupBy: ['k'], $compute: { rows: { $count: '*' },\n"
     "         low: { $min: 'n' }, kinds: { $countDistinct: 'u' } } },\n"
     "  Events: { $from: 'Event', $groupBy: ['k'], $compute: { c: { $count: '*' },\n"
@@ -19,7 +20,8 @@ static const char schema[] =
 /// Each round is a file of I more, until eight of them are one.
 #define ROUND(n)                                                                                 \
     {"create", "I", "",                                                                          \
-     "[{\"$id\":\"a" n "\",\"k\":\"x\",\"n\":" n ",\"u\":\"a" n "\"},"                           \
+     "[{\"$id\":\"a" n "\",\"k\":\"x\",\"n\":" n ",\"u\":\"a" n "\","                             \
+     "\"v\":{\"k\":\"" n "\",\"n\":" n "}},"                                                   \
      "{\"$id\":\"b" n "\",\"k\":\"y\",\"n\":6" n "}]"},                                          \
     {"update", "I", "{ k: 'x' }", "{ $inc: { n: 1 } }"},                                         \
     {"checkpoint", "", "", ""}

@@ -5,7 +5,10 @@
 
 static const char schema[] =
     "{ P: { name: 'string!' },\n"
-    "  I: { k: 'string!', n: 'int!', p: '-> P' },\n"
+    "  I: { k: 'string!', n: 'int!', p: '-> P', tag: 'string#', $shred: ['v.k'] },\n"
+    "  Wide: { $from: 'I', $expand: ['p'], $filter: { p_name: { $ne: 'nobody' } } },\n"
+    "  OnWide: { $from: 'Wide', $groupBy: ['p_name', 'v.k'],\n"
+    "            $compute: { rows: { $count: '*' } } },\n"
     "  Low: { $from: 'I', $filter: { n: { $lt: 50 } } },\n"
     "  Later: { $from: 'Low', $groupBy: ['k'], $compute: { rows: { $count: '*' },\n"
     "           mid: { $median: 'n' } }, $refresh: { mode: 'manual' } },\n"
@@ -20,14 +23,15 @@ static const char schema[] =
 static const struct story_step steps[] = {
     {"create", "P", "", "[{\"$id\":\"a\",\"name\":\"Ann\"},{\"$id\":\"b\",\"name\":\"Bo\"}]"},
     {"create", "I", "",
-     "[{\"$id\":\"1\",\"k\":\"x\",\"n\":1,\"p\":\"a\"},{\"$id\":\"2\",\"k\":\"x\",\"n\":2},"
+     "[{\"$id\":\"1\",\"k\":\"x\",\"n\":1,\"p\":\"a\",\"v\":{\"k\":1}},"
+     "{\"$id\":\"2\",\"k\":\"x\",\"n\":2,\"tag\":\"t\"},"
      "{\"$id\":\"3\",\"k\":\"y\",\"n\":70,\"p\":\"b\"}]"},
     {"refresh", "Later", "", ""},
     {"refresh", "Rolled", "", ""},
     {"view", "Made", "",
      "{ $from: 'Low', $groupBy: ['k'], $compute: { rows: { $count: '*' }, low: { $min: 'n' } } }"},
     {"view", "OnMade", "", "{ $from: 'Made', $compute: { groups: { $count: '*' } } }"},
-    {"create", "I", "", "[{\"$id\":\"4\",\"k\":\"y\",\"n\":4,\"p\":\"a\"}]"},
+    {"create", "I", "", "[{\"$id\":\"4\",\"k\":\"y\",\"n\":4,\"p\":\"a\",\"v\":{\"k\":\"q\"}}]"},
     {"checkpoint", "", "", ""},
     {"refresh", "Later", "", ""},
     {"at", "", "", "1"},

@@ -5,10 +5,12 @@
 
 static const char schema[] =
     "{ C: { name: 'string' },\n"
-    "  T: { n: 'int!', u: 'string##', c: '-> C', l: 'string[]', a: { x: 'int' },\n"
-    "       d: 'decimal(8,2) = 1' },\n"
-    "  F: { $ingest: 'custom:f', x: 'int!' },\n"
+    "  T: { n: 'int!', u: 'string##', tag: 'string#', c: '-> C', l: 'string[]', a: { x: 'int' },\n"
+    "       d: 'decimal(8,2) = 1', $shred: ['more.k', 'less.k'] },\n"
+    "  F: { $ingest: 'custom:f', x: 'int!', v: 'variant', $shred: 'auto' },\n"
     "  Low: { $from: 'T', $filter: { n: { $lt: 5 } } },\n"
+    "  Wide: { $from: 'T', $expand: ['c'] },\n"
+    "  Kinds: { $from: 'F', $groupBy: ['v.kind'], $compute: { high: { $max: 'v.n' } } },\n"
     "  Tags: { $from: 'T', $unnest: 'l' },\n"
     "  PerTag: { $from: 'Tags', $groupBy: ['l'], $compute: { rows: { $count: '*' } } },\n"
     "  ByC: { $from: 'T', $groupBy: ['c'], $compute: { rows: { $count: '*' },\n"
@@ -20,22 +22,25 @@ static const char schema[] =
 static const struct story_step steps[] = {
     {"create", "C", "", "[{\"$id\":\"ann\"},{\"$id\":\"bob\"}]"},
     {"create", "T", "",
-     "[{\"$id\":\"1\",\"n\":1,\"u\":\"a\",\"c\":\"ann\",\"l\":[\"x\",\"y\"],\"more\":{\"k\":1}},"
+     "[{\"$id\":\"1\",\"n\":1,\"u\":\"a\",\"c\":\"ann\",\"l\":[\"x\",\"y\"],\"tag\":\"t\","
+     "\"more\":{\"k\":1}},"
      "{\"$id\":\"2\",\"n\":2,\"u\":\"b\",\"c\":\"bob\",\"l\":[\"x\"]},"
      "{\"$id\":\"3\",\"n\":3,\"c\":\"ann\"}]"},
     {"update", "T", "1", "{ $inc: { n: 10, d: 0.5 }, $push: { l: 'z' }, $set: { 'a.x': 1 } }"},
-    {"update", "T", "{ n: { $lt: 5 } }", "{ $set: { c: 'bob' }, $addToSet: { l: 'w' } }"},
+    {"update", "T", "{ n: { $lt: 5 } }", "{ $set: { c: 'bob', tag: 't' }, $addToSet: { l: 'w' } }"},
     {"upsert", "T", "{ $id: '4', u: 'd' }", "{ $set: { n: 4 }, $setOnInsert: { l: ['new'] } }"},
     {"checkpoint", "", "", ""},
     {"update", "T", "{}", "{ $inc: { n: 1 }, $rename: { more: 'less' } }"},
     {"delete", "T", "2", ""},
     {"upsert", "T", "{ u: 'd' }", "{ $inc: { n: 1 }, $pull: { l: 'new' } }"},
-    {"create", "F", "", "[{\"$id\":\"f\",\"x\":1},{\"$id\":\"g\",\"x\":2}]"},
+    {"create", "F", "", "[{\"$id\":\"f\",\"x\":1,\"v\":{\"kind\":\"a\",\"n\":7}},"
+     "{\"$id\":\"g\",\"x\":2,\"v\":{\"kind\":3,\"n\":\"x\"}}]"},
     {"close", "", "", ""},
     {"replace", "T", "",
      "[{\"$id\":\"1\",\"n\":0,\"u\":\"b\"},{\"$id\":\"2\",\"n\":9,\"u\":\"a\"}]"},
     {"ask", "", "", ""},
-    {"update", "F", "f", "{ $mul: { x: 10 } }"},
+    {"update", "F", "f", "{ $mul: { x: 10 }, $set: { 'v.n': 9.5 } }"},
+    {"update", "C", "ann", "{ $set: { name: 'Ann' } }"},
     {"checkpoint", "", "", ""},
     {"delete", "T", "{ n: { $gt: 4 } }", ""},
     {"create", "T", "", "[{\"$id\":\"2\",\"n\":5,\"u\":\"c\",\"c\":\"ann\"}]"},

@@ -499,6 +499,17 @@ struct fault_store *fault_store_crash(struct fault_store *disk, enum fault_mode 
     return next;
 }
 
+uint64_t fault_store_hash(const struct fault_store *disk) {
+    uint64_t hash = 0;
+    for (const struct fault_name *name = disk->durable; name != NULL; name = name->next) {
+        const uint64_t of_name = pq_hash(name->path, strlen(name->path));
+        const struct fault_image *image = name->image;
+        const uint64_t of_bytes = image == NULL ? 1 : pq_hash(image->bytes, image->length);
+        hash += pq_hash_word(of_name ^ pq_hash_word(of_bytes));  // in any order
+    }
+    return hash;
+}
+
 bool fault_store_flip(struct pq_store *store, const char *path, uint64_t offset, uint8_t mask) {
     struct pq_store *inner =
         strcmp(store->ops->kind, "fault") == 0 ? fault_of(store)->inner : store;

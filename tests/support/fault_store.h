@@ -53,6 +53,8 @@ struct fault_store *fault_store_create(void);
 /// What is left after the power failed now. The old store stays as it was.
 struct fault_store *fault_store_crash(struct fault_store *disk, enum fault_mode mode,
                                       uint64_t seed);
+/// Of all that is on the disk; equal disks have equal hashes.
+uint64_t fault_store_hash(const struct fault_store *disk);
 void fault_store_destroy(struct fault_store *disk);
 
 /// Change one byte of a file behind everybody's back; false when the file is shorter.

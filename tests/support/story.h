@@ -47,10 +47,15 @@ struct story {
     const char *schema;
     const struct story_step *steps;
     size_t step_count;
+    size_t before;           // of the steps: they are told once, and the sweeps begin behind them
+    bool is_killed;          // … and find what a kill then leaves, not a clean close
     struct story_step more;  // a write behind the last step
     uint64_t merge_rows, tokens_max, log_segment_bytes;  // as pq_open_with has them
     long crash_stride, error_stride, memory_stride;
     struct story_state *states;  // owned: what there is after each step, [0] before the first
+    struct fault_store *start;   // owned: what there is after `before` steps; NULL: nothing
+    int64_t start_us;
+    uint64_t start_dice;
 };
 
 #define STORY_STEPS(list) .steps = (list), .step_count = sizeof(list) / sizeof *(list)

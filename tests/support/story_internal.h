@@ -12,10 +12,13 @@ struct life {
     pqdb_db *db;     // NULL: not open
     size_t done;     // steps that returned
     bool made;       // the database is there
+    bool is_deaf;    // it does not ask what went wrong: `err` is not given
     pqdb_error err;  // of what failed last
 };
 
-extern int64_t story_clock_us;  // of all lives; begins again with each
+/// Of all lives; begin again with each.
+extern int64_t story_clock_us;
+extern uint64_t story_dice;
 
 struct life life_begin(const struct story *story, struct pq_store *store,
                        const struct pq_alloc *alloc);
@@ -27,7 +30,7 @@ pqdb_code life_close(struct life *life);
 /// Steps up to `end`, or to the first that fails; `step_count` + 1 is behind `more`.
 pqdb_code life_go_on(struct life *life, size_t end);
 pqdb_code life_step(struct life *life, const struct story_step *step, size_t number);
-/// Make it, all steps, close it.
+/// Make it, unless it is there, all steps, close it.
 pqdb_code life_live(struct life *life);
 
 const struct story_step *story_step_at(const struct story *story, size_t number);

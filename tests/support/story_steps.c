@@ -17,18 +17,20 @@ static const int64_t began_us = INT64_C(1772323200) * 1000000;  // 2026-03-01T00
 static const int64_t hour_us = INT64_C(3600) * 1000000;
 
 int64_t story_clock_us;
-static uint64_t dice;
+uint64_t story_dice;
 
 static int64_t story_now(void *ctx) { (void)ctx; return story_clock_us += 10; }
 static uint64_t story_monotonic(void *ctx) { return (uint64_t)story_now(ctx) * 1000; }
 static void story_random(void *ctx, void *out, size_t length) {
     (void)ctx;
-    for (size_t i = 0; i < length; i++) ((uint8_t *)out)[i] = (uint8_t)pq_hash_word(++dice);
+    for (size_t i = 0; i < length; i++) ((uint8_t *)out)[i] = (uint8_t)pq_hash_word(++story_dice);
 }
 static void story_sleep(void *ctx, uint64_t ns) { (void)ctx, (void)ns; }
 
 static const struct pq_env story_env = {.now_us = story_now, .monotonic_ns = story_monotonic,
                                         .random = story_random, .sleep_ns = story_sleep};
+
+static pqdb_error *err_of(struct life *life) { return life->is_deaf ? NULL : &life->err; }
 
 struct pq_open_with life_with(const struct life *life) {
     const struct story *story = life->story;
@@ -40,19 +42,19 @@ struct pq_open_with life_with(const struct life *life) {
 
 pqdb_code life_open(struct life *life) {
     const struct pq_open_with with = life_with(life);
-    return pq_db_open_with(&with, NULL, &life->db, &life->err);
+    return pq_db_open_with(&with, NULL, &life->db, err_of(life));
 }
 
 pqdb_code life_close(struct life *life) {
     if (life->db == NULL) return PQDB_OK;
-    const pqdb_code code = pqdb_close(life->db, &life->err);
+    const pqdb_code code = pqdb_close(life->db, err_of(life));
     life->db = NULL;
     return code;
 }
 
 pqdb_code life_make(struct life *life) {
     const struct pq_open_with with = life_with(life);
-    return pq_db_init_with(&with, pq_text_of(life->story->schema), &life->err);
+    return pq_db_init_with(&with, pq_text_of(life->story->schema), err_of(life));
 }
 
 // ---- what a reader can ask --------------------------------------------------------------------
@@ -60,7 +62,7 @@ pqdb_code life_make(struct life *life) {
 static pqdb_code append_rows(struct life *life, const char *name,
                              const pqdb_find_options *options, struct pq_bytes *out) {
     pqdb_rows *rows;
-    pqdb_error *err = &life->err;
+    pqdb_error *err = err_of(life);
     PQ_TRY(pqdb_find(life->db, name, options, &rows, err));
     bool has_row = true;
     pqdb_code code = PQDB_OK;
@@ -95,14 +97,14 @@ pqdb_code life_dump(struct life *life, bool with_views, struct pq_bytes *out) {
     if (with_views) pq_bytes_printf(out, NULL, "%s\n", pqdb_schema_text(life->db, NULL));
     for (size_t i = 0; i < pqdb_entry_count(life->db); i++) {
         pqdb_entry entry;
-        PQ_TRY(pqdb_entry_at(life->db, i, &entry, &life->err));
+        PQ_TRY(pqdb_entry_at(life->db, i, &entry, err_of(life)));
         const bool is_view = strcmp(entry.kind, "view") == 0;
         if (is_view && !with_views) continue;
         pq_bytes_printf(out, NULL, "%s %s\n", entry.kind, entry.name);
         PQ_TRY(append_rows(life, entry.name, NULL, out));
     }
     forget_commits(out);
-    return pq_bytes_append_byte(out, '\0', &life->err);
+    return pq_bytes_append_byte(out, '\0', err_of(life));
 }
 
 static pqdb_code swallow(void *ctx, const void *data, size_t length, pqdb_error *err) {
@@ -117,7 +119,7 @@ static pqdb_code export_all(struct life *life, const char *name) {
         size_t bytes = 0;
         const pqdb_export_target target = {.write = swallow, .ctx = &bytes};
         const pqdb_export_options options = {.format = formats[i]};
-        PQ_TRY(pqdb_export_to(life->db, name, &target, &options, NULL, &life->err));
+        PQ_TRY(pqdb_export_to(life->db, name, &target, &options, NULL, err_of(life)));
     }
     return PQDB_OK;
 }
@@ -136,16 +138,16 @@ static bool can_be_verified(const pqdb_view_state *state) {
 
 static pqdb_code ask_view(struct life *life, const char *name) {
     pqdb_view_state state;
-    PQ_TRY(pqdb_view_state_get(life->db, name, &state, &life->err));
-    PQ_TRY(pqdb_view_explain(life->db, name, ignore_line, NULL, &life->err));
+    PQ_TRY(pqdb_view_state_get(life->db, name, &state, err_of(life)));
+    PQ_TRY(pqdb_view_explain(life->db, name, ignore_line, NULL, err_of(life)));
     if (!can_be_verified(&state)) return PQDB_OK;
-    return pqdb_view_verify(life->db, name, NULL, NULL, NULL, &life->err);
+    return pqdb_view_verify(life->db, name, NULL, NULL, NULL, err_of(life));
 }
 
 static pqdb_code ask_entry(struct life *life, const pqdb_entry *entry, struct pq_bytes *out) {
     static const pqdb_find_options sorted = {.filter = "{ $id: { $ne: 'nobody' } }",
                                              .sort = "{ $id: -1 }", .limit = 3};
-    pqdb_error *err = &life->err;
+    pqdb_error *err = err_of(life);
     char *text;
     size_t length;
     uint64_t count;
@@ -172,15 +174,15 @@ static pqdb_code ask(struct life *life) {
     pq_bytes_init(&out, &pq_alloc_libc);
     for (size_t i = 0; code == PQDB_OK && i < pqdb_entry_count(life->db); i++) {
         pqdb_entry entry;
-        code = pqdb_entry_at(life->db, i, &entry, &life->err);
+        code = pqdb_entry_at(life->db, i, &entry, err_of(life));
         if (code == PQDB_OK) code = ask_entry(life, &entry, &out);
     }
     pq_bytes_deinit(&out);
     PQ_TRY(code);
-    PQ_TRY(pqdb_status_get(life->db, &status, &life->err));
-    PQ_TRY(pqdb_metrics(life->db, &text, &length, &life->err));
+    PQ_TRY(pqdb_status_get(life->db, &status, err_of(life)));
+    PQ_TRY(pqdb_metrics(life->db, &text, &length, err_of(life)));
     pqdb_free(text);
-    return pqdb_log_read(life->db, pqdb_log_first(life->db) - 1, ignore_change, NULL, &life->err);
+    return pqdb_log_read(life->db, pqdb_log_first(life->db) - 1, ignore_change, NULL, err_of(life));
 }
 
 // ---- steps ------------------------------------------------------------------------------------
@@ -191,12 +193,12 @@ static pqdb_code run_write(struct life *life, const struct story_step *step,
     switch (step->verb[0]) {
         case 'u':
             return (step->verb[2] == 'd' ? pqdb_update : pqdb_upsert)(
-                life->db, step->name, &edit, options, NULL, &life->err);
+                life->db, step->name, &edit, options, NULL, err_of(life));
         case 'd':
-            return pqdb_delete(life->db, step->name, step->where, options, NULL, &life->err);
+            return pqdb_delete(life->db, step->name, step->where, options, NULL, err_of(life));
         default:
             return pqdb_create(life->db, step->name, step->text, strlen(step->text), options, NULL,
-                               &life->err);
+                               err_of(life));
     }
 }
 
@@ -210,7 +212,7 @@ bool story_is_write(const struct story_step *step) {
 
 static pqdb_code run_view(struct life *life, const struct story_step *step) {
     pqdb_db *db = life->db;
-    pqdb_error *err = &life->err;
+    pqdb_error *err = err_of(life);
     const char *verb = step->verb, *name = step->name;
     if (strcmp(verb, "view") == 0) return pqdb_view_create(db, name, step->text, NULL, NULL, err);
     if (strcmp(verb, "alter") == 0) return pqdb_view_alter(db, name, step->text, NULL, NULL, err);
@@ -229,8 +231,8 @@ pqdb_code life_step(struct life *life, const struct story_step *step, size_t num
     const pqdb_write_options options = {
         .token = token, .on_conflict = strcmp(step->verb, "replace") == 0 ? "replace" : NULL};
     if (story_is_write(step)) return run_write(life, step, &options);
-    if (strcmp(step->verb, "checkpoint") == 0) return pqdb_checkpoint(life->db, &life->err);
-    if (strcmp(step->verb, "retain") == 0) return pq_db_retain(life->db, &life->err);
+    if (strcmp(step->verb, "checkpoint") == 0) return pqdb_checkpoint(life->db, err_of(life));
+    if (strcmp(step->verb, "retain") == 0) return pq_db_retain(life->db, err_of(life));
     if (strcmp(step->verb, "ask") == 0) return ask(life);
     if (strcmp(step->verb, "at") == 0) {
         const int64_t then = began_us + hour_us * strtol(step->text, NULL, 10);
@@ -245,7 +247,7 @@ pqdb_code life_step(struct life *life, const struct story_step *step, size_t num
     const pqdb_schema_options dropping = {.allow_drop = &step->where,
                                           .allow_drop_count = step->where[0] != '\0'};
     return pqdb_schema_apply(life->db, step->text, strlen(step->text), &dropping, NULL,
-                             &life->err);
+                             err_of(life));
 }
 
 const struct story_step *story_step_at(const struct story *story, size_t number) {
@@ -265,16 +267,16 @@ pqdb_code life_go_on(struct life *life, size_t end) {
 struct life life_begin(const struct story *story, struct pq_store *store,
                          const struct pq_alloc *alloc) {
     story_clock_us = began_us;
-    dice = 99;
+    story_dice = 99;
     return (struct life){.story = story, .store = store, .alloc = alloc};
 }
 
 pqdb_code life_live(struct life *life) {
-    PQ_TRY(life_make(life));
+    if (!life->made) PQ_TRY(life_make(life));
     life->made = true;
     pqdb_code code = life_open(life);
     if (code == PQDB_OK) code = life_go_on(life, life->story->step_count);
-    pqdb_error why = life->err;
+    const pqdb_error why = life->err;
     const pqdb_code closed = life_close(life);
     if (code == PQDB_OK) return closed;
     life->err = why;
