@@ -237,24 +237,47 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
     return code;
 }
 
+static bool has_late_parts(struct pq_node *node) {
+    size_t count;
+    const struct pq_node_part *parts = pq_node_parts(node, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].is_late && parts[i].is_there) return true;
+    }
+    return false;
+}
+
 /// Multisets are most of the work. Where it is repeated for its cost it would pay for each more
-/// than they save; where they were missed for the first time they are made behind it.
-static bool is_lean(const struct pq_db_table *table, enum pq_refresh_why reason) {
-    return reason == PQ_WHY_COST || (reason == PQ_WHY_TAKEN_BACK && table->wants_parts);
+/// than they save. Of a view that lags they are made behind it, if there were some or one was
+/// missed; not where the source is small, nor where links are followed: look-ups show only what is
+/// after a step. Who misses one again while nobody has made it does so himself.
+static bool is_lean(pqdb_db *db, struct pq_db_table *table, const struct pq_db_snapshot *snapshot,
+                    enum pq_refresh_why reason) {
+    if (reason == PQ_WHY_COST) return true;
+    if (table->node == NULL || !table->view->grouped || table->entry->retention_keeps) return false;
+    if (source_rows(db, snapshot, table) < db->late_rows || pq_db_reads_kept(db, table)) {
+        return false;
+    }
+    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
+        if (view->linked_count > 0) return false;
+    }
+    const bool is_missed = reason == PQ_WHY_TAKEN_BACK;
+    if (is_missed && table->facts.last.why == PQ_WHY_TAKEN_BACK) return false;
+    table->wants_parts = is_missed || table->wants_parts || has_late_parts(table->node);
+    return true;
 }
 
 pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_why reason,
                       pqdb_error *err) {
     if (table->view->append) return pq_db_append_refresh(db, table, false, err);
     const struct begun begun = {.at_ns = db->env->monotonic_ns(db->env->ctx), .why = reason};
-    const struct pq_db_replica_options options = {.table = table,
-                                                  .discards = reason == PQ_WHY_DISCARD,
-                                                  .is_lean = is_lean(table, reason)};
+    struct pq_db_replica_options options = {.table = table,
+                                            .discards = reason == PQ_WHY_DISCARD};
     struct pq_db_replica *replica = NULL;
     struct pq_db_snapshot *snapshot = NULL;
     pqdb_error why = {0};
     pqdb_code code;
     PQ_TRY(begin(db, table, &snapshot, err));
+    options.is_lean = is_lean(db, table, snapshot, reason);
     if (pq_db_reads_kept(db, table)) {
         code = build_at_once(db, &options, &begun, &replica, &why);
     } else {
@@ -383,15 +406,6 @@ static void make_parts(pqdb_db *db, struct pq_db_table *table) {
 }
 
 // ---- of a view that lags ------------------------------------------------------------------------
-
-void pq_db_want_parts(struct pq_db_table *table) {
-    bool is_linked = false;  // look-ups through links show only what is after a step
-    for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
-        is_linked = is_linked || view->linked_count > 0;
-    }
-    const bool was_so = table->facts.last.why == PQ_WHY_TAKEN_BACK;
-    table->wants_parts = table->view->grouped && !is_linked && !was_so;
-}
 
 /// Leader: it is where the view was when it began, if the view is still there.
 static void give_past(struct pq_db_replica *replica) {

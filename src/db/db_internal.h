@@ -62,7 +62,7 @@ struct pq_db_table {
     atomic_bool build_stops;        // the view is being dropped
     atomic_bool rows_go;            // of a collection: some did, since it was opened
     atomic_bool has_late_parts;     // all that there are: nothing is to be made in the background
-    atomic_bool wants_parts;        // of a view that lags: its last refresh did without
+    atomic_bool wants_parts;        // of a view that lags: they are made behind its last build
     uint64_t retry_after_ns;        // `building`: delay before the last try,
     atomic_uint_fast64_t retry_ns;  // and when the next one is due
     struct pq_db_table *shown;      // unbuilt: what reads get meanwhile, or NULL

@@ -319,10 +319,7 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
     } else if (why == PQ_WHY_NOT) {
         pqdb_error failure = {0};
         const pqdb_code code = refresh_by_log(db, table, &failure);
-        if (code == PQDB_UNSUPPORTED) {
-            why = PQ_WHY_TAKEN_BACK;
-            if (!is_kept) pq_db_want_parts(table);
-        }
+        if (code == PQDB_UNSUPPORTED) why = PQ_WHY_TAKEN_BACK;
         if (code != PQDB_OK && code != PQDB_UNSUPPORTED) {
             if (err != NULL) *err = failure;
             return code;

@@ -93,9 +93,6 @@ void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error 
 /// PQDB_INVALID.
 pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_why why,
                       pqdb_error *err);
-/// `building`: a step by the log missed multisets, which a build of the view is to make. Or the
-/// background behind it: table->wants_parts, unless the refresh before left them to it in vain.
-void pq_db_want_parts(struct pq_db_table *table);
 /// The same in recovery, where nobody else is: at `version`, without a commit.
 pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                            int64_t time_us, pqdb_error *err);

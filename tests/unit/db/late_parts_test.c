@@ -213,6 +213,22 @@ static void what_a_refresh_has_missed_is_made_behind_it(void) {
     db_end(db, disk);
 }
 
+static void a_full_refresh_is_done_before_they_are_made_again(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = make_lagging(disk);
+    pq_db_build_due(db);
+    CHECK(lags_with_parts(db), "it was not made");
+    MUST(pqdb_view_refresh(db, "ByKind", true, NULL, &err));
+    CHECK(!lags_with_parts(db), "a full refresh has made them");
+    take_largest(db, few_rows - 1000);
+    pq_db_build_due(db);
+    CHECK(lags_with_parts(db), "it was not made again");
+    take_largest(db, few_rows - 2000);
+    check_refresh(db, "incremental", "");
+    db_verify(db, "ByKind");
+    db_end(db, disk);
+}
+
 static void what_nobody_has_made_behind_it_the_next_refresh_makes(void) {
     struct fault_store *disk = fault_store_create();
     pqdb_db *db = make_lagging(disk);
@@ -230,6 +246,7 @@ int main(void) {
     RUN(the_commit_that_takes_the_largest_back_reads_little);
     RUN(views_stay_exact_while_it_is_made);
     RUN(what_a_refresh_has_missed_is_made_behind_it);
+    RUN(a_full_refresh_is_done_before_they_are_made_again);
     RUN(what_nobody_has_made_behind_it_the_next_refresh_makes);
     return test_done();
 }
