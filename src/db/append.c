@@ -227,6 +227,7 @@ static pqdb_code apply(pqdb_db *db, struct pq_db_table *table, const struct pq_d
         const struct pq_db_delta step = {.table = table, .rows = at->rows, .hold = at->hold};
         PQ_TRY(pq_db_step(db, &step, 1, version, time_us, err));
     }
+    pq_db_hide_shown(db, table);
     struct pq_db_facts *facts = &table->facts;
     facts->mark = table->root->next_seq;
     facts->failed = facts->unbuilt = facts->refresh_failed = false;

@@ -49,7 +49,8 @@ void pq_db_note_failed(pqdb_db *db, struct pq_db_table *table, const pqdb_error 
     table->facts.failed = true;
     pq_db_set_failure(db, table, why);
     if (table->view->mode != PQ_VIEW_STREAMING) return;
-    pq_db_set_reflects(db, table, table->table->version);
+    // What is shown of a view that was never built is as old as it was.
+    if (!table->facts.unbuilt) pq_db_set_reflects(db, table, table->table->version);
     pq_circuit_detach(db->circuit, table->id, why);
 }
 

@@ -34,14 +34,24 @@ static pqdb_code freeze_states(struct cut *cut, struct cut_table *out, struct pq
     return PQDB_OK;
 }
 
+/// Its rows, or those that are shown in their place until they are there.
+static pqdb_code freeze_rows(struct cut_table *out, struct pq_db_table *table, pqdb_error *err) {
+    const bool shows_old = table->facts.unbuilt && table->shown != NULL;
+    struct pq_db_table *own = shows_old ? table->shown : table;
+    PQ_TRY(pq_table_seal(own->table, err));
+    PQ_TRY(pq_table_publish(own->table, err));
+    out->table = own;
+    out->is_old = shows_old;
+    out->is_unbuilt = table->facts.unbuilt;
+    out->snapshot = pq_table_snapshot_ref(own->table->published);
+    out->version = own->table->version;
+    out->held = own->table->memory_bytes;
+    return PQDB_OK;
+}
+
 static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_db_table *table,
                               pqdb_error *err) {
-    PQ_TRY(pq_table_seal(table->table, err));
-    PQ_TRY(pq_table_publish(table->table, err));
-    out->table = table;
-    out->snapshot = pq_table_snapshot_ref(table->table->published);
-    out->version = table->table->version;
-    out->held = table->table->memory_bytes;
+    PQ_TRY(freeze_rows(out, table, err));
     out->next_seq = table->next_seq;
     const struct pq_catalog *catalog = out->snapshot->catalog;
     for (size_t i = 0; i < catalog->count; i++) catalog->segments[i]->is_frozen = true;
@@ -60,11 +70,10 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         .reflects_position = table->facts.reflects_position,
         .refreshed_us = table->facts.refreshed_us,
         .slot_us = table->facts.slot_us, .last = table->facts.last, .pace = pq_db_pace(table),
-        .kept = table->facts.kept,
-        // 0: of nothing; the next open begins its build again.
+        .kept = table->facts.kept, .is_old = out->is_old,
+        // 0: the next open begins its build again.
         .refresh_version = table->view == NULL || table->facts.unbuilt
                                ? 0 : table->view->refresh_version};
-    out->is_unbuilt = table->facts.unbuilt;
     if (!table->facts.failed) return PQDB_OK;
     // It keeps its last good rows and is built anew at the next open, if that works.
     struct pq_text why = pq_text_of(table->failure.message);
@@ -311,8 +320,21 @@ static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error
     return PQDB_OK;
 }
 
+/// Which columns a view's contents have.
+static pqdb_code name_columns(struct cut *cut, struct cut_table *table, pqdb_error *err) {
+    const bool is_view = table->table->shape->is_view;
+    if (!is_view || (table->is_unbuilt && !table->is_old)) return PQDB_OK;
+    struct pq_bytes columns;
+    pq_bytes_init(&columns, &cut->arena.alloc);
+    PQ_TRY(pq_shape_write(table->snapshot->type, &columns, err));
+    table->root.columns = pq_bytes_text(&columns);
+    table->root.names_of = table->table->root->id;
+    return PQDB_OK;
+}
+
+/// A collection's are those of its views too; but contents of before may be of another one.
 static pqdb_code name_names(struct cut *cut, struct cut_table *table, pqdb_error *err) {
-    if (table->table->view != NULL) return PQDB_OK;
+    if (table->table->shape->is_view && !table->is_old) return PQDB_OK;
     struct pq_bytes names;
     pq_bytes_init(&names, &cut->arena.alloc);
     const uint32_t count = pq_variant_names_count(table->table->names);
@@ -347,6 +369,7 @@ static pqdb_code describe_table(struct cut *cut, struct cut_table *table, pqdb_e
     }
     if (!takes_memory) PQ_TRY(carry(cut, table, err));
     PQ_TRY(name_files(cut, table, err));
+    PQ_TRY(name_columns(cut, table, err));
     PQ_TRY(name_names(cut, table, err));
     table->root.published = table->table->published_version;
     return write_states(cut, table, err);

@@ -17,6 +17,8 @@ pqdb_code pq_db_collect_garbage(pqdb_db *db, const struct pq_root *root, pqdb_er
 /// A segment that left the catalog: its file goes once its table's metadata has released it and no
 /// snapshot holds it. Takes a reference.
 void pq_db_retire(pqdb_db *db, struct pq_segment *segment);
+/// All files of a table that is no more.
+void pq_db_retire_files(pqdb_db *db, const struct pq_table *table);
 /// A segment that left a catalog while another one stands for the same file: as long as a snapshot
 /// holds it the file stays.
 void pq_db_share(pqdb_db *db, struct pq_segment *segment);
@@ -87,6 +89,7 @@ void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
 enum { PQ_DB_MERGE_ROWS = 8192 };      // pqdb_db.merge_rows
+enum { PQ_DB_WAIT_ROWS = 200000 };     // pqdb_db.wait_rows
 enum { PQ_DB_LAG_BYTES = 256 << 20 };  // pqdb_db.lag_bytes
 
 // compact.c

@@ -27,12 +27,13 @@ struct cut_piece {
 
 /// One table's part of the cut.
 struct cut_table {
-    struct pq_db_table *table;
+    struct pq_db_table *table;  // whose rows they are
     struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
     uint64_t version, next_seq;
     size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
     bool writes;                  // `old` becomes files
-    bool is_unbuilt;              // a view without contents: its metadata stays as it is
+    bool is_unbuilt;              // a view without contents: its metadata stays as it is,
+    bool is_old;                  // and the rows are those of the definition before
     struct pq_segment **old;      // in the cut's arena: what is rewritten
     size_t old_count;
     bool only_files;              // the rewrite merges files: rows stay the same

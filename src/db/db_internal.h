@@ -90,7 +90,8 @@ struct pqdb_db {
     struct pq_store *store;
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
-    uint64_t merge_rows, ahead_rows, late_rows, lag_bytes;  // as struct pq_open_with says
+    uint64_t merge_rows, ahead_rows, late_rows;  // as struct pq_open_with says, and these
+    uint64_t lag_bytes, wait_rows;
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -99,6 +100,8 @@ struct pqdb_db {
     _Atomic(struct pq_schema *) schema;  // of the newest plan; older ones stay until close
     _Atomic(struct pq_views *) views;
     struct pq_db_plan *plans;  // `building`; newest first
+    struct pq_db_table *loaded;  // owned, linked by `shown`: old contents out of the root, which
+                                 // have no view and are in no list
     _Atomic(const struct pq_db_tables *) tables;  // in db->arena; the leader stores, all may load
     pthread_mutex_t leader;
     struct pq_log *log;

@@ -39,6 +39,13 @@ static void retire(pqdb_db *db, struct pq_segment *segment, bool is_shared) {
 
 void pq_db_retire(pqdb_db *db, struct pq_segment *segment) { retire(db, segment, false); }
 
+void pq_db_retire_files(pqdb_db *db, const struct pq_table *table) {
+    const struct pq_catalog *catalog = table->published->catalog;
+    for (size_t i = 0; i < catalog->count; i++) {
+        if (catalog->segments[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, catalog->segments[i]);
+    }
+}
+
 void pq_db_share(pqdb_db *db, struct pq_segment *segment) { retire(db, segment, true); }
 
 /// A name that stays does no harm; the next checkpoint looks for it.
@@ -397,6 +404,7 @@ static uint64_t bytes_of(const struct pq_root *root, uint32_t id) {
 static bool holds_log(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named) {
     const struct pq_db_table *table = pq_db_by_id(db, named->id);
     if (table == NULL || table->node == NULL || named->reflects == 0) return false;
+    if (named->refresh_version == 0) return false;  // it is being built
     const struct pq_view *view = table->view;
     uint64_t bytes = bytes_of(root, view->source);
     for (size_t i = 0; i < view->linked_count; i++) bytes += bytes_of(root, view->linked[i]);

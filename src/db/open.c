@@ -396,6 +396,7 @@ static pqdb_code open_all(pqdb_db *db, bool no_keeper, pqdb_error *err) {
     PQ_GO(pq_db_open_root(db, &arena, &root, &found, err));
     PQ_GO(load_schema(db, &root, &is_new, err));
     PQ_GO(pq_db_make_tables(db, err));
+    if (is_new) PQ_GO(pq_db_check_discards(db, &root, err));
     if (is_new && !db->options.read_only) {
         PQ_GO(pq_db_shapes_write(db->store, NULL, db->plans->shapes, db->alloc, err));
     }
@@ -444,6 +445,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     if (db->circuit != NULL) pq_circuit_destroy(db->circuit);
     const struct pq_db_tables *tables = db->tables;
     for (; tables != NULL; tables = tables->older) free_tables(db, tables);
+    pq_db_free_shown(db);
     pq_trace_deinit(&db->tokens);
     pq_hold_unref(db->step_hold);
     pq_db_retired_close(db);
@@ -476,6 +478,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     made->tokens_max = PQ_DB_TOKENS_MAX;
     made->ahead_rows = PQ_AHEAD_ROWS_MIN;
     made->late_rows = PQ_DB_LATE_ROWS;
+    made->wait_rows = PQ_DB_WAIT_ROWS;
     made->lag_bytes = PQ_DB_LAG_BYTES;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
@@ -527,6 +530,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     if (with->tokens_max != 0) made->tokens_max = with->tokens_max;
     if (with->ahead_rows != 0) made->ahead_rows = with->ahead_rows;
     if (with->late_rows != 0) made->late_rows = with->late_rows;
+    if (with->wait_rows != 0) made->wait_rows = with->wait_rows;
     if (with->lag_bytes != 0) made->lag_bytes = with->lag_bytes;
     const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
     made->location = (char *)(uintptr_t)location.data;

@@ -21,124 +21,9 @@
 enum {
     join_rows = 16384,
     join_share = 16,  // or rows of such a part of the budget of memory
-    wait_for_rows = 200000
 };
 
 // ---- the root ---------------------------------------------------------------------------------
-
-/// Ids of names are positions, so they are added in the order in which they were written.
-static pqdb_code load_names(pqdb_db *db, struct pq_db_table *table, struct pq_text metadata,
-                            pqdb_error *err) {
-    if (metadata.length == 0) return PQDB_OK;
-    struct pq_variant_names *stored;
-    size_t used;
-    PQ_TRY(pq_variant_names_from_metadata((const uint8_t *)metadata.data, metadata.length,
-                                          db->alloc, &stored, &used, err));
-    const uint32_t count = pq_variant_names_count(stored);
-    bool same = true;
-    for (uint32_t id = 0; id < count; id++) {
-        same = same &&
-               pq_variant_names_add(table->names, pq_variant_names_text(stored, id)) == id;
-    }
-    pq_variant_names_unref(stored);
-    return same ? PQDB_OK : pq_fail(err, PQDB_CORRUPT, "the root's list of names has doubles");
-}
-
-static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
-                           const struct pq_root_file *named, uint64_t version, pqdb_error *err) {
-    const struct pq_data_file_options options = {
-        .store = db->store, .path = named->path, .bytes = named->bytes, .rows = named->rows,
-        .type = table->table->options.type, .pages = db->pages,
-        .read_only = db->options.read_only, .alloc = &db->memory.files.alloc};
-    struct pq_data_file *file;
-    PQ_TRY(pq_data_file_create(&options, &file, err));
-    const size_t words = (named->rows + 63) / 64;
-    const bool has_dead = named->dead.length > 0;
-    if (has_dead && named->dead.length != words * sizeof(uint64_t)) {
-        pq_data_file_destroy(file);
-        return pq_store_fail(err, PQDB_CORRUPT, named->path.data,
-                             "the root's deletions do not fit the file");
-    }
-    const struct pq_segment_file given = {
-        .file = file, .rows = named->rows, .version = version,
-        .dead = has_dead ? (const uint64_t *)(const void *)named->dead.data : NULL};
-    struct pq_segment *segment;
-    const pqdb_code code = pq_segment_create_file(&given, db->alloc, &segment, err);
-    if (code != PQDB_OK) {
-        pq_data_file_destroy(file);
-        return code;
-    }
-    const struct pq_table_swap swap = {.fresh = segment};
-    const pqdb_code swapped = pq_table_swap(table->table, &swap, err);
-    if (swapped != PQDB_OK) pq_segment_unref(segment);
-    return swapped;
-}
-
-static pqdb_code load_carried(pqdb_db *db, struct pq_db_table *table, struct pq_text part,
-                              uint64_t version, pqdb_error *err) {
-    if (part.length == 0) return PQDB_OK;
-    struct pq_hold *hold;
-    PQ_TRY(pq_hold_create(db->alloc, &hold, err));
-    const struct pq_log_schemas schemas = pq_db_log_schemas(db);
-    struct pq_log_rows rows;
-    pqdb_code code;
-    const struct pq_text copy = pq_arena_copy(&hold->arena, part);  // columns are views into it
-    if (copy.data == NULL) {
-        code = pq_fail(err, PQDB_NO_MEMORY, "carried rows");
-        goto done;
-    }
-    PQ_GO(pq_log_decode_rows(copy, &schemas, &hold->arena, &rows, err));
-    PQ_GO(pq_table_apply(table->table, &rows.batch, hold, version, err));
-done:
-    pq_hold_unref(hold);
-    return code;
-}
-
-/// A view's contents are of use only if its definition is still the one that made them.
-static bool is_of_use(const struct pq_db_table *table, const struct pq_root_table *named) {
-    return table->view == NULL || table->view->refresh_version == named->refresh_version;
-}
-
-/// What a view has appended, or kept of rows that are gone, nothing could make again.
-static pqdb_code check_discard(const struct pq_db_table *table,
-                               const struct pq_root_table *named, pqdb_error *err) {
-    const bool has_rows = named->file_count > 0 || named->carried.length > 0;
-    if (!has_rows || (!table->view->append && !named->kept)) return PQDB_OK;
-    pq_fail(err, PQDB_INVALID, "its definition in " PQ_DB_SCHEMA_FILE " has changed, which would "
-            "discard what it has %s: take the change back, or give the view another name",
-            table->view->append ? "appended" : "kept");
-    return pq_fail_subject(err, PQDB_INVALID, table->entry->name);
-}
-
-pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
-                           const struct pq_root_table *named, pqdb_error *err) {
-    struct pq_db_table *table = pq_db_by_id(db, named->id);
-    if (table != NULL && !is_of_use(table, named)) PQ_TRY(check_discard(table, named, err));
-    if (table == NULL || !is_of_use(table, named)) return PQDB_OK;
-    table->in_root = true;
-    table->next_seq = named->next_seq;
-    table->published_version = named->published;
-    table->facts.reflects = named->reflects;
-    table->facts.shows = named->shows;
-    table->facts.mark = named->mark;
-    table->facts.kept = named->kept;
-    table->facts.reflects_position = named->reflects_position;
-    table->facts.refreshed_us = named->refreshed_us;
-    table->facts.slot_us = named->slot_us;
-    table->facts.last = named->last;
-    if (named->failure.length > 0) {
-        table->facts.failed = true;
-        pq_fail(&table->failure, PQDB_LIMIT, "%.*s", PQ_TEXT_ARG(named->failure));
-    }
-    if (named->published < named->version) db->unpublished = true;
-    if (table->view == NULL) PQ_TRY(load_names(db, table, named->names, err));
-    for (size_t i = 0; i < named->file_count; i++) {
-        PQ_TRY(load_file(db, table, &named->files[i], root->version, err));
-    }
-    PQ_TRY(load_carried(db, table, named->carried, root->version, err));
-    table->table->version = named->version;
-    return pq_table_publish(table->table, err);
-}
 
 /// Collections before views: a view's names are its collection's.
 static pqdb_code load_root(pqdb_db *db, const struct pq_root *root, pqdb_error *err) {
@@ -161,13 +46,6 @@ static pqdb_code load_root(pqdb_db *db, const struct pq_root *root, pqdb_error *
 }
 
 // ---- views ------------------------------------------------------------------------------------
-
-static const struct pq_root_table *named_in(const struct pq_root *root, uint32_t id) {
-    for (size_t i = 0; i < root->table_count; i++) {
-        if (root->tables[i].id == id) return &root->tables[i];
-    }
-    return NULL;
-}
 
 static const pqdb_error not_built = {.code = PQDB_INVALID, .message = "it is not built yet"};
 
@@ -232,11 +110,13 @@ pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct 
     PQ_TRY(pq_db_join_circuit(db, table, err));
     struct pq_node *node =
         table->node != NULL ? table->node : pq_circuit_find(db->circuit, table->id);
-    const struct pq_root_table *named = named_in(root, table->id);
+    const struct pq_root_table *named = pq_db_named_in(root, table->id);
     const struct pq_db_table *source = pq_db_by_id(db, view->source);
     const bool lags = view->mode != PQ_VIEW_STREAMING;
     change_pace(db, root, named, table);
-    if (lags && source->facts.unbuilt) table->facts.reflects = table->facts.shows = 0;
+    if (lags && table->in_root && source->facts.unbuilt) {
+        table->facts.reflects = table->facts.shows = 0;
+    }
     if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
         has_states(node, named)) {
         pqdb_error why = {.offset = -1};
@@ -276,9 +156,11 @@ static pqdb_code build_waiting(pqdb_db *db, bool keeper_follows, pqdb_error *err
     const struct pq_views *views = db->views;
     for (size_t i = 0; i < views->count; i++) {
         struct pq_db_table *table = pq_db_by_id(db, views->views[i].table);
-        const size_t rows = pq_db_by_id(db, table->view->source)->table->rows;
+        const size_t rows = table->root->table->rows;  // what is below it may wait as well
         if (!pq_db_wants_build(table)) continue;
-        if (keeper_follows && rows > wait_for_rows) continue;
+        // A reader has the old contents where there are some, until a writer builds the new ones.
+        const bool waits = keeper_follows || (db->options.read_only && table->shown != NULL);
+        if (waits && rows > db->wait_rows) continue;
         pqdb_code code;
         pqdb_error why = {.offset = -1};
         if (db->options.read_only || db->version == 0) {

@@ -8,13 +8,6 @@
 #include "db/schema_change.h"
 #include "db/view_internal.h"
 
-static const struct pq_root_table *named_in(const struct pq_root *root, uint32_t id) {
-    for (size_t i = 0; i < root->table_count; i++) {
-        if (root->tables[i].id == id) return &root->tables[i];
-    }
-    return NULL;
-}
-
 static struct pq_db_table *find_in(const struct pq_db_tables *tables, uint32_t id) {
     for (size_t i = 0; i < tables->count; i++) {
         if (tables->at[i]->id == id) return tables->at[i];
@@ -48,7 +41,7 @@ static pqdb_code take_over_rows(struct pq_db_table *before, struct pq_db_table *
 
 static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_table *before,
                       struct pq_db_table *now, pqdb_error *err) {
-    const struct pq_root_table *named = named_in(root, now->id);
+    const struct pq_root_table *named = pq_db_named_in(root, now->id);
     if (keeps_rows(before, now)) {
         PQ_TRY(take_over_rows(before, now, err));
     } else if (now->view == NULL && named != NULL) {
@@ -103,10 +96,11 @@ static void let_go(pqdb_db *db, struct pq_db_table *before, struct pq_db_table *
     before->iceberg = NULL;
     if (before->table == NULL) return;
     const bool is_shared = now != NULL && now->view == NULL;
+    keep_shown(before, now);
+    if (now != NULL && now->shown == before) return;  // with its files
+    pq_db_hide_shown(db, before);
     let_files_go(db, before->table, is_shared);
     if (is_shared) pq_db_remove_left_beside(db, now);
-    keep_shown(before, now);
-    if (now != NULL && now->shown == before) return;
     pq_table_destroy(before->table);
     before->table = NULL;
 }

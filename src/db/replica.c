@@ -555,13 +555,6 @@ static void install_node(struct pq_db_replica *replica, struct pq_db_member *mem
     member->part = before;
 }
 
-static void retire_files(pqdb_db *db, const struct pq_table *table) {
-    const struct pq_catalog *catalog = table->published->catalog;
-    for (size_t i = 0; i < catalog->count; i++) {
-        if (catalog->segments[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, catalog->segments[i]);
-    }
-}
-
 static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_member *member,
                                 uint64_t version, int64_t time_us, pqdb_error *err) {
     pqdb_db *db = replica->db;
@@ -575,8 +568,8 @@ static pqdb_code install_member(struct pq_db_replica *replica, struct pq_db_memb
     member->rows->version = version;
     PQ_TRY(pq_table_publish(member->rows, err));
     pq_db_catch_up_drop(db, table);
-    retire_files(db, table->table);
-    pq_db_hide_shown(table);
+    pq_db_retire_files(db, table->table);
+    pq_db_hide_shown(db, table);
     struct pq_table *before = table->table;
     table->table = member->rows;
     member->rows = before;

@@ -98,6 +98,11 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
         PQ_TRY(pq_bytes_printf(&w->json, err, ",\"pace\":%d", (int)table->pace));
     }
     if (table->kept) PQ_TRY(pq_bytes_printf(&w->json, err, ",\"kept\":1"));
+    if (table->is_old) PQ_TRY(pq_bytes_printf(&w->json, err, ",\"old\":1"));
+    if (table->columns.length > 0) {
+        PQ_TRY(pq_bytes_printf(&w->json, err, ",\"namesOf\":%u,\"columns\":%.*s",
+                               table->names_of, PQ_TEXT_ARG(table->columns)));
+    }
     if (table->last.kind != PQ_REFRESH_NONE) {
         PQ_TRY(pq_bytes_printf(&w->json, err, ",\"refresh\":"));
         PQ_TRY(pq_last_refresh_write(&w->json, &table->last, err));
@@ -330,6 +335,18 @@ static void get_files(struct reader *r, const struct pq_json *list, struct pq_ro
     table->file_count = count;
 }
 
+/// The columns of a view's contents, as text again.
+static void get_columns(struct reader *r, const struct pq_json *object,
+                        struct pq_root_table *table) {
+    const struct pq_json *columns = pq_json_find(object, "columns");
+    if (columns == NULL) return;  // then they are of use only if the definition is the same
+    struct pq_bytes text;
+    pq_bytes_init(&text, &r->arena->alloc);
+    r->no_memory = r->no_memory || pq_json_write(&text, columns, NULL) != PQDB_OK;
+    table->columns = pq_bytes_text(&text);
+    table->names_of = (uint32_t)get_int(r, object, "namesOf");
+}
+
 static void get_table(struct reader *r, const struct pq_json *object,
                       struct pq_root_table *table) {
     *table = (struct pq_root_table){
@@ -346,11 +363,13 @@ static void get_table(struct reader *r, const struct pq_json *object,
         .slot_us = get_int(r, object, "slotUs"),
         .pace = (enum pq_root_pace)get_choice(r, object, "pace", PQ_ROOT_BY_REFRESHES),
         .kept = get_choice(r, object, "kept", 1) == 1,
+        .is_old = get_choice(r, object, "old", 1) == 1,
         .last = pq_last_refresh_read(pq_json_find(object, "refresh")),
         .reflects_position = get_position(r, object, "reflectsPosition"),
         .carried = get_blob(r, object, "carried"),
         .names = get_blob(r, object, "names"),
     };
+    get_columns(r, object, table);
     get_files(r, pq_json_find(object, "files"), table);
     if (pq_json_find(object, "failure") != NULL) table->failure = get_text(r, object, "failure");
     get_states(r, pq_json_find(object, "state"), table);

@@ -52,11 +52,15 @@ struct pq_root_table {
     const struct pq_root_file *files;
     size_t file_count;
     struct pq_text carried;  // rows too few for a file, as a log part; empty when none
-    struct pq_text names;    // Parquet variant metadata of its names; collections only
+    struct pq_text names;    // Parquet variant metadata of its names; views: only if is_old
     // Views.
     const struct pq_root_state *states;
     size_t state_count;
-    uint64_t refresh_version;  // of the definition that made the contents
+    uint64_t refresh_version;  // of the definition that made the contents; 0: of none that holds
+    struct pq_text columns;    // of the contents, as pq_shape_write has them; empty: no contents
+    uint32_t names_of;         // the collection whose names their variants have, while not is_old
+    bool is_old;               // contents of a definition before, shown until those of this are
+                               // there: without state, and with `names` of their own
     struct pq_text failure;    // why they are not kept up to date; empty when they are
     enum pq_root_pace pace;
     bool kept;                 // it holds what came of rows that are gone by $retention

@@ -344,10 +344,8 @@ static struct pq_db_tables *without(pqdb_db *db, const struct dropped *dropped) 
 /// Leader: its files wait until nobody reads them, its memory goes.
 static void take_apart(pqdb_db *db, struct pq_db_table *table) {
     pq_db_catch_up_drop(db, table);
-    const struct pq_catalog *catalog = table->table->published->catalog;
-    for (size_t i = 0; i < catalog->count; i++) {
-        if (catalog->segments[i]->kind == PQ_SEGMENT_FILE) pq_db_retire(db, catalog->segments[i]);
-    }
+    pq_db_retire_files(db, table->table);
+    pq_db_hide_shown(db, table);
     if (table->node == NULL) pq_circuit_remove(db->circuit, table->id);
     pq_node_destroy(table->node);
     pq_db_part_destroy(db, table->part);

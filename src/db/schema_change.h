@@ -66,10 +66,15 @@ pqdb_code pq_db_list_tables(pqdb_db *db, const struct pq_db_plan *plan, uint32_t
 pqdb_code pq_db_make_shreds(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 pqdb_code pq_db_make_table(pqdb_db *db, struct pq_db_table *table, pqdb_error *err);
 pqdb_code pq_db_make_tables(pqdb_db *db, pqdb_error *err);
-/// recover.c: a table's contents from the root; a view's node, with the state the root names. What
-/// cannot be used of a view waits to be built.
+/// load.c: a table's contents from the root; of a view with another definition they are `shown`
+/// until it is built. The table of this id in the root, or NULL. And would the definitions discard
+/// what the root has of views, which nothing could make again (PQDB_INVALID)?
 pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
                            const struct pq_root_table *named, pqdb_error *err);
+const struct pq_root_table *pq_db_named_in(const struct pq_root *root, uint32_t id);
+pqdb_code pq_db_check_discards(const pqdb_db *db, const struct pq_root *root, pqdb_error *err);
+/// recover.c: a view's node, with the state the root names. What cannot be used of a view waits to
+/// be built.
 pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct pq_view *view,
                           pqdb_error *err);
 /// reload.c: leader, `refreshing`, the gate closed, the last root at the last commit: the database

@@ -41,11 +41,42 @@ const struct pq_db_table *pq_db_moved_on(const struct pq_db_snapshot *snapshot,
     return NULL;
 }
 
+/// How far its build is, 0 to 100; -1: none runs.
+static int built_percent(const struct pq_db_table *table) {
+    const uint64_t all = table->build_rows, built = table->built_rows;
+    if (all == 0) return -1;
+    return built >= all ? 100 : (int)(built * 100 / all);
+}
+
+/// Nothing readable exists: why not.
+static void print_unbuilt(const struct pq_db_table *table, const struct pq_db_facts *facts,
+                          char *reason, size_t reason_bytes) {
+    const int percent = built_percent(table);
+    if (facts->shows_old) {
+        const bool runs = percent >= 0;
+        snprintf(reason, reason_bytes, "its definition changed, and the new contents %s",
+                 facts->failed ? "could not be built" : runs ? "are being built" : "are not built "
+                                                                                    "yet");
+    } else if (percent >= 0) {
+        snprintf(reason, reason_bytes, "being built, %d %%", percent);
+    } else if (facts->failed) {
+        snprintf(reason, reason_bytes, "its build failed");
+    } else if (table->view->mode == PQ_VIEW_MANUAL) {
+        snprintf(reason, reason_bytes, "its definition changed: refresh it");
+    } else {
+        snprintf(reason, reason_bytes, "being built, 0 %%");
+    }
+}
+
 /// Is the view at the version of its sources, and so on down? The first that is not is named.
 static bool is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
                      char *reason, size_t reason_bytes) {
     const struct pq_db_facts *facts = &snapshot->facts[table->position];
     const struct pq_db_table *source = pq_db_snapshot_by_id(snapshot, table->view->source);
+    if (facts->unbuilt) {  // what is shown is of another definition
+        print_unbuilt(table, facts, reason, reason_bytes);
+        return false;
+    }
     if (facts->failed) {
         snprintf(reason, reason_bytes, "its last step failed");
         return false;
@@ -95,33 +126,6 @@ uint64_t pq_db_version_of(const struct pq_db_snapshot *snapshot,
     return snapshot->version;
 }
 
-/// How far its build is, 0 to 100; -1: none runs.
-static int built_percent(const struct pq_db_table *table) {
-    const uint64_t all = table->build_rows, built = table->built_rows;
-    if (all == 0) return -1;
-    return built >= all ? 100 : (int)(built * 100 / all);
-}
-
-/// Nothing readable exists: why not.
-static void print_unbuilt(const struct pq_db_table *table, const struct pq_db_facts *facts,
-                          char *reason, size_t reason_bytes) {
-    const int percent = built_percent(table);
-    if (facts->shows_old) {
-        const bool runs = percent >= 0;
-        snprintf(reason, reason_bytes, "its definition changed, and the new contents %s",
-                 facts->failed ? "could not be built" : runs ? "are being built" : "are not built "
-                                                                                    "yet");
-    } else if (percent >= 0) {
-        snprintf(reason, reason_bytes, "being built, %d %%", percent);
-    } else if (facts->failed) {
-        snprintf(reason, reason_bytes, "its build failed");
-    } else if (table->view->mode == PQ_VIEW_MANUAL) {
-        snprintf(reason, reason_bytes, "its definition changed: refresh it");
-    } else {
-        snprintf(reason, reason_bytes, "being built, 0 %%");
-    }
-}
-
 static pqdb_code check_there(const struct pq_db_snapshot *snapshot,
                              const struct pq_db_table *table, pqdb_error *err) {
     if (pq_db_snapshot_rows(snapshot, table) != NULL) return PQDB_OK;
@@ -148,12 +152,6 @@ pqdb_code pq_db_showable(const struct pq_db_snapshot *snapshot, const struct pq_
     if (!snapshot->facts[table->position].shows_old) return pq_db_readable(snapshot, table, err);
     *as = table->shown;
     return PQDB_OK;
-}
-
-void pq_db_hide_shown(struct pq_db_table *table) {
-    if (table->shown == NULL) return;
-    pq_table_destroy(table->shown->table);
-    table->shown->table = NULL;  // snapshots that show its rows hold them
 }
 
 /// The last commit that changed what the view, or one below it, reads.
@@ -202,10 +200,8 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     print_schedule(db, view, facts->slot_us, state);
     snprintf(state->refresh_version_id, sizeof state->refresh_version_id, "%016" PRIx64,
              view->refresh_version);
-    const bool fresh = !facts->unbuilt &&
-                       is_fresh(snapshot, table, state->reason, sizeof state->reason);
+    const bool fresh = is_fresh(snapshot, table, state->reason, sizeof state->reason);
     state->state = facts->unbuilt && !facts->shows_old ? "invalid" : fresh ? "fresh" : "stale";
-    if (facts->unbuilt) print_unbuilt(table, facts, state->reason, sizeof state->reason);
     state->build_percent = built_percent(table);
     const uint64_t now = db->env->monotonic_ns(db->env->ctx), due = table->retry_ns;
     const bool has_error = facts->failed || facts->refresh_failed;

@@ -31,8 +31,9 @@ pqdb_code pq_db_snapshot_find_view(pqdb_db *db, const struct pq_db_snapshot *sna
 /// `*as` is what the rows are read by.
 pqdb_code pq_db_showable(const struct pq_db_snapshot *snapshot, const struct pq_db_table *table,
                          const struct pq_db_table **as, pqdb_error *err);
-/// Leader: the old rows are of no more use.
-void pq_db_hide_shown(struct pq_db_table *table);
+/// load.c. Leader: the old rows are of no more use. And at close: what roots had of them.
+void pq_db_hide_shown(pqdb_db *db, struct pq_db_table *table);
+void pq_db_free_shown(pqdb_db *db);
 /// Leader: why the view has failed, for those who ask.
 void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why);
 

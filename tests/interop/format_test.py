@@ -25,6 +25,7 @@ SCHEMA = """{
   ByText: { $from: 'T', $groupBy: ['text'], $compute: { rows: { $count: '*' },
             sum: { $sum: 'price' }, low: { $min: 'n' }, kinds: { $countDistinct: 'p' } } },
   ByUser: { $from: 'T', $groupBy: ['u'], $compute: { rows: { $count: '*' } } },
+  Big: { $from: 'T', $filter: { n: { $gte: 900 } } },
 }"""
 
 
@@ -178,4 +179,35 @@ check(len({os.path.dirname(path) for path in beside}) == 2, "filters of a collec
 for path in beside:
     ids = pyarrow.parquet.read_table(path[:-4], columns=["$id"])["$id"].to_pylist()
     equal(stored.check_ids(path, ids), len(ids), "a filter of ids is of its file")
+
+
+def check_view(name, is_old):
+    """What the newest root has of a view is what the command prints."""
+    newest = sorted(glob.glob(os.path.join(root, "_state", "*.root")))[-1]
+    at_root, of_root = stored.read_root(newest)
+    own = [table for table in at_root["tables"] if table["name"] == name][0]
+    equal(own.get("old", 0), is_old, f"root: are the contents of {name} old?")
+    columns = stored.Known([{"id": own["id"], "shapes": [own["columns"]]}])
+    names = [table for table in at_root["tables"] if table["id"] == own["namesOf"]] if not is_old \
+        else [own]
+    columns.names[own["id"]] = stored.read_names(of_root(names[0]["names"]))[0]
+    rows = read_cut(own, of_root, own["columns"], columns)
+    for found in rows.values():
+        for column in own["columns"]:
+            found.setdefault(column["name"])
+    compare(rows, printed(name), f"root: {name}")
+    check(len(rows) > 3, f"{name} has rows", str(len(rows)))
+
+
+check_view("Big", 0)
+text = run("schema", "show").replace("$filter: { n: { $gte: 900 } }", "$compute: { s: "
+                                     "{ $sum: { $add: [9223372036854775807, 0] } } }")
+with open(os.path.join(folder.name, "next.json5"), "w", encoding="utf-8") as file:
+    file.write(text)
+failed = subprocess.run([command, "--db", root, "schema", "apply", file.name], check=False,
+                        capture_output=True, text=True)
+equal(failed.returncode, 1, "a view whose contents do not fit")
+run("create", "T", given=row(6011))
+run("checkpoint")
+check_view("Big", 1)
 finish()

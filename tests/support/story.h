@@ -33,6 +33,7 @@
 ///     drop                     view
 ///     refresh, full, discard, due, vacuum    view
 ///     apply                    -, a name that may be dropped, schema
+///     breaks                   as alter, or without a view as apply; a view's contents do not fit
 struct story_step {
     const char *verb, *name, *where, *text;
 };

@@ -215,7 +215,9 @@ static pqdb_code run_view(struct life *life, const struct story_step *step) {
     pqdb_error *err = err_of(life);
     const char *verb = step->verb, *name = step->name;
     if (strcmp(verb, "view") == 0) return pqdb_view_create(db, name, step->text, NULL, NULL, err);
-    if (strcmp(verb, "alter") == 0) return pqdb_view_alter(db, name, step->text, NULL, NULL, err);
+    if (strcmp(verb, "alter") == 0 || strcmp(verb, "breaks") == 0) {
+        return pqdb_view_alter(db, name, step->text, NULL, NULL, err);
+    }
     if (strcmp(verb, "drop") == 0) return pqdb_view_drop(db, name, true, err);
     if (strcmp(verb, "refresh") == 0) return pqdb_view_refresh(db, name, false, NULL, err);
     if (strcmp(verb, "full") == 0) return pqdb_view_refresh(db, name, true, NULL, err);
@@ -223,6 +225,13 @@ static pqdb_code run_view(struct life *life, const struct story_step *step) {
     if (strcmp(verb, "due") == 0) return pqdb_view_refresh_due(db, name, NULL, err);
     if (strcmp(verb, "vacuum") == 0) return pqdb_view_vacuum(db, name, NULL, NULL, err);
     return pq_fail(err, PQDB_INVALID, "no verb '%s'", verb);
+}
+
+static pqdb_code run_apply(struct life *life, const struct story_step *step) {
+    const pqdb_schema_options dropping = {.allow_drop = &step->where,
+                                          .allow_drop_count = step->where[0] != '\0'};
+    return pqdb_schema_apply(life->db, step->text, strlen(step->text), &dropping, NULL,
+                             err_of(life));
 }
 
 pqdb_code life_step(struct life *life, const struct story_step *step, size_t number) {
@@ -243,11 +252,13 @@ pqdb_code life_step(struct life *life, const struct story_step *step, size_t num
         PQ_TRY(life_close(life));
         return life_open(life);
     }
-    if (strcmp(step->verb, "apply") != 0) return run_view(life, step);
-    const pqdb_schema_options dropping = {.allow_drop = &step->where,
-                                          .allow_drop_count = step->where[0] != '\0'};
-    return pqdb_schema_apply(life->db, step->text, strlen(step->text), &dropping, NULL,
-                             err_of(life));
+    if (strcmp(step->verb, "breaks") == 0) {
+        const pqdb_code code = step->name[0] == '\0' ? run_apply(life, step)
+                                                     : run_view(life, step);
+        return code == PQDB_LIMIT ? PQDB_OK : code;
+    }
+    if (strcmp(step->verb, "apply") == 0) return run_apply(life, step);
+    return run_view(life, step);
 }
 
 const struct story_step *story_step_at(const struct story *story, size_t number) {

@@ -34,6 +34,8 @@ static struct pq_root make_root(uint64_t version, struct pq_root_table tables[2]
                                        .kept = true, .refreshed_us = 1768471200000001,
                                        .last = {PQ_REFRESH_FULL, PQ_WHY_COST, 12, 3400},
                                        .failure = {"the sum does not fit", 20},
+                                       .columns = {"[{\"id\":2,\"name\":\"a%s\"}]", 23},
+                                       .names_of = 1, .is_old = true,
                                        .reflects_position = {.segment = 1, .offset = 64,
                                                              .frame = 2, .version = 3,
                                                              .check = UINT64_MAX}};
@@ -66,7 +68,8 @@ static void check_same(const struct pq_root *read, const struct pq_root *root) {
         CHECK(same_text(a->name, b->name) && a->id == b->id && a->version == b->version &&
                   a->next_seq == b->next_seq && a->published == b->published &&
                   a->refresh_version == b->refresh_version && a->reflects == b->reflects &&
-                  a->pace == b->pace && a->kept == b->kept &&
+                  a->pace == b->pace && a->kept == b->kept && a->is_old == b->is_old &&
+                  a->names_of == b->names_of && same_text(a->columns, b->columns) &&
                   a->refreshed_us == b->refreshed_us && a->last.kind == b->last.kind &&
                   a->last.why == b->last.why && a->last.rows == b->last.rows &&
                   a->last.took_us == b->last.took_us && a->state_count == b->state_count &&
