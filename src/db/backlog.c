@@ -3,10 +3,7 @@
 
 #include "table/data_file.h"
 
-enum {
-    dead_bytes_min = 64 << 20,   // of files: merging less takes no time
-    delay_ns_min = 20 * 1000,    // a shorter one takes longer than it says
-};
+enum { delay_ns_min = 20 * 1000 };  // a shorter one takes longer than it says
 
 uint64_t pq_db_delay_ns(uint32_t backlog, uint64_t bytes) {
     if (backlog <= PQ_DB_BACKLOG_EASY) return 0;
@@ -43,7 +40,7 @@ uint32_t pq_db_dead_backlog(const pqdb_db *db) {
         all += bytes;
         live += (double)table->rows < rows ? bytes * (double)table->rows / rows : bytes;
     }
-    if (all < dead_bytes_min) return 0;
+    if (all < (double)db->dead_bytes) return 0;
     return all >= 2 * live ? PQ_DB_BACKLOG_FULL
                            : (uint32_t)((all - live) / live * PQ_DB_BACKLOG_FULL);
 }

@@ -23,7 +23,7 @@ uint64_t pq_db_delay_ns(uint32_t backlog, uint64_t bytes);
 /// Before a commit of some `bytes`: wait in proportion, or while memory is full. No lock held.
 void pq_db_wait_for_keeper(pqdb_db *db, uint64_t bytes);
 
-/// Leader: the backlog of dead rows. Below 64 MiB of files there is none.
+/// Leader: the backlog of dead rows. Below db->dead_bytes of files there is none.
 uint32_t pq_db_dead_backlog(const pqdb_db *db);
 
 #endif

@@ -91,6 +91,7 @@ void pq_db_runs_close(pqdb_db *db);
 enum { PQ_DB_MERGE_ROWS = 8192 };      // pqdb_db.merge_rows
 enum { PQ_DB_WAIT_ROWS = 200000 };     // pqdb_db.wait_rows
 enum { PQ_DB_LAG_BYTES = 256 << 20 };  // pqdb_db.lag_bytes
+enum { PQ_DB_DEAD_BYTES = 64 << 20 };  // pqdb_db.dead_bytes: merging less takes no time
 
 // compact.c
 /// Merge files of one table, if any are due and no merge is under way: one file for the next

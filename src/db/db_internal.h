@@ -91,7 +91,7 @@ struct pqdb_db {
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
     uint64_t merge_rows, ahead_rows, late_rows;  // as struct pq_open_with says, and these
-    uint64_t lag_bytes, wait_rows;
+    uint64_t lag_bytes, wait_rows, dead_bytes;
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database

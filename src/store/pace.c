@@ -94,12 +94,18 @@ uint64_t pq_pace_rate(const struct pq_pace *pace) {
     return pace->rate;
 }
 
-void pq_pace_spend(struct pq_pace *pace, uint64_t bytes) {
+/// The rate for what comes now; what follows may be a little faster.
+static uint64_t take_rate(struct pq_pace *pace) {
     const uint64_t rate = pq_pace_rate(pace);
-    if (rate == UINT64_MAX) return;
+    if (rate == UINT64_MAX) return rate;
     const uint64_t raised = rate + raise_bytes;
     pace->rate = raised > PQ_PACE_RATE_MAX ? PQ_PACE_RATE_MAX : raised;
+    return rate;
+}
 
+void pq_pace_spend(struct pq_pace *pace, uint64_t bytes) {
+    const uint64_t rate = take_rate(pace);
+    if (rate == UINT64_MAX) return;
     pthread_mutex_lock(&pace->mutex);
     const uint64_t now = now_ns(pace);
     const uint64_t start = pace->free_at > now ? pace->free_at : now;
@@ -125,26 +131,7 @@ pqdb_code pq_pace_write(struct pq_pace *pace, struct pq_file *file, uint64_t off
     return PQDB_OK;
 }
 
-static pqdb_code size_of(struct pq_store *store, const char *path, uint64_t *bytes,
-                         pqdb_error *err) {
-    struct pq_file *file;
-    PQ_TRY(pq_file_open(store, path, PQ_OPEN_READ, &file, err));
-    const pqdb_code code = pq_file_size(file, bytes, err);
-    pq_file_close(file);
-    return code;
-}
-
-pqdb_code pq_pace_bury(struct pq_pace *pace, const char *path, pqdb_error *err) {
-    struct pq_store *store = pace->store;
-    uint64_t bytes;
-    PQ_TRY(size_of(store, path, &bytes, err));
-    if (bytes <= PQ_PACE_STEP_BYTES) return pq_store_unlink(store, path, err);
-    struct grave *grave = pq_resize(store->alloc, NULL, 0, 1, sizeof *grave);
-    if (grave == NULL) return pq_store_fail(err, PQDB_NO_MEMORY, path, "removing %s", path);
-    *grave = (struct grave){.bytes = bytes};
-    pqdb_code code;
-    PQ_GO(pq_file_open(store, path, PQ_OPEN_WRITE, &grave->file, err));
-    PQ_GO(pq_store_unlink(store, path, err));
+static void dig_in(struct pq_pace *pace, struct grave *grave) {
     pthread_mutex_lock(&pace->mutex);
     if (pace->newest == NULL) {
         pace->oldest = grave;
@@ -154,30 +141,68 @@ pqdb_code pq_pace_bury(struct pq_pace *pace, const char *path, pqdb_error *err) 
     pace->newest = grave;
     pace->buried++;
     pthread_mutex_unlock(&pace->mutex);
-    return PQDB_OK;
+}
+
+pqdb_code pq_pace_bury(struct pq_pace *pace, const char *path, pqdb_error *err) {
+    struct pq_store *store = pace->store;
+    struct grave *grave = pq_resize(store->alloc, NULL, 0, 1, sizeof *grave);
+    struct pq_file *file = NULL;
+    if (grave == NULL) return pq_store_fail(err, PQDB_NO_MEMORY, path, "removing %s", path);
+    *grave = (struct grave){.bytes = 0};
+    pqdb_code code;
+    PQ_GO(pq_file_open(store, path, PQ_OPEN_READ, &file, err));
+    PQ_GO(pq_file_size(file, &grave->bytes, err));
+    if (grave->bytes > PQ_PACE_STEP_BYTES) {
+        PQ_GO(pq_file_open(store, path, PQ_OPEN_WRITE, &grave->file, err));
+    } else if (grave->bytes > 0 && pq_pace_buried(pace) < PQ_PACE_GRAVES_MAX) {
+        grave->file = file;
+        file = NULL;
+    }
+    PQ_GO(pq_store_unlink(store, path, err));
+    if (grave->file != NULL) {
+        dig_in(pace, grave);
+        grave = NULL;
+    }
 done:
-    pq_file_close(grave->file);
-    pq_free(store->alloc, grave, 1, sizeof *grave);
+    pq_file_close(file);
+    if (grave != NULL) {
+        pq_file_close(grave->file);
+        pq_free(store->alloc, grave, 1, sizeof *grave);
+    }
     return code;
+}
+
+/// How long deleting rests after a step.
+static uint64_t rest_ns(uint64_t rate) {
+    return rate == UINT64_MAX ? PQ_PACE_SHRINK_NS
+                              : PQ_PACE_SHRINK_NS * (uint64_t)PQ_PACE_RATE_MAX / rate;
+}
+
+/// The mutex is held.
+static void shrink_oldest(struct pq_pace *pace) {
+    struct grave *grave = pace->oldest;
+    if (grave->bytes <= PQ_PACE_STEP_BYTES) {
+        remove_oldest(pace);
+        return;
+    }
+    grave->bytes -= PQ_PACE_STEP_BYTES;
+    // A file that cannot be shrunk is given back whole: it has no name to return to.
+    if (pq_file_truncate(grave->file, grave->bytes, NULL) != PQDB_OK) remove_oldest(pace);
 }
 
 uint64_t pq_pace_shrink(struct pq_pace *pace) {
     pthread_mutex_lock(&pace->mutex);
     uint64_t due = UINT64_MAX;
-    struct grave *grave = pace->oldest;
-    if (grave != NULL) {
+    if (pace->oldest != NULL) {
         const uint64_t now = now_ns(pace), since = now - pace->last_shrink_at;
-        if (since < PQ_PACE_SHRINK_NS) {
-            due = PQ_PACE_SHRINK_NS - since;
+        uint64_t rest = rest_ns(pq_pace_rate(pace));
+        if (since < rest) {
+            due = rest - since;
         } else {
             pace->last_shrink_at = now;
-            grave->bytes -= PQ_PACE_STEP_BYTES;
-            const bool is_small = grave->bytes <= PQ_PACE_STEP_BYTES;
-            // A file that cannot be shrunk is given back whole: it has no name to return to.
-            if (pq_file_truncate(grave->file, grave->bytes, NULL) != PQDB_OK || is_small) {
-                remove_oldest(pace);
-            }
-            due = pace->oldest == NULL ? UINT64_MAX : PQ_PACE_SHRINK_NS;
+            rest = rest_ns(take_rate(pace));
+            shrink_oldest(pace);
+            due = pace->oldest == NULL ? UINT64_MAX : rest;
         }
     }
     pthread_mutex_unlock(&pace->mutex);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "db/backlog.h"
+#include "db/checkpoint_internal.h"
 #include "db/open_with.h"
 #include "support/test.h"
 
@@ -153,9 +154,99 @@ static void writers_slow_down_while_the_keeper_is_behind(void) {
     pq_store_destroy(store);
 }
 
+// ---- dead rows ----------------------------------------------------------------------------------
+
+static pqdb_db *open_counting(struct pq_store **store, struct pq_env *env, size_t memory,
+                              bool no_keeper) {
+    pqdb_db *db = NULL;
+    writer = pthread_self();
+    *env = pq_env_system;
+    env->sleep_ns = count_sleep;
+    MUST(pq_store_open_memory(&pq_alloc_libc, store, &err));
+    const struct pq_open_with with = {.store = *store, .location = "file:///dead", .env = env,
+                                      .alloc = &pq_alloc_libc, .dead_bytes = 1,
+                                      .no_keeper = no_keeper};
+    const pqdb_options options = {.memory_bytes = memory, .checkpoint_ms = -1};
+    MUST(pq_db_init_with(&with, PQ_TEXT("{ Order: { n: 'int' } }"), &err));
+    MUST(pq_db_open_with(&with, &options, &db, &err));
+    return db;
+}
+
+/// The same `rows` orders again, each a little different.
+static void replace(pqdb_db *db, unsigned rows, unsigned round) {
+    static char text[LARGE * 64];
+    const pqdb_write_options options = {.on_conflict = "replace"};
+    for (unsigned first = 0; first < rows; first += LARGE) {
+        size_t length = 0;
+        for (unsigned i = first; i < first + LARGE && i < rows; i++) {
+            length += (size_t)snprintf(text + length, sizeof text - length,
+                                       "{\"$id\":\"o%06u\",\"n\":%u}\n", i, round * i);
+        }
+        MUST(pqdb_create(db, "Order", text, length, &options, NULL, &err));
+    }
+}
+
+static uint32_t dead_backlog(pqdb_db *db) {
+    pthread_mutex_lock(&db->leader);
+    const uint32_t backlog = pq_db_dead_backlog(db);
+    pthread_mutex_unlock(&db->leader);
+    return backlog;
+}
+
+/// No thread works in the background: files are what this one makes of them.
+static void dead_rows_are_a_backlog_until_they_are_merged(void) {
+    enum { ORDERS = 20000, LITTLE = 32 << 20 };  // so a file of all is no checkpoint's to rewrite
+    struct pq_store *store;
+    struct pq_env env;
+    bool merged = false;
+    pqdb_db *db = open_counting(&store, &env, LITTLE, true);
+    replace(db, ORDERS, 1);
+    MUST(pqdb_checkpoint(db, &err));
+    CHECK(dead_backlog(db) == 0, "%u of 1024 with all rows alive", dead_backlog(db));
+    uint32_t before = 0;
+    for (unsigned round = 1; round <= 3; round++) {
+        replace(db, round * ORDERS / 4 + ORDERS / 20, round + 1);
+        MUST(pq_db_checkpoint(db, true, &err));
+        const uint32_t backlog = dead_backlog(db);
+        CHECK(backlog > before, "%u of 1024, before %u", backlog, before);
+        before = backlog;
+    }
+    CHECK(before > PQ_DB_BACKLOG_EASY, "%u of 1024: commits would not wait", before);
+    for (int i = 0; i < 8; i++) {
+        MUST(pq_db_merge_files(db, &merged, &err));
+        MUST(pq_db_checkpoint(db, true, &err));
+    }
+    CHECK(dead_backlog(db) < PQ_DB_BACKLOG_EASY / 2, "%u of 1024 after merges", dead_backlog(db));
+    db->dead_bytes = 1 << 30;
+    replace(db, ORDERS / 2, 9);
+    MUST(pq_db_checkpoint(db, true, &err));
+    CHECK(dead_backlog(db) == 0, "%u of 1024 of little", dead_backlog(db));
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+static void commits_wait_for_merges_too(void) {
+    struct pq_store *store;
+    struct pq_env env;
+    pqdb_db *db = open_counting(&store, &env, MEMORY, false);
+    replace(db, 10, 1);
+    const size_t before = sleeps;
+    replace(db, 10, 2);
+    CHECK(sleeps == before, "a commit was delayed with all rows alive");
+    for (unsigned i = 0; i < 100 && sleeps == before; i++) {  // the keeper looks too, now and then
+        atomic_store(&db->dead_backlog, PQ_DB_BACKLOG_FULL);
+        replace(db, 10, i);
+    }
+    CHECK(sleeps > before && slept_ns >= PQ_DB_DELAY_NS_MAX, "%zu sleeps", sleeps - before);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
 int main(void) {
     RUN(a_commit_waits_in_proportion_to_backlog_and_size);
     RUN(a_keeper_that_is_slower_is_met_before_memory_is_full);
     RUN(writers_slow_down_while_the_keeper_is_behind);
+    RUN(dead_rows_are_a_backlog_until_they_are_merged);
+    RUN(commits_wait_for_merges_too);
     return test_done();
 }

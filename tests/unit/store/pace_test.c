@@ -111,21 +111,56 @@ static void a_buried_file_loses_its_name_at_once_and_its_bytes_slowly(void) {
     now += 3 * ms;
     CHECK(pq_pace_shrink(world.pace) == PQ_PACE_SHRINK_NS, "second step");
     now += 5 * ms;
+    CHECK(pq_pace_shrink(world.pace) == PQ_PACE_SHRINK_NS && size_of(world.file) == 5, "third");
+    now += 5 * ms;
     CHECK(pq_pace_shrink(world.pace) == UINT64_MAX && pq_pace_buried(world.pace) == 0, "done");
     close_world(&world);
 }
 
-static void a_small_file_goes_at_once_and_graves_may_be_left_at_the_end(void) {
+static void bury_new(struct world *world, uint64_t bytes) {
+    struct pq_file *file;
+    CHECK(pq_file_open(&world->disk->base, "g", PQ_OPEN_NEW, &file, &err) == PQDB_OK, "g");
+    CHECK(pq_file_truncate(file, bytes, &err) == PQDB_OK, "%s", err.message);
+    pq_file_close(file);
+    CHECK(pq_pace_bury(world->pace, "g", &err) == PQDB_OK, "%s", err.message);
+}
+
+static void small_files_go_one_by_one_up_to_a_number(void) {
     struct world world = open_world();
     CHECK(pq_pace_bury(world.pace, "f", &err) == PQDB_OK, "%s", err.message);
-    CHECK(pq_pace_buried(world.pace) == 0 && pq_pace_shrink(world.pace) == UINT64_MAX, "small");
-    for (int i = 0; i < 3; i++) {
-        struct pq_file *file;
-        CHECK(pq_file_open(&world.disk->base, "g", PQ_OPEN_NEW, &file, &err) == PQDB_OK, "g");
-        CHECK(pq_file_truncate(file, 2 * mib, &err) == PQDB_OK, "%s", err.message);
-        pq_file_close(file);
-        CHECK(pq_pace_bury(world.pace, "g", &err) == PQDB_OK, "%s", err.message);
+    CHECK(pq_pace_buried(world.pace) == 0, "an empty one has nothing to wait for");
+    for (int i = 0; i < PQ_PACE_GRAVES_MAX + 5; i++) bury_new(&world, 1000);
+    CHECK(pq_pace_buried(world.pace) == PQ_PACE_GRAVES_MAX, "%zu", pq_pace_buried(world.pace));
+    bury_new(&world, 2 * mib);
+    CHECK(pq_pace_buried(world.pace) == PQ_PACE_GRAVES_MAX + 1, "a big one has to wait");
+    CHECK(pq_pace_shrink(world.pace) == PQ_PACE_SHRINK_NS, "one of them");
+    CHECK(pq_pace_buried(world.pace) == PQ_PACE_GRAVES_MAX, "%zu", pq_pace_buried(world.pace));
+    close_world(&world);
+}
+
+static void deleting_gives_way_to_commits_that_it_slows_down(void) {
+    struct world world = open_world();
+    for (int i = 0; i < 32; i++) pq_pace_note_sync(world.pace, 20000);
+    for (int i = 0; i < 5; i++) bury_new(&world, 64 * mib);
+    CHECK(pq_pace_shrink(world.pace) == PQ_PACE_SHRINK_NS, "as fast as it may");
+    pq_pace_note_sync(world.pace, 400000);
+    const uint64_t due = pq_pace_shrink(world.pace);
+    CHECK(due == 2 * PQ_PACE_SHRINK_NS, "half as fast: %llu", (unsigned long long)due);
+    uint64_t rest = due;
+    for (int i = 0; i < 200; i++) {
+        now += rest;
+        pq_pace_note_sync(world.pace, 20000);
+        const uint64_t next = pq_pace_shrink(world.pace);
+        CHECK(next <= rest && next >= PQ_PACE_SHRINK_NS, "%llu", (unsigned long long)next);
+        rest = next;
     }
+    CHECK(rest == PQ_PACE_SHRINK_NS, "as fast as before: %llu", (unsigned long long)rest);
+    close_world(&world);
+}
+
+static void graves_may_be_left_at_the_end(void) {
+    struct world world = open_world();
+    for (int i = 0; i < 3; i++) bury_new(&world, 2 * mib);
     CHECK(pq_pace_buried(world.pace) == 3, "three");
     close_world(&world);
 }
@@ -135,6 +170,8 @@ int main(void) {
     RUN(beside_commits_each_mebibyte_is_synced_and_paid_for);
     RUN(a_slow_sync_halves_the_rate_which_returns_slowly);
     RUN(a_buried_file_loses_its_name_at_once_and_its_bytes_slowly);
-    RUN(a_small_file_goes_at_once_and_graves_may_be_left_at_the_end);
+    RUN(small_files_go_one_by_one_up_to_a_number);
+    RUN(deleting_gives_way_to_commits_that_it_slows_down);
+    RUN(graves_may_be_left_at_the_end);
     return test_done();
 }
