@@ -9,89 +9,9 @@
 #include "db/catch_up.h"
 #include "db/changed.h"
 #include "db/commit.h"
+#include "db/created.h"
+#include "db/replica.h"
 #include "db/row_list.h"
-
-// ---- the rows that are new --------------------------------------------------------------------
-
-/// A source of which only new rows are shown: some batches, or all that is stored.
-struct created {
-    pqdb_db *db;
-    const struct pq_batch *batches;
-    size_t batch_count;
-    struct pq_rows *stored;  // or NULL
-    uint64_t mark;
-    // Who takes them, while they are scanned.
-    pqdb_code (*take)(void *taker, const struct pq_batch *batch, pqdb_error *err);
-    void *taker;
-    uint64_t rows;  // that were new
-};
-
-static pqdb_code take_created(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
-    struct created *created = ctx;
-    const int64_t *seq = rows->columns[PQ_SEQ_COLUMN].values;
-    struct pq_arena arena;
-    struct pq_batch kept;
-    size_t count = 0;
-    pq_arena_init(&arena, created->db->alloc);
-    pqdb_code code = PQDB_OK;
-    uint32_t *fresh = pq_arena_alloc(&arena, (rows->count + 1) * sizeof *fresh);
-    if (fresh == NULL) {
-        code = pq_fail(err, PQDB_NO_MEMORY, "an append");
-        goto done;
-    }
-    for (size_t row = 0; row < rows->count; row++) {
-        const bool comes = rows->weights == NULL || rows->weights[row] > 0;
-        if (comes && (uint64_t)seq[row] >= created->mark) fresh[count++] = (uint32_t)row;
-    }
-    if (count == 0) goto done;
-    struct pq_batch all = *rows;
-    all.weights = NULL;
-    PQ_GO(pq_batch_gather(&all, fresh, count, &arena, &kept, err));
-    created->rows += count;
-    PQ_GO(created->take(created->taker, &kept, err));
-done:
-    pq_arena_deinit(&arena);
-    return code;
-}
-
-static pqdb_code scan_stored(struct created *created, const struct pq_rows_wish *wish,
-                             pqdb_error *err) {
-    if (wish == NULL) {
-        return created->stored->scan(created->stored->ctx, NULL, take_created, created, err);
-    }
-    const uint32_t *columns = wish->columns;
-    const size_t column_count = wish->column_count;
-    const struct pq_alloc *alloc = created->db->alloc;
-    uint32_t *wanted = pq_resize(alloc, NULL, 0, column_count + 1, sizeof *wanted);
-    if (wanted == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an append");
-    size_t count = 0;
-    bool has_seq = false;
-    for (size_t k = 0; k < column_count; k++) {
-        if (!has_seq && columns[k] > PQ_SEQ_COLUMN) wanted[count++] = PQ_SEQ_COLUMN;
-        has_seq = has_seq || columns[k] >= PQ_SEQ_COLUMN;
-        wanted[count++] = columns[k];
-    }
-    if (!has_seq) wanted[count++] = PQ_SEQ_COLUMN;
-    const struct pq_rows_wish more = {wanted, count, wish->reads};
-    const pqdb_code code =
-        created->stored->scan(created->stored->ctx, &more, take_created, created, err);
-    pq_free(alloc, wanted, column_count + 1, sizeof *wanted);
-    return code;
-}
-
-static pqdb_code scan_created(void *ctx, const struct pq_rows_wish *wish,
-                              pqdb_code (*take)(void *taker, const struct pq_batch *batch,
-                                                pqdb_error *err),
-                              void *taker, pqdb_error *err) {
-    struct created *created = ctx;
-    created->take = take;
-    created->taker = taker;
-    if (created->stored != NULL) return scan_stored(created, wish, err);
-    for (size_t i = 0; i < created->batch_count; i++) {
-        PQ_TRY(take_created(created, &created->batches[i], err));
-    }
-    return PQDB_OK;
-}
 
 // ---- what they come to ------------------------------------------------------------------------
 
@@ -140,53 +60,107 @@ done:
 }
 
 /// The definition over the new rows alone; of none nothing comes, not even a global row.
-static pqdb_code compute(struct created *created, struct pq_db_table *table, uint64_t version,
-                         struct pq_db_row_list *list, pqdb_error *err) {
+static pqdb_code compute(pqdb_db *db, struct pq_db_created *created, struct pq_db_table *table,
+                         uint64_t version, struct pq_db_row_list *list, pqdb_error *err) {
     struct named named = {.list = list, .version = version};
-    const struct pq_sink sink = {.put = put_named, .ctx = &named};
-    const struct pq_rows rows = {.scan = scan_created, .ctx = created};
+    const struct pq_rows rows = pq_db_created_rows(created);
     struct pq_db_row_list made;
     const struct pq_sink keep = {.put = pq_db_row_list_put, .ctx = &made};
     struct pq_db_part *part;
-    PQ_TRY(pq_db_part_create(created->db, table, &part, err));
+    PQ_TRY(pq_db_part_create(db, table, &part, err));
     part->lookup.is_after = true;
-    pq_db_row_list_init(&made, created->db->alloc);
+    pq_db_row_list_init(&made, db->alloc);
     pqdb_code code = pq_node_full(part->node, &rows, &keep, err);
     for (struct pq_db_row_batch *at = made.first;
          code == PQDB_OK && created->rows > 0 && at != NULL; at = at->next) {
-        code = sink.put(sink.ctx, &at->rows, err);
+        code = put_named(&named, &at->rows, err);
     }
     pq_db_row_list_deinit(&made);
-    pq_db_part_destroy(created->db, part);
+    pq_db_part_destroy(db, part);
     return code;
 }
+
+/// Leader: all that is new, out of what is stored.
+static pqdb_code compute_new(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+                             struct pq_db_row_list *list, pqdb_error *err) {
+    struct pq_db_rows source = {.db = db, .table = pq_db_by_id(db, table->view->source)};
+    const struct pq_rows stored = pq_db_rows_of(&source);
+    struct pq_db_created created = {.from = table->facts.mark, .alloc = db->alloc,
+                                    .stored = &stored};
+    return compute(db, &created, table, version, list, err);
+}
+
+// ---- beside the writers -----------------------------------------------------------------------
+
+/// A refresh until it is one, and what it goes by.
+struct attempt {
+    pqdb_db *db;
+    struct pq_db_table *table;
+    bool discards;
+    uint64_t mark, from;  // what is new, and since when
+    uint64_t at;          // the snapshot it was computed from
+    uint64_t began_ns;
+    struct pq_db_replica *replica;  // owned
+};
 
 static bool is_root(void *ctx, const struct pq_db_table *table) {
     return ((const struct pq_db_table *)ctx)->root == table;
 }
 
-/// Leader: all that is new, out of the log where the view reads the collection itself, else out of
-/// what is stored.
-static pqdb_code compute_new(pqdb_db *db, struct pq_db_table *table, uint64_t version,
-                             struct pq_db_row_list *list, pqdb_error *err) {
-    struct pq_db_rows source = {.db = db, .table = pq_db_by_id(db, table->view->source)};
-    struct pq_rows stored = pq_db_rows_of(&source);
-    struct created created = {.db = db, .mark = table->facts.mark};
-    const uint64_t from = table->facts.reflects;
-    if (!db->is_replaying && created.mark > 0 && source.table == table->root &&
-        from + 1 >= pq_log_first_version(db->log)) {
-        struct pq_db_changed changed;
-        const struct pq_db_changed_options options = {
-            .from = from, .to = db->version, .wants = is_root, .ctx = table};
-        PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
-        created.batches = changed.count > 0 ? &changed.tables[0].rows : NULL;
-        created.batch_count = changed.count > 0 ? 1 : 0;
-        const pqdb_code code = compute(&created, table, version, list, err);
-        pq_db_changed_deinit(&changed);
-        return code;
+/// What is new of the collection itself the log has, where it reaches back: no need to scan all.
+static pqdb_code build_by_log(struct attempt *attempt, pqdb_error *err) {
+    pqdb_db *db = attempt->db;
+    struct pq_db_changed changed;
+    const struct pq_db_changed_options options = {.from = attempt->from, .to = attempt->at,
+                                                  .wants = is_root, .ctx = attempt->table};
+    PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
+    struct pq_db_created created = {.from = attempt->mark, .alloc = db->alloc,
+                                    .batches = changed.count > 0 ? &changed.tables[0].rows : NULL,
+                                    .batch_count = changed.count > 0};
+    const struct pq_rows rows = pq_db_created_rows(&created);
+    const pqdb_code code = pq_db_replica_build_from(attempt->replica, &rows, err);
+    attempt->replica->created_rows = created.rows;
+    pq_db_changed_deinit(&changed);
+    return code;
+}
+
+static pqdb_code compute_beside(struct attempt *attempt, struct pq_db_snapshot *snapshot,
+                                pqdb_error *err) {
+    pqdb_db *db = attempt->db;
+    struct pq_db_table *table = attempt->table;
+    const struct pq_db_replica_options options = {
+        .table = table, .alone = true, .appends = true, .created_from = attempt->mark};
+    attempt->at = snapshot->version;
+    PQ_TRY(pq_db_replica_create(db, &options, snapshot, &attempt->replica, err));
+    const bool by_log = attempt->mark > 0 && table->view->source == table->root->id &&
+                        attempt->from + 1 >= pq_log_first_version(db->log);
+    PQ_TRY(by_log ? build_by_log(attempt, err) : pq_db_replica_build(attempt->replica, err));
+    return pq_db_replica_catch_up(attempt->replica, err);
+}
+
+/// Leader: has something moved that the replica does not follow?
+static bool is_overtaken(const struct attempt *attempt) {
+    pqdb_db *db = attempt->db;
+    if (!attempt->discards && attempt->table->facts.mark != attempt->mark) return true;
+    for (const struct pq_view *view = attempt->table->view; view != NULL; view = view->upstream) {
+        for (size_t i = 0; i < view->linked_count; i++) {
+            const struct pq_db_table *linked = pq_db_by_id(db, view->linked[i]);
+            if (linked->table->version > attempt->at) return true;
+        }
     }
-    created.stored = &stored;
-    return compute(&created, table, version, list, err);
+    return false;
+}
+
+/// What the replica has at the last commit, under the ids of the refresh.
+static pqdb_code take_rows(const struct attempt *attempt, uint64_t version,
+                           struct pq_db_row_list *list, pqdb_error *err) {
+    const struct pq_db_replica *replica = attempt->replica;
+    struct named named = {.list = list, .version = version};
+    struct pq_db_rows made = {.db = attempt->db, .table = attempt->table,
+                              .held = replica->members[replica->count - 1].rows};
+    const struct pq_rows rows = pq_db_rows_of(&made);
+    if (replica->created_rows == 0) return PQDB_OK;
+    return rows.scan(rows.ctx, NULL, put_named, &named, err);
 }
 
 // ---- a refresh --------------------------------------------------------------------------------
@@ -206,15 +180,21 @@ static pqdb_code take_back(void *ctx, const struct pq_batch *rows, pqdb_error *e
     return code;
 }
 
+static pqdb_code take_back_all(pqdb_db *db, struct pq_db_table *table,
+                               struct pq_db_row_list *list, pqdb_error *err) {
+    struct pq_db_rows own = {.db = db, .table = table};
+    const struct pq_rows stored = pq_db_rows_of(&own);
+    return stored.scan(stored.ctx, NULL, take_back, list, err);
+}
+
+/// Leader, where nothing was computed before.
 static pqdb_code collect(pqdb_db *db, struct pq_db_table *table, bool discard, uint64_t version,
                          struct pq_db_row_list *list, pqdb_error *err) {
     const uint64_t mark = table->facts.mark;
     pqdb_code code = PQDB_OK;
     if (discard) {
-        struct pq_db_rows own = {.db = db, .table = table};
-        const struct pq_rows stored = pq_db_rows_of(&own);
         table->facts.mark = 0;
-        code = stored.scan(stored.ctx, NULL, take_back, list, err);
+        code = take_back_all(db, table, list, err);
     }
     if (code == PQDB_OK) code = compute_new(db, table, version, list, err);
     if (code != PQDB_OK) table->facts.mark = mark;
@@ -239,45 +219,72 @@ static pqdb_code apply(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     return PQDB_OK;
 }
 
-static pqdb_code refresh(pqdb_db *db, struct pq_db_table *table, bool discard, pqdb_error *err) {
-    const uint64_t began_ns = db->env->monotonic_ns(db->env->ctx);
+/// Leader: brought to the last commit, or computed at once where it was overtaken.
+static pqdb_code finish(struct attempt *attempt, uint64_t version, struct pq_db_row_list *list,
+                        pqdb_error *err) {
+    pqdb_db *db = attempt->db;
+    PQ_TRY(pq_db_check_open(db, err));
+    if (is_overtaken(attempt)) {
+        return collect(db, attempt->table, attempt->discards, version, list, err);
+    }
+    PQ_TRY(pq_db_replica_finish(attempt->replica, err));
+    if (attempt->discards) PQ_TRY(take_back_all(db, attempt->table, list, err));
+    return take_rows(attempt, version, list, err);
+}
+
+/// Leader: the record first.
+static pqdb_code refresh(struct attempt *attempt, pqdb_error *err) {
+    pqdb_db *db = attempt->db;
+    struct pq_db_table *table = attempt->table;
+    const bool discards = attempt->discards;
     struct pq_db_row_list list;
     uint64_t version = pq_log_position(db->log).version;
     pq_db_row_list_init(&list, db->alloc);
     pqdb_code code;
-    pqdb_error why = {0};
-    PQ_GO(pq_db_check_open(db, &why));
-    code = collect(db, table, discard, version, &list, &why);
-    if (code != PQDB_OK && pq_db_is_views_own(code)) {
-        pq_db_note_failed(db, table, &why);
-        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
-    }
-    if (code != PQDB_OK) goto done;
+    PQ_GO(finish(attempt, version, &list, err));
     const struct pq_last_refresh did = {
-        .kind = PQ_REFRESH_APPEND, .why = discard ? PQ_WHY_DISCARD : PQ_WHY_NOT, .rows = list.rows,
-        .took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000)};
-    PQ_GO(pq_db_log_refresh(db, table, discard ? PQ_DB_LOGGED_SWAP : PQ_DB_LOGGED_ROWS, &did,
-                            &version, &why));
+        .kind = PQ_REFRESH_APPEND, .why = discards ? PQ_WHY_DISCARD : PQ_WHY_NOT,
+        .rows = list.rows,
+        .took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - attempt->began_ns) / 1000)};
+    PQ_GO(pq_db_log_refresh(db, table, discards ? PQ_DB_LOGGED_SWAP : PQ_DB_LOGGED_ROWS, &did,
+                            &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
-    code = apply(db, table, &list, version, time_us, &why);
+    code = apply(db, table, &list, version, time_us, err);
     table->facts.refreshed_us = time_us;
     table->facts.last = did;
-    if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, &why);
-    if (code != PQDB_OK) pq_db_break(db, code, &why);  // reopening repeats it
+    if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
+    if (code != PQDB_OK) pq_db_break(db, code, err);  // reopening repeats it
 done:
     pq_db_row_list_deinit(&list);
-    if (code != PQDB_OK && err != NULL) *err = why;
+    return code;
+}
+
+static pqdb_code refresh_locked(struct attempt *attempt, pqdb_error *err) {
+    pqdb_db *db = attempt->db;
+    pq_db_lock_contents(db);
+    pq_db_catch_up_drop(db, attempt->table);
+    pthread_mutex_lock(&db->leader);
+    const pqdb_code code = refresh(attempt, err);
+    pthread_mutex_unlock(&db->leader);
+    pq_db_unlock_contents(db);
     return code;
 }
 
 pqdb_code pq_db_append_refresh(pqdb_db *db, struct pq_db_table *table, bool discard,
                                pqdb_error *err) {
-    pq_db_lock_contents(db);
-    pq_db_catch_up_drop(db, table);
-    pthread_mutex_lock(&db->leader);
-    const pqdb_code code = refresh(db, table, discard, err);
-    pthread_mutex_unlock(&db->leader);
-    pq_db_unlock_contents(db);
+    struct attempt attempt = {.db = db, .table = table, .discards = discard,
+                              .began_ns = db->env->monotonic_ns(db->env->ctx)};
+    struct pq_db_snapshot *snapshot;
+    pqdb_error why = {0};
+    PQ_TRY(pq_db_build_begin(db, table, &snapshot, err));
+    attempt.mark = discard ? 0 : snapshot->facts[table->position].mark;
+    attempt.from = snapshot->facts[table->position].reflects;
+    pqdb_code code = compute_beside(&attempt, snapshot, &why);
+    pq_db_snapshot_unref(snapshot);
+    if (code == PQDB_OK) code = refresh_locked(&attempt, &why);
+    pq_db_build_end(db, table, code, &why);
+    pq_db_replica_destroy(attempt.replica);
+    if (code != PQDB_OK && err != NULL) *err = why;
     return code;
 }
 
@@ -331,11 +338,19 @@ struct part {
 static pqdb_code compute_part(pqdb_db *db, const struct pq_db_stepped *stepped,
                               struct part *part, pqdb_error *err) {
     const struct pq_batch *rows = brought(stepped, part->table->view->source);
-    struct created created = {.db = db, .mark = part->table->facts.mark, .batches = rows,
-                              .batch_count = rows == NULL ? 0 : 1};
+    struct pq_db_created created = {.from = part->table->facts.mark, .alloc = db->alloc,
+                                    .batches = rows, .batch_count = rows != NULL};
     pqdb_error why = {0};
+    const struct pq_db_facts *source = &pq_db_by_id(db, part->table->view->source)->facts;
+    if (source->failed || source->unbuilt) {  // what is new to it is so still when that is mended
+        pq_fail(&why, PQDB_INVALID, "what it reads has failed");
+        pq_db_note_failed(db, part->table, &why);
+        part->table = NULL;
+        return PQDB_OK;
+    }
     if (rows == NULL) return PQDB_OK;
-    const pqdb_code code = compute(&created, part->table, stepped->version, &part->list, &why);
+    const pqdb_code code =
+        compute(db, &created, part->table, stepped->version, &part->list, &why);
     if (code != PQDB_OK && pq_db_is_views_own(code)) {
         pq_db_note_failed(db, part->table, &why);
         part->table = NULL;

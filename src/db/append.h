@@ -16,7 +16,8 @@
 /// `building`. The record in the log comes first, so that nothing is added twice. With `discard`
 /// what is there goes in the same commit, and all rows count as new.
 /// Cost: what the log has of the collection since the last refresh; else a scan of the source.
-/// Writers wait for it.
+/// Beside the writers, who wait until the rows that come of it are in the table; where rows that
+/// links lead to have changed meanwhile, also for a computation.
 /// Errors: as pq_node_full; the view keeps what it has and its mark, and has failed.
 pqdb_code pq_db_append_refresh(pqdb_db *db, struct pq_db_table *table, bool discard,
                                pqdb_error *err);

@@ -182,8 +182,8 @@ static pqdb_code swap_locked(struct pq_db_replica *replica, const struct begun *
     return code;
 }
 
-static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, struct pq_db_snapshot **snapshot,
-                       pqdb_error *err) {
+pqdb_code pq_db_build_begin(pqdb_db *db, struct pq_db_table *table,
+                            struct pq_db_snapshot **snapshot, pqdb_error *err) {
     pthread_mutex_lock(&db->leader);
     const pqdb_code code = pq_db_check_open(db, err);
     if (code == PQDB_OK) {
@@ -196,7 +196,8 @@ static pqdb_code begin(pqdb_db *db, struct pq_db_table *table, struct pq_db_snap
     return code;
 }
 
-static void end(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pqdb_error *why) {
+void pq_db_build_end(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
+                     const pqdb_error *why) {
     pthread_mutex_lock(&db->leader);
     db->pinned = (struct pq_log_position){0};
     table->build_rows = 0;
@@ -277,7 +278,7 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
     struct pq_db_snapshot *snapshot = NULL;
     pqdb_error why = {0};
     pqdb_code code;
-    PQ_TRY(begin(db, table, &snapshot, err));
+    PQ_TRY(pq_db_build_begin(db, table, &snapshot, err));
     options.is_lean = is_lean(db, table, snapshot, reason);
     if (pq_db_reads_kept(db, table)) {
         code = build_at_once(db, &options, &begun, &replica, &why);
@@ -286,7 +287,7 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
         if (code == PQDB_OK) code = swap_locked(replica, &begun, &why);
     }
     pq_db_snapshot_unref(snapshot);
-    end(db, table, code, &why);
+    pq_db_build_end(db, table, code, &why);
     pq_db_replica_destroy(replica);
     if (code != PQDB_OK && err != NULL) *err = why;
     return code;

@@ -5,6 +5,7 @@
 #include "db/catch_up.h"
 #include "db/changed.h"
 #include "db/checkpoint_internal.h"
+#include "db/created.h"
 #include "db/kept.h"
 #include "db/schema_change.h"
 #include "flow/node_reads.h"
@@ -149,7 +150,7 @@ static pqdb_code add_members(struct pq_db_replica *replica,
             (struct pq_db_member){.table = table, .starts_older = true};
         return pq_circuit_add(replica->circuit, table->node, err);
     }
-    const bool keeps = options->whole || !options->alone;
+    const bool keeps = options->whole || options->appends || !options->alone;
     PQ_TRY(add_member(replica, table,
                       options->branch != NULL ? ROWS_STORED : keeps ? ROWS_NEW : ROWS_UNKNOWN,
                       err));
@@ -206,6 +207,10 @@ static void show_sources(struct pq_db_replica *replica) {
         struct pq_db_part *part = part_of(&replica->members[i]);
         const struct pq_db_member *source = member_of(replica, part->source.table->id);
         part->source.snapshot = replica->snapshot;
+        if (replica->members[i].table == replica->top) {
+            part->source.appends = replica->appends;
+            part->source.created_from = replica->created_from;
+        }
         part->source.held = source == NULL ? NULL : source->rows;
         // What the source held when the view was last refreshed, nothing knows any more.
         part->source.refuses = replica->members[i].starts_older;
@@ -228,6 +233,8 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
     struct pq_db_replica *made = pq_resize(db->alloc, NULL, 0, 1, sizeof *made);
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
     *made = (struct pq_db_replica){.db = db, .top = options->table, .is_lean = options->is_lean,
+                                   .appends = options->appends,
+                                   .created_from = options->created_from,
                                    .version = snapshot->version, .on_rows = options->on_rows};
     const struct pq_db_table *older = options->borrow ? options->table : options->branch;
     if (older != NULL) made->version = snapshot->facts[older->position].reflects;
@@ -291,17 +298,31 @@ static pqdb_code put_rows(void *ctx, const struct pq_batch *rows, pqdb_error *er
     return keep_rows(replica, builder->member, rows, NULL, replica->version, err);
 }
 
+static pqdb_code build_from(struct pq_db_replica *replica, const struct pq_db_member *member,
+                            const struct pq_rows *rows, pqdb_error *err) {
+    struct pq_node *node = pq_circuit_find(replica->circuit, member->table->id);
+    struct builder builder = {replica, member};
+    const struct pq_sink sink = {.put = put_rows, .ctx = &builder};
+    PQ_TRY(pq_node_full(node, rows, member->rows == NULL ? NULL : &sink, err));
+    return member->rows == NULL ? PQDB_OK : pq_table_publish(member->rows, err);
+}
+
 static pqdb_code build_member(struct pq_db_replica *replica, struct pq_db_member *member,
                               pqdb_error *err) {
     struct pq_node *node = pq_circuit_find(replica->circuit, member->table->id);
+    const bool is_top = member->table == replica->top;
     if (member->rows == NULL && pq_node_spec(node)->group == NULL) return PQDB_OK;
     struct pq_db_rows source = member->part->source;
-    if (member->table == replica->top) source.progress = replica->top;
+    if (is_top) source.progress = replica->top;
     const struct pq_rows rows = pq_db_rows_of(&source);
-    struct builder builder = {replica, member};
-    const struct pq_sink sink = {.put = put_rows, .ctx = &builder};
-    PQ_TRY(pq_node_full(node, &rows, member->rows == NULL ? NULL : &sink, err));
-    return member->rows == NULL ? PQDB_OK : pq_table_publish(member->rows, err);
+    PQ_TRY(build_from(replica, member, &rows, err));
+    if (is_top) replica->created_rows = source.created_rows;
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_replica_build_from(struct pq_db_replica *replica, const struct pq_rows *rows,
+                                   pqdb_error *err) {
+    return build_from(replica, &replica->members[replica->count - 1], rows, err);
 }
 
 /// What it reads has failed: it cannot be built.
@@ -363,6 +384,7 @@ static const bool *columns_read(void *ctx, const struct pq_db_table *table) {
         size_t count;
         const uint32_t *columns = pq_node_columns(node, &count);
         for (size_t k = 0; k < count; k++) reads[columns[k]] = true;
+        if (replica->appends) reads[PQ_SEQ_COLUMN] = true;
     }
     replica->reads = reads;
     replica->read_type = type;
@@ -377,12 +399,23 @@ static size_t rows_at_once(const struct pq_db_replica *replica, size_t rows_max)
     return rows_max;
 }
 
+static int64_t weight_of(const struct pq_batch *rows) {
+    int64_t weight = rows->weights == NULL ? (int64_t)rows->count : 0;
+    for (size_t row = 0; rows->weights != NULL && row < rows->count; row++) {
+        weight += rows->weights[row];
+    }
+    return weight;
+}
+
 static pqdb_code take_outputs(struct pq_db_replica *replica, struct pq_hold *hold,
                               uint64_t version, pqdb_error *err) {
     for (size_t i = 0; i < replica->count; i++) {
         struct pq_db_member *member = &replica->members[i];
         const struct pq_output *output = &replica->outputs[i];
         if (output->rows.count == 0) continue;
+        if (member->table->id == replica->top->view->source) {
+            replica->created_rows += weight_of(&output->rows);
+        }
         if (member->rows != NULL) {
             PQ_TRY(keep_rows(replica, member, &output->rows, hold, version, err));
             PQ_TRY(pq_table_publish(member->rows, err));
@@ -415,17 +448,24 @@ static pqdb_code step_circuit(struct pq_db_replica *replica, const struct pq_del
     return PQDB_OK;
 }
 
-static pqdb_code step(struct pq_db_replica *replica, const struct pq_db_changed *changed,
+static pqdb_code step(struct pq_db_replica *replica, struct pq_db_changed *changed,
                       pqdb_error *err) {
     struct pq_arena *arena = &changed->hold->arena;
     struct pq_delta *inputs = pq_arena_alloc(arena, (changed->count + 1) * sizeof *inputs);
     if (inputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
+    size_t count = 0;
     for (size_t i = 0; i < changed->count; i++) {
-        inputs[i] = (struct pq_delta){.table = changed->tables[i].table->id,
-                                      .rows = &changed->tables[i].rows};
-        replica->steps_rows += changed->tables[i].rows.count;
+        struct pq_batch *rows = &changed->tables[i].rows;
+        const uint32_t id = changed->tables[i].table->id;
+        replica->steps_rows += rows->count;
+        if (replica->created_from > 0) {
+            const struct pq_batch all = *rows;
+            PQ_TRY(pq_db_created_of(&all, replica->created_from, arena, rows, err));
+        }
+        if (id == replica->top->view->source) replica->created_rows += weight_of(rows);
+        if (rows->count > 0) inputs[count++] = (struct pq_delta){.table = id, .rows = rows};
     }
-    return step_circuit(replica, inputs, changed->count, changed->hold, changed->to, err);
+    return step_circuit(replica, inputs, count, changed->hold, changed->to, err);
 }
 
 pqdb_code pq_db_replica_step(struct pq_db_replica *replica,
@@ -469,6 +509,12 @@ static const struct pq_db_table *keeps_of(const struct pq_db_replica *replica) {
     return NULL;
 }
 
+/// What is wanted of the log for new rows alone.
+static bool reads_new(void *ctx, const struct pq_db_table *table) {
+    const struct pq_db_replica *replica = ctx;
+    return table == replica->top->root;
+}
+
 /// A part of the log, no further than `to`.
 static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_max,
                        pqdb_error *err) {
@@ -477,7 +523,8 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
         return pq_fail(err, PQDB_CONFLICT, "the build was given up");
     }
     const struct pq_db_changed_options options = {
-        .from = replica->version, .to = to, .wants = pq_db_replica_reads,
+        .from = replica->version, .to = to,
+        .wants = replica->appends ? reads_new : pq_db_replica_reads,
         .reads = columns_read, .ctx = replica, .keeps = keeps_of(replica), .rows_max = rows_max};
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(db, &options, &changed, err));

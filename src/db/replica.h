@@ -29,7 +29,9 @@ struct pq_db_replica {
     struct pq_db_snapshot *snapshot;  // owned: sources as of the last pq_db_replica_advance
     uint64_t version;               // where the circuit is: the snapshot's or later
     struct pq_db_table *top;
-    bool is_lean;                   // see the options
+    bool is_lean, appends;          // see the options
+    uint64_t created_from;
+    int64_t created_rows;           // of the source of `top`: that are new
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
     uint64_t steps_rows;            // rows of the log that went in so far
     const bool *reads;              // columns of the table whose rows are of `read_type`
@@ -44,6 +46,8 @@ struct pq_db_replica_options {
     bool alone;                     // without the views above; what it puts out goes to `on_rows`
     bool all_parts;                 // the view's late pieces of state are made too
     bool is_lean;                   // not even those that its own node has
+    bool appends;                   // with `alone`, and rows: only rows of its collection that were
+    uint64_t created_from;          // created from here on; what links lead to must not change
     const struct pq_sink *on_rows;  // with `borrow`, or `alone` without what follows
     /// With `alone`: rows and state go on from what is stored, in branches: those of this lagging
     /// view and of the streaming ones above it, of which `table` is the last.
@@ -68,6 +72,10 @@ void pq_db_replica_destroy(struct pq_db_replica *replica);
 /// Cost: their sources, as pq_node_full. Errors: as pq_node_full; PQDB_CONFLICT: told to stop.
 pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err);
 
+/// The view alone, from these rows of its source instead. Errors: as pq_node_full.
+pqdb_code pq_db_replica_build_from(struct pq_db_replica *replica, const struct pq_rows *rows,
+                                   pqdb_error *err);
+
 /// Through the log to `snapshot`. Errors: those of the log and of pq_node_step.
 pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
                                 pqdb_error *err);
@@ -82,6 +90,11 @@ pqdb_code pq_db_replica_rewind(struct pq_db_replica *replica, uint64_t version, 
 /// build.c: through the log until little is left, beside the leader or, where writers are too fast,
 /// in small steps between their commits; and as leader, the rest of it.
 pqdb_code pq_db_replica_catch_up(struct pq_db_replica *replica, pqdb_error *err);
+/// And around it: a snapshot, from which on the log is held; at the end `why` it failed, if it did.
+pqdb_code pq_db_build_begin(pqdb_db *db, struct pq_db_table *table,
+                            struct pq_db_snapshot **snapshot, pqdb_error *err);
+void pq_db_build_end(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
+                     const pqdb_error *why);
 pqdb_code pq_db_replica_finish(struct pq_db_replica *replica, pqdb_error *err);
 
 /// Sources are as the snapshot has them, seen through the overlay (of `version`; borrowed until the

@@ -1,6 +1,7 @@
 /// db/rows.c: the rows a view reads: of a collection, of what is stored of a view, or of a view
 /// computed anew from the collections below it.
 #include "base/fail.h"
+#include "db/created.h"
 #include "db/overlay.h"
 #include "db/spill.h"
 #include "db/view_internal.h"
@@ -97,8 +98,21 @@ static pqdb_code scan(void *ctx, const struct pq_rows_wish *wish, pq_db_take tak
     return scan_stored(source, wish, take, taker, err);
 }
 
+static pqdb_code scan_created(void *ctx, const struct pq_rows_wish *wish, pq_db_take take,
+                              void *taker, pqdb_error *err) {
+    struct pq_db_rows *source = ctx;
+    if (!source->appends) return scan(source, wish, take, taker, err);
+    const struct pq_rows all = {.scan = scan, .ctx = source};
+    struct pq_db_created created = {.from = source->created_from, .alloc = source->db->alloc,
+                                    .stored = &all};
+    const struct pq_rows rows = pq_db_created_rows(&created);
+    const pqdb_code code = rows.scan(rows.ctx, wish, take, taker, err);
+    source->created_rows += created.rows;
+    return code;
+}
+
 struct pq_rows pq_db_rows_of(struct pq_db_rows *source) {
-    return (struct pq_rows){.scan = scan, .ctx = source};
+    return (struct pq_rows){.scan = scan_created, .ctx = source};
 }
 
 pqdb_code pq_db_put_rows(pqdb_db *db, struct pq_table *table, const struct pq_batch *rows,

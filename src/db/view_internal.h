@@ -50,6 +50,9 @@ struct pq_db_rows {
     struct pq_db_table *progress;  // a view being built: rows are counted there, and it may be told
                                    // to stop (PQDB_CONFLICT); or NULL
     const struct pq_db_overlay *overlay;  // stored rows as they were then; or NULL
+    bool appends;           // only rows that were created from
+    uint64_t created_from;  // here on, and
+    int64_t created_rows;   // how many of these were given so far
     bool refuses;    // there is no telling (PQDB_UNSUPPORTED)
     bool recompute;  // of a view: from its definition, not from what is stored
 };

@@ -1,0 +1,163 @@
+/// Goal: views that append are refreshed while writers create, change and delete the rows that are
+/// new to them: not a row is left out or taken twice, and what was added is what the tables make of
+/// it at the commit of the refresh, which is what replay computes.
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "support/db_calls.h"
+#include "support/temp.h"
+
+#define APPEND ", $refresh: { mode: 'manual', strategy: 'append' } },\n"
+
+static const char schema[] =
+    "{ Owner: { name: 'string!' },\n"
+    "  Item: { k: 'string!', n: 'int!', owner: '-> Owner' },\n"
+    "  Small: { $from: 'Item', $filter: { n: { $lt: 50 } } },\n"
+    "  Seen: { $from: 'Item', $select: { n: '$n' }" APPEND
+    "  Rolled: { $from: 'Item', $groupBy: ['k'], $compute: { rows: { $count: '*' },\n"
+    "            high: { $max: 'n' }, low: { $min: 'n' } }" APPEND
+    "  All: { $from: 'Item', $compute: { rows: { $count: '*' }, sum: { $sum: 'n' } }" APPEND
+    "  AllSmall: { $from: 'Small', $compute: { rows: { $count: '*' } }" APPEND
+    "  Owned: { $from: 'Item', $select: { n: '$n', owner: '$owner.name' }" APPEND
+    "  Above: { $from: 'Seen', $compute: { rows: { $count: '*' } } } }";
+
+static const char *const views[] = {"Seen", "Rolled", "All", "AllSmall", "Owned", "Above"};
+enum { view_count = sizeof views / sizeof *views, rounds = 4, rows_at_once = 200 };
+
+static pqdb_error err;
+
+struct writer {
+    pqdb_db *db;
+    atomic_bool stops;
+    atomic_uint batches;
+    unsigned created;
+    bool deletes;
+    pqdb_code code;
+    pqdb_error error;
+};
+
+static pqdb_code create_some(struct writer *writer) {
+    static const char row[] = "{\"$id\":\"i%08u\",\"k\":\"k%u\",\"n\":%u,\"owner\":\"o%u\"}\n";
+    char text[rows_at_once * 80];
+    size_t length = 0;
+    for (unsigned i = 0; i < rows_at_once; i++) {
+        const unsigned at = writer->created++;
+        length += (size_t)snprintf(text + length, sizeof text - length, row, at, at % 7,
+                                   at * 37 % 100, at % 3);
+    }
+    return pqdb_create(writer->db, "Item", text, length, NULL, NULL, &writer->error);
+}
+
+/// Rows of now and of long ago change, a few go, owners get other names.
+static pqdb_code change_some(struct writer *writer) {
+    char filter[100], name[60];
+    const unsigned first = writer->batches % 2 == 0 ? writer->created - rows_at_once : 0;
+    snprintf(filter, sizeof filter, "{ $id: { $gte: 'i%08u', $lt: 'i%08u' }, k: 'k%u' }", first,
+             first + rows_at_once, writer->batches % 7);
+    const pqdb_edit edit = {filter, "{ $inc: { n: 7 } }"};
+    pqdb_code code =
+        pqdb_update(writer->db, "Item", &edit, NULL, NULL, &writer->error);
+    snprintf(filter, sizeof filter, "{ $id: 'i%08u' }", writer->created - 5);
+    if (code == PQDB_OK && writer->deletes) {
+        code = pqdb_delete(writer->db, "Item", filter, NULL, NULL, &writer->error);
+    }
+    snprintf(name, sizeof name, "{ $set: { name: 'n%u' } }", writer->created);
+    const pqdb_edit rename = {"{ $id: 'o1' }", name};
+    if (code == PQDB_OK && writer->batches % 3 == 0) {
+        code = pqdb_update(writer->db, "Owner", &rename, NULL, NULL, &writer->error);
+    }
+    return code;
+}
+
+static void *write_rows(void *ctx) {
+    struct writer *writer = ctx;
+    while (!writer->stops && writer->code == PQDB_OK) {
+        writer->code = create_some(writer);
+        if (writer->code == PQDB_OK) writer->code = change_some(writer);
+        writer->batches++;
+    }
+    return NULL;
+}
+
+static uint64_t rows_of_all(pqdb_db *db, const char *view) {
+    uint64_t sum = 0;
+    struct pq_bytes rows = db_rows(db, view, NULL);
+    for (const char *at = (char *)rows.data; (at = strstr(at, "\"rows\":")) != NULL; at++) {
+        sum += strtoull(at + 7, NULL, 10);
+    }
+    pq_bytes_deinit(&rows);
+    return sum;
+}
+
+static void refresh_all(pqdb_db *db, bool discards) {
+    for (size_t i = 0; i + 1 < view_count; i++) {
+        MUST(discards ? pqdb_view_discard(db, views[i], NULL, &err)
+                      : pqdb_view_refresh(db, views[i], false, NULL, &err));
+    }
+}
+
+/// Once the writer rests, what it has created is there once.
+static void check_complete(pqdb_db *db) {
+    const uint64_t all = db_count(db, "Item", NULL);
+    CHECK(db_count(db, "Seen", NULL) == all && db_count(db, "Owned", NULL) == all &&
+              rows_of_all(db, "Rolled") == all && rows_of_all(db, "All") == all &&
+              rows_of_all(db, "Above") == all,
+          "%" PRIu64 " items, %" PRIu64 " seen, %" PRIu64 " owned, %" PRIu64 " rolled, %" PRIu64,
+          all, db_count(db, "Seen", NULL), db_count(db, "Owned", NULL), rows_of_all(db, "Rolled"),
+          rows_of_all(db, "All"));
+}
+
+/// Opened again the log is replayed: refreshes are computed from the tables at their place in it.
+static pqdb_db *check_replay(pqdb_db *db, const char *path) {
+    struct pq_bytes before[view_count];
+    for (size_t i = 0; i < view_count; i++) before[i] = db_rows(db, views[i], NULL);
+    MUST(pqdb_close(db, &err));
+    MUST(pqdb_open(path, NULL, &db, &err));
+    for (size_t i = 0; i < view_count; i++) {
+        struct pq_bytes after = db_rows(db, views[i], NULL);
+        CHECK(strcmp((char *)before[i].data, (char *)after.data) == 0,
+              "%s: other rows after a replay", views[i]);
+        pq_bytes_deinit(&before[i]);
+        pq_bytes_deinit(&after);
+    }
+    return db;
+}
+
+static void refreshes_beside_a_writer(bool deletes) {
+    static const char owners[] = "[{\"$id\":\"o0\",\"name\":\"a\"},{\"$id\":\"o1\",\"name\":\"b\"},"
+                                 "{\"$id\":\"o2\",\"name\":\"c\"}]";
+    const struct temp_directory directory = temp_directory_make();
+    MUST(pqdb_init(directory.path, schema, strlen(schema), NULL, NULL, &err));
+    pqdb_db *db;
+    MUST(pqdb_open(directory.path, NULL, &db, &err));
+    db_put(db, "Owner", owners);
+    struct writer writer = {.db = db, .deletes = deletes};
+    for (int round = 0; round < rounds; round++) {
+        const unsigned until = writer.batches + 6;
+        pthread_t thread;
+        writer.db = db;
+        writer.stops = false;
+        pthread_create(&thread, NULL, write_rows, &writer);
+        while (writer.batches < until && writer.code == PQDB_OK) sched_yield();
+        refresh_all(db, round == 2);
+        writer.stops = true;
+        pthread_join(thread, NULL);
+        CHECK(writer.code == PQDB_OK, "%s: %s", writer.error.subject, writer.error.message);
+        refresh_all(db, false);
+        if (!deletes) check_complete(db);
+        db = check_replay(db, directory.path);
+    }
+    MUST(pqdb_close(db, &err));
+    temp_directory_remove(&directory);
+}
+
+static void what_is_created_meanwhile_is_added_once(void) { refreshes_beside_a_writer(false); }
+static void what_goes_meanwhile_is_not_added(void) { refreshes_beside_a_writer(true); }
+
+int main(void) {
+    RUN(what_is_created_meanwhile_is_added_once);
+    RUN(what_goes_meanwhile_is_not_added);
+    return test_done();
+}
