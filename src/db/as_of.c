@@ -85,6 +85,37 @@ static pqdb_code find_version(struct past *past, struct pq_text when, pqdb_error
                ? too_old(past, err) : PQDB_OK;
 }
 
+// ---- what a repair lost -------------------------------------------------------------------------
+
+static pqdb_code check_kept(const struct past *past, const struct pq_db_table *table,
+                            pqdb_error *err) {
+    const uint64_t lost = table == NULL || table->shape == NULL ? 0 : table->shape->lost_before;
+    if (past->version >= lost) return PQDB_OK;
+    pq_fail(err, PQDB_NOT_FOUND, "a repair lost rows of %.*s that were damaged, so what there was "
+            "before seq-%" PRIu64 " is not known; from there on it is",
+            PQ_TEXT_ARG(table->entry->name), lost);
+    return pq_fail_subject(err, PQDB_NOT_FOUND, past->table->entry->name);
+}
+
+/// Of the collection, of what a view reads, of what links may lead to.
+static pqdb_code check_all_kept(const struct past *past, pqdb_error *err) {
+    const struct pq_db_tables *tables = past->snapshot->list;
+    const struct pq_db_table *at = past->table;
+    while (at != NULL && at->view != NULL) {
+        for (size_t i = 0; i < at->view->linked_count; i++) {
+            const uint32_t linked = at->view->linked[i];
+            PQ_TRY(check_kept(past, pq_db_snapshot_by_id(past->snapshot, linked), err));
+        }
+        at = pq_db_snapshot_by_id(past->snapshot, at->view->source);
+    }
+    PQ_TRY(check_kept(past, at, err));
+    if (at != past->table || !pq_entry_has_links(at->entry)) return PQDB_OK;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (tables->at[i]->view == NULL) PQ_TRY(check_kept(past, tables->at[i], err));
+    }
+    return PQDB_OK;
+}
+
 // ---- a collection -------------------------------------------------------------------------------
 
 /// The file once more, with the rows dead that are now.
@@ -285,6 +316,7 @@ static pqdb_code fill(struct past *past, struct pq_db_as_of *out, pqdb_error *er
         .from = past->version, .to = past->snapshot->version, .snapshot = past->snapshot,
         .wants = is_collection, .ctx = past->table};
     if (is_view) PQ_TRY(check_view(past, err));
+    PQ_TRY(check_all_kept(past, err));
     struct pq_db_overlay_range asked = range;
     asked.from = past->version;  // of a view that lags
     if (is_view || pq_entry_has_links(past->table->entry)) {

@@ -8,6 +8,7 @@
 #include "changelog/log.h"
 #include "db/check_internal.h"
 #include "db/checkpoint_internal.h"
+#include "db/schema_change.h"
 #include "db/view_internal.h"
 #include "table/data_file.h"
 
@@ -162,6 +163,16 @@ static pqdb_code name_saved(struct pq_db_check *check, const char *path,
     return pq_fail(err, PQDB_LIMIT, "too many files beside %s", path);
 }
 
+/// What was there before is not known any more: as of now, or of the last commit that was found.
+static void note_lost(struct pq_db_check *check, uint32_t table) {
+    const uint64_t found = check->checked.version, root = check->root.version;
+    for (size_t i = 0; i < check->shapes.count; i++) {
+        if (check->shapes.tables[i].id != table) continue;
+        check->shapes.tables[i].lost_before = found > root ? found : root;
+    }
+    check->has_lost = true;
+}
+
 /// Its rows that can be read take the file's place in the root; what other engines see follows.
 static pqdb_code save_rows(struct pq_db_check *check, struct pq_root_table *table,
                            const char *path, pqdb_error *err) {
@@ -182,7 +193,7 @@ static pqdb_code save_rows(struct pq_db_check *check, struct pq_root_table *tabl
     const struct pq_text name = pq_arena_copy(&check->arena, pq_text_of(target));
     if (name.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a repair");
     *file = (struct pq_root_file){.path = name, .bytes = saved.bytes, .rows = saved.saved};
-    check->has_lost = check->has_lost || saved.lost > 0;
+    if (saved.lost > 0) note_lost(check, table->id);
     table->published = 0;
     PQ_TRY(move_metadata(check, table, err));
     return move_aside(check->store, path, err);
@@ -252,7 +263,13 @@ static pqdb_code mend_files(struct pq_db_check *check, pqdb_error *err) {
     for (struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
         PQ_TRY(mend(check, d, &root_changed, err));
     }
-    if (check->has_lost) forget_views(check);
+    if (check->has_lost) {
+        forget_views(check);
+        const bool are_known = check->shapes.count > 0 && check->schema != NULL;
+        if (are_known) {  // before the root lacks the rows
+            PQ_TRY(pq_db_shapes_write(check->store, NULL, &check->shapes, check->alloc, err));
+        }
+    }
     return root_changed ? pq_root_write(check->store, &check->root, check->alloc, err) : PQDB_OK;
 }
 
@@ -278,7 +295,23 @@ static pqdb_code refresh_manual(pqdb_db *db, const struct pq_db_table *table, pq
     return pqdb_view_refresh(db, table->entry->name.data, true, NULL, err);
 }
 
+/// The log went on behind what the check of one table looked at.
+static pqdb_code note_version(const struct pq_db_check *check, pqdb_db *db, pqdb_error *err) {
+    const struct pq_db_shapes *shapes = db->plans->shapes;
+    bool is_later = false;
+    for (size_t i = 0; check->has_lost && i < shapes->count; i++) {
+        const struct pq_db_shape *noted = pq_db_shape_find(&check->shapes, shapes->tables[i].id);
+        const bool has_lost = noted != NULL && noted->lost_before >= check->root.version &&
+                              noted->lost_before > 0 && noted->lost_before < db->version;
+        if (!has_lost) continue;
+        shapes->tables[i].lost_before = db->version;
+        is_later = true;
+    }
+    return is_later ? pq_db_shapes_write(db->store, NULL, shapes, db->alloc, err) : PQDB_OK;
+}
+
 static pqdb_code make_anew(struct pq_db_check *check, pqdb_db *db, pqdb_error *err) {
+    PQ_TRY(note_version(check, db, err));
     for (size_t i = 0; check->has_lost && i < pqdb_view_count(db); i++) {
         PQ_TRY(refresh_manual(db, pq_db_find(db, pq_text_of(pqdb_view_name(db, i))), err));
     }

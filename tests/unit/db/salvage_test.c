@@ -210,12 +210,100 @@ static void a_manual_view_that_appends_keeps_what_can_be_read(void) {
     fault_store_destroy(disk);
 }
 
+// ---- versions before --------------------------------------------------------------------------
+
+/// How many rows there were as of a version; -1: that is refused, with a reason.
+static long count_as_of(pqdb_db *db, const char *name, uint64_t version) {
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, version);
+    const pqdb_find_options options = {.as_of = text};
+    pqdb_rows *rows;
+    const pqdb_code code = pqdb_find(db, name, &options, &rows, &err);
+    if (code == PQDB_NOT_FOUND && strstr(err.message, "a repair lost rows of T") != NULL) return -1;
+    must(code, name);
+    bool has_row = true;
+    long count = -1;
+    for (; has_row; count++) must(pqdb_rows_next(rows, &has_row, &err), "next");
+    pqdb_rows_close(rows);
+    return count;
+}
+
+static void put_rows(pqdb_db *db, const char *name, int first, int count) {
+    struct pq_bytes rows;
+    pq_bytes_init(&rows, &pq_alloc_libc);
+    for (int i = first; i < first + count; i++) {
+        pq_bytes_printf(&rows, NULL, "{\"$id\":\"t%04d\",\"n\":%d}\n", i, i * 7919 % 6007);
+    }
+    must(pqdb_create(db, name, (char *)rows.data, rows.length, NULL, NULL, &err), "create");
+    pq_bytes_deinit(&rows);
+}
+
+static uint64_t newest(pqdb_db *db) {
+    pqdb_status status;
+    must(pqdb_status_get(db, &status, &err), "status");
+    return status.version;
+}
+
+/// `name`: what the check is asked to look at; behind the last checkpoint there is a commit more.
+static void check_versions_before(const char *name) {
+    static const char schema[] = "{ T: { n: 'int!' }, Other: { n: 'int!', t: '-> T' },\n"
+                                 "  Alone: { n: 'int!' },\n"
+                                 "  V: { $from: 'T', $compute: { rows: { $count: '*' } } } }";
+    struct fault_store *disk = fault_store_create();
+    const struct pq_open_with with = rich_db_with(&disk->base);
+    char path[PQ_STORE_PATH_MAX];
+    uint64_t bytes;
+    pqdb_checked checked;
+    must(pq_db_init_with(&with, pq_text_of(schema), &err), "init");
+    pqdb_db *db = open_on(&disk->base);
+    put_rows(db, "T", 0, 6000);
+    put_rows(db, "Other", 0, 10);
+    put_rows(db, "Alone", 0, 10);
+    must(pqdb_checkpoint(db, &err), "checkpoint");
+    const uint64_t before = newest(db);
+    put_rows(db, "T", 6000, 1);
+    put_rows(db, "Alone", 10, 1);
+    const uint64_t found = newest(db);
+    must(pqdb_close(db, &err), "close");
+    find_file(&disk->base, "T/data", path, &bytes);
+    CHECK(fault_store_flip(&disk->base, path, bytes / 3, 0x20), "flip");
+    const pqdb_check_options options = {.repair = true, .name = name};
+    must(pq_db_check_with(&with, &options, &checked, &err), "repair");
+    db = open_on(&disk->base);
+    const long left = (long)count(db, "T", NULL);
+    CHECK(checked.repaired > 0 && left > 1000 && left < 6001, "%ld rows", left);
+    for (uint64_t version = before; version < found; version++) {
+        CHECK(count_as_of(db, "T", version) == -1, "T lacks rows, and nothing is said");
+        CHECK(count_as_of(db, "V", version) == -1, "V lacks rows, and nothing is said");
+        CHECK(count_as_of(db, "Other", version) == -1, "its links may lead to what is lost");
+        CHECK(count_as_of(db, "Alone", version) == 10, "%s", err.message);
+    }
+    const uint64_t repaired = newest(db);
+    put_rows(db, "T", 7000, 3);
+    CHECK(count_as_of(db, "T", repaired) == left, "%s", err.message);
+    CHECK(count_as_of(db, "V", repaired) == 1 && count_as_of(db, "Other", repaired) == 10, "%s",
+          err.message);
+    must(pqdb_checkpoint(db, &err), "checkpoint");
+    must(pqdb_close(db, &err), "close");
+    db = open_on(&disk->base);
+    CHECK(count_as_of(db, "T", before) == -1, "forgotten by the next opening");
+    CHECK(count_as_of(db, "T", repaired) == left, "%s", err.message);
+    must(pqdb_close(db, &err), "close");
+    fault_store_destroy(disk);
+}
+
+static void versions_before_the_loss_are_refused_those_since_are_not(void) {
+    check_versions_before(NULL);
+    check_versions_before("T");
+}
+
 int main(void) {
     sound = fault_store_create();
     rich_db_make(&sound->base);
     RUN(rows_that_can_be_read_are_saved_and_the_others_are_named);
     RUN(what_the_log_goes_on_to_say_of_lost_rows_is_forgiven);
     RUN(a_manual_view_that_appends_keeps_what_can_be_read);
+    RUN(versions_before_the_loss_are_refused_those_since_are_not);
     fault_store_destroy(sound);
     return test_done();
 }
