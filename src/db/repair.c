@@ -57,6 +57,15 @@ static pqdb_code move_aside(struct pq_store *store, const char *path, pqdb_error
     return sync_parent(store, path, err);
 }
 
+/// Under both names: the root that names it as it is may be the one that stays.
+static pqdb_code link_aside(struct pq_store *store, const char *path, pqdb_error *err) {
+    char target[PQ_STORE_PATH_MAX];
+    PQ_TRY(free_name(store, path, target, err));
+    PQ_TRY(make_parent(store, target, err));
+    PQ_TRY(pq_store_link(store, path, target, err));
+    return sync_parent(store, target, err);
+}
+
 static pqdb_code copy_aside(struct pq_db_check *check, const char *path, pqdb_error *err) {
     char target[PQ_STORE_PATH_MAX];
     struct pq_bytes bytes;
@@ -196,7 +205,25 @@ static pqdb_code save_rows(struct pq_db_check *check, struct pq_root_table *tabl
     if (saved.lost > 0) note_lost(check, table->id);
     table->published = 0;
     PQ_TRY(move_metadata(check, table, err));
-    return move_aside(check->store, path, err);
+    return link_aside(check->store, path, err);
+}
+
+static bool is_named(const struct pq_root *root, const char *path) {
+    for (size_t t = 0; t < root->table_count; t++) {
+        for (size_t i = 0; i < root->tables[t].file_count; i++) {
+            if (pq_text_is(root->tables[t].files[i].path, path)) return true;
+        }
+    }
+    return false;
+}
+
+/// Those whose rows are in another file now. What stays goes with the next opening.
+static void remove_saved(struct pq_db_check *check) {
+    for (const struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
+        const char *path = d->shown.file;
+        if (d->remedy != PQ_REMEDY_SALVAGE || is_named(&check->root, path)) continue;
+        pq_store_unlink(check->store, path, NULL);
+    }
 }
 
 /// Views have seen rows that are gone: they are built from those that are there.
@@ -270,7 +297,9 @@ static pqdb_code mend_files(struct pq_db_check *check, pqdb_error *err) {
             PQ_TRY(pq_db_shapes_write(check->store, NULL, &check->shapes, check->alloc, err));
         }
     }
-    return root_changed ? pq_root_write(check->store, &check->root, check->alloc, err) : PQDB_OK;
+    if (root_changed) PQ_TRY(pq_root_write(check->store, &check->root, check->alloc, err));
+    remove_saved(check);
+    return PQDB_OK;
 }
 
 // ---- the database -----------------------------------------------------------------------------
