@@ -11,7 +11,10 @@
 struct pq_id_filter;
 struct pq_link_file;
 
-enum { PQ_NO_FIELD = UINT32_MAX };
+enum {
+    PQ_NO_FIELD = UINT32_MAX,
+    PQ_TOUCHED_PAGES = 64,
+};
 
 struct pq_data_file {
     struct pq_data_file_options options;
@@ -24,6 +27,9 @@ struct pq_data_file {
     uint32_t *fields;                 // owned: the file's member for each table column, or none
     struct pq_text id_low, id_high;   // of the reader; no bounds: high has data NULL
     struct pq_page_cache *own_pages;  // owned; when the options give none
+    /// Pages of variants of which few rows were read: what they are found by, at a place that
+    /// follows from it. One that is forgotten is decoded in part once more.
+    atomic_uint_fast64_t touched[PQ_TOUCHED_PAGES];
     struct pq_id_filter *filter;      // owned; NULL: none
     atomic_bool is_filter_read;
     pthread_mutex_t links_lock;       // guards making and opening of what follows

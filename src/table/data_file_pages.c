@@ -2,6 +2,7 @@
 /// decoded in the cache.
 #include "base/check.h"
 #include "base/fail.h"
+#include "base/hash.h"
 #include "batch/builder.h"
 #include "batch/project.h"
 #include "parquet/reader.h"
@@ -9,7 +10,9 @@
 #include "table/id_filter.h"
 #include "variant/variant.h"
 
-/// Where a page's rows are.
+enum { few_rows = 16 };  // so close together they are worth less than their page
+
+/// Where a page's rows are, or some of them.
 struct page_place {
     size_t group;
     uint64_t first_row;  // in the group
@@ -320,6 +323,37 @@ static void prefetch_row(const struct pq_page *page, uint64_t row) {
     }
 }
 
+/// Is it the first time that rows of this page are wanted? It is remembered.
+static bool is_new(struct pq_data_file *file, const struct pq_page_key *key) {
+    const uint64_t mark = pq_hash_word(((uint64_t)key->column << 32 | key->page) + 1) | 1;
+    atomic_uint_fast64_t *slot = &file->touched[(mark >> 1) % PQ_TOUCHED_PAGES];
+    return atomic_exchange_explicit(slot, mark, memory_order_relaxed) != mark;
+}
+
+/// The page that holds rows [at, at + count) of the fetch. Variants are parsed out of text, which
+/// is most of the work: the first time that few rows of a page are wanted it is of these alone, and
+/// not kept.
+static pqdb_code get_rows(const struct page_reader *reader, const struct pq_file_fetch *fetch,
+                          uint32_t column, const struct page_place *place, struct span *span,
+                          pqdb_error *err) {
+    struct pq_data_file *file = reader->file;
+    const uint64_t first = fetch->rows[span->at];
+    const uint64_t count = fetch->rows[span->at + span->count - 1] - first + 1;
+    if (count <= few_rows && count < place->row_count &&
+        has_variants(&file->options.type->fields[column].type)) {
+        const struct pq_page_key key = {file->id, column,
+                                        (uint32_t)(place->before + place->first_row)};
+        span->page = pq_page_cache_find(file->options.pages, &key);
+        if (span->page != NULL) return PQDB_OK;
+        const struct page_place rows = {.group = place->group,
+                                        .first_row = first - place->before,
+                                        .row_count = count,
+                                        .before = place->before};
+        if (is_new(file, &key)) return decode_page(reader, column, &rows, &span->page, err);
+    }
+    return get_page(reader, column, place, &span->page, err);
+}
+
 /// The pages of the column, all at once, so that the waits for their rows overlap. On entry the
 /// spans may be those of another column, whose pages nearly always begin at the same rows.
 static pqdb_code get_pages(const struct page_reader *reader, const struct pq_file_fetch *fetch,
@@ -332,10 +366,10 @@ static pqdb_code get_pages(const struct page_reader *reader, const struct pq_fil
         struct span *span = &spans->items[spans->count];
         struct page_place place;
         PQ_TRY(place_of(reader->file, leaf, fetch->rows[at], &span->number, &place, err));
-        PQ_TRY(get_page(reader, column, &place, &span->page, err));
-        spans->count++;
         span->at = at;
         span->count = rows_within(fetch, at, &place);
+        PQ_TRY(get_rows(reader, fetch, column, &place, span, err));
+        spans->count++;
         prefetch_row(span->page, fetch->rows[at]);
         at += span->count;
     }
