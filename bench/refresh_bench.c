@@ -15,7 +15,8 @@
 
 #include "measure.h"
 
-enum { one_rounds = 3, ten_rounds = 2, all_rounds = 1, empties = 2000, wait_max_s = 120 };
+enum { one_rounds = 3, ten_rounds = 2, all_rounds = 1, empties = 2000, wait_max_s = 120,
+       ids_at_once = 1000 * 1000 };
 
 static const char view[] =
     "{ $from: 'Order', $groupBy: ['status', { day: '$placedAt' }], $compute: {"
@@ -25,6 +26,7 @@ static const char view[] =
 
 static pqdb_db *db;
 static pqdb_error err;
+static uint64_t orders;
 
 static pqdb_db *open_loaded(const char *directory) {
     static const char *const others[] = {"ByDay", "ByTier", "Large"};
@@ -40,24 +42,28 @@ static pqdb_db *open_loaded(const char *directory) {
 
 struct took {
     double ms;
-    double mib;  // the most that was resident meanwhile
+    double mib;  // the most that was resident meanwhile, beside what was before
     const char *kind;
 };
 
 static struct took refresh(bool full) {
     pqdb_refreshed refreshed;
     forget_peak();
-    const double began = seconds();
+    const double before_mib = peak_mib(), began = seconds();
     must(pqdb_view_refresh(db, "Later", full, &refreshed, &err), &err);
-    return (struct took){(seconds() - began) * 1e3, peak_mib(), refreshed.kind};
+    return (struct took){(seconds() - began) * 1e3, peak_mib() - before_mib, refreshed.kind};
 }
 
-/// Every order whose id ends so: a hundredth, a tenth, all.
+/// Every order whose id ends so: a hundredth, a tenth, all; those of a million ids at a time.
 static void change(const char *ending) {
-    char where[64];
-    snprintf(where, sizeof where, "{ $id: { $endsWith: '%s' } }", ending);
-    const pqdb_edit edit = {.where = where, .operators = "{ $inc: { total: 1 } }"};
-    must(pqdb_update(db, "Order", &edit, NULL, NULL, &err), &err);
+    for (uint64_t first = 0; first < orders; first += ids_at_once) {
+        char where[128];
+        snprintf(where, sizeof where,
+                 "{ $id: { $gte: 'o%09" PRIu64 "', $lt: 'o%09" PRIu64 "', $endsWith: '%s' } }",
+                 first, first + ids_at_once, ending);
+        const pqdb_edit edit = {.where = where, .operators = "{ $inc: { total: 1 } }"};
+        must(pqdb_update(db, "Order", &edit, NULL, NULL, &err), &err);
+    }
 }
 
 /// The best of some rounds, and the kind of the last.
@@ -131,12 +137,12 @@ int main(int count, char **arguments) {
         return 2;
     }
     db = open_loaded(arguments[1]);
-    uint64_t orders;
     must(pqdb_count(db, "Order", NULL, &orders, &err), &err);
     refresh(false);
     const struct took full = refresh(true);
     const struct took first = refresh_after(hundredth, 1, 1);
-    const double made_s = wait_for_values();
+    const bool has_missed = strcmp(first.kind, "full") == 0;
+    const double made_s = has_missed ? wait_for_values() : 0;
     const struct took one = refresh_after(hundredth, 1, one_rounds);
     const struct took ten = refresh_after(tails, 1, ten_rounds);
     const struct took all = refresh_after(tails, 10, all_rounds);

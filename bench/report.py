@@ -86,13 +86,13 @@ if have("refresh"):
     anew = peer["seconds"] * 1e3 if peer else None
     count = f"{line['rows']:,} orders"
     for part, name, goal in (("one", "1 %", ">= 20.00x"), ("ten", "10 %", ">= 0.83x"), ("all", "100 %", ">= 0.83x")):
-        mib = {"peak_mib": line[part + "_mib"]} if part + "_mib" in line else None
+        mib = f"+{line[part + '_mib']:,.0f}" if part + "_mib" in line else ""
         add(f"refresh after {name} of {count} changed, ms ({line[part]})", f"{line[part + '_ms']:,.1f}",
             f"{anew:,.1f}" if peer else "", f"{anew / line[part + '_ms']:.2f}x" if peer else "",
-            memory(mib, peer) if mib else "", goal)
+            mib + (f" / +{peer['peak_mib'] - peer['base_mib']:,.0f}" if mib and peer else ""), goal)
     add(f"  the first one after 1 %, ms ({line['first']})", f"{line['first_ms']:,.1f}", f"{anew:,.1f}" if peer else "",
         f"{anew / line['first_ms']:.2f}x" if peer else "", goal=">= 0.83x")
-    add("  computed anew, ms", f"{line['full_ms']:,.1f}", memory=memory({"peak_mib": line["full_mib"]}))
+    add("  computed anew, ms", f"{line['full_ms']:,.1f}", memory=f"+{line['full_mib']:,.0f}")
     add("refresh of what is fresh, us", f"{line['empty_us']:.2f}", goal="<= 50 us")
     alone = line["fresh_read_ms"] + line["one_ms"]
     add("answer of now with 1 % unseen, ms (read + refresh)", f"{line['behind_read_ms']:,.1f}", f"{alone:,.1f}",
