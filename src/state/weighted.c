@@ -2,6 +2,7 @@
 #include "state/weighted.h"
 
 #include "base/fail.h"
+#include "state/sort_texts.h"
 
 void weighted_init(struct weighted_rows *rows, const struct pq_alloc *alloc) {
     *rows = (struct weighted_rows){.is_sorted = true};
@@ -174,9 +175,16 @@ void weighted_shrink(struct weighted_rows *rows) {
 
 // ---- merging ----------------------------------------------------------------------------------
 
+/// What is left of a piece, or of its rows of one hash.
 struct head {
     const struct weighted_rows *rows;
-    size_t at;
+    size_t at, end;
+};
+
+/// Where rows go in order.
+struct output {
+    pqdb_code (*each)(void *ctx, const struct pq_run_row *row, pqdb_error *err);
+    void *ctx;
 };
 
 static bool head_is_before(const struct head *a, const struct head *b) {
@@ -199,10 +207,10 @@ static void sift(struct head *heads, size_t count, size_t at) {
     }
 }
 
-static pqdb_code merge_heads(struct head *heads, size_t count,
-                             pqdb_code (*each)(void *ctx, const struct pq_run_row *row,
-                                               pqdb_error *err),
-                             void *ctx, pqdb_error *err) {
+/// One row at a time, however many there are.
+static pqdb_code merge_heads(struct head *heads, size_t count, const struct output *output,
+                             pqdb_error *err) {
+    for (size_t i = count; i-- > 0;) sift(heads, count, i);
     while (count > 0) {
         const struct weighted_rows *first = heads[0].rows;
         const struct weighted *row = &first->rows[heads[0].at];
@@ -210,10 +218,124 @@ static pqdb_code merge_heads(struct head *heads, size_t count,
         while (count > 0 &&
                weighted_compare(heads[0].rows, heads[0].at, out.hash, out.key) == 0) {
             out.weight += heads[0].rows->rows[heads[0].at].weight;
-            if (++heads[0].at == heads[0].rows->count) heads[0] = heads[--count];
+            if (++heads[0].at == heads[0].end) heads[0] = heads[--count];
             sift(heads, count, 0);
         }
-        if (out.weight != 0) PQ_TRY(each(ctx, &out, err));
+        if (out.weight != 0) PQ_TRY(output->each(output->ctx, &out, err));
+    }
+    return PQDB_OK;
+}
+
+// ---- few rows of one hash, out of several pieces ------------------------------------------------
+
+enum {
+    few_rows = 1024,
+    few_pieces = 16,  // with more, to look at each for every hash costs more than it saves
+};
+
+/// Their keys, behind what all of them begin with: mostly a group's key.
+struct few {
+    struct pq_text keys[few_rows], texts[few_rows];
+    int64_t weights[few_rows];
+    struct sorted_text items[few_rows], other[few_rows];
+    size_t count;
+};
+
+static size_t common_bytes(struct pq_text a, struct pq_text b, size_t most) {
+    if (most > a.length) most = a.length;
+    if (most > b.length) most = b.length;
+    size_t count = 0;
+    while (count < most && a.data[count] == b.data[count]) count++;
+    return count;
+}
+
+/// Each head's rows ascend: what the first and the last begin with all begin with.
+static size_t common_prefix(const struct head *heads, size_t count) {
+    const struct pq_text key = weighted_key(heads[0].rows, heads[0].at);
+    size_t common = key.length;
+    for (size_t i = 0; i < count; i++) {
+        common = common_bytes(key, weighted_key(heads[i].rows, heads[i].at), common);
+        common = common_bytes(key, weighted_key(heads[i].rows, heads[i].end - 1), common);
+    }
+    return common;
+}
+
+static pqdb_code merge_few(struct few *few, const struct head *heads, size_t count,
+                           const struct output *output, pqdb_error *err) {
+    const uint64_t hash = heads[0].rows->rows[heads[0].at].hash;
+    const size_t common = common_prefix(heads, count);
+    few->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t at = heads[i].at; at < heads[i].end; at++) {
+            const size_t k = few->count++;
+            const struct pq_text key = weighted_key(heads[i].rows, at);
+            few->keys[k] = key;
+            few->texts[k] = (struct pq_text){key.data + common, key.length - common};
+            few->weights[k] = heads[i].rows->rows[at].weight;
+            few->items[k] = (struct sorted_text){text_word(few->texts[k]), (uint32_t)k};
+        }
+    }
+    sort_texts(few->texts, few->items, few->other, few->count);
+    for (size_t i = 0; i < few->count;) {
+        const struct sorted_text *item = &few->items[i];
+        struct pq_run_row out = {.hash = hash, .key = few->keys[item->at]};
+        for (; i < few->count && !text_is_before(few->texts, item, &few->items[i]); i++) {
+            out.weight += few->weights[few->items[i].at];
+        }
+        if (out.weight != 0) PQ_TRY(output->each(output->ctx, &out, err));
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code give_head(const struct head *head, const struct output *output,
+                           pqdb_error *err) {
+    for (size_t at = head->at; at < head->end; at++) {
+        const struct weighted *row = &head->rows->rows[at];
+        const struct pq_run_row out = {
+            .hash = row->hash, .key = weighted_key(head->rows, at), .weight = row->weight};
+        PQ_TRY(output->each(output->ctx, &out, err));
+    }
+    return PQDB_OK;
+}
+
+/// The rows of the least hash: `now` gets those of each piece that has some, and `heads` go on.
+static size_t take_hash(struct head *heads, size_t *count, struct head *now, size_t *rows) {
+    uint64_t hash = UINT64_MAX;
+    size_t taken = 0, left = 0;
+    for (size_t i = 0; i < *count; i++) {
+        const uint64_t its = heads[i].rows->rows[heads[i].at].hash;
+        if (its < hash) hash = its;
+    }
+    *rows = 0;
+    for (size_t i = 0; i < *count; i++) {
+        struct head head = heads[i];
+        const struct weighted *all = head.rows->rows;
+        if (all[head.at].hash == hash) {
+            size_t end = head.at + 1;
+            while (end < head.end && all[end].hash == hash) end++;
+            now[taken++] = (struct head){head.rows, head.at, end};
+            *rows += end - head.at;
+            head.at = end;
+        }
+        if (head.at < head.end) heads[left++] = head;
+    }
+    *count = left;
+    return taken;
+}
+
+static pqdb_code merge_hashes(struct head *heads, size_t count, struct few *few,
+                              const struct output *output, pqdb_error *err) {
+    struct head *const now = heads + count;
+    while (count > 0) {
+        size_t rows;
+        const size_t pieces = take_hash(heads, &count, now, &rows);
+        if (pieces == 1) {
+            PQ_TRY(give_head(&now[0], output, err));
+        } else if (rows <= few_rows) {
+            PQ_TRY(merge_few(few, now, pieces, output, err));
+        } else {
+            PQ_TRY(merge_heads(now, pieces, output, err));
+        }
     }
     return PQDB_OK;
 }
@@ -223,14 +345,21 @@ pqdb_code weighted_merge_each(const struct weighted_rows *const *pieces, size_t 
                               pqdb_code (*each)(void *ctx, const struct pq_run_row *row,
                                                 pqdb_error *err),
                               void *ctx, pqdb_error *err) {
-    struct head *heads = pq_resize(alloc, NULL, 0, count + 1, sizeof *heads);
-    if (heads == NULL) return pq_fail(err, PQDB_NO_MEMORY, "merging %zu lists", count);
+    const struct output output = {each, ctx};
+    struct head *heads = pq_resize(alloc, NULL, 0, 2 * count + 1, sizeof *heads);
+    struct few *few = pq_resize(alloc, NULL, 0, 1, sizeof *few);
+    pqdb_code code = PQDB_OK;
+    if (heads == NULL || few == NULL) {
+        PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "merging %zu lists", count));
+    }
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        if (pieces[i]->count > 0) heads[used++] = (struct head){pieces[i], 0};
+        if (pieces[i]->count > 0) heads[used++] = (struct head){pieces[i], 0, pieces[i]->count};
     }
-    for (size_t i = used; i-- > 0;) sift(heads, used, i);
-    const pqdb_code code = merge_heads(heads, used, each, ctx, err);
-    pq_free(alloc, heads, count + 1, sizeof *heads);
+    PQ_GO(used <= few_pieces ? merge_hashes(heads, used, few, &output, err)
+                             : merge_heads(heads, used, &output, err));
+done:
+    pq_free(alloc, heads, 2 * count + 1, sizeof *heads);
+    pq_free(alloc, few, 1, sizeof *few);
     return code;
 }
