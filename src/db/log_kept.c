@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "db/checkpoint_internal.h"
+#include "db/kept.h"
 #include "db/readers.h"
 #include "db/schema_change.h"
 #include "db/view_internal.h"
@@ -63,7 +64,14 @@ static bool hold_of(const struct asked *asked, const struct pq_db_table *table,
     if (position.version < first) {
         holder->is_let_go = true;
         holder->version = first;
-        holder->reason = "the log is trimmed past its last refresh: the next one computes it anew";
+        holder->reason = table->view->append
+                             ? "the log does not reach its last refresh: the next one looks for "
+                               "new rows in all of its source"
+                         : pq_db_is_kept(table, facts)
+                             ? "the log does not reach its last refresh: only --full --discard "
+                               "brings it forward, without what it keeps"
+                             : "the log is trimmed past its last refresh: the next one computes "
+                               "it anew";
     } else if (bytes > most) {
         holder->is_let_go = true;
         holder->reason = "more than its sources hold: the next refresh computes it anew";
