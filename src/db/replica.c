@@ -11,7 +11,7 @@
 #include "flow/node_reads.h"
 #include "table/branch.h"
 
-enum { piece_rows = 1 << 20, below_max = 64 };
+enum { piece_rows = 1 << 20, below_max = PQ_VIEWS_BELOW_MAX };
 
 // ---- made of ----------------------------------------------------------------------------------
 

@@ -149,7 +149,8 @@ struct walk {
 static pqdb_code push(struct walk *walk, const struct pq_expand_link *wanted, pqdb_error *err) {
     struct pq_expand_end *end = walk->end;
     if (end->link_count == PQ_EXPAND_LINKS_MAX) {
-        return pq_fail(err, PQDB_LIMIT, "a path follows at most %d links", PQ_EXPAND_LINKS_MAX);
+        pq_fail(err, PQDB_LIMIT, "a path follows at most %d links", PQ_EXPAND_LINKS_MAX);
+        return pq_fail_subject(err, PQDB_LIMIT, walk->path);
     }
     struct pq_expand_link *link;
     PQ_TRY(add_link(walk->tree, end->node, wanted, &link, err));

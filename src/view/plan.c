@@ -72,6 +72,18 @@ static void settings_of(struct pq_view_plan *plan) {
     if (view->backend == PQ_BACKEND_DEFAULT) view->backend = PQ_BACKEND_NATIVE;
 }
 
+static void check_chain(struct pq_view_plan *plan) {
+    struct pq_definition *definition = plan->definition;
+    size_t below = 0;
+    for (const struct pq_view *up = plan->view->upstream; up != NULL; up = up->upstream) below++;
+    if (below <= PQ_VIEWS_BELOW_MAX) return;
+    const struct pq_place place =
+        pq_definition_place(definition, "INVALID_FROM", "$from", definition->from);
+    pq_definition_mistake(definition, &place, "read one that is further below",
+                          "%zu views are one below the other there, at most %d may be", below,
+                          PQ_VIEWS_BELOW_MAX);
+}
+
 /// Which rows of its source are new only creation numbers tell.
 static void check_append(struct pq_view_plan *plan) {
     struct pq_definition *definition = plan->definition;
@@ -179,6 +191,7 @@ static pqdb_code plan_view(struct pq_planner *planner, uint32_t index, pqdb_erro
     view->spec = (struct pq_node_spec){
         .name = view->name, .table = view->table, .source = view->source};
     settings_of(&plan);
+    check_chain(&plan);
     check_append(&plan);
     PQ_TRY(plan_operators(&plan, err));
     if (definition->no_memory) return pq_plan_no_memory(err);

@@ -16,6 +16,8 @@
 /// circuit, and each commit refreshes it.
 enum pq_view_mode { PQ_VIEW_STREAMING, PQ_VIEW_SCHEDULED, PQ_VIEW_MANUAL, PQ_VIEW_APPENDING };
 
+enum { PQ_VIEWS_BELOW_MAX = 64 };  // one below the other, below a view
+
 struct pq_view {
     const struct pq_entry *entry;
     struct pq_text name;

@@ -89,6 +89,25 @@ static void schemas(void) {
     }
 }
 
+static void views(void) {
+    refusal = PQDB_INVALID;  // with their places
+    for (int count = 65; count <= 66; count++) {
+        begin();
+        add("{ T: { n: 'int' }, V1: { $from: 'T' },");
+        for (int i = 2; i <= count; i++) add("V%d: { $from: 'V%d' },", i, i - 1);
+        add("}");
+        expect("views in a chain", check_text(), count, 65, "at most 64");
+    }
+    refusal = PQDB_LIMIT;
+    for (int links = 64; links <= 65; links++) {
+        begin();
+        add("{ N: { next: '-> N', n: 'int' }, V: { $from: 'N', $expand: ['next");
+        repeat(".next", links - 1);
+        add("'] } }");
+        expect("links of a path", check_text(), links, 64, "at most 64 links");
+    }
+}
+
 // ---- queries ------------------------------------------------------------------------------------
 
 static pqdb_code find(const pqdb_find_options *options) {
@@ -186,6 +205,7 @@ int main(void) {
     CHECK(pqdb_create(db, "Item", "{\"$id\":\"a\",\"any\":{}}", 20, NULL, NULL, &err) == PQDB_OK,
           "%s", err.message);
     RUN(schemas);
+    RUN(views);
     RUN(filters_and_sorts);
     RUN(updates);
     RUN(rows_and_tokens);
