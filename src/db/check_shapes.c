@@ -10,6 +10,7 @@
 #include "db/schema_change.h"
 #include "parquet/reader.h"
 #include "table/data_file.h"
+#include "table/shred.h"
 
 /// Where a carried part says which shape its rows have (docs/format.md, Part).
 enum { part_schema_offset = 12 };
@@ -21,10 +22,11 @@ static const struct pq_field *field_with(const struct pq_type *type, int32_t id)
     return NULL;
 }
 
-/// Every column of the file is one of the type's, by id and name.
+/// Every column of the file is one of the type's, by id and name, or of a path that is shredded.
 static bool has_columns(const struct pq_type *type, const struct pq_type *stored) {
     for (size_t i = 0; i < stored->field_count; i++) {
         const struct pq_field *there = &stored->fields[i];
+        if (there->id >= PQ_SHRED_FIELD_ID) continue;
         const struct pq_field *here = field_with(type, there->id);
         if (here == NULL || !pq_text_equal(here->name, there->name)) return false;
         if (here->type.kind == PQ_OBJECT && there->type.kind == PQ_OBJECT &&

@@ -118,6 +118,26 @@ static void flip(const char *path, uint64_t offset, struct outcomes *outcomes) {
     CHECK(fault_store_flip(store, path, offset, mask), "flip back");
 }
 
+/// Each kind of file that a database has is among them.
+static void check_kinds(const struct rich_files *files) {
+    static const char *const kinds[][2] = {
+        {"schema.json5", ""}, {"_state/tables.json", ""}, {"_state/", ".root"},
+        {"_state/", ".run"}, {"log/", ".log"}, {"Item/data/", ".parquet"},
+        {"Many/data/", ".parquet.ids"}, {"Item/data/", ".links"}, {"Item/data/", "-deletes"},
+        {"_views/", ".parquet"}, {"Item/metadata/v", ".metadata.json"},
+        {"Item/metadata/snap-", ".avro"}, {"Item/metadata/manifest-", "-data.avro"},
+        {"Item/metadata/manifest-", "-deletes.avro"}, {"Item/metadata/version-hint.text", ""}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        bool found = false;
+        for (size_t i = 0; i < files->count && !found; i++) {
+            const char *path = files->paths[i];
+            found = strncmp(path, kinds[k][0], strlen(kinds[k][0])) == 0 &&
+                    strstr(path, kinds[k][1]) != NULL;
+        }
+        CHECK(found, "no file %s…%s", kinds[k][0], kinds[k][1]);
+    }
+}
+
 static void flips_are_seen(void) {
     const char *asked = getenv("PQ_FLIPS");
     const bool all = asked != NULL && strcmp(asked, "all") == 0;
@@ -128,6 +148,7 @@ static void flips_are_seen(void) {
     uint64_t bytes = 0;
     pq_arena_init(&arena, &pq_alloc_libc);
     rich_db_files(store, &arena, &files);
+    check_kinds(&files);
     for (size_t i = 0; i < files.count; i++) {
         const bool is_later = strcmp(files.paths[i], last_segment) > 0;
         if (strncmp(files.paths[i], "log/", 4) != 0 || !is_later) continue;

@@ -18,7 +18,8 @@ static const char schema[] =
     "{\n"
     "  C: { name: 'string!', tier: 'string', $history: '1ms' },\n"  // the log is trimmed
     "  Item: { n: 'int!', u: 'string##', c: '-> C', kind: 'string', price: 'decimal(10,2)',\n"
-    "          at: 'timestamp', tags: 'string[]', a: { x: 'int' }, $history: '1ms' },\n"
+    "          at: 'timestamp', tags: 'string[]', a: { x: 'int' }, tag: 'string#',\n"
+    "          $history: '1ms', $shred: ['more.k.0', 'more.j'] },\n"
     "  Many: { $ingest: 'custom:many', x: 'int!', $history: '1ms' },\n"
     "  Low: { $from: 'Item', $filter: { n: { $lt: 50 } }, $select: { n: '$n', kind: '$kind' } },\n"
     "  With: { $from: 'Item', $expand: ['c'], $flatten: { c: 'of' },\n"
@@ -141,6 +142,7 @@ pqdb_code rich_db_dump(pqdb_db *db, struct pq_bytes *out, pqdb_error *err) {
         {"Item", {.filter = "{ $id: 'i0042' }", .select = "$id,n,more"}},
         {"Item", {.filter = "{ 'c.name': 'Bo' }", .sort = "{ $id: 1 }", .select = "$id"}},
         {"Item", {.filter = "{ n: { $gt: 90 } }", .sort = "{ $id: 1 }", .select = "$id"}},
+        {"Item", {.filter = "{ 'more.k.0': { $gt: 50 } }", .sort = "{ $id: 1 }", .select = "$id"}},
         {"Many", {.filter = "{ x: 7 }", .sort = "{ $id: 1 }", .select = "$id,x"}},
         {"Many", {.filter = "{ $id: 'm04000' }", .select = "$id,x"}},
         {"Low", {.sort = "{ $id: 1 }"}},
