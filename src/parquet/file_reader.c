@@ -24,6 +24,17 @@ static pqdb_code check_magic(const uint8_t *magic, int64_t offset, pqdb_error *e
     return corrupt(offset, "it does not end in PAR1", err);
 }
 
+/// Only so many bytes at the end stay: an open file keeps its footer, and there may be many.
+static pqdb_code keep_end(struct pq_bytes *bytes, size_t length, pqdb_error *err) {
+    struct pq_bytes kept;
+    if (bytes->length - length < bytes->length / 4) return PQDB_OK;
+    pq_bytes_init(&kept, bytes->alloc);
+    PQ_TRY(pq_bytes_append(&kept, bytes->data + bytes->length - length, length, err));
+    pq_bytes_deinit(bytes);
+    *bytes = kept;
+    return PQDB_OK;
+}
+
 /// The footer's bytes end in `footer`; `*length` is without length and magic.
 static pqdb_code read_footer(struct pq_parquet_file *file, uint32_t *length, pqdb_error *err) {
     const uint64_t size = file->file_bytes;
@@ -39,7 +50,7 @@ static pqdb_code read_footer(struct pq_parquet_file *file, uint32_t *length, pqd
         return corrupt((int64_t)size - tail_bytes, "its footer is longer than the file", err);
     }
     const size_t needed = (size_t)*length + tail_bytes;
-    if (needed <= guess) return PQDB_OK;
+    if (needed <= guess) return keep_end(&file->footer, needed, err);
     file->footer.length = 0;
     PQ_TRY(pq_bytes_reserve(&file->footer, needed, err));
     PQ_TRY(file->source.read(file->source.ctx, size - needed, file->footer.data, needed, err));

@@ -15,6 +15,9 @@
 enum {
     held_bytes_min = 256 << 10,
     piece_rows = 1 << 14,  // of a file of deletes, in memory
+    // Paths are few and coded; positions are all different, and are given up early.
+    deletes_dictionary_bytes = 256 << 10,
+    deletes_group_bytes = 4 << 20,
 };
 
 struct job {
@@ -119,7 +122,10 @@ static pqdb_code add_all_dead(const struct job *job, struct deletes *out, pqdb_e
 
 static pqdb_code encode_deletes(const struct job *job, struct deletes *out, pqdb_error *err) {
     const struct pq_parquet_writer_options options = {.type = &delete_type,
-                                                      .codec = &pq_codec_zstd};
+                                                      .codec = &pq_codec_zstd,
+                                                      .row_group_bytes = deletes_group_bytes,
+                                                      .dictionary_bytes =
+                                                          deletes_dictionary_bytes};
     const struct pq_parquet_sink sink = {.append = append_bytes, .ctx = &out->content};
     struct pq_parquet_file_info info;
     PQ_TRY(pq_parquet_writer_create(&options, sink, job->publish->alloc, &out->writer, err));
