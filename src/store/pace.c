@@ -34,6 +34,7 @@ struct pq_pace {
     struct grave *oldest;
     struct grave *newest;
     size_t buried;
+    uint64_t buried_bytes;
     uint64_t last_shrink_at;
 };
 
@@ -57,6 +58,7 @@ static void remove_oldest(struct pq_pace *pace) {
     pace->oldest = grave->next;
     if (pace->oldest == NULL) pace->newest = NULL;
     pace->buried--;
+    pace->buried_bytes -= grave->bytes;
     pq_file_close(grave->file);
     pq_free(pace->store->alloc, grave, 1, sizeof *grave);
 }
@@ -114,6 +116,12 @@ void pq_pace_spend(struct pq_pace *pace, uint64_t bytes) {
     if (start > now) pace->env->sleep_ns(pace->env->ctx, start - now);
 }
 
+/// As much is given back as is written, where so much is buried: who writes without a pause leaves
+/// nobody the time to shrink.
+static void keep_up(struct pq_pace *pace, uint64_t written) {
+    for (uint64_t freed = 0; freed < written; freed += PQ_PACE_STEP_BYTES) pq_pace_shrink(pace);
+}
+
 pqdb_code pq_pace_write(struct pq_pace *pace, struct pq_file *file, uint64_t offset,
                         struct pq_text data, pqdb_error *err) {
     while (data.length > 0) {
@@ -124,6 +132,7 @@ pqdb_code pq_pace_write(struct pq_pace *pace, struct pq_file *file, uint64_t off
         const struct pq_text piece = {data.data, step};
         PQ_TRY(pq_file_write(file, offset, &piece, 1, err));
         PQ_TRY(pq_file_sync(file, err));
+        if (pace != NULL) keep_up(pace, step);
         data.data += step;
         data.length -= step;
         offset += step;
@@ -140,6 +149,7 @@ static void dig_in(struct pq_pace *pace, struct grave *grave) {
     }
     pace->newest = grave;
     pace->buried++;
+    pace->buried_bytes += grave->bytes;
     pthread_mutex_unlock(&pace->mutex);
 }
 
@@ -186,6 +196,7 @@ static void shrink_oldest(struct pq_pace *pace) {
         return;
     }
     grave->bytes -= PQ_PACE_STEP_BYTES;
+    pace->buried_bytes -= PQ_PACE_STEP_BYTES;
     // A file that cannot be shrunk is given back whole: it has no name to return to.
     if (pq_file_truncate(grave->file, grave->bytes, NULL) != PQDB_OK) remove_oldest(pace);
 }
@@ -196,7 +207,7 @@ uint64_t pq_pace_shrink(struct pq_pace *pace) {
     if (pace->oldest != NULL) {
         const uint64_t now = now_ns(pace), since = now - pace->last_shrink_at;
         uint64_t rest = rest_ns(pq_pace_rate(pace));
-        if (since < rest) {
+        if (since < rest && pace->buried_bytes <= PQ_PACE_BURIED_MAX) {
             due = rest - since;
         } else {
             pace->last_shrink_at = now;

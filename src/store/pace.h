@@ -21,6 +21,7 @@ enum {
     PQ_PACE_RATE_MIN = 10 * 1000 * 1000,
     PQ_PACE_SHRINK_NS = 5 * 1000 * 1000,  // at the highest rate
     PQ_PACE_GRAVES_MAX = 256,             // open files
+    PQ_PACE_BURIED_MAX = 1 << 30,         // bytes; with more there is no rest
     PQ_PACE_IDLE_NS = 500 * 1000 * 1000,
 };
 
@@ -39,7 +40,7 @@ void pq_pace_note_sync(struct pq_pace *pace, uint64_t sync_ns);
 uint64_t pq_pace_rate(const struct pq_pace *pace);
 
 /// Write at `offset` in steps, each synced, waiting between them as the rate demands. Afterwards
-/// everything is durable. `pace` NULL: no waiting.
+/// everything is durable. Buried files shrink meanwhile. `pace` NULL: no waiting.
 pqdb_code pq_pace_write(struct pq_pace *pace, struct pq_file *file, uint64_t offset,
                         struct pq_text data, pqdb_error *err);
 

@@ -158,6 +158,20 @@ static void deleting_gives_way_to_commits_that_it_slows_down(void) {
     close_world(&world);
 }
 
+static void files_shrink_while_others_are_written(void) {
+    struct world world = open_world();
+    pq_pace_note_sync(world.pace, 20000);
+    bury_new(&world, 64 * mib);
+    write_mib(&world, 32);
+    CHECK(pq_pace_buried(world.pace) == 1, "all at once");
+    write_mib(&world, 40);
+    CHECK(pq_pace_buried(world.pace) == 0, "%zu are left", pq_pace_buried(world.pace));
+    for (int i = 0; i < 20; i++) bury_new(&world, 64 * mib);  // more than may wait
+    for (int i = 0; i < 300; i++) pq_pace_shrink(world.pace);
+    CHECK(pq_pace_buried(world.pace) == 16, "%zu are left", pq_pace_buried(world.pace));
+    close_world(&world);
+}
+
 static void graves_may_be_left_at_the_end(void) {
     struct world world = open_world();
     for (int i = 0; i < 3; i++) bury_new(&world, 2 * mib);
@@ -172,6 +186,7 @@ int main(void) {
     RUN(a_buried_file_loses_its_name_at_once_and_its_bytes_slowly);
     RUN(small_files_go_one_by_one_up_to_a_number);
     RUN(deleting_gives_way_to_commits_that_it_slows_down);
+    RUN(files_shrink_while_others_are_written);
     RUN(graves_may_be_left_at_the_end);
     return test_done();
 }
