@@ -129,7 +129,8 @@ static pqdb_code compute_beside(struct attempt *attempt, struct pq_db_snapshot *
     pqdb_db *db = attempt->db;
     struct pq_db_table *table = attempt->table;
     const struct pq_db_replica_options options = {
-        .table = table, .alone = true, .appends = true, .created_from = attempt->mark};
+        .table = table, .alone = true, .all_parts = true, .appends = true,
+        .created_from = attempt->mark};
     attempt->at = snapshot->version;
     PQ_TRY(pq_db_replica_create(db, &options, snapshot, &attempt->replica, err));
     const bool by_log = attempt->mark > 0 && table->view->source == table->root->id &&

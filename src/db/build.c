@@ -208,13 +208,26 @@ void pq_db_build_end(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
     pthread_mutex_unlock(&db->leader);
 }
 
-/// From a snapshot and through the log.
-static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *options,
-                              struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
-                              pqdb_error *err) {
+static pqdb_code build_once(pqdb_db *db, const struct pq_db_replica_options *options,
+                            struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
+                            pqdb_error *err) {
     PQ_TRY(pq_db_replica_create(db, options, snapshot, replica, err));
     PQ_TRY(pq_db_replica_build(*replica, err));
     return pq_db_replica_catch_up(*replica, err);
+}
+
+/// From a snapshot and through the log. Where that missed a late piece of state it is done again
+/// with all of them.
+static pqdb_code build_beside(pqdb_db *db, struct pq_db_replica_options *options,
+                              struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
+                              pqdb_error *err) {
+    const pqdb_code code = build_once(db, options, snapshot, replica, err);
+    if (code != PQDB_UNSUPPORTED || options->all_parts) return code;
+    options->all_parts = true;
+    options->is_lean = false;
+    pq_db_replica_destroy(*replica);
+    *replica = NULL;
+    return build_once(db, options, snapshot, replica, err);
 }
 
 /// What a view below keeps the log cannot tell: computed from what is stored, while writers wait,

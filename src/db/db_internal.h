@@ -90,8 +90,8 @@ struct pqdb_db {
     struct pq_store *store;
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
-    uint64_t merge_rows, ahead_rows, late_rows;  // as struct pq_open_with says, and these
-    uint64_t lag_bytes, wait_rows, dead_bytes;
+    uint64_t merge_rows, ahead_rows, late_rows, piece_rows;  // as struct pq_open_with
+    uint64_t lag_bytes, wait_rows, dead_bytes;               // says
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database

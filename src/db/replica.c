@@ -11,7 +11,7 @@
 #include "flow/node_reads.h"
 #include "table/branch.h"
 
-enum { piece_rows = 1 << 20, below_max = PQ_VIEWS_BELOW_MAX };
+enum { below_max = PQ_VIEWS_BELOW_MAX };
 
 // ---- made of ----------------------------------------------------------------------------------
 
@@ -126,6 +126,8 @@ static pqdb_code add_below(struct pq_db_replica *replica,
                                                 reads_with_state(options->table, below[i]);
         PQ_TRY(add_member(replica, below[i],
                           is_branched ? ROWS_STORED : keeps ? ROWS_NEW : ROWS_UNKNOWN, err));
+        if (!options->all_parts) continue;
+        pq_db_use_all_parts(pq_circuit_find(replica->circuit, below[i]->id));
     }
     return PQDB_OK;
 }
@@ -515,6 +517,16 @@ static bool reads_new(void *ctx, const struct pq_db_table *table) {
     return table == replica->top->root;
 }
 
+/// Once the circuit has gone on from the snapshot, what a step would read of a collection again is
+/// not what the circuit has seen: it is refused. Rows held here go along.
+static void show_refills(struct pq_db_replica *replica) {
+    const bool is_past = replica->version != replica->snapshot->version;
+    for (size_t i = 0; i < replica->count; i++) {
+        struct pq_db_rows *source = &part_of(&replica->members[i])->source;
+        source->refuses = replica->members[i].starts_older || (is_past && source->held == NULL);
+    }
+}
+
 /// A part of the log, no further than `to`.
 static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_max,
                        pqdb_error *err) {
@@ -529,6 +541,7 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
     pqdb_code code = PQDB_OK;
+    show_refills(replica);
     if (changed.count > 0) code = step(replica, &changed, err);
     if (code == PQDB_OK) replica->version = changed.to;
     pq_db_changed_deinit(&changed);
@@ -537,9 +550,10 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
 
 pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
                                 pqdb_error *err) {
+    const size_t rows_max = rows_at_once(replica, (size_t)replica->db->piece_rows);
     show_linked(replica, snapshot);
     while (replica->version < snapshot->version) {
-        PQ_TRY(piece(replica, snapshot->version, rows_at_once(replica, piece_rows), err));
+        PQ_TRY(piece(replica, snapshot->version, rows_max, err));
     }
     take_snapshot(replica, snapshot);
     return PQDB_OK;

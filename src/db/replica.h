@@ -44,7 +44,8 @@ struct pq_db_replica_options {
     struct pq_db_table *table;
     bool borrow;                    // the view's own node goes on; else all is built from nothing
     bool alone;                     // without the views above; what it puts out goes to `on_rows`
-    bool all_parts;                 // the view's late pieces of state are made too
+    bool all_parts;                 // late pieces of state are made too, so that no step in the
+                                    // log asks for one
     bool is_lean;                   // not even those that its own node has
     bool appends;                   // with `alone`, and rows: only rows of its collection that were
     uint64_t created_from;          // created from here on; what links lead to must not change
@@ -76,7 +77,8 @@ pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err);
 pqdb_code pq_db_replica_build_from(struct pq_db_replica *replica, const struct pq_rows *rows,
                                    pqdb_error *err);
 
-/// Through the log to `snapshot`. Errors: those of the log and of pq_node_step.
+/// Through the log to `snapshot`. Errors: those of the log and of pq_node_step; PQDB_UNSUPPORTED
+/// when a step needs a late piece of state that only the rows of its version could make.
 pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
                                 pqdb_error *err);
 /// Leader: about `rows_max` rows of the log, at least two commits. Is it at the last one?

@@ -83,6 +83,7 @@ void pq_db_use_all_parts(struct pq_node *node);  // before it is opened or built
 void pq_db_part_destroy(pqdb_db *db, struct pq_db_part *part);  // NULL is allowed
 
 // build.c
+enum { PQ_DB_PIECE_ROWS = 1 << 20 };  // pqdb_db.piece_rows
 enum { PQ_DB_LATE_ROWS = 16384 };  // a scan of fewer delays no commit
 /// Does `table` follow `source` through streaming views only?
 bool pq_db_follows(const struct pq_db_table *table, uint32_t source);
