@@ -217,8 +217,9 @@ void pq_db_view_state(pqdb_db *db, const struct pq_db_snapshot *snapshot,
     if (why.code == PQDB_CORRUPT && why.offset >= 0) {
         snprintf(at, sizeof at, " at byte %lld", (long long)why.offset);
     }
-    snprintf(state->last_error, sizeof state->last_error, "%.110s%s%s%.100s", why.subject, at,
-             why.subject[0] == '\0' ? "" : ": ", why.message);
+    const bool is_named = why.subject[0] != '\0' && strcmp(why.subject, state->name) != 0;
+    snprintf(state->last_error, sizeof state->last_error, "%.110s%s%s%.100s",
+             is_named ? why.subject : "", at, is_named || at[0] != '\0' ? ": " : "", why.message);
 }
 
 void pq_db_set_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
