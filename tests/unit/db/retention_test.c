@@ -50,6 +50,25 @@ static void verify_exact(pqdb_db *db) {
     }
 }
 
+/// What an answer of now shows of a view that has kept nothing yet is what a refresh would make.
+static void what_was_never_refreshed_keeps_nothing_for_an_answer(void) {
+    const pqdb_find_options now = {.max_staleness = "0s", .select = "k,c"};
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    put(db, 7, 0, 30);
+    put(db, 10, 30, 6);
+    for (int round = 0; round < 2; round++) {
+        struct pq_bytes rows = db_rows(db, "EverLater", &now);
+        const char *count = round == 0 ? "\"c\":12" : "\"c\":2}";
+        CHECK(strstr((const char *)rows.data, count) != NULL, "%s", (const char *)rows.data);
+        pq_bytes_deinit(&rows);
+        MUST(pq_db_retain(db, &err));
+    }
+    MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
+    CHECK(db_count(db, "EverLater", "{ c: 2 }") == 3, "a refresh shows something else");
+    db_end(db, disk);
+}
+
 static void what_is_too_old_goes_and_views_follow_exactly(void) {
     struct fault_store *disk = fault_store_create();
     pqdb_db *db = db_make(db_with(disk), schema);
@@ -303,6 +322,7 @@ static void a_collection_goes_by_its_creation_and_a_date_by_its_day(void) {
 
 int main(void) {
     RUN(what_is_too_old_goes_and_views_follow_exactly);
+    RUN(what_was_never_refreshed_keeps_nothing_for_an_answer);
     RUN(a_view_that_keeps_keeps_what_came_of_it);
     RUN(what_is_kept_goes_only_when_that_is_said);
     RUN(what_is_kept_outlives_other_modes);
