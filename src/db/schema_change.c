@@ -256,6 +256,18 @@ static pqdb_code check_new(pqdb_db *db, struct pq_text name, pqdb_error *err) {
     return code;
 }
 
+/// Without a root the log is replayed from its beginning into every view that there is. What one
+/// appends or keeps depends on when it began, so that it begins behind a root.
+static pqdb_code begin_behind_root(pqdb_db *db, const struct pq_db_plan *plan, struct pq_text name,
+                                   pqdb_error *err) {
+    const struct pq_view *view = pq_views_find(plan->views, name);
+    if (!view->append && !view->entry->retention_keeps) return PQDB_OK;
+    pthread_mutex_lock(&db->leader);
+    const bool has_root = db->has_root;
+    pthread_mutex_unlock(&db->leader);
+    return has_root ? PQDB_OK : pq_db_checkpoint(db, false, err);
+}
+
 static pqdb_code create(pqdb_db *db, const struct listener *given, struct pq_text definition,
                         struct pq_db_table **table, pqdb_error *err) {
     struct listener to = *given;
@@ -267,7 +279,9 @@ static pqdb_code create(pqdb_db *db, const struct listener *given, struct pq_tex
     const struct pq_schema *schema = db->schema;
     PQ_GO(pq_schema_text_add(schema->source, to.name, definition, &text, &to.place, err));
     PQ_GO(plan_with(db, pq_bytes_text(&text), &to, &plan, err));
-    PQ_GO(apply_create(db, plan, to.name, table, err));
+    code = begin_behind_root(db, plan, to.name, err);
+    if (code != PQDB_OK) pq_db_plan_destroy(db->alloc, plan);
+    if (code == PQDB_OK) code = apply_create(db, plan, to.name, table, err);
 done:
     pq_bytes_deinit(&text);
     return code;

@@ -242,11 +242,30 @@ static void what_was_created_while_it_lagged_is_appended_once_it_streams(void) {
     db_end(db, disk);
 }
 
+/// Created among others, without a checkpoint before: replay makes its rows where it made them.
+static void a_view_that_is_created_later_appends_from_there_on(void) {
+    struct fault_store *disk = make("{ Item: { n: 'int!' } }");
+    pqdb_db *db = db_open(with_store(disk));
+    MUST(put(db, "Item", "{\"$id\":\"a\",\"n\":1}"));  // seq-1
+    MUST(put(db, "Item", "{\"$id\":\"b\",\"n\":2}"));
+    MUST(pqdb_view_create(db, "Sum", "{ $from: 'Item', $compute: { sum: { $sum: 'n' } }"
+                          ", $refresh: { strategy: 'append' } }", NULL, NULL, &err));
+    MUST(put(db, "Item", "{\"$id\":\"c\",\"n\":3}"));
+    for (int round = 0; round < 3; round++) {
+        db_check_rows(db, "Sum", "{\"$id\":\"[]@4\",\"sum\":3}\n"
+                      "{\"$id\":\"[]@5\",\"sum\":3}\n");
+        db = db_reopen(db, with_store(disk));
+        if (round == 1) MUST(pqdb_checkpoint(db, &err));
+    }
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(what_is_created_is_appended_and_stays);
     RUN(restarts_add_nothing_and_lose_nothing);
     RUN(a_crash_takes_nothing_back);
     RUN(a_failure_is_made_good_by_the_next_refresh);
     RUN(what_was_created_while_it_lagged_is_appended_once_it_streams);
+    RUN(a_view_that_is_created_later_appends_from_there_on);
     return test_done();
 }
