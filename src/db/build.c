@@ -208,26 +208,14 @@ void pq_db_build_end(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
     pthread_mutex_unlock(&db->leader);
 }
 
-static pqdb_code build_once(pqdb_db *db, const struct pq_db_replica_options *options,
-                            struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
-                            pqdb_error *err) {
+/// From a snapshot, through the log, and swapped.
+static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *options,
+                              const struct begun *begun, struct pq_db_snapshot *snapshot,
+                              struct pq_db_replica **replica, pqdb_error *err) {
     PQ_TRY(pq_db_replica_create(db, options, snapshot, replica, err));
     PQ_TRY(pq_db_replica_build(*replica, err));
-    return pq_db_replica_catch_up(*replica, err);
-}
-
-/// From a snapshot and through the log. Where that missed a late piece of state it is done again
-/// with all of them.
-static pqdb_code build_beside(pqdb_db *db, struct pq_db_replica_options *options,
-                              struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
-                              pqdb_error *err) {
-    const pqdb_code code = build_once(db, options, snapshot, replica, err);
-    if (code != PQDB_UNSUPPORTED || options->all_parts) return code;
-    options->all_parts = true;
-    options->is_lean = false;
-    pq_db_replica_destroy(*replica);
-    *replica = NULL;
-    return build_once(db, options, snapshot, replica, err);
+    PQ_TRY(pq_db_replica_catch_up(*replica, err));
+    return swap_locked(*replica, begun, err);
 }
 
 /// What a view below keeps the log cannot tell: computed from what is stored, while writers wait,
@@ -252,11 +240,12 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
     return code;
 }
 
-static bool has_late_parts(struct pq_node *node) {
+/// Is one of the late pieces of a view's state there, or one not?
+static bool has_late_part(struct pq_node *node, bool is_there) {
     size_t count;
     const struct pq_node_part *parts = pq_node_parts(node, &count);
     for (size_t i = 0; i < count; i++) {
-        if (parts[i].is_late && parts[i].is_there) return true;
+        if (parts[i].is_late && parts[i].is_there == is_there) return true;
     }
     return false;
 }
@@ -277,7 +266,7 @@ static bool is_lean(pqdb_db *db, struct pq_db_table *table, const struct pq_db_s
     }
     const bool is_missed = reason == PQ_WHY_TAKEN_BACK;
     if (is_missed && table->facts.last.why == PQ_WHY_TAKEN_BACK) return false;
-    table->wants_parts = is_missed || table->wants_parts || has_late_parts(table->node);
+    table->wants_parts = is_missed || table->wants_parts || has_late_part(table->node, true);
     return true;
 }
 
@@ -296,8 +285,14 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
     if (pq_db_reads_kept(db, table)) {
         code = build_at_once(db, &options, &begun, &replica, &why);
     } else {
-        code = build_beside(db, &options, snapshot, &replica, &why);
-        if (code == PQDB_OK) code = swap_locked(replica, &begun, &why);
+        code = build_beside(db, &options, &begun, snapshot, &replica, &why);
+        if (code == PQDB_UNSUPPORTED) {  // a step missed a late piece of state: with all of them
+            pq_db_replica_destroy(replica);
+            replica = NULL;
+            options.all_parts = true;
+            options.is_lean = false;
+            code = build_beside(db, &options, &begun, snapshot, &replica, &why);
+        }
     }
     pq_db_snapshot_unref(snapshot);
     pq_db_build_end(db, table, code, &why);
@@ -358,13 +353,7 @@ static struct pq_node *whole_node(const pqdb_db *db, const struct pq_db_table *t
 /// Leader.
 static bool lacks_parts(pqdb_db *db, const struct pq_db_table *table) {
     struct pq_node *node = whole_node(db, table);
-    size_t count;
-    if (node == NULL) return false;
-    const struct pq_node_part *parts = pq_node_parts(node, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].is_late && !parts[i].is_there) return true;
-    }
-    return false;
+    return node != NULL && has_late_part(node, false);
 }
 
 static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {

@@ -53,6 +53,12 @@ static pqdb_db *open_on(struct pq_store *store) {
     return db;
 }
 
+static pqdb_db *make_on(struct pq_store *store, const char *schema) {
+    const struct pq_open_with with = rich_db_with(store);
+    must(pq_db_init_with(&with, pq_text_of(schema), &err), "init");
+    return open_on(store);
+}
+
 /// The largest data file of a table.
 static void find_file(struct pq_store *store, const char *directory,
                       char path[PQ_STORE_PATH_MAX], uint64_t *bytes) {
@@ -178,12 +184,10 @@ static void a_manual_view_that_appends_keeps_what_can_be_read(void) {
         "  Kept: { $from: 'T', $select: { n: '$n' },\n"
         "          $refresh: { mode: 'manual', strategy: 'append' } } }";
     struct fault_store *disk = fault_store_create();
-    const struct pq_open_with with = rich_db_with(&disk->base);
     char path[PQ_STORE_PATH_MAX];
     uint64_t bytes;
     pqdb_checked checked;
-    must(pq_db_init_with(&with, pq_text_of(schema), &err), "init");
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = make_on(&disk->base, schema);
     struct pq_bytes rows;
     pq_bytes_init(&rows, &pq_alloc_libc);
     for (int i = 0; i < 6000; i++) {
@@ -254,8 +258,7 @@ static void check_versions_before(const char *name) {
     char path[PQ_STORE_PATH_MAX];
     uint64_t bytes;
     pqdb_checked checked;
-    must(pq_db_init_with(&with, pq_text_of(schema), &err), "init");
-    pqdb_db *db = open_on(&disk->base);
+    pqdb_db *db = make_on(&disk->base, schema);
     put_rows(db, "T", 0, 6000);
     put_rows(db, "Other", 0, 10);
     put_rows(db, "Alone", 0, 10);

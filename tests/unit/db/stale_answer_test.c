@@ -34,14 +34,19 @@ static void check_answer(pqdb_db *db, const char *view, const char *state, uint6
     pqdb_rows_close(rows);
 }
 
-static void answers_name_the_version_they_show(void) {
-    const struct temp_directory place = temp_directory_make();
+static pqdb_db *open_refreshed(const struct temp_directory *place) {
     pqdb_db *db = NULL;
-    CHECK(pqdb_init(place.path, schema, strlen(schema), NULL, NULL, &err) == PQDB_OK, "%s",
+    CHECK(pqdb_init(place->path, schema, strlen(schema), NULL, NULL, &err) == PQDB_OK, "%s",
           err.message);
-    CHECK(pqdb_open(place.path, NULL, &db, &err) == PQDB_OK, "%s", err.message);
+    CHECK(pqdb_open(place->path, NULL, &db, &err) == PQDB_OK, "%s", err.message);
     put(db);
     CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_OK, "%s", err.message);
+    return db;
+}
+
+static void answers_name_the_version_they_show(void) {
+    const struct temp_directory place = temp_directory_make();
+    pqdb_db *db = open_refreshed(&place);
     pqdb_view_state fresh;
     CHECK(pqdb_view_state_get(db, "Above", &fresh, &err) == PQDB_OK, "%s", err.message);
     CHECK(strcmp(fresh.state, "fresh") == 0, "Above is %s", fresh.state);
@@ -57,12 +62,7 @@ static void answers_name_the_version_they_show(void) {
 /// Stored rows with their age, those of now with what was done for that.
 static void one_row_and_a_number_say_so_as_well(void) {
     const struct temp_directory place = temp_directory_make();
-    pqdb_db *db = NULL;
-    CHECK(pqdb_init(place.path, schema, strlen(schema), NULL, NULL, &err) == PQDB_OK, "%s",
-          err.message);
-    CHECK(pqdb_open(place.path, NULL, &db, &err) == PQDB_OK, "%s", err.message);
-    put(db);
-    CHECK(pqdb_view_refresh(db, "Later", false, NULL, &err) == PQDB_OK, "%s", err.message);
+    pqdb_db *db = open_refreshed(&place);
     pqdb_view_state state;
     CHECK(pqdb_view_state_get(db, "Later", &state, &err) == PQDB_OK, "%s", err.message);
     put(db);
