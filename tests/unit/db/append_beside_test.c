@@ -34,7 +34,7 @@ struct writer {
     atomic_uint batches;
     unsigned created;
     bool deletes;
-    pqdb_code code;
+    _Atomic(pqdb_code) code;
     pqdb_error error;
 };
 
