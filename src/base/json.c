@@ -383,14 +383,14 @@ const struct pq_json *pq_json_next(const struct pq_json *value) {
     return json_of(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)value_of(value)));
 }
 
-const struct pq_json *pq_json_find(const struct pq_json *object, const char *key) {
+const struct pq_json *pq_json_find(const struct pq_json *value, const char *key) {
     const struct pq_text wanted = pq_text_of(key);
-    const size_t count = pq_json_count(object);
-    const struct pq_json *member = pq_json_first(object);
+    const size_t count = pq_json_kind(value) == PQ_JSON_OBJECT ? pq_json_count(value) : 0;
+    const struct pq_json *name = pq_json_first(value);
     for (size_t i = 0; i < count; i++) {
-        const struct pq_json *value = pq_json_next(member);
-        if (pq_text_equal(pq_json_text(member), wanted)) return value;
-        member = pq_json_next(value);
+        const struct pq_json *member = pq_json_next(name);
+        if (pq_text_equal(pq_json_text(name), wanted)) return member;
+        name = pq_json_next(member);
     }
     return NULL;
 }

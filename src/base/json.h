@@ -68,7 +68,8 @@ bool pq_json_read_real(struct pq_text number, double *real);
 size_t pq_json_count(const struct pq_json *container);
 const struct pq_json *pq_json_first(const struct pq_json *container);  // undefined when count is 0
 const struct pq_json *pq_json_next(const struct pq_json *value);
-const struct pq_json *pq_json_find(const struct pq_json *object, const char *key);  // or NULL
+/// NULL where `value` is no object, or has no such key.
+const struct pq_json *pq_json_find(const struct pq_json *value, const char *key);
 
 /// Where in the text a TEXT or NUMBER value (so every key) begins, or -1 for other kinds; a NUMBER
 /// between 2^63 and 2^64 - 1 has no place either.

@@ -409,7 +409,6 @@ static pqdb_code replay_rows(struct replay *replay, const struct pq_log_record *
 
 static const struct pq_json *member(const struct pq_json *object, const char *name,
                                     enum pq_json_kind kind) {
-    if (pq_json_kind(object) != PQ_JSON_OBJECT) return NULL;
     const struct pq_json *value = pq_json_find(object, name);
     return value != NULL && pq_json_kind(value) == kind ? value : NULL;
 }

@@ -228,23 +228,6 @@ static struct pq_text get_text(struct reader *r, const struct pq_json *object, c
 
 static uint64_t hex_of(struct pq_text text) { return strtoull(text.data, NULL, 16); }
 
-static struct pq_text get_blob(struct reader *r, const struct pq_json *object, const char *key) {
-    const struct pq_json *pair = pq_json_find(object, key);
-    if (pair == NULL) return (struct pq_text){"", 0};
-    if (pq_json_kind(pair) != PQ_JSON_LIST || pq_json_count(pair) != 2) {
-        r->damaged = true;
-        return (struct pq_text){"", 0};
-    }
-    const struct pq_json *first = pq_json_first(pair);
-    const uint64_t offset = (uint64_t)pq_json_int(first);
-    const uint64_t length = (uint64_t)pq_json_int(pq_json_next(first));
-    if (offset > r->blobs.length || length > r->blobs.length - offset) {
-        r->damaged = true;
-        return (struct pq_text){"", 0};
-    }
-    return copy_text(r, (struct pq_text){r->blobs.data + offset, length});
-}
-
 /// Numbers of a list of `count` INTs, as far as they are there.
 static bool list_ints(const struct pq_json *list, size_t count, uint64_t *out) {
     if (list == NULL || pq_json_kind(list) != PQ_JSON_LIST || pq_json_count(list) < count) {
@@ -256,6 +239,26 @@ static bool list_ints(const struct pq_json *list, size_t count, uint64_t *out) {
         out[i] = (uint64_t)pq_json_int(item);
     }
     return true;
+}
+
+/// `[offset, length]` among the bytes before the text; nothing where the key is not there.
+static struct pq_text get_blob(struct reader *r, const struct pq_json *object, const char *key) {
+    const struct pq_json *pair = pq_json_find(object, key);
+    uint64_t at[2];
+    if (pair == NULL) return (struct pq_text){"", 0};
+    if (!list_ints(pair, 2, at) || at[0] > r->blobs.length ||
+        at[1] > r->blobs.length - at[0]) {
+        r->damaged = true;
+        return (struct pq_text){"", 0};
+    }
+    return copy_text(r, (struct pq_text){r->blobs.data + at[0], at[1]});
+}
+
+/// Elements of a list that every root has.
+static size_t list_count(struct reader *r, const struct pq_json *list) {
+    const bool is_list = list != NULL && pq_json_kind(list) == PQ_JSON_LIST;
+    r->damaged = r->damaged || !is_list;
+    return is_list ? pq_json_count(list) : 0;
 }
 
 static struct pq_log_position get_position(struct reader *r, const struct pq_json *object,
@@ -317,8 +320,7 @@ static void get_states(struct reader *r, const struct pq_json *object,
 }
 
 static void get_files(struct reader *r, const struct pq_json *list, struct pq_root_table *table) {
-    const size_t count =
-        list != NULL && pq_json_kind(list) == PQ_JSON_LIST ? pq_json_count(list) : 0;
+    const size_t count = list_count(r, list);
     struct pq_root_file *files = pq_arena_calloc(r->arena, count + 1, sizeof *files);
     if (files == NULL) {
         r->no_memory = true;
@@ -377,8 +379,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
 
 static void get_root(struct reader *r, const struct pq_json *json, struct pq_root *root) {
     const struct pq_json *list = pq_json_find(json, "tables");
-    const size_t count =
-        list != NULL && pq_json_kind(list) == PQ_JSON_LIST ? pq_json_count(list) : 0;
+    const size_t count = list_count(r, list);
     struct pq_root_table *tables = pq_arena_calloc(r->arena, count + 1, sizeof *tables);
     if (tables == NULL) {
         r->no_memory = true;
@@ -420,8 +421,12 @@ static pqdb_code decode(struct pq_text file, const char *path, struct pq_arena *
     struct reader r = {.arena = arena,
                        .blobs = {file.data + header_bytes + json_bytes, blob_bytes}};
     struct pq_json_document *document;
-    PQ_TRY(pq_json_parse((struct pq_text){file.data + header_bytes, json_bytes}, PQ_JSON_STRICT,
-                         arena->source, &document, err));
+    const pqdb_code parsed = pq_json_parse((struct pq_text){file.data + header_bytes, json_bytes},
+                                           PQ_JSON_STRICT, arena->source, &document, err);
+    if (parsed == PQDB_INVALID) {
+        return pq_store_fail(err, PQDB_CORRUPT, path, "the root is not JSON");
+    }
+    PQ_TRY(parsed);
     get_root(&r, pq_json_root(document), root);
     pq_json_destroy(document);
     if (r.no_memory) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint root");

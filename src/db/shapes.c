@@ -278,8 +278,7 @@ static bool is_whole(const struct pq_bytes *file) {
 
 static const struct pq_json *member(const struct pq_json *object, const char *name,
                                     enum pq_json_kind kind) {
-    const struct pq_json *value =
-        pq_json_kind(object) == PQ_JSON_OBJECT ? pq_json_find(object, name) : NULL;
+    const struct pq_json *value = pq_json_find(object, name);
     return value != NULL && pq_json_kind(value) == kind ? value : NULL;
 }
 

@@ -162,8 +162,7 @@ static pqdb_code parse_record(struct parser *parser, const struct pq_json *objec
     PQ_TRY(new_members(parser, count, made, &members));
     const struct pq_json *field = pq_json_first(fields);
     for (size_t i = 0; i < count; i++, field = pq_json_next(field)) {
-        const struct pq_json *type =
-            pq_json_kind(field) == PQ_JSON_OBJECT ? pq_json_find(field, "type") : NULL;
+        const struct pq_json *type = pq_json_find(field, "type");
         if (type == NULL) {
             return pq_fail(parser->err, PQDB_CORRUPT, "Avro schema has a field without a type");
         }

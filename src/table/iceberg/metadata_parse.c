@@ -21,7 +21,6 @@ static pqdb_code no_memory(const struct parser *parser) {
 
 /// NULL also for JSON null: Iceberg treats both alike.
 static const struct pq_json *find(const struct pq_json *object, const char *key) {
-    if (pq_json_kind(object) != PQ_JSON_OBJECT) return NULL;
     const struct pq_json *value = pq_json_find(object, key);
     return value == NULL || pq_json_kind(value) == PQ_JSON_NULL ? NULL : value;
 }

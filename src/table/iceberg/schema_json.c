@@ -226,8 +226,7 @@ static pqdb_code parse_type(struct reader *reader, const struct pq_json *json,
     if (pq_json_kind(json) == PQ_JSON_TEXT) {
         return parse_primitive(reader, pq_json_text(json), type);
     }
-    const struct pq_json *kind =
-        pq_json_kind(json) == PQ_JSON_OBJECT ? pq_json_find(json, "type") : NULL;
+    const struct pq_json *kind = pq_json_find(json, "type");
     if (kind == NULL || pq_json_kind(kind) != PQ_JSON_TEXT) {
         return corrupt(reader, "a type that is none");
     }
