@@ -202,13 +202,25 @@ static int64_t get_int(struct reader *r, const struct pq_json *object, const cha
     return pq_json_int(value);
 }
 
-/// 0 where there is none.
-static int64_t get_choice(struct reader *r, const struct pq_json *object, const char *key,
-                          int64_t most) {
-    if (pq_json_find(object, key) == NULL) return 0;
+static int64_t get_at_most(struct reader *r, const struct pq_json *object, const char *key,
+                           int64_t most) {
     const int64_t value = get_int(r, object, key);
     r->damaged = r->damaged || value < 0 || value > most;
     return value;
+}
+
+static uint64_t get_count(struct reader *r, const struct pq_json *object, const char *key) {
+    return (uint64_t)get_at_most(r, object, key, INT64_MAX);
+}
+
+static uint32_t get_id(struct reader *r, const struct pq_json *object, const char *key) {
+    return (uint32_t)get_at_most(r, object, key, UINT32_MAX);
+}
+
+/// 0 where there is none.
+static int64_t get_choice(struct reader *r, const struct pq_json *object, const char *key,
+                          int64_t most) {
+    return pq_json_find(object, key) == NULL ? 0 : get_at_most(r, object, key, most);
 }
 
 static struct pq_text copy_text(struct reader *r, struct pq_text text) {
@@ -228,14 +240,14 @@ static struct pq_text get_text(struct reader *r, const struct pq_json *object, c
 
 static uint64_t hex_of(struct pq_text text) { return strtoull(text.data, NULL, 16); }
 
-/// Numbers of a list of `count` INTs, as far as they are there.
+/// Are there `count` numbers, none below 0, at the head of a list?
 static bool list_ints(const struct pq_json *list, size_t count, uint64_t *out) {
     if (list == NULL || pq_json_kind(list) != PQ_JSON_LIST || pq_json_count(list) < count) {
         return false;
     }
     const struct pq_json *item = pq_json_first(list);
     for (size_t i = 0; i < count; i++, item = pq_json_next(item)) {
-        if (pq_json_kind(item) != PQ_JSON_INT) return false;
+        if (pq_json_kind(item) != PQ_JSON_INT || pq_json_int(item) < 0) return false;
         out[i] = (uint64_t)pq_json_int(item);
     }
     return true;
@@ -329,8 +341,8 @@ static void get_files(struct reader *r, const struct pq_json *list, struct pq_ro
     const struct pq_json *item = count > 0 ? pq_json_first(list) : NULL;
     for (size_t i = 0; i < count; i++, item = pq_json_next(item)) {
         files[i] = (struct pq_root_file){.path = get_text(r, item, "path"),
-                                         .bytes = (uint64_t)get_int(r, item, "bytes"),
-                                         .rows = (uint64_t)get_int(r, item, "rows"),
+                                         .bytes = get_count(r, item, "bytes"),
+                                         .rows = get_count(r, item, "rows"),
                                          .dead = get_blob(r, item, "dead")};
     }
     table->files = files;
@@ -346,22 +358,22 @@ static void get_columns(struct reader *r, const struct pq_json *object,
     pq_bytes_init(&text, &r->arena->alloc);
     r->no_memory = r->no_memory || pq_json_write(&text, columns, NULL) != PQDB_OK;
     table->columns = pq_bytes_text(&text);
-    table->names_of = (uint32_t)get_int(r, object, "namesOf");
+    table->names_of = get_id(r, object, "namesOf");
 }
 
 static void get_table(struct reader *r, const struct pq_json *object,
                       struct pq_root_table *table) {
     *table = (struct pq_root_table){
         .name = get_text(r, object, "name"),
-        .id = (uint32_t)get_int(r, object, "id"),
-        .version = (uint64_t)get_int(r, object, "version"),
-        .next_seq = (uint64_t)get_int(r, object, "nextSeq"),
-        .published = (uint64_t)get_int(r, object, "published"),
+        .id = get_id(r, object, "id"),
+        .version = get_count(r, object, "version"),
+        .next_seq = get_count(r, object, "nextSeq"),
+        .published = get_count(r, object, "published"),
         .refreshed_us = get_int(r, object, "refreshedUs"),
         .refresh_version = hex_of(get_text(r, object, "refreshVersion")),
-        .reflects = (uint64_t)get_int(r, object, "reflects"),
-        .shows = (uint64_t)get_int(r, object, "shows"),
-        .mark = (uint64_t)get_int(r, object, "mark"),
+        .reflects = get_count(r, object, "reflects"),
+        .shows = get_count(r, object, "shows"),
+        .mark = get_count(r, object, "mark"),
         .slot_us = get_int(r, object, "slotUs"),
         .pace = (enum pq_root_pace)get_choice(r, object, "pace", PQ_ROOT_BY_REFRESHES),
         .kept = get_choice(r, object, "kept", 1) == 1,
@@ -387,9 +399,9 @@ static void get_root(struct reader *r, const struct pq_json *json, struct pq_roo
     }
     const struct pq_json *item = count > 0 ? pq_json_first(list) : NULL;
     for (size_t i = 0; i < count; i++, item = pq_json_next(item)) get_table(r, item, &tables[i]);
-    *root = (struct pq_root){.version = (uint64_t)get_int(r, json, "version"),
+    *root = (struct pq_root){.version = get_count(r, json, "version"),
                              .time_us = get_int(r, json, "timeUs"),
-                             .run_id = (uint64_t)get_int(r, json, "runId"),
+                             .run_id = get_count(r, json, "runId"),
                              .position = get_position(r, json, "position"),
                              .tables = tables,
                              .table_count = count};
