@@ -16,7 +16,9 @@ uint64_t pq_db_delay_ns(uint32_t backlog, uint64_t bytes) {
 void pq_db_wait_for_keeper(pqdb_db *db, uint64_t bytes) {
     const uint32_t memory = atomic_load_explicit(&db->memory_backlog, memory_order_relaxed);
     const uint32_t dead = atomic_load_explicit(&db->dead_backlog, memory_order_relaxed);
-    const uint64_t delay_ns = pq_db_delay_ns(memory > dead ? memory : dead, bytes);
+    const uint32_t runs = atomic_load_explicit(&db->runs_backlog, memory_order_relaxed);
+    const uint32_t merges = dead > runs ? dead : runs;
+    const uint64_t delay_ns = pq_db_delay_ns(memory > merges ? memory : merges, bytes);
     pthread_mutex_lock(&db->keeper_lock);
     const bool works = db->keeper_runs && db->background_error[0] == '\0';
     while (db->writers_wait && db->keeper_runs && db->background_error[0] == '\0') {

@@ -2,9 +2,10 @@
 /// (ENGINE R2): each waits a little, in proportion to its size and to the backlog, long before all
 /// would have to stop.
 ///
-/// There are two backlogs, each in 1024ths: memtables and changed states, which a checkpoint writes
-/// (1024: memory is full, writers stop until it is done), and dead rows in files, which merges take
-/// away (1024: there are as many as live ones). From PQ_DB_BACKLOG_EASY on commits are delayed.
+/// There are three backlogs, each in 1024ths: memtables and changed states, which a checkpoint
+/// writes (1024: memory is full, writers stop until it is done), dead rows in files, which merges
+/// take away (1024: there are as many as live ones), and runs of states, which merges make fewer
+/// (1024: some state has 128). From PQ_DB_BACKLOG_EASY on commits are delayed.
 #ifndef PQ_DB_BACKLOG_H
 #define PQ_DB_BACKLOG_H
 

@@ -96,7 +96,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
     for (size_t i = 0; i < tables->count; i++) in_memory += tables->at[i]->table->memory_bytes;
     *nothing = db->has_root && db->root_version == db->version && !db->unpublished &&
                !db->state_is_newer && (!cut->write_all || in_memory == 0) &&
-               !pq_db_merge_waits(db) && !db->files_wait;
+               !pq_db_merge_waits(db) && !pq_db_run_merge_waits(db) && !db->files_wait;
     for (size_t i = 0; code == PQDB_OK && !*nothing && i < tables->count; i++) {
         code = freeze_table(cut, &cut->tables[i], tables->at[i], err);
     }
@@ -108,6 +108,7 @@ static pqdb_code freeze(struct cut *cut, bool *nothing, pqdb_error *err) {
         cut->token_bound = (struct pq_db_token_bound){
             .tokens_max = db->tokens_max, .now_us = cut->root.time_us, .end = db->version};
         cut->tokens.tokens = &cut->token_bound;
+        db->cut_run_bytes_left = db->cut_run_bytes;
         db->state_is_newer = db->files_wait = false;
         code = pq_db_publish(db, db->version, cut->root.time_us, err);
     }
@@ -442,6 +443,8 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
         db->has_root = true;
         db->root_version = cut->root.version;
         db->root_position = cut->root.position;
+        pq_db_run_merges_end(db);
+        atomic_store_explicit(&db->runs_backlog, pq_db_run_backlog(db), memory_order_relaxed);
     } else {
         pq_db_break(db, code, err);  // memory half shows the root; reopening shows it all
     }
@@ -533,9 +536,10 @@ pqdb_code pq_db_checkpoint(pqdb_db *db, bool write_all, pqdb_error *err) {
     cut_deinit(&cut);
     pq_db_merge_end(db);
     pq_db_bury_released(db);  // what it replaced, now that it holds none of it
-    const bool files_wait = db->files_wait;
+    const bool waits = db->files_wait || pq_db_run_merge_waits(db);
+    if (code == PQDB_OK) pq_db_tidy_states(db);
     pthread_mutex_unlock(&db->refreshing);
-    if (code == PQDB_OK && files_wait) pq_db_keeper_want(db);
+    if (code == PQDB_OK && waits) pq_db_keeper_want(db);
     if (code == PQDB_OK) pq_db_memory_fit_all(db);
     return code;
 }

@@ -71,6 +71,7 @@ struct pq_db_cut_state {
     struct pq_run *opened;  // what had changed; NULL: nothing
     size_t merge_first, merge_count;  // so many of its runs, the new one among them, become
     struct pq_run *merged;            // this one (NULL: nothing is left)
+    struct pq_db_run_merge *taken;     // that it was merged by, beside the cut; NULL: by the cut
     struct pq_db_token_bound *tokens;  // borrowed: the state is of tokens; or NULL
 };
 /// Leader.
@@ -89,6 +90,7 @@ void pq_db_run_remove(pqdb_db *db, uint64_t id);
 void pq_db_runs_close(pqdb_db *db);
 
 enum { PQ_DB_MERGE_ROWS = 8192 };      // pqdb_db.merge_rows
+enum { PQ_DB_CUT_RUN_BYTES = 8 << 20 };  // pqdb_db.cut_run_bytes
 enum { PQ_DB_WAIT_ROWS = 200000 };     // pqdb_db.wait_rows
 enum { PQ_DB_LAG_BYTES = 256 << 20 };  // pqdb_db.lag_bytes
 enum { PQ_DB_DEAD_BYTES = 64 << 20 };  // pqdb_db.dead_bytes: merging less takes no time
@@ -101,6 +103,12 @@ pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err);
 /// and those of checkpoints; what is left is done in the background.
 pqdb_code pq_db_shred_files(pqdb_db *db, pqdb_error *err);
 void pq_db_merge_close(pqdb_db *db);
+
+// compact_runs.c
+/// Merge runs of one state, the least that is due, unless that is under way: one run for the next
+/// checkpoint. No lock held. Errors: as pq_db_merge_files.
+pqdb_code pq_db_merge_runs(pqdb_db *db, bool *merged, pqdb_error *err);
+void pq_db_run_merges_close(pqdb_db *db);
 
 // keeper.c
 void pq_db_in_background(void);  // the calling thread yields to writers and readers

@@ -1,7 +1,6 @@
 /// db/checkpoint_state.c: one trace's part of a checkpoint: groups, counts, multisets, tokens.
 #include "base/fail.h"
-#include "db/checkpoint_internal.h"
-#include "state/spill.h"
+#include "db/cut_internal.h"
 
 void pq_db_cut_freeze(struct pq_db_cut_state *cut, const char *name, struct pq_trace *trace) {
     *cut = (struct pq_db_cut_state){
@@ -32,26 +31,19 @@ static pqdb_code merge_runs(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_
     return name.rows == 0 ? PQDB_OK : pq_run_open(&io, &name, alloc, &cut->merged, err);
 }
 
-/// A state whose rows change again and again: once the newer runs are two thirds of the oldest,
-/// much of them is the same rows. So a state takes 5/3 of its size; a row is written 5/2 times
-/// more.
-static void choose_hot_runs(struct pq_db_cut_state *cut, struct pq_run *const *runs,
-                            size_t total) {
-    uint64_t newer = 0;
-    for (size_t i = 0; i + 1 < total; i++) newer += pq_run_name(runs[i])->length;
-    if (total < 2 || newer * 3 < pq_run_name(runs[total - 1])->length * 2) return;
-    cut->merge_count = total < PQ_RUN_MERGE_MAX ? total : PQ_RUN_MERGE_MAX;
-    cut->merge_first = total - cut->merge_count;
-}
-
-/// What of them is merged; of tokens all, when there are too many or they are too old.
-static void choose_runs(struct pq_db_cut_state *cut, struct pq_run *const *runs, size_t total) {
-    if (cut->tokens == NULL) {
-        cut->merge_count = pq_runs_to_merge(runs, total, &cut->merge_first);
-        if (cut->merge_count == 0) choose_hot_runs(cut, runs, total);
-    } else if (total >= PQ_RUN_MERGE_MAX || pq_db_tokens_overflow(cut->tokens, runs, total)) {
-        cut->merge_count = total;
+/// What of them becomes one: what was merged beside the cut, or what is due and not too much.
+static pqdb_code merge_some(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_run *const *runs,
+                            size_t total, pqdb_error *err) {
+    if (pq_db_run_merge_take(db, cut, runs, total)) return PQDB_OK;
+    const struct pq_db_runs_due due = pq_db_runs_due(db, cut->tokens, runs, total);
+    if (due.bytes > db->cut_run_bytes_left) {
+        db->runs_wait = true;
+        return PQDB_OK;
     }
+    db->cut_run_bytes_left -= due.bytes;
+    cut->merge_first = due.first;
+    cut->merge_count = due.count;
+    return due.count > 0 ? merge_runs(db, cut, runs, total, err) : PQDB_OK;
 }
 
 pqdb_code pq_db_cut_write(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_arena *arena,
@@ -72,8 +64,7 @@ pqdb_code pq_db_cut_write(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_ar
     size_t total = 0, kept = 0;
     if (cut->opened != NULL) runs[total++] = cut->opened;
     for (size_t i = 0; i < old; i++) runs[total++] = cut->trace->runs[i];
-    choose_runs(cut, runs, total);
-    if (cut->merge_count > 0) PQ_TRY(merge_runs(db, cut, runs, total, err));
+    PQ_TRY(merge_some(db, cut, runs, total, err));
     for (size_t i = 0; i < total; i++) {
         const bool is_merged = i - cut->merge_first < cut->merge_count;
         if (!is_merged) {
@@ -91,5 +82,6 @@ pqdb_code pq_db_cut_install(struct pq_db_cut_state *cut, pqdb_error *err) {
     if (cut->merge_count > 0) {
         pq_trace_replace(cut->trace, cut->merge_first, cut->merge_count, cut->merged);
     }
+    pq_db_run_merge_taken(cut);
     return PQDB_OK;
 }

@@ -78,4 +78,26 @@ pqdb_code pq_db_merge_adopt(struct cut *cut, struct cut_table *table, pqdb_error
 /// After a checkpoint: what it took is over.
 void pq_db_merge_end(pqdb_db *db);
 
+// compact_runs.c; under `refreshing`
+/// Of a state's runs, newest first, the `count` from `first` on should become one; 0: none. What is
+/// being merged, and what is older than that, is left alone.
+struct pq_db_runs_due {
+    size_t first, count;
+    uint64_t bytes;  // of their files
+};
+struct pq_db_runs_due pq_db_runs_due(const pqdb_db *db, const struct pq_db_token_bound *tokens,
+                                     struct pq_run *const *runs, size_t total);
+/// Is a merge done that the next checkpoint takes into its root?
+bool pq_db_run_merge_waits(const pqdb_db *db);
+/// Some of these runs were merged: then `cut` says so.
+bool pq_db_run_merge_take(pqdb_db *db, struct pq_db_cut_state *cut, struct pq_run *const *runs,
+                          size_t total);
+void pq_db_run_merge_taken(struct pq_db_cut_state *cut);  // it is installed
+/// After the installation: what was taken is over, and what no state wants goes.
+void pq_db_run_merges_end(pqdb_db *db);
+/// Is the run read or made by a merge?
+bool pq_db_merges_run(const pqdb_db *db, uint64_t id);
+/// Leader: how many runs the state with the most of them has, in 1024ths of what there should be.
+uint32_t pq_db_run_backlog(pqdb_db *db);
+
 #endif

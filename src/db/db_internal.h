@@ -91,7 +91,7 @@ struct pqdb_db {
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
     uint64_t merge_rows, ahead_rows, late_rows, piece_rows;  // as struct pq_open_with
-    uint64_t lag_bytes, wait_rows, dead_bytes;               // says
+    uint64_t lag_bytes, wait_rows, dead_bytes, cut_run_bytes;  // says
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -135,19 +135,23 @@ struct pqdb_db {
                                      // go on from them in branches
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
     pthread_t keeper;
-    struct pq_db_worker builder, merger, scheduler, retainer;  // keeper
+    struct pq_db_worker builder, merger, run_merger, scheduler, retainer;  // keeper
     bool keeper_runs, merge_due;           // due: after a checkpoint there may be files
     atomic_bool closes;  // builds end then
     pthread_mutex_t keeper_lock;     // guards what follows
     pthread_cond_t keeper_wake, keeper_done;  // done: for writers that wait for memory
     bool keeper_stops, checkpoint_wanted, writers_wait;  // the last: memory is full until then
     char background_error[256];
-    atomic_uint memory_backlog, dead_backlog;  // see backlog.h
+    atomic_uint memory_backlog, dead_backlog, runs_backlog;  // see backlog.h
 
     // Keeper (under `refreshing`).
     atomic_uint_fast64_t run_id, file_id, merge_id;  // the last ones given
     struct pq_db_merge *merge;       // of files: under way, or done and not yet in a root
     bool files_wait;                 // the last checkpoint left some that are due
+    struct pq_db_run_merge *run_merges;  // of states, likewise
+    bool merges_runs;                // a thread is at it
+    atomic_bool runs_wait;           // a checkpoint left some that are due
+    uint64_t cut_run_bytes_left;     // that this checkpoint may still merge itself
     struct pq_db_retired *retired;   // files that left the catalog, until nobody needs them
     struct pq_db_unnamed *unnamed;   // runs, likewise
     struct pq_log_position trimmable;  // of the root before the last one

@@ -4,15 +4,15 @@
 /// names it, a kept snapshot of its table's metadata does (table/publish.h), a snapshot in this
 /// process holds its segment (answers, builds, merges, what is put together of before), or a
 /// process reads a root that named it. A run stays while the last root names it or such a process
-/// does. The log stays as trim_log says. Nothing else stays, and what a crash leaves is found by
-/// the next opening.
+/// does, or a merge reads or makes it. The log stays as trim_log says. Nothing else stays,
+/// and what a crash leaves is found by the next opening.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
-#include "db/checkpoint_internal.h"
+#include "db/cut_internal.h"
 #include "db/readers.h"
 #include "db/schema_change.h"
 #include "db/spill.h"
@@ -352,7 +352,7 @@ static pqdb_code sweep_state(pqdb_db *db, const struct pq_root *root, pqdb_error
         if (strcmp(ending, ".root") == 0 && ++roots > roots_kept) {
             PQ_GO(pq_pace_bury(db->pace, path, err));
         } else if (strcmp(ending, ".run") == 0 && !names_run(root, number) &&
-                   !pq_db_spills_run(db, number)) {
+                   !pq_db_spills_run(db, number) && !pq_db_merges_run(db, number)) {
             sweep_run(db, number, root->version);
         }
     }

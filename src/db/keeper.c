@@ -125,11 +125,20 @@ static void merge(pqdb_db *db) {
     if (merged) pq_db_keeper_want(db);
 }
 
+static void merge_runs(pqdb_db *db) {
+    bool merged = false;
+    pqdb_error err = {0};
+    pq_db_merge_runs(db, &merged, &err);
+    if (merged) pq_db_keeper_want(db);
+}
+
 /// The checkpoint after a merge takes it up and looks for the next.
 static void look_after_merges(pqdb_db *db) {
-    if (!is_idle(&db->merger) || !db->merge_due) return;
-    db->merge_due = false;
-    start_worker(db, &db->merger, merge);
+    if (is_idle(&db->merger) && db->merge_due) {
+        db->merge_due = false;
+        start_worker(db, &db->merger, merge);
+    }
+    if (is_idle(&db->run_merger) && db->runs_wait) start_worker(db, &db->run_merger, merge_runs);
 }
 
 /// Where merges cannot keep up commits wait for them; where none runs that would help one is due.
@@ -209,6 +218,7 @@ void pq_db_keeper_stop(pqdb_db *db) {
     pthread_join(db->keeper, NULL);
     join_worker(&db->builder);
     join_worker(&db->merger);
+    join_worker(&db->run_merger);
     join_worker(&db->retainer);
     join_worker(&db->scheduler);
     db->keeper_runs = false;

@@ -155,6 +155,33 @@ void pq_db_memory_fit_all(pqdb_db *db) {
     }
 }
 
+/// Those that lag as well: nobody steps them while `refreshing` is held.
+static size_t tidy(pqdb_db *db, size_t rows_max) {
+    const struct pq_db_tables *tables = db->tables;
+    rows_max = pq_trace_tidy(&db->tokens, rows_max);
+    for (size_t i = 0; i < tables->count && rows_max > 0; i++) {
+        struct pq_node *node = pq_db_node(db, tables->at[i]);
+        if (node == NULL || tables->at[i]->facts.failed || tables->at[i]->facts.unbuilt) continue;
+        size_t count;
+        const struct pq_node_part *parts = pq_node_parts(node, &count);
+        for (size_t k = 0; k < count && rows_max > 0; k++) {
+            rows_max = pq_trace_tidy(parts[k].trace, rows_max);
+        }
+    }
+    return rows_max;
+}
+
+void pq_db_tidy_states(pqdb_db *db) {
+    size_t left = 0;
+    while (left == 0) {
+        pthread_mutex_lock(&db->branching);  // a branch reads the states that lag
+        pthread_mutex_lock(&db->leader);
+        left = tidy(db, fit_rows);
+        pthread_mutex_unlock(&db->leader);
+        pthread_mutex_unlock(&db->branching);
+    }
+}
+
 // ---- status -----------------------------------------------------------------------------------
 
 void pq_db_memory_status(pqdb_db *db, pqdb_status *status) {

@@ -41,7 +41,11 @@ enum pq_db_pressure pq_db_pressure(const pqdb_db *db, uint32_t *backlog);
 /// the cache of pages gets what is left. False: there is more to be done.
 bool pq_db_memory_fit(pqdb_db *db, size_t rows_max);
 
-/// The same, with the leader's lock taken a few milliseconds at a time, until nothing is left.
+/// After a checkpoint, under `refreshing`: slabs of states in which little is left are emptied,
+/// with the leader's lock taken a few milliseconds at a time.
+void pq_db_tidy_states(pqdb_db *db);
+
+/// As pq_db_memory_fit, a few milliseconds at a time, until nothing is left.
 void pq_db_memory_fit_all(pqdb_db *db);
 
 void pq_db_memory_status(pqdb_db *db, pqdb_status *status);  // leader

@@ -450,6 +450,7 @@ static pqdb_code free_all(pqdb_db *db, pqdb_error *err) {
     pq_hold_unref(db->step_hold);
     pq_db_retired_close(db);
     pq_db_merge_close(db);
+    pq_db_run_merges_close(db);
     pq_db_runs_close(db);
     const pqdb_code code = pq_log_close(db->log, err);
     pq_pace_destroy(db->pace);
@@ -482,6 +483,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     made->wait_rows = PQ_DB_WAIT_ROWS;
     made->lag_bytes = PQ_DB_LAG_BYTES;
     made->dead_bytes = PQ_DB_DEAD_BYTES;
+    made->cut_run_bytes = PQ_DB_CUT_RUN_BYTES;
     made->queue_end = &made->queue;
     pq_arena_init(&made->arena, made->alloc);
     pq_trace_init(&made->tokens, PQ_TRACE_NEWEST_WINS, &made->memory.states.alloc);
@@ -536,6 +538,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     if (with->wait_rows != 0) made->wait_rows = with->wait_rows;
     if (with->lag_bytes != 0) made->lag_bytes = with->lag_bytes;
     if (with->dead_bytes != 0) made->dead_bytes = with->dead_bytes;
+    if (with->cut_run_bytes != 0) made->cut_run_bytes = with->cut_run_bytes;
     const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
     made->location = (char *)(uintptr_t)location.data;
     const pqdb_code code = location.data == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a path")

@@ -61,6 +61,13 @@ static pqdb_code run_append(void *ctx, uint64_t id, const void *data, size_t len
     struct pq_db_run_file *run = get(db, id, PQ_OPEN_WRITE, &code, err);
     pthread_mutex_unlock(&db->run_lock);
     if (run == NULL) return code;
+    if (length >= PQ_PACE_STEP_BYTES) {  // an index, a filter
+        PQ_TRY(write_out(db, run, err));
+        PQ_TRY(pq_pace_write(db->pace, run->file, run->written,
+                             (struct pq_text){data, length}, err));
+        run->written += length;
+        return PQDB_OK;
+    }
     PQ_TRY(pq_bytes_append(&run->unwritten, data, length, err));
     return run->unwritten.length < PQ_PACE_STEP_BYTES ? PQDB_OK : write_out(db, run, err);
 }

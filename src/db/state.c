@@ -454,12 +454,13 @@ pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err) {
     const pqdb_code code = pq_db_check_open(db, err);
     pthread_mutex_unlock(&db->leader);
     if (code != PQDB_OK) return code;
-    bool merged = false;
+    bool merged = false, merged_runs = false;
     PQ_TRY(pq_db_retain(db, err));
     PQ_TRY(pq_db_checkpoint(db, true, err));
     for (int round = 0; round < merges_max; round++) {
         PQ_TRY(pq_db_merge_files(db, &merged, err));
-        if (!merged) break;
+        PQ_TRY(pq_db_merge_runs(db, &merged_runs, err));
+        if (!merged && !merged_runs) break;
         PQ_TRY(pq_db_checkpoint(db, true, err));
     }
     return PQDB_OK;

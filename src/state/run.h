@@ -102,6 +102,10 @@ const struct pq_run_name *pq_run_name(const struct pq_run *run);
 enum pq_trace_kind pq_run_kind(const struct pq_run *run);
 size_t pq_run_bytes_held(const struct pq_run *run);
 
+/// Read what the first look-up would read besides its block, before others know the run.
+/// Errors: as pq_run_open.
+pqdb_code pq_run_warm(struct pq_run *run, pqdb_error *err);
+
 /// Read all of it: every block and row, the filter. Errors: PQDB_CORRUPT with the offset, PQDB_IO,
 /// PQDB_NO_MEMORY.
 pqdb_code pq_run_check(struct pq_run *run, uint64_t *rows, pqdb_error *err);
@@ -142,8 +146,12 @@ struct pq_run_merge {
     /// drop_dead; what goes is as if it had never been there.
     bool (*stays)(const void *ctx, const struct pq_run_row *row);
     const void *ctx;
+    /// Called between two steps, each of rows of at most PQ_RUN_MERGE_STEP_BYTES and one more; may
+    /// be NULL. An error of it ends the merge.
+    pqdb_code (*pause)(void *ctx, pqdb_error *err);
+    void *pause_ctx;
 };
-enum { PQ_RUN_MERGE_MAX = 8 };
+enum { PQ_RUN_MERGE_MAX = 8, PQ_RUN_MERGE_STEP_BYTES = 1 << 20 };
 /// `name->rows` 0: nothing was left and no run was written.
 pqdb_code pq_run_merge(const struct pq_run_merge *merge, const struct pq_run_place *place,
                        struct pq_run_name *name, pqdb_error *err);

@@ -9,10 +9,22 @@ struct merge {
     bool more[PQ_RUN_MERGE_MAX];
     size_t count;
     enum pq_trace_kind kind;
+    size_t step_bytes;  // of the rows that were read since the last pause
 };
 
 static pqdb_code advance(struct merge *merge, size_t i, pqdb_error *err) {
-    return pq_run_cursor_next(&merge->cursors[i], &merge->heads[i], &merge->more[i], err);
+    PQ_TRY(pq_run_cursor_next(&merge->cursors[i], &merge->heads[i], &merge->more[i], err));
+    const struct pq_run_row *row = &merge->heads[i];
+    if (merge->more[i]) {
+        merge->step_bytes += sizeof row->hash + row->key.length + row->payload.length;
+    }
+    return PQDB_OK;
+}
+
+static pqdb_code pause(struct merge *merge, const struct pq_run_merge *given, pqdb_error *err) {
+    if (given->pause == NULL || merge->step_bytes < PQ_RUN_MERGE_STEP_BYTES) return PQDB_OK;
+    merge->step_bytes = 0;
+    return given->pause(given->pause_ctx, err);
 }
 
 /// The newest of the smallest heads, or `count` when all are exhausted.
@@ -50,6 +62,7 @@ static pqdb_code merge_all(struct merge *merge, struct pq_run_writer *writer,
             ++*written;
         }
         PQ_TRY(advance(merge, best, err));
+        PQ_TRY(pause(merge, given, err));
     }
     return PQDB_OK;
 }

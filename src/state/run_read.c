@@ -139,6 +139,10 @@ static pqdb_code load_filter(struct pq_run *run, pqdb_error *err) {
     return PQDB_OK;
 }
 
+pqdb_code pq_run_warm(struct pq_run *run, pqdb_error *err) {
+    return run->filter != NULL ? PQDB_OK : load_filter(run, err);
+}
+
 pqdb_code run_may_have(struct pq_run *run, uint64_t hash, bool *may_have, pqdb_error *err) {
     if (run->filter == NULL) PQ_TRY(load_filter(run, err));
     const uint8_t *line = run->filter + run_filter_line(hash, run->filter_lines) * RUN_FILTER_LINE;

@@ -6,7 +6,6 @@
 
 enum {
     slab_bytes_min = 4096,
-    slab_bytes_max = 1 << 20,
     slots_min = 64,
     row_bytes_max = 1 << 30,
 };
@@ -158,7 +157,7 @@ static pqdb_code add_slab(struct pq_trace *trace, size_t bytes, pqdb_error *err)
     const struct pq_trace_slab *newest = trace->slabs;
     size_t capacity = slab_bytes_min;
     if (newest != NULL && newest->epoch == trace->epoch) capacity = newest->capacity * 2;
-    if (capacity > slab_bytes_max) capacity = slab_bytes_max;
+    if (capacity > PQ_TRACE_SLAB_BYTES) capacity = PQ_TRACE_SLAB_BYTES;
     if (capacity < bytes) capacity = bytes;
     struct pq_trace_slab *slab = trace_make_slab(trace, capacity, trace->epoch, err);
     if (slab == NULL) return PQDB_NO_MEMORY;
@@ -174,6 +173,7 @@ void trace_free_slab(struct pq_trace *trace, struct pq_trace_slab *slab) {
     while (*link != slab) link = &(*link)->older;
     *link = slab->older;
     trace->table[slab->number] = NULL;
+    if (trace->tidied == slab) trace->tidied = NULL;
     trace->bytes_held -= sizeof *slab + slab->capacity;
     pq_free(trace->alloc, slab, sizeof *slab + slab->capacity, 1);
 }

@@ -57,6 +57,7 @@ struct pq_trace {
     struct pq_trace_slab *slabs;   // owned, newest first
     struct pq_trace_slab **table;  // owned array: a row's `slab` -> the slab, NULL where freed
     size_t table_count, table_capacity;
+    struct pq_trace_slab *tidied;  // of them, or NULL: takes the rows that are left of sparse ones
     size_t dirty_slabs;    // the newest ones, of epochs after clean_epoch
     size_t dirty_bytes;    // held by them
     uint32_t epoch;        // from 1
@@ -149,13 +150,16 @@ pqdb_code pq_trace_write(const struct pq_trace_frozen *frozen, const struct pq_r
                          struct pq_run_name *name, pqdb_error *err);
 
 /// The owner learns that the frozen part is written (`run` NULL: it was empty). Takes a reference.
-/// Slabs in which few newest rows are left are emptied and freed.
 /// Errors: PQDB_NO_MEMORY, nothing changed.
 pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen *frozen,
                            struct pq_run *run, pqdb_error *err);
 
 /// Put `merged` (NULL: nothing was left) in the place of runs [first, first + count).
 void pq_trace_replace(struct pq_trace *trace, size_t first, size_t count, struct pq_run *merged);
+
+/// The owner: clean slabs in which few newest rows are left are emptied and freed, looking at no
+/// more than `rows_max` rows and those of one slab. Returns how many may still be looked at.
+size_t pq_trace_tidy(struct pq_trace *trace, size_t rows_max);
 
 /// Drop clean slabs, oldest first, until at most `bytes_max` are held or no clean slab is left,
 /// looking at no more than `rows_max` rows. What is dropped is found in the runs again. Returns how

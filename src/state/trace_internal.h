@@ -4,6 +4,8 @@
 
 #include "state/trace.h"
 
+enum { PQ_TRACE_SLAB_BYTES = 1 << 20 };  // of room, unless one row needs more
+
 /// A piece of memory given out from the front. `live_bytes` belongs to the owner; a writer of a
 /// frozen slab reads only what does not change any more.
 struct pq_trace_slab {

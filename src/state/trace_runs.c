@@ -148,21 +148,25 @@ done:
     return code;
 }
 
+/// Is it worth emptying? Rows that are no longer touched would hold the slabs of long gone epochs.
+/// A row moves only after three times its bytes around it were replaced, so this is paid for.
 static bool is_sparse(const struct pq_trace *trace, const struct pq_trace_slab *slab) {
-    return slab->epoch <= trace->clean_epoch && slab->live_bytes < slab->capacity / 4;
+    return slab->epoch <= trace->clean_epoch && slab->live_bytes < slab->capacity / 4 &&
+           slab != trace->tidied;
 }
 
 /// The rows of a sparse slab that are still the newest of their keys go to `target`, with room
-/// for them.
-static void move_rows(struct pq_trace *trace, const struct pq_trace_slab *slab,
-                      struct pq_trace_slab *target) {
-    size_t left = slab->live_bytes;
-    for (struct pq_trace_row *row = slab_first(slab); row != NULL && left > 0;
+/// for them. Returns how many were looked at.
+static size_t move_rows(struct pq_trace *trace, struct pq_trace_slab *slab,
+                        struct pq_trace_slab *target) {
+    size_t looked = 0;
+    for (struct pq_trace_row *row = slab_first(slab); row != NULL && slab->live_bytes > 0;
          row = slab_next(slab, row)) {
+        looked++;
         uint64_t *slot = trace_slot_of(trace, row->hash, pq_trace_key(row));
         if (slot == NULL || slot_row(*slot) != row) continue;
         const size_t bytes = trace_row_bytes(row);
-        left -= bytes;
+        slab->live_bytes -= bytes;
         if ((row->flags & PQ_TRACE_DEAD) != 0) {
             *slot = TRACE_SLOT_LEFT;  // the runs have its tombstone
             continue;
@@ -175,36 +179,51 @@ static void move_rows(struct pq_trace *trace, const struct pq_trace_slab *slab,
         target->live_bytes += bytes;
         *slot = (*slot & ~TRACE_ADDRESS_MASK) | (uint64_t)(uintptr_t)moved;
     }
+    return looked;
 }
 
-/// Rows that are no longer touched would hold the slabs of long gone epochs: put them together.
-/// A row moves only after three times its bytes around it were replaced, so this is paid for.
-static void tidy_slabs(struct pq_trace *trace) {
-    size_t bytes = 0;
-    for (struct pq_trace_slab *slab = trace->slabs; slab != NULL; slab = slab->older) {
-        if (is_sparse(trace, slab)) bytes += slab->live_bytes;
+static struct pq_trace_slab **dirty_end(struct pq_trace *trace) {
+    struct pq_trace_slab **end = &trace->slabs;
+    while (*end != NULL && (*end)->epoch > trace->clean_epoch) end = &(*end)->older;
+    return end;
+}
+
+/// Room for `bytes` of rows in the slab that takes what is left of sparse ones, `all_bytes` in
+/// all; false when memory is out.
+static bool reserve_tidied(struct pq_trace *trace, size_t bytes, size_t all_bytes) {
+    const struct pq_trace_slab *there = trace->tidied;
+    if (there != NULL && bytes <= there->capacity - there->used) return true;
+    size_t capacity = all_bytes < PQ_TRACE_SLAB_BYTES ? all_bytes : PQ_TRACE_SLAB_BYTES;
+    if (capacity < bytes) capacity = bytes;
+    struct pq_trace_slab *made = trace_make_slab(trace, capacity, trace->clean_epoch, NULL);
+    if (made == NULL) return false;
+    struct pq_trace_slab **end = dirty_end(trace);
+    made->older = *end;
+    *end = trace->tidied = made;
+    return true;
+}
+
+size_t pq_trace_tidy(struct pq_trace *trace, size_t rows_max) {
+    size_t left = 0;  // bytes
+    for (const struct pq_trace_slab *slab = trace->slabs; slab != NULL; slab = slab->older) {
+        if (is_sparse(trace, slab)) left += slab->live_bytes;
     }
-    struct pq_trace_slab *target = NULL;
-    if (bytes > 0) {
-        target = trace_make_slab(trace, bytes, trace->clean_epoch, NULL);
-        if (target == NULL) return;  // then they stay for now
-    }
-    struct pq_trace_slab **dirty_end = &trace->slabs;
-    while (*dirty_end != NULL && (*dirty_end)->epoch > trace->clean_epoch) {
-        dirty_end = &(*dirty_end)->older;
-    }
-    struct pq_trace_slab *slab = *dirty_end;
+    struct pq_trace_slab *slab = *dirty_end(trace);
     while (slab != NULL) {
         struct pq_trace_slab *older = slab->older;
         if (is_sparse(trace, slab)) {
-            if (target != NULL) move_rows(trace, slab, target);
+            const size_t bytes = slab->live_bytes;
+            if (rows_max == 0) return 0;
+            if (bytes > 0 && !reserve_tidied(trace, bytes, left)) break;  // they stay for now
+            const size_t looked = move_rows(trace, slab, trace->tidied);
+            rows_max -= looked < rows_max ? looked : rows_max;
+            left -= bytes;
             trace_free_slab(trace, slab);
         }
         slab = older;
     }
-    if (target == NULL) return;
-    target->older = *dirty_end;
-    *dirty_end = target;
+    trace->tidied = NULL;
+    return rows_max;
 }
 
 pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen *frozen,
@@ -231,7 +250,6 @@ pqdb_code pq_trace_install(struct pq_trace *trace, const struct pq_trace_frozen 
         trace->dirty_slabs++;
         trace->dirty_bytes += sizeof *slab + slab->capacity;
     }
-    tidy_slabs(trace);
     return PQDB_OK;
 }
 

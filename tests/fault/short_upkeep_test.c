@@ -1,7 +1,7 @@
-/// Goal: each piece of upkeep alone, a checkpoint, a merge of files, a vacuum, a retention, an
-/// opening behind a kill, loses and leaks nothing wherever the power fails: every call, each way of
-/// losing what was not synced; every call that fails (support/story.h). Lives are short, so that
-/// nothing is left out; of allocations every fifth.
+/// Goal: each piece of upkeep alone, a checkpoint, a merge of files, one of runs, a vacuum, a
+/// retention, an opening behind a kill, loses and leaks nothing wherever the power fails: every
+/// call, each way of losing what was not synced; every call that fails (support/story.h). Lives are
+/// short, so that nothing is left out; of allocations every fifth.
 #include "support/story.h"
 #include "support/test.h"
 
@@ -33,6 +33,8 @@ static const struct story_step next[] = {ROUND("1"), ROWS("2"), {"delete", "T", 
 static const struct story_step merge[] = {ROUND("1"), ROUND("2"), ROUND("3"), ROUND("4"),
                                           ROUND("5"), ROUND("6"), ROUND("7"), ROWS("8"),
                                           CHECKPOINT};
+/// What changes again and again is merged beside the checkpoint, which is followed by another one.
+static const struct story_step runs[] = {ROUND("1"), ROWS("2"), CHECKPOINT};
 static const struct story_step vacuum[] = {ROUND("1"), ROUND("2"), ROUND("3"),
                                            {"vacuum", "ByK", "", ""}};
 static const struct story_step retention[] = {EVENTS, CHECKPOINT, {"at", "", "", "2"},
@@ -48,6 +50,7 @@ static struct story stories[] = {
     {.name = "first checkpoint", STORY_STEPS(first), .before = 2},
     {.name = "checkpoint", STORY_STEPS(next), .before = 5},
     {.name = "merge", STORY_STEPS(merge), .before = 22, .merge_rows = 1},
+    {.name = "runs", STORY_STEPS(runs), .before = 4, .cut_run_bytes = 1},
     {.name = "vacuum", STORY_STEPS(vacuum), .before = 9},
     {.name = "retention", STORY_STEPS(retention), .before = 3},
     {.name = "replay", STORY_STEPS(replay), .before = 3, .is_killed = true},

@@ -50,8 +50,8 @@ int main(void) {
     struct story story = {
         .name = "upkeep", .schema = schema, STORY_STEPS(steps),
         .more = {"create", "I", "", "[{\"$id\":\"z\",\"k\":\"y\",\"n\":9}]"},
-        .merge_rows = 1, .tokens_max = 8, .log_segment_bytes = 1 << 12, .crash_stride = 41,
-        .error_stride = 173, .memory_stride = 3989};
+        .merge_rows = 1, .tokens_max = 8, .log_segment_bytes = 1 << 12, .cut_run_bytes = 1,
+        .crash_stride = 41, .error_stride = 173, .memory_stride = 3989};
     story_sweep(&story);
     return test_done();
 }

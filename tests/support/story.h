@@ -51,7 +51,7 @@ struct story {
     size_t before;           // of the steps: they are told once, and the sweeps begin behind them
     bool is_killed;          // … and find what a kill then leaves, not a clean close
     struct story_step more;  // a write behind the last step
-    uint64_t merge_rows, tokens_max, log_segment_bytes;  // as pq_open_with has them
+    uint64_t merge_rows, tokens_max, log_segment_bytes, cut_run_bytes;  // as pq_open_with has them
     long crash_stride, error_stride, memory_stride;
     struct story_state *states;  // owned: what there is after each step, [0] before the first
     struct fault_store *start;   // owned: what there is after `before` steps; NULL: nothing

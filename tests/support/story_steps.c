@@ -37,7 +37,8 @@ struct pq_open_with life_with(const struct life *life) {
     return (struct pq_open_with){
         .store = life->store, .location = "file:///story", .env = &story_env,
         .alloc = life->alloc, .no_keeper = true, .merge_rows = story->merge_rows,
-        .tokens_max = story->tokens_max, .log_segment_bytes = story->log_segment_bytes};
+        .tokens_max = story->tokens_max, .log_segment_bytes = story->log_segment_bytes,
+        .cut_run_bytes = story->cut_run_bytes};
 }
 
 pqdb_code life_open(struct life *life) {

@@ -1,6 +1,6 @@
-/// Goal: files are merged in the background while a writer creates, replaces and deletes rows: no
-/// race (the tsan preset runs this), no row lost, none that comes back, exact views, and few files;
-/// nothing half made stays.
+/// Goal: files and runs of states are merged in the background while a writer creates, replaces and
+/// deletes rows: no race (the tsan preset runs this), no row lost, none that comes back, exact
+/// views, and few files; nothing half made stays.
 #include <inttypes.h>
 #include <parquedb/query.h>
 #include <parquedb/view.h>
@@ -36,7 +36,7 @@ static void must(pqdb_code code) { CHECK(code == PQDB_OK, "%s: %s", err.subject,
 static void open_world(struct pq_store *store, pqdb_db **db) {
     const struct pq_open_with with = {.store = store, .location = "file:///world",
                                       .env = &pq_env_system, .alloc = &pq_alloc_libc,
-                                      .merge_rows = 1};
+                                      .merge_rows = 1, .cut_run_bytes = 1};
     const pqdb_options options = {.checkpoint_ms = 1};
     must(pq_db_open_with(&with, &options, db, &err));
 }

@@ -168,9 +168,91 @@ static void merging_keeps_the_newest_row_of_a_key(void) {
     memory_runs_deinit(&runs);
 }
 
+struct steps {
+    struct memory_runs *runs;
+    size_t read_bytes, read_before, most;  // of blocks
+    long count, last;                      // of pauses; the one that says no, or -1
+};
+
+static pqdb_code read_counted(void *ctx, uint64_t id, uint64_t offset, void *out, size_t length,
+                              pqdb_error *err) {
+    struct steps *steps = ctx;
+    steps->read_bytes += length;
+    return memory_runs_read(steps->runs, id, offset, out, length, err);
+}
+
+static pqdb_code pause_counted(void *ctx, pqdb_error *err) {
+    struct steps *steps = ctx;
+    const size_t step = steps->read_bytes - steps->read_before;
+    if (step > steps->most) steps->most = step;
+    steps->read_before = steps->read_bytes;
+    return steps->count++ == steps->last ? pq_fail(err, PQDB_CONFLICT, "enough") : PQDB_OK;
+}
+
+/// A hash a row, so that runs of many rows are in order.
+static struct pq_run *write_many(const struct pq_run_io *io, uint64_t id, uint32_t rows) {
+    static char payload[200];
+    const struct pq_run_place place = {io, id, &pq_alloc_libc};
+    struct pq_run_writer *writer;
+    struct pq_run_name name;
+    struct pq_run *run = NULL;
+    CHECK(pq_run_writer_create(&place, PQ_TRACE_NEWEST_WINS, rows, &writer, NULL) == PQDB_OK,
+          "create");
+    for (uint32_t i = 0; i < rows; i++) {
+        const struct pq_run_row row = {.hash = i, .key = PQ_TEXT("key"),
+                                       .payload = {payload, sizeof payload}};
+        CHECK(pq_run_writer_append(writer, &row, NULL) == PQDB_OK, "append %u", i);
+    }
+    CHECK(pq_run_writer_finish(writer, &name, NULL) == PQDB_OK, "finish");
+    pq_run_writer_destroy(writer);
+    CHECK(pq_run_open(io, &name, &pq_alloc_libc, &run, NULL) == PQDB_OK, "open");
+    return run;
+}
+
+/// Goal: however large runs are, between two pauses a merge reads no more than a step's bytes, with
+/// what is in its blocks besides; and it ends when a pause says so.
+static void a_merge_is_steps_of_a_bounded_size(void) {
+    enum { MANY = 20000, RUNS = 4 };
+    static struct memory_runs runs;
+    struct pq_run_io io = memory_runs_init(&runs);
+    struct pq_run *opened[RUNS];
+    for (uint64_t id = 0; id < RUNS; id++) opened[id] = write_many(&io, id, MANY);
+    struct steps steps = {.runs = &runs, .last = -1};
+    io.read = read_counted;
+    io.ctx = &steps;
+    for (uint64_t id = 0; id < RUNS; id++) {
+        struct pq_run *counted = NULL;
+        CHECK(pq_run_open(&io, pq_run_name(opened[id]), &pq_alloc_libc, &counted, NULL) == PQDB_OK,
+              "open");
+        pq_run_unref(opened[id]);
+        opened[id] = counted;
+    }
+    for (long last = -1; last < 3; last += 3) {
+        steps = (struct steps){.runs = &runs, .last = last};
+        const struct pq_run_merge given = {.runs = opened, .count = RUNS, .drop_dead = true,
+                                           .pause = pause_counted, .pause_ctx = &steps};
+        const struct pq_run_io out = {.append = memory_runs_append, .finish = memory_runs_finish,
+                                      .read = memory_runs_read, .ctx = &runs};
+        const struct pq_run_place place = {&out, RUNS + 1 + (uint64_t)(last + 1), &pq_alloc_libc};
+        struct pq_run_name name = {0};
+        const pqdb_code code = pq_run_merge(&given, &place, &name, NULL);
+        CHECK(code == (last < 0 ? PQDB_OK : PQDB_CONFLICT), "%d", code);
+        CHECK(steps.most <= PQ_RUN_MERGE_STEP_BYTES + PQ_RUN_MERGE_STEP_BYTES / 8 +
+                                RUNS * PQ_RUN_BLOCK_BYTES,
+              "%zu bytes in a step", steps.most);
+        CHECK(steps.count == (last < 0 ? steps.count : last + 1) && steps.count > 2,
+              "%ld pauses", steps.count);
+        CHECK(last >= 0 || name.rows == MANY, "rows");
+        CHECK(last < 0 || !runs.finished[place.id], "it was finished");
+    }
+    for (uint64_t id = 0; id < RUNS; id++) pq_run_unref(opened[id]);
+    memory_runs_deinit(&runs);
+}
+
 int main(void) {
     RUN(rows_come_back);
     RUN(every_damaged_byte_is_found);
+    RUN(a_merge_is_steps_of_a_bounded_size);
     RUN(merging_keeps_the_newest_row_of_a_key);
     return test_done();
 }

@@ -210,6 +210,7 @@ static void it_agrees_with_a_plain_table(void) {
                 case 0:
                 case 1: checkpoint(model); break;
                 case 2: pq_trace_evict(&model->trace, 20000, 500); break;
+                case 5: pq_trace_tidy(&model->trace, random_below(600)); break;
                 case 3: {
                     const size_t count = model->trace.run_count;
                     const size_t first = count > 0 ? random_below((uint32_t)count) : 0;
@@ -238,11 +239,51 @@ static void a_hot_state_does_not_grow_with_its_checkpoints(void) {
     for (int round = 0; round < 30; round++) {
         for (uint32_t i = 0; i < 500; i++) add(&model->trace, i, 1, NULL);
         checkpoint(model);
+        CHECK(pq_trace_tidy(&model->trace, SIZE_MAX) > 0, "it looked at everything");
         if (round == 3) bytes = model->trace.bytes_held;
         if (model->trace.run_count == 8) merge(model, 0, 8);
     }
     CHECK(model->trace.bytes_held <= bytes * 3 / 2, "%zu, was %zu", model->trace.bytes_held, bytes);
     pq_trace_deinit(&model->trace);
+    memory_runs_deinit(&model->runs);
+    free(model);
+}
+
+/// Goal: slabs in which little is left are emptied a bounded number of rows at a time, also while
+/// the owner goes on and a part is written, into full slabs.
+static void sparse_slabs_are_emptied_a_little_at_a_time(void) {
+    enum { MANY = 60000, TURN = 2000, SLAB_ROWS = (1 << 20) / 56 };
+    struct model *model = calloc(1, sizeof *model);
+    struct pq_trace *trace = &model->trace;
+    model->io = memory_runs_init(&model->runs);
+    pq_trace_init(trace, PQ_TRACE_NEWEST_WINS, &pq_alloc_libc);
+    for (uint32_t i = 0; i < MANY; i++) add(trace, i, 1, NULL);
+    for (int round = 0; round < 2; round++) {
+        checkpoint(model);
+        // All but every tenth row leave their slabs.
+        for (uint32_t i = 0; i < MANY && round == 0; i++) {
+            if (i % 10 != 0) add(trace, i, 1, NULL);
+        }
+    }
+    const size_t before = trace->bytes_held;
+    size_t turns = 0, left = 0, held = before;
+    for (; left == 0; turns++) {
+        left = pq_trace_tidy(trace, TURN);
+        CHECK(held - trace->bytes_held <= (TURN / SLAB_ROWS + 1) * ((1 << 20) + 4096) ||
+                  held < trace->bytes_held,
+              "a turn of %d rows gave %zu bytes back", TURN, held - trace->bytes_held);
+        held = trace->bytes_held;
+        CHECK(add(trace, (uint32_t)turns, 1, NULL) == PQDB_OK, "add");
+    }
+    CHECK(turns >= 4, "all was done in %zu turns", turns);
+    CHECK(trace->bytes_held < before * 2 / 3, "%zu bytes of %zu are left", trace->bytes_held,
+          before);
+    for (uint32_t i = 0; i < MANY; i++) {
+        int64_t want = 1 + (i % 10 != 0) + (i < turns);
+        if (i < KEYS) want += model->values[i];
+        CHECK(get(trace, i) == want, "key %u: %ld, not %ld", i, (long)get(trace, i), (long)want);
+    }
+    pq_trace_deinit(trace);
     memory_runs_deinit(&model->runs);
     free(model);
 }
@@ -371,6 +412,7 @@ int main(void) {
     RUN(a_frozen_part_shows_the_rows_as_they_were);
     RUN(it_agrees_with_a_plain_table);
     RUN(a_hot_state_does_not_grow_with_its_checkpoints);
+    RUN(sparse_slabs_are_emptied_a_little_at_a_time);
     RUN(every_failed_allocation_is_reported_and_leaks_nothing);
     RUN(a_failing_store_is_reported);
     RUN(the_owner_goes_on_while_a_part_is_written);
