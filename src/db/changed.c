@@ -106,7 +106,7 @@ struct image {
     uint32_t before, after;  // or NO_ROW
     bool is_kept;            // its last row went unseen
 };
-enum { NO_ROW = UINT32_MAX };
+#define NO_ROW UINT32_MAX
 
 struct images {
     struct image *all;

@@ -46,7 +46,7 @@ enum pq_verdict {
 };
 
 /// The filter and each of its conditions: those that all have to hold, from 0 on.
-enum { PQ_WHOLE_FILTER = UINT32_MAX };
+#define PQ_WHOLE_FILTER UINT32_MAX
 size_t pq_program_condition_count(const struct pq_program *program);
 
 /// Nothing is read, nothing is allocated but by the facts.

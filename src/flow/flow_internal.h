@@ -31,7 +31,7 @@ struct group_head {
     struct blob id;    // `$id`
 };
 
-enum { NO_CELL = UINT32_MAX };
+#define NO_CELL UINT32_MAX
 
 /// The group rows that a batch touches, one cell each.
 struct cells {

@@ -22,7 +22,7 @@ struct trace_place {
     uint32_t by;    // CREATION: or PQ_NO_COLUMN
     bool is_late;
 };
-enum { NO_TRACE = UINT32_MAX };
+#define NO_TRACE UINT32_MAX
 
 struct layout {
     struct state_place *states;  // owned

@@ -25,7 +25,7 @@ struct candidate {
     bool descending;
     uint32_t shown;                  // of $topK, or 0
 };
-enum { shown_all = UINT32_MAX };
+#define SHOWN_ALL UINT32_MAX
 
 static struct window *window_at(const struct addition *addition, uint32_t cell) {
     return (struct window *)(void *)(addition->cells->rows[cell] + addition->offset);
@@ -83,7 +83,7 @@ static uint32_t values_max(const struct window *window, uint32_t shown) {
 /// Send whole keys behind the edge until K values are inside, or one key is left.
 static void trim(uint8_t *row, struct window *window, uint32_t shown) {
     const uint32_t most = values_max(window, shown);
-    if (shown == shown_all || window->count <= most) return;
+    if (shown == SHOWN_ALL || window->count <= most) return;
     while (true) {
         uint32_t values = 0, i = 0, key_index = 0;
         size_t at = 0, key_start = 0;
@@ -270,7 +270,7 @@ pqdb_code order_write(const struct addition *addition, const struct pq_keys *by,
     return pq_bytes_append_text(key, last, err);
 }
 
-/// By order; `shown_all`: no null, and everything stays.
+/// By order; `SHOWN_ALL`: no null, and everything stays.
 static pqdb_code add_order(const struct addition *addition, bool descending, uint32_t shown,
                            pqdb_error *err) {
     struct pq_bytes key, value;
@@ -282,7 +282,7 @@ static pqdb_code add_order(const struct addition *addition, bool descending, uin
     }
     for (size_t i = 0; i < addition->count; i++) {
         if (addition->by != NULL && key_is_null(&by, i)) continue;
-        if (shown == shown_all && pq_column_is_null(addition->argument, i)) continue;
+        if (shown == SHOWN_ALL && pq_column_is_null(addition->argument, i)) continue;
         PQ_TRY(order_write(addition, &by, i, &key, err));
         struct candidate candidate = {
             .key = pq_bytes_text(&key),
@@ -307,7 +307,7 @@ static pqdb_code add_last(const struct addition *addition, pqdb_error *err) {
 }
 
 static pqdb_code add_all(const struct addition *addition, pqdb_error *err) {
-    return add_order(addition, false, shown_all, err);
+    return add_order(addition, false, SHOWN_ALL, err);
 }
 
 static pqdb_code add_change(const struct addition *addition, const struct value_change *change,

@@ -11,10 +11,9 @@
 struct pq_id_filter;
 struct pq_link_file;
 
-enum {
-    PQ_NO_FIELD = UINT32_MAX,
-    PQ_TOUCHED_PAGES = 64,
-};
+#define PQ_NO_FIELD UINT32_MAX
+
+enum { PQ_TOUCHED_PAGES = 64 };
 
 struct pq_data_file {
     struct pq_data_file_options options;
