@@ -89,7 +89,7 @@ static pqdb_code find_version(struct past *past, struct pq_text when, pqdb_error
 
 static pqdb_code check_kept(const struct past *past, const struct pq_db_table *table,
                             pqdb_error *err) {
-    const uint64_t lost = table == NULL || table->shape == NULL ? 0 : table->shape->lost_before;
+    const uint64_t lost = table == NULL ? 0 : table->lost_before;
     if (past->version >= lost) return PQDB_OK;
     pq_fail(err, PQDB_NOT_FOUND, "a repair lost rows of %.*s that were damaged, so what there was "
             "before seq-%" PRIu64 " is not known; from there on it is",

@@ -9,6 +9,7 @@
 #include "changelog/log.h"
 #include "db/check_internal.h"
 #include "db/db_internal.h"
+#include "db/schema_change.h"
 
 enum { walks_max = 4 };
 
@@ -23,6 +24,7 @@ void pq_db_check_init(struct pq_db_check *check, const struct pq_open_with *with
 
 void pq_db_check_deinit(struct pq_db_check *check) {
     pq_schema_unref(check->schema);
+    pq_db_plan_destroy(check->alloc, check->plan);
     pq_arena_deinit(&check->arena);
 }
 
@@ -159,7 +161,7 @@ static pqdb_code check_schema(struct pq_db_check *check, pqdb_error *err) {
     return pq_db_check_found(check, &found, &why, err);
 }
 
-/// What the tables are called, and their columns. Databases of before do without.
+/// What the tables are called, and their columns.
 static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
     struct pq_bytes text;
     pqdb_error why = {.offset = -1};
@@ -169,7 +171,11 @@ static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
     pq_bytes_init(&text, &check->arena.alloc);
     pqdb_code code = pq_store_read_file(check->store, PQ_DB_SHAPES_FILE, PQ_ROOT_BYTES_MAX, &text,
                                         &why);
-    if (code == PQDB_NOT_FOUND) return PQDB_OK;
+    bool follow;
+    // Of a database of before, or one whose repair was cut short: an open makes it.
+    if (code == PQDB_NOT_FOUND) {
+        return check->has_root ? pq_db_check_shapes_follow(check, &follow, err) : PQDB_OK;
+    }
     if (code == PQDB_OK) {
         pq_db_check_file(check, PQ_DB_SHAPES_FILE, text.length);
         PQ_TRY(pq_db_check_know(check, PQ_DB_SHAPES_FILE, err));
@@ -181,7 +187,6 @@ static pqdb_code check_shapes(struct pq_db_check *check, pqdb_error *err) {
         if (err != NULL) *err = why;
         return code;
     }
-    bool follow;
     PQ_TRY(pq_db_check_shapes_follow(check, &follow, err));
     const struct pq_db_found found = {
         .file = PQ_DB_SHAPES_FILE, .part = "tables",

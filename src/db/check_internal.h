@@ -26,6 +26,8 @@ enum pq_db_remedy {
     PQ_REMEDY_CUT_LOG,    // commits are lost
 };
 
+struct pq_db_plan;
+
 struct pq_db_damage {
     pqdb_damage shown;  // its texts in the check's arena
     enum pq_db_remedy remedy;
@@ -40,7 +42,8 @@ struct pq_db_check {
     const pqdb_check_options *options;
     struct pq_arena arena;       // of everything that follows
     struct pq_schema *schema;    // owned; NULL: it cannot be read
-    struct pq_db_shapes shapes;  // zero: they cannot be read
+    struct pq_db_shapes shapes;  // zero: they are not known
+    struct pq_db_plan *plan;     // owned; of the shapes, where they follow from the schema
     struct pq_roots roots;
     bool has_root, has_older;
     struct pq_root root;         // the newest that is whole
@@ -92,7 +95,8 @@ pqdb_code pq_db_check_run(struct pq_db_check *check, const struct pq_run_name *n
                           const struct pq_db_found *found, pqdb_error *err);
 
 // check_shapes.c; after the roots
-/// Do ids and columns of all tables follow from the schema alone? Cost: the log is walked.
+/// Do ids and columns of all tables follow from the schema alone? Then they are the check's.
+/// Cost: the log is walked.
 pqdb_code pq_db_check_shapes_follow(struct pq_db_check *check, bool *follow, pqdb_error *err);
 
 // salvage.c

@@ -133,8 +133,13 @@ pqdb_code pq_db_check_shapes_follow(struct pq_db_check *check, bool *follow, pqd
     if (code == PQDB_OK) code = pq_problems_code(&problems, &why);
     bool fits = false;
     if (code == PQDB_OK) code = compare(check, plan, &fits, &why);
-    pq_db_plan_destroy(check->alloc, plan);
     *follow = code == PQDB_OK && fits;
+    if (*follow) {
+        check->plan = plan;
+        check->shapes = *plan->shapes;
+    } else {
+        pq_db_plan_destroy(check->alloc, plan);
+    }
     // What is damaged besides tells nothing; it is found by itself.
     if (code == PQDB_OK || pq_db_is_damage(code)) return PQDB_OK;
     if (err != NULL) *err = why;

@@ -324,7 +324,10 @@ static pqdb_code read_metadata(struct walk *walk, struct pq_iceberg **iceberg, p
     PQ_TRY(pq_iceberg_open(check->store, pq_text_of(walk->directory), check->with->env,
                            check->alloc, iceberg, err));
     const pqdb_code code = pq_iceberg_load(*iceberg, &check->arena, &view, err);
-    if (code == PQDB_NOT_FOUND) return PQDB_OK;  // it was never published
+    if (code == PQDB_NOT_FOUND && walk->table->published > 0) {
+        return pq_fail(err, PQDB_CORRUPT, "the table was published and has no metadata");
+    }
+    if (code == PQDB_NOT_FOUND) return PQDB_OK;
     PQ_TRY(code);
     PQ_TRY(pq_iceberg_find_orphans(*iceberg, &check->arena, &walk->orphans, err));
     PQ_TRY(compare_rows(walk, *iceberg, &view, err));

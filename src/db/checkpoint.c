@@ -65,8 +65,8 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
     if (node != NULL && is_whole) PQ_TRY(freeze_states(cut, out, node, err));
     out->root = (struct pq_root_table){
         .name = table->entry->name, .id = table->id, .version = out->version,
-        .next_seq = out->next_seq, .reflects = table->facts.reflects,
-        .shows = table->facts.shows, .mark = table->facts.mark,
+        .next_seq = out->next_seq, .lost_before = table->lost_before,
+        .reflects = table->facts.reflects, .shows = table->facts.shows, .mark = table->facts.mark,
         .reflects_position = table->facts.reflects_position,
         .refreshed_us = table->facts.refreshed_us,
         .slot_us = table->facts.slot_us, .last = table->facts.last, .pace = pq_db_pace(table),

@@ -52,6 +52,7 @@ struct pq_db_table {
     bool in_root;                     // at open: contents from the root
     struct pq_iceberg *iceberg;       // keeper; opened at the first publish
     uint64_t published_version;       // keeper: what the metadata on disk says
+    uint64_t lost_before;             // as the root says; only a repair changes it
     bool is_announced;                // keeper: and other readers are told, since it was opened
     bool is_tidied;                   // keeper: and what was left of before is removed, likewise
 

@@ -152,6 +152,7 @@ static pqdb_code load_old(pqdb_db *db, const struct pq_root *root,
                           pqdb_error *err) {
     load_facts(root, named, &table->facts);
     table->published_version = named->published;
+    table->lost_before = named->lost_before;
     if (named->columns.length == 0 || table->view->mode == PQ_VIEW_MANUAL) return PQDB_OK;
     const struct pq_root_table *names_of =
         named->is_old ? named : pq_db_named_in(root, named->names_of);
@@ -216,6 +217,7 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->in_root = true;
     table->next_seq = named->next_seq;
     table->published_version = named->published;
+    table->lost_before = named->lost_before;
     table->facts.reflects = named->reflects;
     table->facts.shows = named->shows;
     table->facts.mark = named->mark;

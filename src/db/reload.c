@@ -57,6 +57,7 @@ static pqdb_code fill(pqdb_db *db, const struct pq_root *root, struct pq_db_tabl
         now->facts.last = before->facts.last;
     }
     now->published_version = before->published_version;
+    now->lost_before = before->lost_before;
     now->is_announced = before->is_announced;
     now->is_tidied = before->is_tidied;
     now->iceberg = before->iceberg;

@@ -120,13 +120,18 @@ static pqdb_code drop_old_log(struct pq_db_check *check, const char *path, pqdb_
 
 // ---- the root ---------------------------------------------------------------------------------
 
-static struct pq_root_table *table_of(struct pq_db_check *check, uint32_t id) {
-    for (size_t i = 0; i < check->root.table_count; i++) {
+/// Among the first `count`: those that left the root are behind the others.
+static struct pq_root_table *table_among(struct pq_db_check *check, size_t count, uint32_t id) {
+    for (size_t i = 0; i < count; i++) {
         // The tables of a root that was read are in the check's arena.
         struct pq_root_table *table = (struct pq_root_table *)(uintptr_t)&check->root.tables[i];
         if (table->id == id) return table;
     }
     return NULL;
+}
+
+static struct pq_root_table *table_of(struct pq_db_check *check, uint32_t id) {
+    return table_among(check, check->root.table_count, id);
 }
 
 static pqdb_code move_metadata(struct pq_db_check *check, const struct pq_root_table *table,
@@ -173,12 +178,9 @@ static pqdb_code name_saved(struct pq_db_check *check, const char *path,
 }
 
 /// What was there before is not known any more: as of now, or of the last commit that was found.
-static void note_lost(struct pq_db_check *check, uint32_t table) {
+static void note_lost(struct pq_db_check *check, struct pq_root_table *table) {
     const uint64_t found = check->checked.version, root = check->root.version;
-    for (size_t i = 0; i < check->shapes.count; i++) {
-        if (check->shapes.tables[i].id != table) continue;
-        check->shapes.tables[i].lost_before = found > root ? found : root;
-    }
+    table->lost_before = found > root ? found : root;
     check->has_lost = true;
 }
 
@@ -202,9 +204,8 @@ static pqdb_code save_rows(struct pq_db_check *check, struct pq_root_table *tabl
     const struct pq_text name = pq_arena_copy(&check->arena, pq_text_of(target));
     if (name.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a repair");
     *file = (struct pq_root_file){.path = name, .bytes = saved.bytes, .rows = saved.saved};
-    if (saved.lost > 0) note_lost(check, table->id);
+    if (saved.lost > 0) note_lost(check, table);
     table->published = 0;
-    PQ_TRY(move_metadata(check, table, err));
     return link_aside(check->store, path, err);
 }
 
@@ -266,11 +267,9 @@ static pqdb_code mend(struct pq_db_check *check, struct pq_db_damage *damage, bo
             *root_changed = true;
             if (table != NULL) table->published = 0;
             return PQDB_OK;
-        case PQ_REMEDY_METADATA:
-            if (table != NULL) PQ_TRY(move_metadata(check, table, err));
-            if (table != NULL) table->published = 0;
-            if (!is_metadata(path)) break;  // a data file of an older snapshot
+        case PQ_REMEDY_METADATA:  // it goes once the root says that there is none
             *root_changed = true;
+            if (table != NULL) table->published = 0;
             return PQDB_OK;
     }
     *root_changed = true;
@@ -284,20 +283,29 @@ static bool has_remedy(const struct pq_db_check *check, enum pq_db_remedy remedy
     return false;
 }
 
-/// The files first, then the root that no longer names them.
+/// What other engines see of tables that are published anew, and what only that names.
+static pqdb_code move_published(struct pq_db_check *check, size_t tables, pqdb_error *err) {
+    for (const struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
+        const struct pq_root_table *table = table_among(check, tables, d->table);
+        if (d->remedy != PQ_REMEDY_METADATA && d->remedy != PQ_REMEDY_SALVAGE) continue;
+        if (table != NULL) PQ_TRY(move_metadata(check, table, err));
+        const bool is_old = d->remedy == PQ_REMEDY_METADATA && !is_metadata(d->shown.file);
+        if (is_old) PQ_TRY(move_aside(check->store, d->shown.file, err));
+    }
+    return PQDB_OK;
+}
+
+/// The files first, then the root that no longer names them; metadata last, because a table that
+/// the root calls published is not published again.
 static pqdb_code mend_files(struct pq_db_check *check, pqdb_error *err) {
     bool root_changed = false;
+    const size_t tables = check->root.table_count;
     for (struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
         PQ_TRY(mend(check, d, &root_changed, err));
     }
-    if (check->has_lost) {
-        forget_views(check);
-        const bool are_known = check->shapes.count > 0 && check->schema != NULL;
-        if (are_known) {  // before the root lacks the rows
-            PQ_TRY(pq_db_shapes_write(check->store, NULL, &check->shapes, check->alloc, err));
-        }
-    }
+    if (check->has_lost) forget_views(check);
     if (root_changed) PQ_TRY(pq_root_write(check->store, &check->root, check->alloc, err));
+    PQ_TRY(move_published(check, tables, err));
     remove_saved(check);
     return PQDB_OK;
 }
@@ -325,22 +333,17 @@ static pqdb_code refresh_manual(pqdb_db *db, const struct pq_db_table *table, pq
 }
 
 /// The log went on behind what the check of one table looked at.
-static pqdb_code note_version(const struct pq_db_check *check, pqdb_db *db, pqdb_error *err) {
-    const struct pq_db_shapes *shapes = db->plans->shapes;
-    bool is_later = false;
-    for (size_t i = 0; check->has_lost && i < shapes->count; i++) {
-        const struct pq_db_shape *noted = pq_db_shape_find(&check->shapes, shapes->tables[i].id);
-        const bool has_lost = noted != NULL && noted->lost_before >= check->root.version &&
-                              noted->lost_before > 0 && noted->lost_before < db->version;
-        if (!has_lost) continue;
-        shapes->tables[i].lost_before = db->version;
-        is_later = true;
+static void note_version(const struct pq_db_check *check, const pqdb_db *db) {
+    const struct pq_db_tables *tables = db->tables;
+    for (size_t i = 0; check->has_lost && i < tables->count; i++) {
+        struct pq_db_table *table = tables->at[i];
+        const bool has_lost = table->lost_before > 0 && table->lost_before >= check->root.version;
+        if (has_lost) table->lost_before = db->version;
     }
-    return is_later ? pq_db_shapes_write(db->store, NULL, shapes, db->alloc, err) : PQDB_OK;
 }
 
 static pqdb_code make_anew(struct pq_db_check *check, pqdb_db *db, pqdb_error *err) {
-    PQ_TRY(note_version(check, db, err));
+    note_version(check, db);
     for (size_t i = 0; check->has_lost && i < pqdb_view_count(db); i++) {
         PQ_TRY(refresh_manual(db, pq_db_find(db, pq_text_of(pqdb_view_name(db, i))), err));
     }

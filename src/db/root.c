@@ -97,6 +97,9 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
     if (table->pace != PQ_ROOT_PACE_UNKNOWN) {
         PQ_TRY(pq_bytes_printf(&w->json, err, ",\"pace\":%d", (int)table->pace));
     }
+    if (table->lost_before > 0) {
+        PQ_TRY(pq_bytes_printf(&w->json, err, ",\"lostBefore\":%" PRIu64, table->lost_before));
+    }
     if (table->kept) PQ_TRY(pq_bytes_printf(&w->json, err, ",\"kept\":1"));
     if (table->is_old) PQ_TRY(pq_bytes_printf(&w->json, err, ",\"old\":1"));
     if (table->columns.length > 0) {
@@ -369,6 +372,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
         .version = get_count(r, object, "version"),
         .next_seq = get_count(r, object, "nextSeq"),
         .published = get_count(r, object, "published"),
+        .lost_before = (uint64_t)get_choice(r, object, "lostBefore", INT64_MAX),
         .refreshed_us = get_int(r, object, "refreshedUs"),
         .refresh_version = hex_of(get_text(r, object, "refreshVersion")),
         .reflects = get_count(r, object, "reflects"),

@@ -48,7 +48,8 @@ struct pq_root_table {
     uint32_t id;
     uint64_t version;   // the last commit that changed it
     uint64_t next_seq;
-    uint64_t published;  // log version of its metadata on disk
+    uint64_t published;    // log version of its metadata on disk
+    uint64_t lost_before;  // a repair lost rows: what it held before this version is not known
     const struct pq_root_file *files;
     size_t file_count;
     struct pq_text carried;  // rows too few for a file, as a log part; empty when none

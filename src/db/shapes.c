@@ -216,9 +216,6 @@ static pqdb_code write_table(const struct pq_db_shape *shape, struct pq_bytes *o
     PQ_TRY(pq_json_write_text(out, shape->directory, err));
     if (shape->is_view) PQ_TRY(pq_bytes_printf(out, err, ",\"view\":true"));
     if (shape->is_dropped) PQ_TRY(pq_bytes_printf(out, err, ",\"dropped\":true"));
-    if (shape->lost_before > 0) {
-        PQ_TRY(pq_bytes_printf(out, err, ",\"lostBefore\":%" PRIu64, shape->lost_before));
-    }
     PQ_TRY(pq_bytes_printf(out, err, ",\"nextField\":%" PRId32 ",\"shapes\":[",
                            shape->next_field));
     for (size_t i = 0; i < shape->type_count; i++) {
@@ -309,7 +306,6 @@ static pqdb_code parse_table(const struct pq_json *json, struct pq_arena *arena,
     const struct pq_json *directory = member(json, "directory", PQ_JSON_TEXT);
     const struct pq_json *next = member(json, "nextField", PQ_JSON_INT);
     const struct pq_json *shapes = member(json, "shapes", PQ_JSON_LIST);
-    const struct pq_json *lost = member(json, "lostBefore", PQ_JSON_INT);
     if (id == NULL || name == NULL || directory == NULL || next == NULL || shapes == NULL ||
         pq_json_int(id) <= 0 || pq_json_int(id) > UINT32_MAX || pq_json_int(next) < 0 ||
         pq_json_int(next) > INT32_MAX) {
@@ -321,7 +317,6 @@ static pqdb_code parse_table(const struct pq_json *json, struct pq_arena *arena,
                                   .directory = pq_arena_copy(arena, pq_json_text(directory)),
                                   .is_view = flag(json, "view"),
                                   .is_dropped = flag(json, "dropped")};
-    if (lost != NULL && pq_json_int(lost) > 0) shape->lost_before = (uint64_t)pq_json_int(lost);
     if (shape->name.data == NULL || shape->directory.data == NULL) return no_room(err);
     return parse_types(shapes, arena, shape, err);
 }

@@ -24,9 +24,8 @@ struct pq_db_shape {
     struct pq_text name, directory;  // "Order", "_views/Recent"; NUL-terminated
     uint32_t id;
     bool is_view;
-    bool is_dropped;       // a collection whose files are to be removed
-    int32_t next_field;    // the id of the next new column
-    uint64_t lost_before;  // a repair lost rows: what it held before this version is not known
+    bool is_dropped;     // a collection whose files are to be removed
+    int32_t next_field;  // the id of the next new column
     const struct pq_type *types;  // by schema id, the newest last; of a view the newest only
     size_t type_count;     // 0: nothing is known of its columns
 };

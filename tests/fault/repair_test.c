@@ -1,5 +1,6 @@
 /// Goal: a repair that is cut short, by the power, an error or want of memory, in whichever call,
-/// is made good by the next one: nothing more is lost than without it, and nothing leaks.
+/// is made good by the next one: nothing more is lost than without it, that rows were lost stays
+/// known, and nothing leaks. An open that comes before it leaves every table its metadata.
 /// The calls that move and save, before the database is opened, are tried more closely where rows
 /// may be lost; PQ_TEST_STRIDE=1 tries every call and allocation.
 #include <errno.h>
@@ -24,17 +25,19 @@ static struct pq_bytes expected;  // what it holds
 /// A damage: the last file whose path begins and ends so.
 static const struct damage {
     const char *name, *start, *end;
-    int at;         // per cent of the file
-    bool has_lost;  // rows of Many, and of views over it
+    int at;           // per cent of the file
+    bool has_lost;    // rows of Many, and of views over it
+    bool has_tables;  // the list of tables is damaged as well
 } damages[] = {
-    {"rows", "Many/data/", ".parquet", 30, true},
-    {"a view's rows", "_views/ByKind/data/", ".parquet", 30, false},
-    {"a root", "_state/", ".root", 50, false},
-    {"a list of ids", "Many/data/", ".ids", 50, false},
-    {"metadata", "Item/metadata/", ".metadata.json", 20, false},
-    {"a list of manifests", "C/metadata/", ".avro", 60, false},
-    {"a state", "_state/", ".run", 50, false},
-    {"links", "Item/data/", ".links", 50, false},
+    {"rows", "Many/data/", ".parquet", 30, true, false},
+    {"rows and tables", "Many/data/", ".parquet", 30, true, true},
+    {"a view's rows", "_views/ByKind/data/", ".parquet", 30, false, false},
+    {"a root", "_state/", ".root", 50, false, false},
+    {"a list of ids", "Many/data/", ".ids", 50, false, false},
+    {"metadata", "Item/metadata/", ".metadata.json", 20, false, false},
+    {"a list of manifests", "C/metadata/", ".avro", 60, false, false},
+    {"a state", "_state/", ".run", 50, false, false},
+    {"links", "Item/data/", ".links", 50, false, false},
 };
 
 static void must(pqdb_code code, const char *what) {
@@ -58,6 +61,9 @@ static struct fault_store *make_damaged(const struct damage *damage) {
                                  files.bytes[i] * (unsigned)damage->at / 100, 0x10);
     }
     CHECK(found, "no file %s…%s", damage->start, damage->end);
+    if (damage->has_tables) {
+        CHECK(fault_store_flip(&disk->base, "_state/tables.json", 40, 1), "no list of tables");
+    }
     pq_arena_deinit(&arena);
     return disk;
 }
@@ -80,6 +86,44 @@ static uint64_t rows_of_many(struct pq_store *store) {
     return rows;
 }
 
+/// That rows of Many were lost, so that what it was before is not answered.
+static void check_noted(struct pq_store *store, const struct damage *damage, const char *what,
+                        long k) {
+    struct pq_arena arena;
+    struct pq_root root;
+    bool found, is_noted = false;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    must(pq_root_read_newest(store, &arena, &root, &found, &err), "root");
+    for (size_t i = 0; i < root.table_count; i++) {
+        if (pq_text_is(root.tables[i].name, "Many")) is_noted = root.tables[i].lost_before > 0;
+    }
+    CHECK(is_noted == damage->has_lost, "%s, %s %ld: that rows were lost is not known",
+          damage->name, what, k);
+    pq_arena_deinit(&arena);
+}
+
+static void hear_missing(void *ctx, const pqdb_damage *damage) {
+    bool *missing = ctx;
+    *missing = *missing || strstr(damage->message, "has no metadata") != NULL;
+}
+
+/// Somebody opens the database before it is repaired again.
+static void check_metadata(struct fault_store *disk, const struct damage *damage, long k) {
+    struct fault_store *copy = fault_store_crash(disk, FAULT_ALL_KEPT, 0);
+    const struct pq_open_with with = rich_db_with(&copy->base);
+    bool missing = false;
+    const pqdb_check_options options = {.on_damage = hear_missing, .ctx = &missing};
+    pqdb_checked checked;
+    pqdb_db *db;
+    if (pq_db_open_with(&with, NULL, &db, &err) == PQDB_OK) {
+        must(pqdb_checkpoint(db, &err), "checkpoint");
+        must(pqdb_close(db, &err), "close");
+        must(pq_db_check_with(&with, &options, &checked, &err), "check");
+        CHECK(!missing, "%s, crash in call %ld: a table has lost its metadata", damage->name, k);
+    }
+    fault_store_destroy(copy);
+}
+
 /// The repair again, and then everything is as after one that nothing disturbed.
 static void check_disk(struct fault_store *disk, const struct damage *damage, uint64_t left,
                        const char *what, long k) {
@@ -94,6 +138,7 @@ static void check_disk(struct fault_store *disk, const struct damage *damage, ui
     CHECK(checked.damages == 0, "%s, %s %ld: damage is left", damage->name, what, k);
     CHECK(rows_of_many(&disk->base) == left, "%s, %s %ld: %" PRIu64 " rows, not %" PRIu64,
           damage->name, what, k, rows_of_many(&disk->base), left);
+    check_noted(&disk->base, damage, what, k);
     pq_bytes_init(&now, &pq_alloc_libc);
     must(pq_db_open_with(&with, NULL, &db, &err), "open");
     must(rich_db_dump(db, &now, &err), "dump");
@@ -136,6 +181,7 @@ static void disturb(const struct damage *damage, long stride) {
         repair(&disk->base, &pq_alloc_libc, &checked);
         struct fault_store *next =
             fault_store_crash(disk, (enum fault_mode)(k / stride % 3), (uint64_t)k);
+        check_metadata(next, damage, k);
         check_disk(next, damage, left, "crash in call", k);
         fault_store_destroy(next);
         fault_store_destroy(disk);

@@ -292,6 +292,13 @@ static void check_versions_before(const char *name) {
     CHECK(count_as_of(db, "T", before) == -1, "forgotten by the next opening");
     CHECK(count_as_of(db, "T", repaired) == left, "%s", err.message);
     must(pqdb_close(db, &err), "close");
+    CHECK(fault_store_flip(&disk->base, "_state/tables.json", 40, 1), "flip");
+    look(&disk->base, true, &checked);
+    CHECK(checked.damages == 1 && checked.repaired == 1, "the list of tables is not repaired");
+    db = open_on(&disk->base);
+    CHECK(count_as_of(db, "T", before) == -1, "forgotten with the list of tables");
+    CHECK(count_as_of(db, "Alone", before) == 10, "%s", err.message);
+    must(pqdb_close(db, &err), "close");
     fault_store_destroy(disk);
 }
 
