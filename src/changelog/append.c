@@ -331,9 +331,9 @@ static pqdb_code check_commit(const struct pq_log_commit *commit, pqdb_error *er
         return pq_fail(err, PQDB_LIMIT, "a token of %zu bytes, at most %d", commit->token.length,
                        PQ_LOG_TOKEN_BYTES_MAX);
     }
-    if (commit->part_count > PQ_LOG_PARTS_MAX / 2) {
+    if (commit->part_count > PQ_LOG_ROWS_PARTS_MAX) {
         return pq_fail(err, PQDB_LIMIT, "a commit to %zu collections, at most %d",
-                       commit->part_count, PQ_LOG_PARTS_MAX / 2);
+                       commit->part_count, PQ_LOG_ROWS_PARTS_MAX);
     }
     for (size_t i = 0; i < commit->part_count; i++) {
         const struct pq_text bytes = commit->parts[i].bytes;

@@ -20,7 +20,8 @@
 enum {
     PQ_LOG_FORMAT = 1,  // newer ones are refused
     PQ_LOG_TOKEN_BYTES_MAX = 255,
-    PQ_LOG_PARTS_MAX = 4096,            // in one commit
+    PQ_LOG_ROWS_PARTS_MAX = 4096,       // collections in one commit
+    PQ_LOG_PARTS_MAX = 2 * PQ_LOG_ROWS_PARTS_MAX,  // each with new names before it
     PQ_LOG_FRAME_BYTES_MAX = 16 << 20,  // a larger commit spans frames
     PQ_LOG_COMMIT_BYTES_MAX = 1 << 30,
     PQ_LOG_SEGMENT_BYTES = 64 << 20,

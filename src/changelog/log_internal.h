@@ -17,7 +17,6 @@
 
 enum {
     PQ_LOG_SPARES_MAX = 2,
-    PQ_LOG_COLLECTIONS_MAX = 4096,
     PQ_LOG_FILL_BYTES_MIN = 1 << 20,     // the first spare of a log; the next are twice as large
     PQ_LOG_SMALL_FRAME_BYTES = 64 << 10, // up to here a frame gains from room
 };

@@ -16,9 +16,10 @@
 
 enum {
     PQ_LOG_LZ4_BYTES_MIN = 4096,
-    PQ_LOG_PART_BYTES_MAX = 1 << 30,  // encoded, and decoded
+    PQ_LOG_PART_BYTES_MAX = 1 << 30,  // encoded
     PQ_LOG_SEQ_COLUMN = 1,            // $seq, by the convention of all tables
 };
+#define PQ_LOG_MADE_BYTES_MAX (UINT64_C(4) << 30)  // decoded: rows in columns
 
 /// The delta of a collection: first the rows that go (-1), then those that come (+1).
 struct pq_log_rows {
@@ -56,7 +57,8 @@ struct pq_log_schemas {
 /// Owns    `out` must hold a multiple of 8 bytes and does so afterwards
 /// Cost    one copy of the batch, LZ4 about 1.8 GB/s; no allocation once `out` is large enough
 /// Thread  any; needs no log
-/// Errors  NO_MEMORY, LIMIT beyond PQ_LOG_PART_BYTES_MAX; `out` has its old length then
+/// Errors  NO_MEMORY, LIMIT beyond PQ_LOG_PART_BYTES_MAX, PQ_LOG_MADE_BYTES_MAX and 16,777,216
+///         rows; `out` has its old length then
 pqdb_code pq_log_encode_rows(const struct pq_log_rows *rows, struct pq_bytes *out,
                              pqdb_error *err);
 

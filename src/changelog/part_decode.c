@@ -97,6 +97,17 @@ static pqdb_code next_chunk(struct decoder *decoder, const struct pq_type *type,
     return PQDB_OK;
 }
 
+uint64_t pq_log_nulls_bytes(const struct pq_type *type, uint64_t count) {
+    const size_t width = pq_kind_width(type->kind);
+    uint64_t bytes = (count + 1) * (width < 4 ? 4 : width);
+    if (type->kind != PQ_OBJECT && type->kind != PQ_LIST) return bytes;
+    for (size_t k = 0; k < type->field_count; k++) {
+        bytes += sizeof(struct pq_column) +
+                 pq_log_nulls_bytes(&type->fields[k].type, type->kind == PQ_OBJECT ? count : 0);
+    }
+    return bytes;
+}
+
 /// Rows without values: zeros serve as values, offsets and marks.
 static pqdb_code decode_nulls(struct decoder *decoder, struct pq_column *column) {
     const size_t width = pq_kind_width(column->type->kind);
@@ -567,12 +578,14 @@ static pqdb_code decode_as_wanted(struct decoder *decoder, const struct pq_log_s
                             decoder->err);
 }
 
-pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *schemas,
-                             struct pq_arena *arena, struct pq_log_rows *rows, pqdb_error *err) {
+/// `*made` is what it took of PQ_LOG_MADE_BYTES_MAX.
+static pqdb_code decode_rows(struct pq_text bytes, const struct pq_log_schemas *schemas,
+                             struct pq_arena *arena, struct pq_log_rows *rows, uint64_t *made,
+                             pqdb_error *err) {
     pq_assert((uintptr_t)bytes.data % 8 == 0);
     struct decoder decoder = {.cursor = pq_cursor_of(bytes.data, bytes.length),
                               .arena = arena,
-                              .budget = PQ_LOG_PART_BYTES_MAX,
+                              .budget = PQ_LOG_MADE_BYTES_MAX,
                               .err = err};
     const uint8_t *header = pq_cursor_take(&decoder.cursor, PQ_PART_HEADER_BYTES);
     if (header == NULL || header[0] != PQ_PART_ROWS ||
@@ -597,7 +610,37 @@ pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *
         PQ_TRY(decode_as_wanted(&decoder, schemas, type, &read));
     }
     *rows = read;
+    *made = PQ_LOG_MADE_BYTES_MAX - decoder.budget;
     return PQDB_OK;
+}
+
+pqdb_code pq_log_decode_rows(struct pq_text bytes, const struct pq_log_schemas *schemas,
+                             struct pq_arena *arena, struct pq_log_rows *rows, pqdb_error *err) {
+    uint64_t made;
+    return decode_rows(bytes, schemas, arena, rows, &made, err);
+}
+
+static const struct pq_type *given_type(void *ctx, uint32_t collection, uint32_t schema_id) {
+    (void)collection, (void)schema_id;
+    return *(const struct pq_type *const *)ctx;
+}
+
+static struct pq_variant_names *no_names(void *ctx, uint32_t collection) {
+    (void)ctx, (void)collection;
+    return NULL;
+}
+
+bool pq_log_part_is_within(struct pq_text part, const struct pq_type *type, uint64_t bytes) {
+    enum { small_bytes = 1 << 14 };
+    const struct pq_log_schemas schemas = {.type = given_type, .names = no_names, .ctx = &type};
+    struct pq_arena arena;
+    struct pq_log_rows rows;
+    uint64_t made = 0;
+    if (part.length > small_bytes) return true;
+    pq_arena_init(&arena, &pq_alloc_libc);
+    const pqdb_code code = decode_rows(part, &schemas, &arena, &rows, &made, NULL);
+    pq_arena_deinit(&arena);
+    return code == PQDB_NO_MEMORY || (code == PQDB_OK && made <= bytes);
 }
 
 size_t pq_log_part_length(struct pq_text bytes) {

@@ -3,7 +3,7 @@
 #include "base/fail.h"
 #include "batch/dictionary.h"
 #include "changelog/format_internal.h"
-#include "changelog/part.h"
+#include "changelog/part_internal.h"
 #include "codec/codec.h"
 
 struct encoder {
@@ -15,6 +15,7 @@ struct encoder {
     size_t pairs;      // rows that go, each of which comes again in its place behind them
     bool has_seq;      // it was: `first_seq` stands for it
     int64_t first_seq;
+    uint64_t made;     // at least what part_decode.c will make of it
 };
 
 /// Rows [start, start + count) of a column, the unit of recursion.
@@ -27,8 +28,31 @@ struct range {
 };
 
 static pqdb_code too_large(pqdb_error *err) {
-    return pq_fail(err, PQDB_LIMIT, "one write has more than %d rows or %d MiB: write it in pieces",
-                   PQ_LOG_ROWS_MAX, PQ_LOG_PART_BYTES_MAX >> 20);
+    return pq_fail(err, PQDB_LIMIT, "one write has more than %d rows, %d MiB, or %d MiB in "
+                   "columns: write it in pieces", PQ_LOG_ROWS_MAX, PQ_LOG_PART_BYTES_MAX >> 20,
+                   (int)(PQ_LOG_MADE_BYTES_MAX >> 20));
+}
+
+/// What a chunk makes when it is decoded, at most.
+static uint64_t made_bytes(const struct range *range, enum pq_chunk_encoding encoding,
+                           enum pq_chunk_marks marks, size_t raw) {
+    const struct pq_type *type = range->column->type;
+    const uint64_t count = range->count, width = pq_kind_width(type->kind);
+    if (marks == PQ_MARKS_NULL) return pq_log_nulls_bytes(type, count);
+    const uint64_t copies = raw <= PQ_LOG_CONST_BYTES_MAX / count ? count * raw : 0;
+    const uint64_t bytes = raw + (marks == PQ_MARKS_OWN_NAMES ? count : 0);
+    switch (encoding) {
+        case PQ_CHUNK_CONST: return bytes + (width > 0 ? count * width : 4 * (count + 1) + copies);
+        case PQ_CHUNK_FIXED: return bytes + (width > 8 ? count * width : 0);  // to align them
+        case PQ_CHUNK_DICTIONARY: return bytes + 4 * count;
+        case PQ_CHUNK_COUNTING:
+        case PQ_CHUNK_SEQ: return bytes + 8 * count;
+        case PQ_CHUNK_ROWS:
+        case PQ_CHUNK_MEMBERS: return bytes + type->field_count * sizeof(struct pq_column);
+        case PQ_CHUNK_BYTES:
+        case PQ_CHUNK_SAME: return bytes;
+    }
+    return bytes;
 }
 
 /// Room for a chunk's header, `raw` bytes, their compressed form and the padding. The content goes
@@ -68,6 +92,7 @@ static pqdb_code end_chunk(struct encoder *encoder, const struct range *range,
     struct pq_bytes *out = encoder->out;
     const size_t at = out->length;
     bool packed;
+    encoder->made += made_bytes(range, encoding, marks, raw);
     out->length += PQ_CHUNK_HEADER_BYTES + raw;
     PQ_TRY(compress_tail(out, raw, &packed, encoder->err));
     uint8_t *header = out->data + at;
@@ -354,7 +379,7 @@ static pqdb_code encode_range(struct encoder *encoder, const struct range *range
         case PQ_MEMBERS:
             return encode_object(encoder, range, marks);
     }
-    pq_assert(!"a layout of batch/column.h");
+    pq_assert(false);  // a layout of batch/column.h
     return PQDB_UNSUPPORTED;
 }
 
@@ -432,7 +457,10 @@ static pqdb_code put_same(struct encoder *encoder, const struct range *range,
     PQ_TRY(end_chunk(encoder, range, PQ_CHUNK_SAME, PQ_MARKS_VALID, 4 * differing));
     const struct range gone = {
         .column = range->column, .count = encoder->pairs, .place = range->place};
+    const uint64_t before = encoder->made;
     PQ_TRY(encode_range(encoder, &gone));
+    // They are copied twice, with a mark for each row and what a builder takes.
+    encoder->made += 3 * (encoder->made - before) + 18 * (uint64_t)range->column->count;
     struct pq_column column;
     PQ_TRY(pq_column_gather(range->column, patches, count, arena, &column, encoder->err));
     const struct range fresh = {.column = &column, .count = count, .place = range->place};
@@ -463,7 +491,10 @@ static pqdb_code encode_columns(struct encoder *encoder, const struct pq_batch *
                                     .place = (uint16_t)k,
                                     .is_top = true};
         PQ_TRY(encode_pairs(encoder, &range));
-        if (encoder->out->length - start > PQ_LOG_PART_BYTES_MAX) return too_large(encoder->err);
+        if (encoder->out->length - start > PQ_LOG_PART_BYTES_MAX ||
+            encoder->made > PQ_LOG_MADE_BYTES_MAX) {
+            return too_large(encoder->err);
+        }
     }
     return PQDB_OK;
 }
@@ -489,7 +520,9 @@ pqdb_code pq_log_encode_rows(const struct pq_log_rows *rows, struct pq_bytes *ou
     const bool has_pairs = rows->rows_plus >= rows->rows_minus;
     struct encoder encoder = {.out = out, .err = err, .is_seq_free = rows->rows_minus == 0,
                               .waits_for_seq = rows->waits_for_seq,
-                              .pairs = has_pairs ? rows->rows_minus : 0};
+                              .pairs = has_pairs ? rows->rows_minus : 0,
+                              .made = batch->type->field_count * sizeof(struct pq_column) +
+                                      (rows->rows_minus > 0 ? 8 * (uint64_t)batch->count : 0)};
     pqdb_code code;
     PQ_GO(begin_part(out, err));
     PQ_GO(encode_columns(&encoder, batch));
@@ -503,6 +536,9 @@ pqdb_code pq_log_encode_rows(const struct pq_log_rows *rows, struct pq_bytes *ou
     pq_store_u32(header + 16, rows->rows_minus);
     pq_store_u32(header + 20, rows->rows_plus);
     pq_store_u64(header + 24, encoder.has_seq ? (uint64_t)encoder.first_seq : rows->first_seq);
+    pq_assert_slow(pq_log_part_is_within((struct pq_text){(const char *)header,
+                                                          out->length - start},
+                                         batch->type, encoder.made));
 done:
     if (code != PQDB_OK) out->length = start;
     return code;

@@ -11,6 +11,13 @@ struct pq_column pq_log_column_of(const struct pq_type *type,
 /// Bytes of the part at the front of `bytes`, 0 when there is none whole.
 size_t pq_log_part_length(struct pq_text bytes);
 
+/// Bytes that a column of nulls makes when it is decoded.
+uint64_t pq_log_nulls_bytes(const struct pq_type *type, uint64_t count);
+
+/// Can this part of rows of a type be read, and makes no more than that? Of large parts that is
+/// not looked at: it is for slow checks.
+bool pq_log_part_is_within(struct pq_text part, const struct pq_type *type, uint64_t bytes);
+
 /// `bytes` is a whole part of its form.
 pqdb_code pq_log_decode_payload(struct pq_text bytes, struct pq_arena *arena,
                                 struct pq_text *payload, pqdb_error *err);
