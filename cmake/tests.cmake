@@ -75,6 +75,9 @@ file(GLOB fuzz_sources CONFIGURE_DEPENDS ${test_root}/fuzz/*_fuzz.c)
 foreach(source ${fuzz_sources})
     pq_fuzz_program(${source})
 endforeach()
+# What a client of the server sends is read by the command's own code.
+target_sources(call_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/apps/cli/call.c)
+target_include_directories(call_fuzz PRIVATE apps)
 if(NOT PQ_FUZZ)
     file(GLOB test_sources CONFIGURE_DEPENDS ${test_root}/unit/*/*_test.c ${test_root}/law/*_test.c
          ${test_root}/fault/*_test.c ${test_root}/api/*_test.c)

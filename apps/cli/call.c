@@ -161,6 +161,23 @@ bool cli_call_send(int socket, const struct cli *cli, const int files[3]) {
     return good;
 }
 
+/// The files beside the first bytes; where they are not three, none stays open.
+static bool take_files(struct msghdr *message, int files[3]) {
+    const struct cmsghdr *rights = CMSG_FIRSTHDR(message);
+    if (rights == NULL || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) {
+        return false;
+    }
+    const size_t count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    const bool good = count == 3 && (message->msg_flags & MSG_CTRUNC) == 0;
+    for (size_t i = 0; i < count; i++) {
+        int file;
+        memcpy(&file, CMSG_DATA(rights) + i * sizeof file, sizeof file);
+        if (good) files[i] = file;
+        if (!good) close(file);
+    }
+    return good;
+}
+
 static bool receive_header(int socket, struct header *header, int files[3]) {
     union {
         struct cmsghdr aligned;
@@ -170,16 +187,12 @@ static bool receive_header(int socket, struct header *header, int files[3]) {
     struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control.room,
                              .msg_controllen = sizeof control.room};
     const ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *rights = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    if (rights == NULL || rights->cmsg_type != SCM_RIGHTS ||
-        rights->cmsg_len != CMSG_LEN(3 * sizeof(int))) {
-        return false;
-    }
-    memcpy(files, CMSG_DATA(rights), 3 * sizeof(int));
-    return cli_receive_all(socket, (char *)header + got, sizeof *header - (size_t)got) &&
+    return got > 0 && take_files(&message, files) &&
+           cli_receive_all(socket, (char *)header + got, sizeof *header - (size_t)got) &&
            memcmp(header->magic, magic, sizeof magic) == 0 && header->bytes > 0 &&
            header->bytes <= call_bytes_max && header->strings >= strings_min &&
-           header->strings <= header->bytes;
+           header->strings <= header->bytes && header->format > CLI_AUTO &&
+           header->format <= CLI_PROMETHEUS;
 }
 
 static void take_flags(struct cli *cli, const struct header *header) {
