@@ -148,10 +148,23 @@ static uint64_t rows_of_top(const struct pq_db_replica *replica) {
     return 0;
 }
 
+/// What views that keep have kept since the build began would go with the swap.
+static pqdb_code check_kept(const struct pq_db_replica *replica, pqdb_error *err) {
+    bool is_below = true;
+    for (size_t i = 0; i < replica->count && !replica->discards; i++) {
+        const struct pq_db_table *table = replica->members[i].table;
+        is_below = is_below && table != replica->top;
+        if (is_below || !pq_db_is_kept(table, &table->facts)) continue;
+        return pq_db_refuse_loss(table, "rows went meanwhile", err);
+    }
+    return PQDB_OK;
+}
+
 /// Leader and `refreshing`.
 static pqdb_code swap(struct pq_db_replica *replica, const struct begun *begun, pqdb_error *err) {
     pqdb_db *db = replica->db;
     struct pq_db_table *table = replica->top;
+    PQ_TRY(check_kept(replica, err));
     PQ_TRY(pq_db_replica_finish(replica, err));
     const struct pq_last_refresh did = {
         .kind = PQ_REFRESH_FULL,

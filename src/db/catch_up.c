@@ -152,10 +152,7 @@ static pqdb_code continue_to(pqdb_db *db, struct pq_db_snapshot *snapshot,
     const bool is_valid =  // what began from nothing does not depend on what is stored
         own->base == NULL || (own->base == base &&
                               own->reflects == snapshot->facts[own->base->position].reflects);
-    // What keeps nothing yet would begin anew without the rows that retention has taken since.
-    const bool is_fixed = !pq_db_reads_kept(db, table) &&
-                          (own->base != NULL || !table->entry->retention_keeps);
-    const bool goes_on = own->replica != NULL && is_valid && is_fixed &&
+    const bool goes_on = own->replica != NULL && is_valid && !pq_db_reads_kept(db, table) &&
                          own->replica->version + 1 >= pq_log_first_version(db->log);
     pqdb_code code = goes_on ? PQDB_OK : begin(db, snapshot, table, base, err);
     if (code == PQDB_OK) code = pq_db_replica_advance(own->replica, snapshot, err);

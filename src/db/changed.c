@@ -17,6 +17,8 @@ struct gathered {
     int8_t *signs;  // of the rows; 0: it goes, and is not seen to
     size_t count, capacity;
     size_t parts;  // of the log
+    uint32_t *came;  // where rows come apart: those that did, + 1, by their ids
+    size_t came_room;
     bool takes_back, forgets;
 };
 
@@ -78,6 +80,56 @@ static pqdb_code add_signs(struct gather *gather, struct gathered *to,
     return PQDB_OK;
 }
 
+// ---- apart ------------------------------------------------------------------------------------
+
+static struct pq_text id_of(const struct gathered *from, size_t row) {
+    const struct pq_column ids = pq_builder_finish(&from->columns[PQ_COLUMN_ID]);
+    return pq_column_text(&ids, row);
+}
+
+/// The slot of a row that came with this id, or the free one.
+static uint32_t *came_slot(const struct gathered *from, struct pq_text id) {
+    size_t at = (size_t)pq_hash(id.data, id.length) & (from->came_room - 1);
+    for (; from->came[at] != 0; at = (at + 1) & (from->came_room - 1)) {
+        if (pq_text_equal(id_of(from, from->came[at] - 1), id)) break;
+    }
+    return &from->came[at];
+}
+
+/// Rows from `first` on.
+static pqdb_code note_came(struct gather *gather, struct gathered *to, size_t first,
+                           pqdb_error *err) {
+    if (to->count * 2 > to->came_room) {
+        to->came_room = to->came_room == 0 ? 1024 : to->came_room;
+        while (to->came_room < to->count * 2) to->came_room *= 2;
+        to->came = pq_arena_calloc(gather->arena, to->came_room, sizeof *to->came);
+        if (to->came == NULL) return pq_fail(err, PQDB_NO_MEMORY, "changes");
+        first = 0;
+    }
+    for (size_t row = first; row < to->count; row++) {
+        if (to->signs[row] > 0) *came_slot(to, id_of(to, row)) = (uint32_t)row + 1;
+    }
+    return PQDB_OK;
+}
+
+/// Does the commit take back a row that came in this part of the log?
+static bool takes_what_came(const struct gather *gather, const struct pq_log_record *record) {
+    if (!gather->options->apart || record->kind == PQ_LOG_RETENTION) return false;
+    for (const struct gathered *at = gather->first; at != NULL; at = at->next) {
+        if (at->table != gather->options->keeps || at->came_room == 0) continue;
+        for (size_t i = 0; i < record->rows_count; i++) {
+            const struct pq_batch *batch = &record->rows[i].batch;
+            const bool is_of_it = record->rows[i].collection == at->table->id;
+            if (!is_of_it || batch->type == NULL || batch->weights == NULL) continue;
+            for (size_t row = 0; row < batch->count; row++) {
+                const struct pq_text id = pq_column_text(&batch->columns[PQ_COLUMN_ID], row);
+                if (batch->weights[row] < 0 && *came_slot(at, id) != 0) return true;
+            }
+        }
+    }
+    return false;
+}
+
 static struct pq_db_table *table_of(const struct gather *gather, uint32_t id) {
     const struct pq_db_snapshot *snapshot = gather->options->snapshot;
     return snapshot == NULL ? pq_db_by_id(gather->db, id) : pq_db_snapshot_by_id(snapshot, id);
@@ -94,8 +146,12 @@ static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, bool
         PQ_TRY(pq_builder_append_rows(&to->columns[k], &rows->batch.columns[k], 0,
                                       rows->batch.count, err));
     }
+    const size_t first = to->count;
+    const bool is_kept_of = gather->options->keeps == table;
     gather->rows += rows->batch.count;
-    return add_signs(gather, to, &rows->batch, forgets && gather->options->keeps == table, err);
+    PQ_TRY(add_signs(gather, to, &rows->batch, forgets && is_kept_of, err));
+    const bool is_apart = is_kept_of && gather->options->apart;
+    return is_apart ? note_came(gather, to, first, err) : PQDB_OK;
 }
 
 // ---- net --------------------------------------------------------------------------------------
@@ -272,6 +328,7 @@ static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb
             changed->to = options->to;
             break;
         }
+        if (takes_what_came(gather, record)) break;
         for (size_t i = 0; i < record->rows_count; i++) {
             PQ_GO(add(gather, &record->rows[i], record->kind == PQ_LOG_RETENTION, err));
         }

@@ -35,10 +35,12 @@ struct pq_db_changed_options {
     /// The collection of which rows that go by retention are not seen to go; NULL: none. What comes
     /// again under the id of such a row is a row of its own.
     const struct pq_db_table *keeps;
+    bool apart;       // end early, before a commit that takes back a row of it which came since
+                      // `from`: it may have taken the place of one that was kept
     size_t rows_max;  // end early, behind the commit that passes so many; 0: no bound
 };
 
-/// Read the log of (from, to], or of its beginning as `rows_max` says.
+/// Read the log of (from, to], or of its beginning as `apart` and `rows_max` say.
 ///
 /// Owns    *changed is the caller's (pq_db_changed_deinit)
 /// Cost    the commits in between, of their rows the columns that are read; memory: those

@@ -1,14 +1,11 @@
 /// db/replica.c: see replica.h.
-#include "db/replica.h"
+#include "db/replica_internal.h"
 
 #include "base/fail.h"
 #include "db/catch_up.h"
-#include "db/changed.h"
 #include "db/checkpoint_internal.h"
-#include "db/created.h"
 #include "db/kept.h"
 #include "db/schema_change.h"
-#include "flow/node_reads.h"
 #include "table/branch.h"
 
 enum { below_max = PQ_VIEWS_BELOW_MAX };
@@ -150,7 +147,10 @@ static pqdb_code add_members(struct pq_db_replica *replica,
     if (options->borrow) {
         replica->members[replica->count++] =
             (struct pq_db_member){.table = table, .starts_older = true};
-        return pq_circuit_add(replica->circuit, table->node, err);
+        PQ_TRY(pq_circuit_add(replica->circuit, table->node, err));
+        const struct pq_circuit_keeper later = {0};  // when its rows are applied
+        if (table->entry->retention_keeps) pq_circuit_keep(replica->circuit, table->id, &later);
+        return PQDB_OK;
     }
     const bool keeps = options->whole || options->appends || !options->alone;
     PQ_TRY(add_member(replica, table,
@@ -180,14 +180,14 @@ static struct pq_db_member *member_of(struct pq_db_replica *replica, uint32_t ta
     return NULL;
 }
 
-static struct pq_db_part *part_of(const struct pq_db_member *member) {
+struct pq_db_part *pq_db_replica_part(const struct pq_db_member *member) {
     return member->part == NULL ? member->table->part : member->part;
 }
 
-/// What a step finds behind links: the tables as they are after it (NULL: now, for the leader).
-static void show_linked(struct pq_db_replica *replica, const struct pq_db_snapshot *snapshot) {
+void pq_db_replica_show_linked(struct pq_db_replica *replica,
+                               const struct pq_db_snapshot *snapshot) {
     for (size_t i = 0; i < replica->count; i++) {
-        struct pq_db_part *part = part_of(&replica->members[i]);
+        struct pq_db_part *part = pq_db_replica_part(&replica->members[i]);
         part->linked.snapshot = snapshot;
         part->lookup.is_after = true;
     }
@@ -206,7 +206,7 @@ static void let_go(struct pq_db_part *part) {
 /// What a step finds of its sources: as of the snapshot, or what a member has put out.
 static void show_sources(struct pq_db_replica *replica) {
     for (size_t i = 0; i < replica->count; i++) {
-        struct pq_db_part *part = part_of(&replica->members[i]);
+        struct pq_db_part *part = pq_db_replica_part(&replica->members[i]);
         const struct pq_db_member *source = member_of(replica, part->source.table->id);
         part->source.snapshot = replica->snapshot;
         if (replica->members[i].table == replica->top) {
@@ -219,10 +219,10 @@ static void show_sources(struct pq_db_replica *replica) {
         part->linked.held = part->source.held;
         part->linked.held_id = part->source.table->id;
     }
-    show_linked(replica, replica->snapshot);
+    pq_db_replica_show_linked(replica, replica->snapshot);
 }
 
-static void take_snapshot(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot) {
+void pq_db_replica_take(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot) {
     atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
     pq_db_snapshot_unref(replica->snapshot);
     replica->snapshot = snapshot;
@@ -236,13 +236,15 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
     *made = (struct pq_db_replica){.db = db, .top = options->table, .is_lean = options->is_lean,
                                    .appends = options->appends,
+                                   .discards = options->discards,
+                                   .goes_on = options->borrow || options->branch != NULL,
                                    .created_from = options->created_from,
                                    .version = snapshot->version, .on_rows = options->on_rows};
     const struct pq_db_table *older = options->borrow ? options->table : options->branch;
     if (older != NULL) made->version = snapshot->facts[older->position].reflects;
     pq_arena_init(&made->arena, db->alloc);
     const struct pq_spill *spill = pq_db_spill_begin(db, &made->spill);
-    take_snapshot(made, snapshot);
+    pq_db_replica_take(made, snapshot);
     pqdb_code code = pq_circuit_create(db->alloc, &made->circuit, err);
     if (code == PQDB_OK) code = add_members(made, options, err);
     // A branch's changes would need what it branches from beside their runs.
@@ -282,7 +284,7 @@ void pq_db_replica_destroy(struct pq_db_replica *replica) {
 // ---- from nothing -----------------------------------------------------------------------------
 
 /// What a member puts out, into memory or, where that is too much, into files.
-static pqdb_code keep_rows(struct pq_db_replica *replica, const struct pq_db_member *member,
+pqdb_code pq_db_replica_put(struct pq_db_replica *replica, const struct pq_db_member *member,
                            const struct pq_batch *rows, struct pq_hold *hold, uint64_t version,
                            pqdb_error *err) {
     PQ_TRY(pq_db_put_rows(replica->db, member->rows, rows, hold, version, err));
@@ -297,7 +299,7 @@ struct builder {
 static pqdb_code put_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
     const struct builder *builder = ctx;
     struct pq_db_replica *replica = builder->replica;
-    return keep_rows(replica, builder->member, rows, NULL, replica->version, err);
+    return pq_db_replica_put(replica, builder->member, rows, NULL, replica->version, err);
 }
 
 static pqdb_code build_from(struct pq_db_replica *replica, const struct pq_db_member *member,
@@ -355,244 +357,6 @@ pqdb_code pq_db_replica_build(struct pq_db_replica *replica, pqdb_error *err) {
         }
         is_above = is_above || member->table == replica->top;
     }
-    return PQDB_OK;
-}
-
-// ---- through the log --------------------------------------------------------------------------
-
-bool pq_db_replica_reads(void *ctx, const struct pq_db_table *table) {
-    const struct pq_db_replica *replica = ctx;
-    for (size_t i = 0; i < replica->count; i++) {
-        const struct pq_view *view = replica->members[i].table->view;
-        if (view->source == table->id) return true;
-        for (size_t k = 0; k < view->linked_count; k++) {
-            if (view->linked[k] == table->id) return true;
-        }
-    }
-    return false;
-}
-
-/// What the members read of a table's columns. Links look into whole rows.
-static const bool *columns_read(void *ctx, const struct pq_db_table *table) {
-    struct pq_db_replica *replica = ctx;
-    const struct pq_type *type = pq_db_rows_type(table);
-    if (replica->read_type == type) return replica->reads;
-    bool *reads = pq_arena_calloc(&replica->arena, type->field_count, sizeof *reads);
-    for (size_t i = 0; reads != NULL && i < replica->count; i++) {
-        const struct pq_db_table *member = replica->members[i].table;
-        const struct pq_node *node = pq_circuit_find(replica->circuit, member->id);
-        if (pq_node_spec(node)->expand != NULL) return NULL;
-        if (member->view->source != table->id) continue;
-        size_t count;
-        const uint32_t *columns = pq_node_columns(node, &count);
-        for (size_t k = 0; k < count; k++) reads[columns[k]] = true;
-        if (replica->appends) reads[PQ_SEQ_COLUMN] = true;
-    }
-    replica->reads = reads;
-    replica->read_type = type;
-    return reads;
-}
-
-/// Where links are followed all of the log is one step: look-ups show only what is after it.
-static size_t rows_at_once(const struct pq_db_replica *replica, size_t rows_max) {
-    for (size_t i = 0; i < replica->count; i++) {
-        if (replica->members[i].table->view->linked_count > 0) return 0;
-    }
-    return rows_max;
-}
-
-static int64_t weight_of(const struct pq_batch *rows) {
-    int64_t weight = rows->weights == NULL ? (int64_t)rows->count : 0;
-    for (size_t row = 0; rows->weights != NULL && row < rows->count; row++) {
-        weight += rows->weights[row];
-    }
-    return weight;
-}
-
-static pqdb_code take_outputs(struct pq_db_replica *replica, struct pq_hold *hold,
-                              uint64_t version, pqdb_error *err) {
-    for (size_t i = 0; i < replica->count; i++) {
-        struct pq_db_member *member = &replica->members[i];
-        const struct pq_output *output = &replica->outputs[i];
-        if (output->rows.count == 0) continue;
-        if (member->table->id == replica->top->view->source) {
-            replica->created_rows += weight_of(&output->rows);
-        }
-        if (member->rows != NULL) {
-            PQ_TRY(keep_rows(replica, member, &output->rows, hold, version, err));
-            PQ_TRY(pq_table_publish(member->rows, err));
-        } else if (member->table == replica->top) {
-            PQ_TRY(replica->on_rows->put(replica->on_rows->ctx, &output->rows, err));
-        }
-    }
-    return PQDB_OK;
-}
-
-/// The circuit, and what it puts out. `hold` has room for the step.
-static pqdb_code step_circuit(struct pq_db_replica *replica, const struct pq_delta *inputs,
-                              size_t count, struct pq_hold *hold, uint64_t version,
-                              pqdb_error *err) {
-    pq_circuit_step(replica->circuit, inputs, count, &hold->arena, replica->outputs);
-    for (size_t i = 0; i < replica->count; i++) {
-        const struct pq_db_table *table = replica->members[i].table;
-        const pqdb_error *why = pq_circuit_failure(replica->circuit, table->id);
-        if (why != NULL) {
-            if (err != NULL) *err = *why;
-            return why->code;
-        }
-        if (table == replica->top) break;
-    }
-    PQ_TRY(take_outputs(replica, hold, version, err));
-    for (size_t i = 0; i < replica->count; i++) {
-        struct pq_node *node = pq_circuit_find(replica->circuit, replica->members[i].table->id);
-        PQ_TRY(pq_node_spill(node, err));
-    }
-    return PQDB_OK;
-}
-
-static pqdb_code step(struct pq_db_replica *replica, struct pq_db_changed *changed,
-                      pqdb_error *err) {
-    struct pq_arena *arena = &changed->hold->arena;
-    struct pq_delta *inputs = pq_arena_alloc(arena, (changed->count + 1) * sizeof *inputs);
-    if (inputs == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
-    size_t count = 0;
-    for (size_t i = 0; i < changed->count; i++) {
-        struct pq_batch *rows = &changed->tables[i].rows;
-        const uint32_t id = changed->tables[i].table->id;
-        replica->steps_rows += rows->count;
-        if (replica->created_from > 0) {
-            const struct pq_batch all = *rows;
-            PQ_TRY(pq_db_created_of(&all, replica->created_from, arena, rows, err));
-        }
-        if (id == replica->top->view->source) replica->created_rows += weight_of(rows);
-        if (rows->count > 0) inputs[count++] = (struct pq_delta){.table = id, .rows = rows};
-    }
-    return step_circuit(replica, inputs, count, changed->hold, changed->to, err);
-}
-
-pqdb_code pq_db_replica_step(struct pq_db_replica *replica,
-                             const struct pq_db_overlay_commit *commit, pqdb_error *err) {
-    struct pq_hold *hold;
-    PQ_TRY(pq_hold_create(replica->db->alloc, &hold, err));
-    struct pq_delta *inputs =
-        pq_arena_alloc(&hold->arena, (commit->part_count + 1) * sizeof *inputs);
-    pqdb_code code = inputs == NULL ? pq_fail(err, PQDB_NO_MEMORY, "a step") : PQDB_OK;
-    for (size_t i = 0; inputs != NULL && i < commit->part_count; i++) {
-        inputs[i] = (struct pq_delta){.table = commit->parts[i].table->id,
-                                      .rows = &commit->parts[i].rows};
-    }
-    if (code == PQDB_OK) {
-        code = step_circuit(replica, inputs, commit->part_count, hold, commit->version, err);
-    }
-    if (code == PQDB_OK) replica->version = commit->version;
-    pq_hold_unref(hold);
-    return code;
-}
-
-void pq_db_replica_show(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
-                        const struct pq_db_overlay *overlay, uint64_t version) {
-    take_snapshot(replica, snapshot);
-    for (size_t i = 0; i < replica->count; i++) {
-        struct pq_db_part *part = part_of(&replica->members[i]);
-        part->source.overlay = overlay;
-        part->linked.overlay = overlay;
-        part->lookup.is_after = false;  // commits are stepped one by one
-    }
-    replica->version = version;
-}
-
-/// The collection whose rows a member keeps, up to the view in question.
-static const struct pq_db_table *keeps_of(const struct pq_db_replica *replica) {
-    for (size_t i = 0; i < replica->count; i++) {
-        const struct pq_db_table *table = replica->members[i].table;
-        if (table->entry->retention_keeps) return table->root;
-        if (table == replica->top) break;
-    }
-    return NULL;
-}
-
-/// What is wanted of the log for new rows alone.
-static bool reads_new(void *ctx, const struct pq_db_table *table) {
-    const struct pq_db_replica *replica = ctx;
-    return table == replica->top->root;
-}
-
-/// Once the circuit has gone on from the snapshot, what a step would read of a collection again is
-/// not what the circuit has seen: it is refused. Rows held here go along.
-static void show_refills(struct pq_db_replica *replica) {
-    const bool is_past = replica->version != replica->snapshot->version;
-    for (size_t i = 0; i < replica->count; i++) {
-        struct pq_db_rows *source = &part_of(&replica->members[i])->source;
-        source->refuses = replica->members[i].starts_older || (is_past && source->held == NULL);
-    }
-}
-
-/// A part of the log, no further than `to`.
-static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_max,
-                       pqdb_error *err) {
-    pqdb_db *db = replica->db;
-    if (db->closes || replica->top->build_stops) {
-        return pq_fail(err, PQDB_CONFLICT, "the build was given up");
-    }
-    const struct pq_db_changed_options options = {
-        .from = replica->version, .to = to,
-        .wants = replica->appends ? reads_new : pq_db_replica_reads,
-        .reads = columns_read, .ctx = replica, .keeps = keeps_of(replica), .rows_max = rows_max};
-    struct pq_db_changed changed;
-    PQ_TRY(pq_db_changed_read(db, &options, &changed, err));
-    pqdb_code code = PQDB_OK;
-    show_refills(replica);
-    if (changed.count > 0) code = step(replica, &changed, err);
-    if (code == PQDB_OK) replica->version = changed.to;
-    pq_db_changed_deinit(&changed);
-    return code;
-}
-
-pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
-                                pqdb_error *err) {
-    const size_t rows_max = rows_at_once(replica, (size_t)replica->db->piece_rows);
-    show_linked(replica, snapshot);
-    while (replica->version < snapshot->version) {
-        PQ_TRY(piece(replica, snapshot->version, rows_max, err));
-    }
-    take_snapshot(replica, snapshot);
-    return PQDB_OK;
-}
-
-/// What came goes, and what went comes.
-static pqdb_code turn(struct pq_db_changed *changed, pqdb_error *err) {
-    for (size_t i = 0; i < changed->count; i++) {
-        struct pq_batch *rows = &changed->tables[i].rows;
-        int64_t *weights = pq_arena_alloc(&changed->hold->arena, rows->count * sizeof *weights);
-        if (weights == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
-        for (size_t k = 0; k < rows->count; k++) {
-            weights[k] = rows->weights == NULL ? -1 : -rows->weights[k];
-        }
-        rows->weights = weights;
-    }
-    return PQDB_OK;
-}
-
-pqdb_code pq_db_replica_rewind(struct pq_db_replica *replica, uint64_t version, pqdb_error *err) {
-    const struct pq_db_changed_options options = {
-        .from = version, .to = replica->version, .wants = pq_db_replica_reads,
-        .reads = columns_read, .ctx = replica};
-    struct pq_db_changed changed;
-    PQ_TRY(pq_db_changed_read(replica->db, &options, &changed, err));
-    pqdb_code code = turn(&changed, err);
-    if (code == PQDB_OK && changed.count > 0) code = step(replica, &changed, err);
-    if (code == PQDB_OK) replica->version = version;
-    pq_db_changed_deinit(&changed);
-    return code;
-}
-
-pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
-                               pqdb_error *err) {
-    show_linked(replica, NULL);
-    for (int i = 0; i < 2 && replica->version < replica->db->version; i++) {
-        PQ_TRY(piece(replica, replica->db->version, rows_at_once(replica, rows_max), err));
-    }
-    *done = replica->version == replica->db->version;
     return PQDB_OK;
 }
 

@@ -29,7 +29,8 @@ struct pq_db_replica {
     struct pq_db_snapshot *snapshot;  // owned: sources as of the last pq_db_replica_advance
     uint64_t version;               // where the circuit is: the snapshot's or later
     struct pq_db_table *top;
-    bool is_lean, appends;          // see the options
+    bool is_lean, appends, discards;  // see the options
+    bool goes_on;                   // from contents that are stored: what keeps, keeps
     uint64_t created_from;
     int64_t created_rows;           // of the source of `top`: that are new
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here

@@ -146,6 +146,7 @@ static struct pq_open_with on_disk(const struct world *w) {
                                  .location = "file:///world",
                                  .env = &w->env, .alloc = &pq_alloc_libc,
                                  .log_segment_bytes = 1 << 16, .late_rows = 1,
+                                 .piece_rows = w->seed % 3,  // 0: the usual
                                  .no_keeper = true};
 }
 
@@ -338,7 +339,7 @@ void world_retain(struct world *w) {
             const bool is_there = naive_row_find(source, before[t].rows[i].id) != NULL;
             if (!is_there) add_row(&w->gone[t], &before[t].rows[i]);
         }
-        if (w->modes[t] == STREAMING) world_settle(w, t);
+        world_settle(w, t);
         naive_use(&w->memory);
     }
     world_compute(w);
@@ -383,16 +384,18 @@ void world_append(struct world *w, int t, uint64_t version) {
     view->row_count = before.row_count + count;
 }
 
-/// Behind a commit: streaming views that append or keep have followed it.
+/// Behind a commit: streaming views that append have followed it, and what is kept, also of views
+/// that will show it with their next refresh.
 void world_follow(struct world *w, uint64_t version) {
     bool any = false;
     for (int t = w->collections; t < w->naive.table_count; t++) {
-        const bool follows = (w->appends[t] || w->keeps[t]) && w->modes[t] == STREAMING;
-        if (!follows || world_lacks(w, t)) continue;
+        const bool appends = w->appends[t] && w->modes[t] == STREAMING;
+        const bool keeps = w->keeps[t] && w->has_contents[t];
+        if ((!appends && !keeps) || world_lacks(w, t)) continue;
         if (!any) world_compute(w);
         any = true;
-        if (w->appends[t]) world_append(w, t, version);
-        if (w->keeps[t]) world_settle(w, t);
+        if (appends) world_append(w, t, version);
+        if (keeps) world_settle(w, t);
         naive_use(&w->memory);
     }
 }

@@ -40,7 +40,7 @@ struct world {
     bool appends[NAIVE_TABLES];
     bool keeps[NAIVE_TABLES], is_plain[NAIVE_TABLES];  // plain: it reads nothing through links
     bool has_contents[NAIVE_TABLES];    // of views that keep: refreshed, or always
-    struct law_rows gone[NAIVE_TABLES];  // rows of its source that went since its last refresh
+    struct law_rows gone[NAIVE_TABLES];  // rows of its source that go in this commit
     struct law_rows kept[NAIVE_TABLES];  // its own rows of such; a grouped one's source's
     int64_t slots_us[NAIVE_TABLES];      // of scheduled ones: the last that was done
     bool retains[NAIVE_TABLES];    // collections
@@ -99,13 +99,13 @@ uint64_t world_version(struct world *w);
 void world_compute(struct world *w);
 /// The view as it is by its definition and what it keeps.
 void world_eval(struct world *w, int t);
-/// A commit or refresh has made it what it is now: what was replaced of what it kept is gone.
+/// Behind a commit: what was replaced of what it keeps is gone.
 void world_settle(struct world *w, int t);
 /// What is too old goes.
 void world_retain(struct world *w);
 /// The definition over the rows that were created since the last time, added to what is there.
 void world_append(struct world *w, int t, uint64_t version);
-/// Behind a commit: streaming views that append or keep have followed it.
+/// Behind a commit: streaming views that append have followed it, and what is kept.
 void world_follow(struct world *w, uint64_t version);
 void world_refresh(struct world *w, int t);
 /// A refresh of what does not append has brought it up to what is there.

@@ -280,6 +280,172 @@ static void an_id_that_comes_again_takes_the_place_of_the_row_that_was_kept(void
     db_end(db, disk);
 }
 
+/// Answers of a view that streams and of one that lags, however its refresh takes the log.
+static void check_as_it_streams(const char *schema_text, const char *const *streaming,
+                                void (*live)(pqdb_db *db)) {
+    for (uint64_t pieces = 0; pieces < 3; pieces++) {
+        struct fault_store *disk = fault_store_create();
+        struct pq_open_with with = db_with(disk);
+        with.piece_rows = pieces;
+        pqdb_db *db = db_make(with, schema_text);
+        live(db);
+        for (int round = 0; round < 3; round++) {
+            for (size_t i = 0; streaming[i] != NULL; i += 2) {
+                static const pqdb_find_options now = {.max_staleness = "0s"};
+                struct pq_bytes is = db_rows(db, streaming[i + 1], &now);
+                struct pq_bytes expected = db_rows(db, streaming[i], NULL);
+                CHECK(strcmp((const char *)is.data, (const char *)expected.data) == 0,
+                      "%s, pieces %" PRIu64 ", round %d: %s not %s", streaming[i + 1], pieces,
+                      round, (const char *)is.data, (const char *)expected.data);
+                pq_bytes_deinit(&is);
+                pq_bytes_deinit(&expected);
+                if (round == 0) MUST(pqdb_view_refresh(db, streaming[i + 1], false, NULL, &err));
+            }
+            if (round == 1) MUST(pqdb_checkpoint(db, &err));
+            struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
+            pqdb_close(db, NULL);
+            fault_store_destroy(disk);
+            disk = next;
+            with = db_with(disk);
+            with.piece_rows = pieces;
+            db = db_open(with);
+        }
+        db_end(db, disk);
+    }
+}
+
+static void live_with_ids_that_pass(pqdb_db *db) {
+    put(db, 10, 0, 1);
+    MUST(pqdb_view_refresh(db, "LowLater", false, NULL, &err));
+    MUST(pqdb_view_refresh(db, "CountLater", false, NULL, &err));
+    put(db, 7, 1, 20);
+    MUST(pq_db_retain(db, &err));
+    static const pqdb_edit away = {"{ $id: 'e00002' }", "{ $set: { n: 80 } }"};
+    put(db, 10, 1, 8);  // 1 to 8 come again, and of them
+    MUST(pqdb_delete(db, "Event", "{ $id: 'e00001' }", NULL, NULL, &err));  // one goes,
+    MUST(pqdb_update(db, "Event", &away, NULL, NULL, &err));  // one is not shown any more,
+    put(db, 7, 21, 2);
+    static const pqdb_edit old = {"{ $id: 'e00003' }",
+                                  "{ $set: { n: 30, at: '2026-01-15T07:00:00Z' } }"};
+    MUST(pqdb_update(db, "Event", &old, NULL, NULL, &err));
+    MUST(pq_db_retain(db, &err));  // one goes by its age, again
+    put(db, 10, 3, 1);
+    MUST(pqdb_delete(db, "Event", "{ n: 3 }", NULL, NULL, &err));
+    put(db, 10, 9, 1);
+}
+
+static void an_id_that_passes_takes_the_kept_row_along(void) {
+    static const char text[] =
+        "{ Event: { $ingest: 'custom:event', at: 'timestamp', k: 'string!', n: 'int!',\n"
+        "           $retention: { after: '1h', by: 'at' } },\n"
+        "  Low: { $from: 'Event', $filter: { n: { $lt: 50 } }, $select: { n: '$n' },\n"
+        "         $onRetention: 'keep' },\n"
+        "  LowLater: { $from: 'Event', $filter: { n: { $lt: 50 } }, $select: { n: '$n' },\n"
+        "              $onRetention: 'keep', $refresh: { mode: 'manual' } },\n"
+        "  Count: { $from: 'Event', $groupBy: ['k'], $compute: { c: { $count: '*' } },\n"
+        "           $onRetention: 'keep' },\n"
+        "  CountLater: { $from: 'Event', $groupBy: ['k'], $compute: { c: { $count: '*' } },\n"
+        "                $onRetention: 'keep', $refresh: { mode: 'manual' } } }";
+    static const char *const views[] = {"Low", "LowLater", "Count", "CountLater", NULL};
+    check_as_it_streams(text, views, live_with_ids_that_pass);
+}
+
+static void live_with_links_that_change(pqdb_db *db) {
+    db_put(db, "Shop", "[{\"$id\":\"a\",\"name\":\"A\"},{\"$id\":\"b\",\"name\":\"B\"}]");
+    db_put(db, "Sale", "[{\"shop\":\"a\",\"at\":\"2026-01-15T10:30:00Z\"}]");
+    MUST(pqdb_view_refresh(db, "RowsLater", false, NULL, &err));
+    MUST(pqdb_view_refresh(db, "NamesLater", false, NULL, &err));
+    db_put(db, "Sale", "[{\"$id\":\"s\",\"shop\":\"a\",\"at\":\"2026-01-15T07:30:00Z\"},"
+                       "{\"$id\":\"t\",\"shop\":\"b\",\"at\":\"2026-01-15T07:30:00Z\"}]");
+    static const pqdb_edit renamed = {"{ $id: 'a' }", "{ $set: { name: 'A2' } }"};
+    MUST(pqdb_update(db, "Shop", &renamed, NULL, NULL, &err));
+    MUST(pq_db_retain(db, &err));
+    static const pqdb_edit again = {"{ $id: 'a' }", "{ $set: { name: 'A3' } }"};
+    MUST(pqdb_update(db, "Shop", &again, NULL, NULL, &err));
+    MUST(pqdb_delete(db, "Shop", "{ $id: 'b' }", NULL, NULL, &err));
+}
+
+static void what_is_kept_shows_what_links_led_to_when_it_went(void) {
+    static const char text[] =
+        "{ Sale: { $ingest: 'custom:sale', shop: '-> Shop', at: 'timestamp',\n"
+        "          $retention: { after: '1h', by: 'at' } },\n"
+        "  Shop: { name: 'string!' },\n"
+        "  Rows: { $from: 'Sale', $select: { name: '$shop.name' }, $onRetention: 'keep' },\n"
+        "  RowsLater: { $from: 'Sale', $select: { name: '$shop.name' }, $onRetention: 'keep',\n"
+        "               $refresh: { mode: 'manual' } },\n"
+        "  Names: { $from: 'Sale', $groupBy: ['shop.name'], $compute: { c: { $count: '*' } },\n"
+        "           $onRetention: 'keep' },\n"
+        "  NamesLater: { $from: 'Sale', $groupBy: ['shop.name'], $onRetention: 'keep',\n"
+        "                $compute: { c: { $count: '*' } }, $refresh: { mode: 'manual' } } }";
+    static const char *const views[] = {"Rows", "RowsLater", "Names", "NamesLater", NULL};
+    check_as_it_streams(text, views, live_with_links_that_change);
+}
+
+/// Rows go in the middle of a build: when it first reads rows of a file.
+struct meanwhile {
+    pqdb_db *db;
+    bool waits;
+};
+
+static void retain_beside(void *ctx, struct fault_store *disk, const char *path) {
+    struct meanwhile *meanwhile = ctx;
+    if (!meanwhile->waits || strstr(path, ".parquet") == NULL) return;
+    meanwhile->waits = false;
+    disk->counts_reads = false;
+    MUST(pq_db_retain(meanwhile->db, &err));
+    put(meanwhile->db, 10, 9000, 6);
+}
+
+/// 9000 events in files, half of which go with the next build; views that keep have all.
+static void begin_to_go(struct meanwhile *meanwhile, struct fault_store *disk) {
+    meanwhile->db = db_make(db_with(disk), schema);
+    put(meanwhile->db, 10, 0, 9000);
+    MUST(pqdb_checkpoint(meanwhile->db, &err));
+    static const pqdb_edit old = {"{ n: { $lt: 50 } }", "{ $set: { at: '2026-01-15T07:00:00Z' } }"};
+    MUST(pqdb_update(meanwhile->db, "Event", &old, NULL, NULL, &err));
+    struct pq_open_with with = db_with(disk);
+    meanwhile->db = db_reopen(meanwhile->db, with);
+    CHECK(db_count(meanwhile->db, "Event", "{ n: 1 }") == 90, "the file is not open");
+    meanwhile->waits = true;
+    disk->on_call = retain_beside;
+    disk->on_call_ctx = meanwhile;
+    disk->counts_reads = true;
+}
+
+static void what_goes_while_a_view_is_built_is_not_kept(void) {
+    struct fault_store *disk = fault_store_create();
+    struct meanwhile meanwhile;
+    begin_to_go(&meanwhile, disk);
+    MUST(pqdb_view_refresh(meanwhile.db, "EverLater", false, NULL, &err));
+    CHECK(!meanwhile.waits, "nothing went meanwhile");
+    for (int round = 0; round < 2; round++) {
+        CHECK(db_count(meanwhile.db, "EverLater", "{ c: 1502 }") == 3, "round %d", round);
+        CHECK(db_count(meanwhile.db, "Ever", "{ c: 3002 }") == 3, "round %d", round);
+        struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
+        pqdb_close(meanwhile.db, NULL);
+        fault_store_destroy(disk);
+        disk = next;
+        meanwhile.db = db_open(db_with(disk));
+    }
+    db_end(meanwhile.db, disk);
+}
+
+static void a_build_below_does_not_lose_what_is_kept_meanwhile(void) {
+    struct fault_store *disk = fault_store_create();
+    struct meanwhile meanwhile;
+    begin_to_go(&meanwhile, disk);
+    MUST(pqdb_view_create(meanwhile.db, "OfLow", "{ $from: 'Low', $onRetention: 'keep' }", NULL,
+                          NULL, &err));
+    meanwhile.waits = true;
+    disk->counts_reads = true;
+    CHECK(pqdb_view_refresh(meanwhile.db, "Low", true, NULL, &err) == PQDB_INVALID &&
+              strstr(err.subject, "OfLow") != NULL, "%s: %s", err.subject, err.message);
+    CHECK(!meanwhile.waits, "nothing went meanwhile");
+    CHECK(db_count(meanwhile.db, "Low", NULL) == 6 && db_count(meanwhile.db, "OfLow", NULL) == 4506,
+          "rows were lost");
+    db_end(meanwhile.db, disk);
+}
+
 static pqdb_code count_kind(void *ctx, const pqdb_change *change) {
     uint64_t *commits = ctx;
     if (strcmp(change->kind, "retention") != 0) return PQDB_OK;
@@ -331,6 +497,10 @@ int main(void) {
     RUN(a_smallest_value_that_is_gone_stays_the_smallest);
     RUN(it_says_that_it_keeps);
     RUN(an_id_that_comes_again_takes_the_place_of_the_row_that_was_kept);
+    RUN(an_id_that_passes_takes_the_kept_row_along);
+    RUN(what_is_kept_shows_what_links_led_to_when_it_went);
+    RUN(what_goes_while_a_view_is_built_is_not_kept);
+    RUN(a_build_below_does_not_lose_what_is_kept_meanwhile);
     RUN(many_rows_go_in_several_commits);
     RUN(a_collection_goes_by_its_creation_and_a_date_by_its_day);
     return test_done();
