@@ -10,6 +10,7 @@
 #include "db/changed.h"
 #include "db/commit.h"
 #include "db/created.h"
+#include "db/kept.h"
 #include "db/replica.h"
 #include "db/row_list.h"
 
@@ -130,7 +131,8 @@ static pqdb_code compute_beside(struct attempt *attempt, struct pq_db_snapshot *
     struct pq_db_table *table = attempt->table;
     const struct pq_db_replica_options options = {
         .table = table, .alone = true, .all_parts = true, .appends = true,
-        .created_from = attempt->mark};
+        .created_from = attempt->mark,
+        .stored = pq_db_reads_kept(db, table)};  // what is kept no collection has any more
     attempt->at = snapshot->version;
     PQ_TRY(pq_db_replica_create(db, &options, snapshot, &attempt->replica, err));
     const bool by_log = attempt->mark > 0 && table->view->source == table->root->id &&
@@ -143,6 +145,9 @@ static pqdb_code compute_beside(struct attempt *attempt, struct pq_db_snapshot *
 static bool is_overtaken(const struct attempt *attempt) {
     pqdb_db *db = attempt->db;
     if (!attempt->discards && attempt->table->facts.mark != attempt->mark) return true;
+    const struct pq_db_table *source = pq_db_by_id(db, attempt->table->view->source);
+    const bool keeps = pq_db_reads_kept(db, attempt->table);
+    if (keeps && source->table->version > attempt->at) return true;
     for (const struct pq_view *view = attempt->table->view; view != NULL; view = view->upstream) {
         for (size_t i = 0; i < view->linked_count; i++) {
             const struct pq_db_table *linked = pq_db_by_id(db, view->linked[i]);
@@ -210,11 +215,12 @@ static pqdb_code apply(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     }
     pq_db_hide_shown(db, table);
     struct pq_db_facts *facts = &table->facts;
+    const bool is_first = pq_db_is_new(facts);
     facts->mark = table->root->next_seq;
     facts->failed = facts->unbuilt = facts->refresh_failed = false;
     pq_db_set_reflects(db, table, version);
     table->facts.reflects_position = pq_db_position(db);
-    if (list->rows == 0) return PQDB_OK;
+    if (list->rows == 0 && !is_first) return PQDB_OK;
     facts->refreshed_us = time_us;
     facts->last = (struct pq_last_refresh){.kind = PQ_REFRESH_APPEND, .rows = list->rows};
     return PQDB_OK;

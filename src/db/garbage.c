@@ -403,7 +403,8 @@ static uint64_t bytes_of(const struct pq_root *root, uint32_t id) {
 /// Is the log kept for a view that lags?
 static bool holds_log(pqdb_db *db, const struct pq_root *root, const struct pq_root_table *named) {
     const struct pq_db_table *table = pq_db_by_id(db, named->id);
-    if (table == NULL || table->node == NULL || named->reflects == 0) return false;
+    if (table == NULL || table->node == NULL) return false;
+    if (named->reflects == 0 && named->last.kind == PQ_REFRESH_NONE) return false;
     if (named->refresh_version == 0) return false;  // it is being built
     const struct pq_view *view = table->view;
     uint64_t bytes = bytes_of(root, view->source);

@@ -33,7 +33,7 @@ void pq_db_note_forgotten(pqdb_db *db, const struct pq_db_table *collection) {
         if (table->view == NULL || table->root != collection) continue;
         const bool has_contents = !table->facts.unbuilt &&
                                   (pq_db_pace(table) == PQ_ROOT_BY_COMMITS ||
-                                   table->facts.reflects > 0);
+                                   !pq_db_is_new(&table->facts));
         if (table->entry->retention_keeps && has_contents) table->facts.kept = true;
     }
 }

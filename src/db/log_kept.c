@@ -50,7 +50,7 @@ static bool hold_of(const struct asked *asked, const struct pq_db_table *table,
     pqdb_db *db = asked->db;
     const struct pq_db_facts *facts = &asked->snapshot->facts[table->position];
     const struct pq_log_position position = facts->reflects_position;
-    const bool has_contents = facts->reflects > 0 && !facts->unbuilt;
+    const bool has_contents = !pq_db_is_new(facts) && !facts->unbuilt;
     const bool lags = table->view->mode != PQ_VIEW_STREAMING && has_contents &&
                       pq_db_moved_on(asked->snapshot, table->view, facts->reflects) != NULL;
     const uint64_t most =

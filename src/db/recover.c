@@ -116,8 +116,11 @@ pqdb_code pq_db_open_view(pqdb_db *db, const struct pq_root *root, const struct 
     change_pace(db, root, named, table);
     if (lags && table->in_root && source->facts.unbuilt) {
         table->facts.reflects = table->facts.shows = 0;
+        table->facts.last = (struct pq_last_refresh){.kind = PQ_REFRESH_NONE};
     }
-    if (table->in_root && !table->facts.failed && (lags || is_followed(db, source)) &&
+    // It was manual before; a scheduled one is built when it is made.
+    const bool begins = view->mode == PQ_VIEW_SCHEDULED && pq_db_is_new(&table->facts);
+    if (table->in_root && !table->facts.failed && !begins && (lags || is_followed(db, source)) &&
         has_states(node, named)) {
         pqdb_error why = {.offset = -1};
         const pqdb_code code = open_states(db, node, named, &why);

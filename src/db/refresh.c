@@ -84,7 +84,7 @@ void pq_db_set_reflects(pqdb_db *db, struct pq_db_table *table, uint64_t version
 }
 
 enum pq_refresh_why pq_db_not_as_it_is(const struct pq_db_facts *facts) {
-    if (facts->failed) return facts->reflects == 0 ? PQ_WHY_FIRST : PQ_WHY_FAILED;
+    if (facts->failed) return pq_db_is_new(facts) ? PQ_WHY_FIRST : PQ_WHY_FAILED;
     return facts->unbuilt ? PQ_WHY_DEFINITION : PQ_WHY_NOT;
 }
 
@@ -102,14 +102,14 @@ enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table
                                      const struct pq_db_facts *facts) {
     const enum pq_refresh_why never = pq_db_never_by_log(table);
     if (never != PQ_WHY_NOT) return never;
-    if (facts->reflects == 0) return PQ_WHY_FIRST;
+    if (pq_db_is_new(facts)) return PQ_WHY_FIRST;
     if (facts->shows != facts->reflects) return PQ_WHY_SOURCE_LAGGED;
     return facts->reflects + 1 < pq_log_first_version(db->log) ? PQ_WHY_LOG_GONE : PQ_WHY_NOT;
 }
 
 bool pq_db_is_up_to_date(pqdb_db *db, const struct pq_db_table *table) {
     const struct pq_db_facts *facts = &table->facts;
-    if (facts->failed || facts->unbuilt || pq_db_source_version(db, table) > facts->reflects) {
+    if (facts->failed || facts->unbuilt || pq_db_is_new(facts) || pq_db_source_version(db, table) > facts->reflects) {
         return false;
     }
     return table->view->append || pq_db_not_by_log(db, table, facts) == PQ_WHY_NOT;
@@ -229,7 +229,7 @@ static bool is_done(pqdb_db *db, const struct pq_db_table *table, const struct p
     if (*why != PQ_WHY_NOT) return false;
     if (lags) *why = pq_db_not_by_log(db, table, facts);
     return !lags ||
-           (facts->reflects > 0 && pq_db_source_version(db, table) <= facts->reflects);
+           (!pq_db_is_new(facts) && pq_db_source_version(db, table) <= facts->reflects);
 }
 
 /// Leader: a slot that found the view fresh, durable as well.

@@ -13,7 +13,7 @@ struct pq_db_table;
 
 /// What a view's state is computed from; a snapshot carries a copy.
 struct pq_db_facts {
-    uint64_t reflects;         // lagging or failed: the source commit it is at, 0: never refreshed
+    uint64_t reflects;         // lagging or failed: the source commit it is at
     struct pq_log_position reflects_position;  // behind that commit or a later one, where what
                                                // comes next may concern it
     uint64_t shows;            // and the commit of the collections below whose rows it shows
@@ -27,6 +27,11 @@ struct pq_db_facts {
     bool unbuilt;              // nothing of this definition exists yet
     bool shows_old;            // then reads get the rows of the one before: `shown`
 };
+
+/// Has it never had contents? What was built before the first commit reflects none, either.
+static inline bool pq_db_is_new(const struct pq_db_facts *facts) {
+    return facts->reflects == 0 && facts->last.kind == PQ_REFRESH_NONE;
+}
 
 /// The tables there are. Immutable: when one comes or goes, another list takes its place and this
 /// one stays until the database is closed, so that whoever walks it may go on.

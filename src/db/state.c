@@ -82,23 +82,15 @@ static bool is_fresh(const struct pq_db_snapshot *snapshot, const struct pq_db_t
         return false;
     }
     if (table->view->mode != PQ_VIEW_STREAMING) {
-        if (facts->reflects == 0 && table->view->mode == PQ_VIEW_MANUAL) {
+        if (pq_db_is_new(facts)) {
             snprintf(reason, reason_bytes, "never refreshed");
             return false;
         }
         const struct pq_db_table *moved = pq_db_moved_on(snapshot, table->view, facts->reflects);
         if (moved != NULL) {
             const uint64_t version = pq_db_snapshot_rows(snapshot, moved)->version;
-            const int used =
-                snprintf(reason, reason_bytes, "%.*s is at seq-%" PRIu64 ", this view ",
-                         PQ_TEXT_ARG(moved->entry->name), version);
-            if (used < 0 || (size_t)used >= reason_bytes) return false;
-            if (facts->reflects == 0) {
-                snprintf(reason + used, reason_bytes - (size_t)used, "was never refreshed");
-            } else {
-                snprintf(reason + used, reason_bytes - (size_t)used, "reflects seq-%" PRIu64,
-                         facts->reflects);
-            }
+            snprintf(reason, reason_bytes, "%.*s is at seq-%" PRIu64 ", this view reflects seq-%"
+                     PRIu64, PQ_TEXT_ARG(moved->entry->name), version, facts->reflects);
             return false;
         }
     }

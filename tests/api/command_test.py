@@ -115,7 +115,7 @@ USES = [
     (["find", "EndpointMetrics", "--max-staleness", "1 hour"], 1, None, r"'1 hour' is no duration; write 0s"),
     (["find", "EndpointMetrics", "--max-staleness", "0s"], 0, r"avgLatency", r"EndpointMetrics was brought up to seq-1"),
     (["find", "EndpointMetrics"], 0, None, r"EndpointMetrics is stale: .* old\)"),
-    (["count", "EndpointMetrics"], 0, r"^0$", r"^note: EndpointMetrics is stale: .*never refreshed \(\d+ m?s old\)$"),
+    (["count", "EndpointMetrics"], 0, r"^0$", r"^note: EndpointMetrics is stale: .*reflects seq-0 \(\d+ m?s old\)$"),
     (["count", "EndpointMetrics", "--max-staleness", "0s"], 0, r"^[1-9]\d*$",
      r"^note: EndpointMetrics was brought up to seq-\d+ for this answer; what is stored is \d+ m?s old$"),
     (["count", "EndpointMetrics", "--max-staleness", "soon"], 1, None, r"maxStaleness: 'soon' is no duration; write 0s"),
@@ -144,7 +144,7 @@ USES = [
     (["view", "state", "Nope"], 1, None, r"Nope"),
     (["view", "state", "--full"], 2, None, r"state has no option --full"),
     (["view", "explain", "EndpointMetrics"], 0, r"^group .*^refresh: incremental$.*^cost: ", None),
-    (["view", "verify"], 0, r'"WorkerLogs","result":"exact"', r"EndpointMetrics is not verified: .*never refreshed"),
+    (["view", "verify"], 0, r'"WorkerLogs","result":"exact"', r"EndpointMetrics is not verified: .*reflects seq-0"),
     (["view", "verify", "EndpointMetrics"], 1, None, r"EndpointMetrics: the view is stale .*refresh it"),
     (["log", "--since", "x"], 2, None, r"--since takes a whole number, not 'x'"),
     (["log", "--since", "seq-1"], 0, None, r"no commit after seq-1"),
@@ -250,9 +250,9 @@ def test_formats(folder):
 def test_metrics(folder):
     """EndpointMetrics is scheduled: stale with a reason, fresh after a refresh."""
     state = json.loads(expect(["view", "state", "EndpointMetrics"], folder, 0, "stale", None))
-    check(state["state"] == "stale" and "never refreshed" in state["reason"], f"{state}")
+    check(state["state"] == "stale" and "this view reflects seq-0" in state["reason"], f"{state}")
     check(state["lineage"]["lastRefreshTime"] is None and state["lag"]["versions"] == 1, f"{state}")
-    expect(["view", "refresh"], folder, 0, '"EndpointMetrics","kind":"full","reason":"it was never')
+    expect(["view", "refresh"], folder, 0, '"EndpointMetrics","kind":"incremental","reason":null')
     state = json.loads(run(["view", "state", "EndpointMetrics"], folder)[1])
     check(state["state"] == "fresh" and state["reason"] is None and state["rows"] == 2, f"{state}")
     check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", state["lineage"]["lastRefreshTime"]),
@@ -514,12 +514,12 @@ def test_views_of_people(folder):
     check(re.fullmatch(r"Often +stale +0 +Order +scheduled +- +- +\d+ s +in \d+ d", lines[2]), lines[2])
     text = on_terminal(["view", "refresh"], folder, NO_COLOR="1")[0]
     check("\x1b" not in text and re.search(r"Paid +none +it is fresh +0 +seq-1 +(< 1|\d+) µs\n", text), f"{text!r}")
-    check(re.search(r"Often +full +it was never refreshed +2 +seq-2 +[\d.]+ .?s\n", text), f"{text!r}")
+    check(re.search(r"Often +incremental +- +2 +seq-2 +[\d.]+ .?s\n", text), f"{text!r}")
     text = on_terminal(["view", "state", "Often"], folder, NO_COLOR="1")[0]
     for said in (r"Often  fresh\n", r"  mode +scheduled, at 0 0 1 1 \*\n",
                  r"  last run +20\d\d-12-31 15:00 UTC, \d+ d ago \(\w\w\w 00:00 Asia/Tokyo\)\n",
                  r"  next run +20\d\d-12-31 15:00 UTC, in \d+ d \(\w\w\w 00:00 Asia/Tokyo\)\n",
-                 r"  grace +90s: ", r"  refreshed +20.* UTC, \d+ s ago \(full: it was never refreshed, 2 rows"):
+                 r"  grace +90s: ", r"  refreshed +20.* UTC, \d+ s ago \(incremental, 2 rows changed"):
         check(re.search(said, text), f"{said}: {text}")
     state = json.loads(expect(["view", "state", "Often"], folder, 0))
     check(state["gracePeriodMs"] == 90000, f"{state}")

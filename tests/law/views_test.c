@@ -234,7 +234,7 @@ static void create_view(struct world *w) {
     world_tell("view create", name, text);
     WORLD_MUST(w, pqdb_view_create(w->db, name, text, NULL, NULL, &err), "view create");
     if (w->appends[at] && w->modes[at] != MANUAL) world_append(w, at, world_version(w));
-    w->has_contents[at] = w->modes[at] != MANUAL;
+    if (w->modes[at] != MANUAL) world_shows_now(w, at);
 }
 
 /// A view that no other is on.
@@ -262,33 +262,49 @@ static bool feeds_rows(const struct world *w, int t) {
     return false;
 }
 
+/// Another mode: what goes on lagging stays as it is, unless it is scheduled and has no contents.
+static void alter_mode(struct world *w, int t) {
+    static const char *const settings[] = {
+        "{ mode: 'streaming', schedule: null, gracePeriod: null }",
+        "{ mode: 'scheduled', schedule: '0 * * * *' }", "{ mode: 'manual', schedule: null }"};
+    const char *name = w->naive.tables[t].name;
+    const enum mode was = w->modes[t], is = (enum mode)((was + 1 + world_roll(w, 2)) % 3);
+    world_tell("view alter", name, settings[is]);
+    world_compute(w);
+    WORLD_MUST(w, pqdb_view_alter(w->db, name, settings[is], NULL, NULL, &err), name);
+    world_counts.alters++;
+    if (was == STREAMING) naive_keep(&w->naive.tables[t]);
+    if (was == STREAMING) world_shows_now(w, t);
+    const bool is_built = is == STREAMING || (is == SCHEDULED && !w->has_contents[t]);
+    w->modes[t] = is;
+    if (is == STREAMING) w->grace_us[t] = -1;
+    if (!is_built) return;
+    if (w->appends[t]) {
+        world_append(w, t, world_version(w));
+        world_shows_now(w, t);
+    } else if (is == STREAMING) {
+        world_settle(w, t);
+        world_shows_now(w, t);
+    } else {
+        world_refreshed(w, t);
+    }
+    naive_use(&w->memory);
+}
+
 /// Another collection beside everything, or another mode of a view: all else is as it was.
 static void change_schema(struct world *w, int t) {
     const char *name = w->naive.tables[t].name;
-    const bool streams = w->modes[t] == STREAMING, comes = world_roll(w, 2) == 0;
     const bool alters = world_roll(w, 2) == 0 && !world_lacks(w, t);
     if (alters && feeds_rows(w, t)) return;
     struct pq_schema_place place;
     struct pq_bytes next;
     pq_bytes_init(&next, &w->memory.alloc);
-    world_tell(alters ? "view alter" : "schema apply", name,
-               !streams ? "streaming" : comes ? "scheduled" : "manual");
-    world_compute(w);
     if (alters) {
-        const char *settings = !streams ? "{ mode: 'streaming', schedule: null, gracePeriod: null }"
-                               : comes  ? "{ mode: 'scheduled', schedule: '0 * * * *' }"
-                                        : "{ mode: 'manual' }";
-        WORLD_MUST(w, pqdb_view_alter(w->db, name, settings, NULL, NULL, &err), name);
-        world_counts.alters++;
-        if (streams) naive_keep(&w->naive.tables[t]);
-        w->modes[t] = !streams ? STREAMING : comes ? SCHEDULED : MANUAL;
-        w->has_grace[t] = false;
-        if (!streams && w->appends[t]) world_append(w, t, world_version(w));
-        if (!streams) world_settle(w, t);
-        naive_use(&w->memory);
-        w->has_contents[t] = w->has_contents[t] || !streams;
+        alter_mode(w, t);
         return;
     }
+    world_tell("schema apply", name, "");
+    world_compute(w);
     const char *other = naive_text("Z%llu", (unsigned long long)w->stream);
     WORLD_MUST(w, pq_schema_text_add(pq_text_of(pqdb_schema_text(w->db, NULL)), pq_text_of(other),
                                PQ_TEXT("{ z: 'int' }"), &next, &place, &err), "another text");
@@ -344,6 +360,7 @@ static void change_filter(struct world *w, int t) {
         if (world_lacks(w, i) || !is_over(w, i, t)) continue;
         naive_view_eval(&w->naive, &w->naive.tables[i]);
         naive_keep(&w->naive.tables[i]);
+        if (w->modes[i] != STREAMING) world_shows_now(w, i);
     }
 }
 
@@ -391,9 +408,10 @@ static bool is_over_kept_past(const struct world *w, int t) {
     return false;
 }
 
-/// Asked for rows of now, a view that lags says what it would if it did not; what is stored stays.
-static void check_now(struct world *w) {
-    struct naive_table stored[NAIVE_TABLES];
+/// Asked for rows that are so old at most, a view that lags says what it would if it did not, once
+/// what is stored is older; that stays as it is.
+static void check_asked(struct world *w, const char *max_staleness, int64_t staleness_us) {
+    struct naive_table stored[NAIVE_TABLES], now[NAIVE_TABLES];
     memcpy(stored, w->naive.tables, sizeof stored);
     naive_use(&w->scratch);
     for (int t = w->collections; t < w->naive.table_count; t++) {
@@ -403,19 +421,30 @@ static void check_now(struct world *w) {
         if (!w->dropped[t] && !stays) world_eval(w, t);
     }
     naive_use(&w->memory);
-    w->max_staleness = "0s";
-    world_tell("ask for now", "", "");
-    for (int t = w->collections; t < w->naive.table_count && !w->failed; t++) {
-        if (!is_over_kept_past(w, t)) world_check_table(w, t);
+    memcpy(now, w->naive.tables, sizeof now);
+    memcpy(w->naive.tables, stored, sizeof stored);
+    w->max_staleness = max_staleness;
+    world_tell("ask", max_staleness == NULL ? "" : max_staleness, "");
+    for (int t = 0; t < w->naive.table_count && !w->failed; t++) {
+        if (world_lacks(w, t)) continue;
+        const enum law_answer answer = world_answer(w, t, staleness_us);
+        const bool is_unsure = answer == ANSWER_UNSURE;
+        world_counts.answers[answer]++;
+        if (is_unsure || (answer == ANSWER_NOW && is_over_kept_past(w, t))) continue;
+        if (answer == ANSWER_NOW) w->naive.tables[t] = now[t];
+        world_check_table(w, t);
+        w->naive.tables[t] = stored[t];
     }
     w->max_staleness = NULL;
-    memcpy(w->naive.tables, stored, sizeof stored);
 }
 
 static void check_all(struct world *w) {
     world_compute(w);
-    if (w->stream % 2 == 0) check_now(w);
-    for (int t = 0; t < w->naive.table_count && !w->failed; t++) world_check_table(w, t);
+    world_read_log(w);
+    if (w->failed) return;
+    check_asked(w, NULL, -1);
+    if (w->stream % 3 == 0) check_asked(w, "0s", 0);
+    if (w->stream % 3 == 1) check_asked(w, LAW_GRACE, law_grace_us);
 }
 
 /// The number of the step after which the world failed, or -1.
@@ -492,9 +521,11 @@ static void views_equal_their_definitions(void) {
     const struct world_counts *all = &world_counts;
     fprintf(stderr, "    %" PRIu64 " worlds; views: %u streaming, %u scheduled, %u manual, of them "
             "%u append, %u keep, %u with grace;\n    %u refreshes, %u by schedule, %u crashes, "
-            "%u reopens, %u alters, %u checkpoints\n", done, all->views[STREAMING],
+            "%u reopens, %u alters, %u checkpoints;\n    answers: %u as stored, %u brought up, "
+            "%u either\n", done, all->views[STREAMING],
             all->views[SCHEDULED], all->views[MANUAL], all->appends, all->keeps, all->graces,
-            all->refreshes, all->due, all->crashes, all->reopens, all->alters, all->checkpoints);
+            all->refreshes, all->due, all->crashes, all->reopens, all->alters, all->checkpoints,
+            all->answers[ANSWER_STORED], all->answers[ANSWER_NOW], all->answers[ANSWER_UNSURE]);
 }
 
 int main(void) {

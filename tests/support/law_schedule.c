@@ -37,6 +37,10 @@ struct pq_env world_clock_begin(void) {
     return env;
 }
 
+int64_t world_now_us(struct world *w) {
+    return w->disk != NULL ? wall_us : pq_env_system.now_us(pq_env_system.ctx);
+}
+
 static void move_clock(struct world *w) {
     static const int64_t minutes[] = {7, 61, 61, 190, -25, -61, -240};
     const int64_t by = minutes[world_roll(w, sizeof minutes / sizeof *minutes)];

@@ -105,16 +105,18 @@ const char *world_define_view(struct world *w) {
     scope.may_expand = !w->is_plain[at];
     law_view(&scope, from, &text);
     w->appends[at] = !w->keeps[at] && world_roll(w, 5) == 0 && may_append(w, from);
-    w->has_contents[at] = w->modes[at] == STREAMING;
+    w->has_contents[at] = w->modes[at] != MANUAL;
     if (w->keeps[at]) law_say(&text, " $onRetention: 'keep',");
-    w->has_grace[at] = w->modes[at] != STREAMING && !w->appends[at] && world_roll(w, 4) == 0;
+    const char *graces[] = {NULL, NULL, "0s", LAW_GRACE};
+    const uint64_t grace = w->modes[at] == STREAMING || w->appends[at] ? 0 : world_roll(w, 4);
+    w->grace_us[at] = grace == 3 ? law_grace_us : grace == 2 ? 0 : -1;
     law_say(&text, " $refresh: { %s%s%s } }", modes[w->modes[at]],
             w->appends[at] ? ", strategy: 'append'" : "",
-            w->has_grace[at] ? ", gracePeriod: '0s'" : "");
+            graces[grace] == NULL ? "" : naive_text(", gracePeriod: '%s'", graces[grace]));
     world_counts.views[w->modes[at]]++;
     world_counts.appends += w->appends[at];
     world_counts.keeps += w->keeps[at];
-    world_counts.graces += w->has_grace[at];
+    world_counts.graces += w->grace_us[at] >= 0;
     const char *name = naive_text("V%d", at - w->collections);
     naive_db_add(&w->naive, name, law_parse(law_text(&text)));
     if (w->modes[at] == MANUAL || w->appends[at]) w->naive.tables[at].row_count = 0;
@@ -388,6 +390,7 @@ void world_append(struct world *w, int t, uint64_t version) {
 /// that will show it with their next refresh.
 void world_follow(struct world *w, uint64_t version) {
     bool any = false;
+    world_read_log(w);
     for (int t = w->collections; t < w->naive.table_count; t++) {
         const bool appends = w->appends[t] && w->modes[t] == STREAMING;
         const bool keeps = w->keeps[t] && w->has_contents[t];
@@ -411,6 +414,7 @@ static void refresh_appending(struct world *w, int t) {
     if (discards) table->row_count = 0;
     if (discards) table->first_seq = 0;
     world_append(w, t, world_version(w));
+    world_shows_now(w, t);
 }
 
 void world_refreshed(struct world *w, int t) {
@@ -419,7 +423,7 @@ void world_refreshed(struct world *w, int t) {
     world_settle(w, t);
     naive_use(&w->memory);
     naive_keep(&w->naive.tables[t]);
-    w->has_contents[t] = true;
+    world_shows_now(w, t);
 }
 
 void world_refresh(struct world *w, int t) {
@@ -444,10 +448,7 @@ void world_refresh(struct world *w, int t) {
 /// Every row of the answer, in order; `filter` (or NULL) picks among the expected ones.
 static void check_answer(struct world *w, const struct naive_table *table, const char *filter) {
     const struct pq_json *test = filter == NULL ? NULL : law_parse(filter);
-    const struct naive_table *of = naive_db_find(&w->naive, table->name);
-    const bool is_asked = !w->has_grace[of - w->naive.tables];
-    const pqdb_find_options options = {.filter = filter,
-                                       .max_staleness = is_asked ? w->max_staleness : NULL};
+    const pqdb_find_options options = {.filter = filter, .max_staleness = w->max_staleness};
     pqdb_rows *rows;
     WORLD_MUST(w, pqdb_find(w->db, table->name, &options, &rows, &err), "find");
     if (w->failed) return;
@@ -520,8 +521,7 @@ static void verify(struct world *w, const char *view) {
 
 void world_check_table(struct world *w, int t) {
     struct naive_table *table = &w->naive.tables[t];
-    const bool is_never_old = w->has_grace[t] && !world_is_over_append(w, table);
-    if (world_lacks(w, t) || (is_never_old && w->max_staleness == NULL)) return;
+    if (world_lacks(w, t)) return;
     w->dice = (struct law_dice){.seed = w->stream * 64 + (uint64_t)t};
     struct naive_table sorted = *table;
     sorted.rows = naive_alloc(((size_t)table->row_count + 1) * sizeof *table->rows);

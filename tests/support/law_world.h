@@ -14,6 +14,8 @@
 #include "support/temp.h"
 
 enum { world_steps_max = 32 };
+#define LAW_GRACE "5610s"  // no sum of the minutes by which the clock moves
+static const int64_t law_grace_us = INT64_C(5610000000);
 enum mode { STREAMING, SCHEDULED, MANUAL };
 
 /// What of a seed's world is left out: a failure that stays without it does not need it.
@@ -21,6 +23,13 @@ struct cut {
     bool steps[world_steps_max];
     bool views[NAIVE_TABLES];
     int rows_max;  // of a batch; 0: any
+};
+
+/// Of a collection.
+struct law_commit {
+    uint64_t version;
+    int64_t time_us;
+    int collection;
 };
 
 struct law_rows {
@@ -36,10 +45,11 @@ struct world {
     struct naive_db naive;
     enum mode modes[NAIVE_TABLES];
     bool dropped[NAIVE_TABLES];
-    bool has_grace[NAIVE_TABLES];  // of no time: every read of it is of now
+    int64_t grace_us[NAIVE_TABLES];  // -1: none
     bool appends[NAIVE_TABLES];
     bool keeps[NAIVE_TABLES], is_plain[NAIVE_TABLES];  // plain: it reads nothing through links
-    bool has_contents[NAIVE_TABLES];    // of views that keep: refreshed, or always
+    bool has_contents[NAIVE_TABLES];    // refreshed, or always
+    uint64_t shows[NAIVE_TABLES];       // of such: the version of its sources
     struct law_rows gone[NAIVE_TABLES];  // rows of its source that go in this commit
     struct law_rows kept[NAIVE_TABLES];  // its own rows of such; a grouped one's source's
     int64_t slots_us[NAIVE_TABLES];      // of scheduled ones: the last that was done
@@ -48,6 +58,8 @@ struct world {
     int collections;
     uint64_t stream;  // of the dice of a step
     const char *max_staleness;  // of what is asked
+    struct law_commit *commits; // what the log told of it, as long as it had it
+    int commit_count;
     bool is_chain;    // each view is on the one before it
     struct pq_bytes schema;
     // In a directory with a keeper, or on a disk that loses its power.
@@ -66,6 +78,7 @@ extern bool world_tells_story;  // on stderr, of the world that runs
 struct world_counts {
     unsigned views[3], appends, keeps, graces;  // by mode; those of them
     unsigned refreshes, due, crashes, reopens, alters, checkpoints;
+    unsigned answers[3];  // by enum law_answer
 };
 extern struct world_counts world_counts;
 
@@ -113,7 +126,19 @@ void world_refreshed(struct world *w, int t);
 /// Rows, versions, filters, counts, verify.
 void world_check_table(struct world *w, int t);
 
+// law_age.c
+/// What an answer that may be so old (-1: any) shows: what is stored, or that brought up to now;
+/// UNSURE: the model does not follow how much of the log is left.
+enum law_answer { ANSWER_STORED, ANSWER_NOW, ANSWER_UNSURE };
+enum law_answer world_answer(struct world *w, int t, int64_t staleness_us);
+/// The view has contents as of the last commit.
+void world_shows_now(struct world *w, int t);
+/// Look into the log for what was committed since the last time.
+void world_read_log(struct world *w);
+
 // law_schedule.c
+/// The clock by which the world's commits are dated.
+int64_t world_now_us(struct world *w);
 /// The clock of a new world.
 struct pq_env world_clock_begin(void);
 /// Time passes, or the clock is set, here and there the power fails; then scheduled views are

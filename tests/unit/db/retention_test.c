@@ -446,6 +446,33 @@ static void a_build_below_does_not_lose_what_is_kept_meanwhile(void) {
     db_end(meanwhile.db, disk);
 }
 
+/// What appends reads what a view below it keeps, at once and beside the writers.
+static void what_is_kept_is_new_to_a_view_that_appends(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    static const char definition[] = "{ $from: 'All', $refresh: { mode: 'manual', "
+                                     "strategy: 'append' } }";
+    MUST(pqdb_view_create(db, "Seen", definition, NULL, NULL, &err));
+    put(db, 7, 0, 20);
+    put(db, 10, 20, 10);
+    MUST(pq_db_retain(db, &err));
+    MUST(pqdb_view_refresh(db, "Seen", false, NULL, &err));
+    for (int round = 0; round < 2; round++) {
+        const uint64_t seen = 30 + (uint64_t)round;
+        CHECK(db_count(db, "Seen", NULL) == seen, "%" PRIu64 " rows", db_count(db, "Seen", NULL));
+        struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
+        pqdb_close(db, NULL);
+        fault_store_destroy(disk);
+        disk = next;
+        db = db_open(db_with(disk));
+        CHECK(db_count(db, "Seen", NULL) == seen, "%" PRIu64 " rows behind a restart",
+              db_count(db, "Seen", NULL));
+        put(db, 10, 30 + (unsigned)round, 1);
+        MUST(pqdb_view_refresh(db, "Seen", false, NULL, &err));
+    }
+    db_end(db, disk);
+}
+
 static pqdb_code count_kind(void *ctx, const pqdb_change *change) {
     uint64_t *commits = ctx;
     if (strcmp(change->kind, "retention") != 0) return PQDB_OK;
@@ -499,6 +526,7 @@ int main(void) {
     RUN(an_id_that_comes_again_takes_the_place_of_the_row_that_was_kept);
     RUN(an_id_that_passes_takes_the_kept_row_along);
     RUN(what_is_kept_shows_what_links_led_to_when_it_went);
+    RUN(what_is_kept_is_new_to_a_view_that_appends);
     RUN(what_goes_while_a_view_is_built_is_not_kept);
     RUN(a_build_below_does_not_lose_what_is_kept_meanwhile);
     RUN(many_rows_go_in_several_commits);

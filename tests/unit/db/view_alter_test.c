@@ -205,6 +205,59 @@ static void what_a_view_lacked_while_it_streamed_over_one_that_lags_it_gets(void
     db_end(db, disk);
 }
 
+/// A scheduled view is built when it becomes one, unless it has contents.
+static void what_was_never_refreshed_is_built_when_it_is_scheduled(void) {
+    static const char text[] =
+        "{ Item: { k: 'string!', n: 'int!' },\n"
+        "  Kinds: { $from: 'Item', $groupBy: ['k'], $compute: { rows: { $count: '*' } },\n"
+        "           $refresh: { mode: 'manual' } } }";
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), text);
+    for (int round = 0; round < 2; round++) {
+        put(db, "a", round);
+        check_state(db, "Kinds", "stale", round == 0 ? "never refreshed" : "reflects seq-");
+        MUST(alter(db, "Kinds", "{ mode: 'scheduled', schedule: '@hourly' }"));
+        check_rows(db, "Kinds", ",\"k\":\"a\",\"rows\":1}");
+        check_state(db, "Kinds", round == 0 ? "fresh" : "stale", "");
+        db = db_reopen(db, db_with(disk));
+        check_rows(db, "Kinds", ",\"k\":\"a\",\"rows\":1}");
+        MUST(alter(db, "Kinds", "{ mode: 'manual', schedule: null }"));
+    }
+    db_end(db, disk);
+}
+
+/// Built before the first commit: it has the rows that come of none, and goes on by the log.
+static void what_is_built_over_nothing_is_refreshed_like_any_other(void) {
+    static const char text[] =
+        "{ Item: { k: 'string!', n: 'int!' },\n"
+        "  Later: { $from: 'Item', $refresh: { mode: 'manual' } },\n"
+        "  All: { $from: 'Item', $compute: { rows: { $count: '*' } },\n"
+        "         $refresh: { mode: 'scheduled', schedule: '@hourly' } },\n"
+        "  Seen: { $from: 'Item', $refresh: { mode: 'scheduled', schedule: '@hourly',\n"
+        "          strategy: 'append' } },\n"
+        "  OfLater: { $from: 'Later', $compute: { rows: { $count: '*' } },\n"
+        "             $refresh: { mode: 'scheduled', schedule: '@hourly' } } }";
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), text);
+    pqdb_refreshed refreshed;
+    for (int round = 0; round < 3; round++) {
+        CHECK(db_count(db, "All", "{ rows: 0 }") == 1, "no global row");
+        CHECK(db_count(db, "OfLater", "{ rows: 0 }") == 1, "no global row");
+        check_state(db, "All", "fresh", "");
+        check_state(db, "Seen", "fresh", "");
+        check_state(db, "OfLater", "stale", "Later is not fresh: never refreshed");
+        if (round == 1) MUST(pqdb_checkpoint(db, &err));
+        db = db_reopen(db, db_with(disk));
+    }
+    put(db, "a", 1);
+    check_state(db, "All", "stale", "this view reflects seq-0");
+    db = db_reopen(db, db_with(disk));
+    MUST(pqdb_view_refresh(db, "All", false, &refreshed, &err));
+    CHECK(strcmp(refreshed.kind, "incremental") == 0, "%s: %s", refreshed.kind, refreshed.reason);
+    CHECK(db_count(db, "All", "{ rows: 1 }") == 1, "rows");
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(settings_hold_at_once_in_every_direction);
     RUN(another_definition_takes_the_place_of_the_rows);
@@ -212,5 +265,7 @@ int main(void) {
     RUN(a_manual_view_waits_for_its_refresh);
     RUN(a_mode_that_was_changed_in_the_file_holds_from_the_next_opening_on);
     RUN(what_a_view_lacked_while_it_streamed_over_one_that_lags_it_gets);
+    RUN(what_was_never_refreshed_is_built_when_it_is_scheduled);
+    RUN(what_is_built_over_nothing_is_refreshed_like_any_other);
     return test_done();
 }
