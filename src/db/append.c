@@ -318,8 +318,7 @@ bool pq_db_has_appending(const pqdb_db *db) {
     return false;
 }
 
-/// What the step has brought into the table, or NULL.
-static const struct pq_batch *brought(const struct pq_db_stepped *stepped, uint32_t table) {
+const struct pq_batch *pq_db_stepped_into(const struct pq_db_stepped *stepped, uint32_t table) {
     for (size_t i = 0; i < stepped->input_count; i++) {
         if (stepped->inputs[i].table == table) return stepped->inputs[i].rows;
     }
@@ -333,7 +332,7 @@ static const struct pq_batch *brought(const struct pq_db_stepped *stepped, uint3
 static bool follows(const struct pq_db_stepped *stepped, const struct pq_db_table *table) {
     if (table == NULL || table->view->mode != PQ_VIEW_APPENDING) return false;
     if (table->facts.failed || table->facts.unbuilt) return false;
-    return brought(stepped, table->root->id) != NULL;
+    return pq_db_stepped_into(stepped, table->root->id) != NULL;
 }
 
 /// A view's part of the step, until all are known: then the step's memory is needed again.
@@ -344,7 +343,7 @@ struct part {
 
 static pqdb_code compute_part(pqdb_db *db, const struct pq_db_stepped *stepped,
                               struct part *part, pqdb_error *err) {
-    const struct pq_batch *rows = brought(stepped, part->table->view->source);
+    const struct pq_batch *rows = pq_db_stepped_into(stepped, part->table->view->source);
     struct pq_db_created created = {.from = part->table->facts.mark, .alloc = db->alloc,
                                     .batches = rows, .batch_count = rows != NULL};
     pqdb_error why = {0};

@@ -36,6 +36,8 @@ struct pq_db_stepped {
     uint64_t version;
     int64_t time_us;
 };
+/// What the step has brought into a table, or NULL.
+const struct pq_batch *pq_db_stepped_into(const struct pq_db_stepped *stepped, uint32_t table);
 pqdb_code pq_db_append_step(pqdb_db *db, const struct pq_db_stepped *stepped, pqdb_error *err);
 
 /// Does any view append with every commit? Then frames are replayed one by one.

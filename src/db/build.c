@@ -160,11 +160,20 @@ static pqdb_code check_kept(const struct pq_db_replica *replica, pqdb_error *err
     return PQDB_OK;
 }
 
+/// A view that failed meanwhile was not heard any more.
+static pqdb_code check_heard(const pqdb_db *db, const struct pq_db_table *table, pqdb_error *err) {
+    const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
+    if (!source->facts.failed) return PQDB_OK;
+    return pq_fail(err, PQDB_INVALID, "%.*s, which it reads, has failed",
+                   PQ_TEXT_ARG(source->entry->name));
+}
+
 /// Leader and `refreshing`.
 static pqdb_code swap(struct pq_db_replica *replica, const struct begun *begun, pqdb_error *err) {
     pqdb_db *db = replica->db;
     struct pq_db_table *table = replica->top;
     PQ_TRY(check_kept(replica, err));
+    if (replica->hears) PQ_TRY(check_heard(db, table, err));
     PQ_TRY(pq_db_replica_finish(replica, err));
     const struct pq_last_refresh did = {
         .kind = PQ_REFRESH_FULL,
@@ -202,6 +211,7 @@ pqdb_code pq_db_build_begin(pqdb_db *db, struct pq_db_table *table,
     if (code == PQDB_OK) {
         db->pinned = pq_log_position(db->log);
         *snapshot = pq_db_snapshot(db);
+        if (pq_db_reads_kept(db, table)) pq_db_listen(db, pq_db_by_id(db, table->view->source));
         table->built_rows = 0;
         table->build_rows = source_rows(db, *snapshot, table);
     }
@@ -213,6 +223,7 @@ void pq_db_build_end(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
                      const pqdb_error *why) {
     pthread_mutex_lock(&db->leader);
     db->pinned = (struct pq_log_position){0};
+    pq_db_listen_end(db);
     table->build_rows = 0;
     if (code != PQDB_OK) {
         note_attempt(db, table, code, why);
@@ -231,14 +242,14 @@ static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *o
     return swap_locked(*replica, begun, err);
 }
 
-/// What a view below keeps the log cannot tell: computed from what is stored, while writers wait,
-/// and swapped.
+/// What a view below keeps the log cannot tell, and what it put out meanwhile was too much to be
+/// held: computed from what is stored, while writers wait, and swapped.
 static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *options,
                                const struct begun *begun, struct pq_db_replica **replica,
                                pqdb_error *err) {
     struct pq_db_replica_options stored = *options;
     struct pq_db_snapshot *snapshot;
-    stored.stored = true;
+    stored.hears = false;
     pq_db_lock_contents(db);
     pthread_mutex_lock(&db->leader);
     pqdb_code code = pq_db_collect(db, db->version, pq_log_time_us(db->log), &snapshot, err);
@@ -295,17 +306,19 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
     pqdb_code code;
     PQ_TRY(pq_db_build_begin(db, table, &snapshot, err));
     options.is_lean = is_lean(db, table, snapshot, reason);
-    if (pq_db_reads_kept(db, table)) {
-        code = build_at_once(db, &options, &begun, &replica, &why);
-    } else {
+    options.stored = options.hears = pq_db_reads_kept(db, table);
+    code = build_beside(db, &options, &begun, snapshot, &replica, &why);
+    if (code == PQDB_UNSUPPORTED) {  // a step missed a late piece of state: with all of them
+        pq_db_replica_destroy(replica);
+        replica = NULL;
+        options.all_parts = true;
+        options.is_lean = false;
         code = build_beside(db, &options, &begun, snapshot, &replica, &why);
-        if (code == PQDB_UNSUPPORTED) {  // a step missed a late piece of state: with all of them
-            pq_db_replica_destroy(replica);
-            replica = NULL;
-            options.all_parts = true;
-            options.is_lean = false;
-            code = build_beside(db, &options, &begun, snapshot, &replica, &why);
-        }
+    }
+    if (code == PQDB_LIMIT && db->listener.code == PQDB_LIMIT) {
+        pq_db_replica_destroy(replica);
+        replica = NULL;
+        code = build_at_once(db, &options, &begun, &replica, &why);
     }
     pq_db_snapshot_unref(snapshot);
     pq_db_build_end(db, table, code, &why);

@@ -135,21 +135,19 @@ static struct pq_db_table *table_of(const struct gather *gather, uint32_t id) {
     return snapshot == NULL ? pq_db_by_id(gather->db, id) : pq_db_snapshot_by_id(snapshot, id);
 }
 
-static pqdb_code add(struct gather *gather, const struct pq_log_rows *rows, bool forgets,
-                     pqdb_error *err) {
-    struct pq_db_table *table = table_of(gather, rows->collection);
-    if (table == NULL || rows->batch.type == NULL || rows->batch.count == 0) return PQDB_OK;
+static pqdb_code add(struct gather *gather, struct pq_db_table *table, const struct pq_batch *rows,
+                     bool forgets, pqdb_error *err) {
+    if (table == NULL || rows->type == NULL || rows->count == 0) return PQDB_OK;
     struct gathered *to;
     PQ_TRY(begin(gather, table, &to, err));
-    for (size_t k = 0; k < rows->batch.type->field_count; k++) {
+    for (size_t k = 0; k < rows->type->field_count; k++) {
         if (!to->reads[k]) continue;
-        PQ_TRY(pq_builder_append_rows(&to->columns[k], &rows->batch.columns[k], 0,
-                                      rows->batch.count, err));
+        PQ_TRY(pq_builder_append_rows(&to->columns[k], &rows->columns[k], 0, rows->count, err));
     }
     const size_t first = to->count;
     const bool is_kept_of = gather->options->keeps == table;
-    gather->rows += rows->batch.count;
-    PQ_TRY(add_signs(gather, to, &rows->batch, forgets && is_kept_of, err));
+    gather->rows += rows->count;
+    PQ_TRY(add_signs(gather, to, rows, forgets && is_kept_of, err));
     const bool is_apart = is_kept_of && gather->options->apart;
     return is_apart ? note_came(gather, to, first, err) : PQDB_OK;
 }
@@ -330,7 +328,8 @@ static pqdb_code read(struct gather *gather, struct pq_db_changed *changed, pqdb
         }
         if (takes_what_came(gather, record)) break;
         for (size_t i = 0; i < record->rows_count; i++) {
-            PQ_GO(add(gather, &record->rows[i], record->kind == PQ_LOG_RETENTION, err));
+            PQ_GO(add(gather, table_of(gather, record->rows[i].collection),
+                      &record->rows[i].batch, record->kind == PQ_LOG_RETENTION, err));
         }
         changed->to = record->version;
         changed->time_us = record->time_us;
@@ -340,6 +339,23 @@ done:
     return code;
 }
 
+/// Of the versions that were read.
+static pqdb_code add_heard(struct gather *gather, uint64_t to, pqdb_error *err) {
+    const struct pq_db_listener *listener = gather->options->heard;
+    if (listener == NULL) return PQDB_OK;
+    const pqdb_code code = listener->code;
+    if (code != PQDB_OK) {
+        return pq_fail(err, code, "what %.*s puts out meanwhile does not fit into memory",
+                       PQ_TEXT_ARG(listener->to->entry->name));
+    }
+    for (const struct pq_db_heard *at = listener->first; at != NULL && at->version <= to;
+         at = at->next) {
+        if (at->version <= gather->options->from) continue;
+        PQ_TRY(add(gather, listener->to, &at->rows, false, err));
+    }
+    return PQDB_OK;
+}
+
 pqdb_code pq_db_changed_read(pqdb_db *db, const struct pq_db_changed_options *options,
                              struct pq_db_changed *changed, pqdb_error *err) {
     struct pq_db_changed made = {.to = options->from};
@@ -347,6 +363,7 @@ pqdb_code pq_db_changed_read(pqdb_db *db, const struct pq_db_changed_options *op
     struct gather gather = {.db = db, .options = options, .arena = &made.hold->arena};
     pqdb_code code = PQDB_OK;
     if (options->to > options->from) code = read(&gather, &made, err);
+    if (code == PQDB_OK) code = add_heard(&gather, made.to, err);
     if (code == PQDB_OK) code = finish(&gather, &made, err);
     if (code == PQDB_OK) *changed = made;
     if (code != PQDB_OK) pq_hold_unref(made.hold);

@@ -10,7 +10,7 @@
 #include "db/db_internal.h"
 
 struct pq_db_changed_rows {
-    struct pq_db_table *table;  // a collection
+    struct pq_db_table *table;  // a collection, or the view that was heard
     struct pq_batch rows;       // in `hold`; old rows first where there are any
 };
 
@@ -37,6 +37,8 @@ struct pq_db_changed_options {
     const struct pq_db_table *keeps;
     bool apart;       // end early, before a commit that takes back a row of it which came since
                       // `from`: it may have taken the place of one that was kept
+    /// With what a view has put out, as if the log had it; NULL: nothing.
+    const struct pq_db_listener *heard;
     size_t rows_max;  // end early, behind the commit that passes so many; 0: no bound
 };
 

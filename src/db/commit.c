@@ -153,6 +153,7 @@ pqdb_code pq_db_step(pqdb_db *db, const struct pq_db_delta *deltas, size_t count
     const struct pq_db_stepped stepped = {
         .inputs = inputs, .input_count = input_count, .outputs = db->outputs,
         .output_count = pq_circuit_count(db->circuit), .version = version, .time_us = time_us};
+    pq_db_hear(db, &stepped);
     return pq_db_append_step(db, &stepped, err);
 }
 

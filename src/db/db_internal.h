@@ -17,6 +17,7 @@
 #include "changelog/log.h"
 #include "collection/unique.h"
 #include "db/gate.h"
+#include "db/listen.h"
 #include "db/memory.h"
 #include "db/root.h"
 #include "db/schema_file.h"
@@ -92,7 +93,7 @@ struct pqdb_db {
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
     uint64_t merge_rows, ahead_rows, late_rows, piece_rows;  // as struct pq_open_with
-    uint64_t lag_bytes, wait_rows, dead_bytes, cut_run_bytes;  // says
+    uint64_t lag_bytes, wait_rows, dead_bytes, listen_bytes, cut_run_bytes;  // says
     struct pq_lock *lock;
     struct pq_pace *pace;
     struct pq_arena arena;  // what lives as long as the database
@@ -135,6 +136,7 @@ struct pqdb_db {
     pthread_mutex_t branching;       // stored contents of views that lag stay as they are: readers
                                      // go on from them in branches
     struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
+    struct pq_db_listener listener;  // and hears this
     pthread_t keeper;
     struct pq_db_worker builder, merger, run_merger, scheduler, retainer;  // keeper
     bool keeper_runs, merge_due;           // due: after a checkpoint there may be files

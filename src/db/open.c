@@ -538,6 +538,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     if (with->wait_rows != 0) made->wait_rows = with->wait_rows;
     if (with->lag_bytes != 0) made->lag_bytes = with->lag_bytes;
     if (with->dead_bytes != 0) made->dead_bytes = with->dead_bytes;
+    made->listen_bytes = with->listen_bytes;
     if (with->cut_run_bytes != 0) made->cut_run_bytes = with->cut_run_bytes;
     const struct pq_text location = pq_arena_copy(&made->arena, pq_text_of(with->location));
     made->location = (char *)(uintptr_t)location.data;

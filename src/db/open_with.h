@@ -22,6 +22,7 @@ struct pq_open_with {
     uint64_t wait_rows;   // views over more are not built by an opening, but after it; 0: the usual
     uint64_t lag_bytes;   // the least of the log that is kept for a view that lags; 0: the usual
     uint64_t dead_bytes;  // of files, above which dead rows delay commits; 0: the usual
+    uint64_t listen_bytes;  // of what a view puts out that a build over it holds; 0: the usual
     uint64_t cut_run_bytes;  // of runs that a checkpoint merges itself; 0: the usual
     uint64_t log_segment_bytes;  // 0: PQ_LOG_SEGMENT_BYTES
     bool forgives_lost;  // what the log takes away need not be there: a repair has lost rows

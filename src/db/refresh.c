@@ -109,9 +109,8 @@ enum pq_refresh_why pq_db_not_by_log(const pqdb_db *db, const struct pq_db_table
 
 bool pq_db_is_up_to_date(pqdb_db *db, const struct pq_db_table *table) {
     const struct pq_db_facts *facts = &table->facts;
-    if (facts->failed || facts->unbuilt || pq_db_is_new(facts) || pq_db_source_version(db, table) > facts->reflects) {
-        return false;
-    }
+    if (facts->failed || facts->unbuilt || pq_db_is_new(facts)) return false;
+    if (pq_db_source_version(db, table) > facts->reflects) return false;
     return table->view->append || pq_db_not_by_log(db, table, facts) == PQ_WHY_NOT;
 }
 

@@ -328,7 +328,8 @@ static pqdb_code write_ids(pqdb_db *db, const struct pq_db_table *table, pqdb_er
 /// A view that nobody builds by itself.
 static pqdb_code refresh_manual(pqdb_db *db, const struct pq_db_table *table, pqdb_error *err) {
     if (table->view == NULL || table->view->mode != PQ_VIEW_MANUAL) return PQDB_OK;
-    if (table->view->append || !pq_db_is_new(&table->facts)) return PQDB_OK;  // it was not forgotten
+    const bool is_new = pq_db_is_new(&table->facts);  // else it was not forgotten
+    if (table->view->append || !is_new) return PQDB_OK;
     return pqdb_view_refresh(db, table->entry->name.data, true, NULL, err);
 }
 

@@ -236,7 +236,7 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
     if (made == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a build");
     *made = (struct pq_db_replica){.db = db, .top = options->table, .is_lean = options->is_lean,
                                    .appends = options->appends,
-                                   .discards = options->discards,
+                                   .discards = options->discards, .hears = options->hears,
                                    .goes_on = options->borrow || options->branch != NULL,
                                    .created_from = options->created_from,
                                    .version = snapshot->version, .on_rows = options->on_rows};

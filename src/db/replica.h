@@ -30,6 +30,7 @@ struct pq_db_replica {
     uint64_t version;               // where the circuit is: the snapshot's or later
     struct pq_db_table *top;
     bool is_lean, appends, discards;  // see the options
+    bool hears;                     // see the options
     bool goes_on;                   // from contents that are stored: what keeps, keeps
     uint64_t created_from;
     int64_t created_rows;           // of the source of `top`: that are new
@@ -54,7 +55,8 @@ struct pq_db_replica_options {
     /// With `alone`: rows and state go on from what is stored, in branches: those of this lagging
     /// view and of the streaming ones above it, of which `table` is the last.
     const struct pq_db_table *branch;
-    bool stored;    // views below as they are stored: it goes through no log
+    bool stored;    // views below as they are stored: it goes through no log,
+    bool hears;     // unless db->listener hears what the lowest of them puts out
     bool discards;  // what views above it kept of rows that are gone may be lost
     bool whole;  // with `alone`: with rows; views below that lag or failed are computed as well
 };

@@ -194,6 +194,7 @@ static pqdb_code piece(struct pq_db_replica *replica, uint64_t to, size_t rows_m
         .from = replica->version, .to = to,
         .wants = replica->appends ? reads_new : pq_db_replica_reads,
         .reads = columns_read, .ctx = replica, .keeps = keeper == NULL ? NULL : keeper->root,
+        .heard = replica->hears ? &replica->db->listener : NULL,
         .apart = keeper != NULL && !keeper->view->grouped, .rows_max = rows_max};
     struct pq_db_changed changed;
     PQ_TRY(pq_db_changed_read(replica->db, &options, &changed, err));
