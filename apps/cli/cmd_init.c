@@ -86,17 +86,28 @@ static void keep_step(void *ctx, const pqdb_schema_step *step) {
     plan->refuses = plan->refuses || step->is_refused;
 }
 
+/// Below the table, where there is room for it.
+static void show_refusal(const struct plan *plan, const char *const *step) {
+    const char *tint = plan->cli->colour ? "\033[31m" : "", *change = step[3], *why = step[4];
+    if (why == NULL) return;
+    printf("%srefused%s: %s %s%s%s: %s\n", tint, tint[0] == '\0' ? "" : "\033[0m", step[0], step[2],
+           change == NULL ? "" : ", ", change == NULL ? "" : change, why);
+    if (step[5] != NULL) printf("    %s\n", step[5]);
+}
+
 static void show_plan(const struct plan *plan) {
     static const char *const names[] = {"step", "kind", "name", "change", "refused", "remedy"};
     static const bool is_number[plan_columns] = {false};
-    const bool all = plan->refuses || !cli_is_for_people(plan->cli);
-    if (plan->count == 0 && cli_is_for_people(plan->cli)) return;
+    const bool is_for_people = cli_is_for_people(plan->cli);
+    if (plan->count == 0 && is_for_people) return;
     struct cli_table *table = cli_table_create(
         plan->cli, (struct cli_table_shape){
                        .names = names, .is_number = is_number,
-                       .column_count = all ? plan_columns : plan_columns_allowed});
+                       .column_count = is_for_people ? plan_columns_allowed : plan_columns});
+    cli_table_wrap(table);
     for (size_t i = 0; i < plan->count; i++) cli_table_row(table, plan->steps[i]);
     cli_table_finish(table);
+    for (size_t i = 0; is_for_people && i < plan->count; i++) show_refusal(plan, plan->steps[i]);
 }
 
 static int apply_schema(struct cli *cli, const pqdb_schema_options *given) {

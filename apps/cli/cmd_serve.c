@@ -27,7 +27,7 @@ struct server {
     // What was last told of each view; of those that there are.
     struct news {
         uint64_t name;  // its hash
-        int64_t slot_us;
+        int64_t slot_us, refreshed_us;
         bool failed;
     } *news, *next_news;
     size_t news_count;
@@ -161,10 +161,13 @@ static bool tell_news(struct server *server, bool silently) {
         if (pqdb_view_state_get(server->db, name, &state, NULL) != PQDB_OK) continue;
         struct news news = news_of(server, pq_hash(name, strlen(name)), i);
         const bool failed = state.last_error[0] != '\0';
-        const bool is_done = !failed && state.last_slot_us != news.slot_us;
+        // A time at which nothing had changed is none.
+        const bool is_done = !failed && state.last_slot_us != news.slot_us &&
+                             state.refreshed_us != news.refreshed_us;
         const bool is_news = is_done || failed != news.failed;
         if (is_news && !silently) tell(server, &state);
         news.slot_us = state.last_slot_us;
+        news.refreshed_us = state.refreshed_us;
         news.failed = failed;
         server->next_news[count++] = news;
         any_failed = any_failed || failed;

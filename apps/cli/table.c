@@ -1,7 +1,7 @@
 /// apps/cli/table.c: rows of cells as an aligned table, CSV (RFC 4180), JSON or NDJSON.
 ///
-/// On a terminal a table fits: its widest columns are cut, and where even that does not do, the
-/// last columns are left out and told. Elsewhere cells are whole.
+/// On a terminal a table fits: its widest columns are cut, or wrapped where the table says so, and
+/// where even that does not do, the last columns are left out and told. Elsewhere cells are whole.
 #include <string.h>
 #include <wchar.h>
 
@@ -14,6 +14,7 @@ struct cli_table {
     struct cli_table_shape shape;
     struct pq_text *cells;  // row after row; NULL data is a missing value
     size_t row_count, row_capacity;
+    bool wraps;
 };
 
 /// "changed at" as "changedAt".
@@ -39,6 +40,10 @@ struct cli_table *cli_table_create(struct cli *cli, struct cli_table_shape shape
     for (size_t k = 0; k < shape.column_count; k++) names[k] = program_name(cli, shape.names[k]);
     table->shape.names = names;
     return table;
+}
+
+void cli_table_wrap(struct cli_table *table) {
+    if (table != NULL) table->wraps = true;
 }
 
 /// Room for one more row, or NULL.
@@ -133,6 +138,20 @@ static size_t print_cut(struct pq_text text, size_t width) {
     return used + (cut ? 1 : 0);
 }
 
+/// What of it fits, at least one character: up to a space, if there is one.
+static struct pq_text line_of(struct pq_text text, size_t width) {
+    struct pq_text rest = text;
+    size_t used = 0, fits = 0, words = 0;
+    while (rest.length > 0) {
+        const bool is_space = rest.data[0] == ' ';
+        used += next_glyph(&rest).width;
+        if (is_space) words = fits;
+        if (used > width && fits > 0) return (struct pq_text){text.data, words > 0 ? words : fits};
+        fits = text.length - rest.length;
+    }
+    return text;
+}
+
 static struct pq_text missing(const struct cli_table *table) {
     return table->shape.is_answer ? PQ_TEXT("null") : PQ_TEXT("-");
 }
@@ -203,6 +222,26 @@ static size_t fit(const struct cli_table *table, size_t *widths) {
 static void print_line(const struct cli_table *table, const struct pq_text *row, size_t shown,
                        const size_t *widths) {
     for (size_t k = 0; k < shown; k++) print_cell(table, row[k], k, widths);
+    fputc('\n', stdout);
+}
+
+/// The row, which is used up, in as many lines as it takes.
+static void print_wrapped(const struct cli_table *table, struct pq_text *row, size_t shown,
+                          const size_t *widths) {
+    for (bool is_left = true; is_left;) {
+        is_left = false;
+        for (size_t k = 0; k < shown; k++) {
+            const struct pq_text line = line_of(row[k], widths[k]);
+            print_cell(table, line, k, widths);
+            size_t used = line.length;
+            while (used < row[k].length && row[k].data[used] == ' ') used++;
+            row[k] = row[k].data == NULL ? PQ_TEXT("")
+                                         : (struct pq_text){row[k].data + used,
+                                                            row[k].length - used};
+            is_left = is_left || row[k].length > 0;
+        }
+        fputc('\n', stdout);
+    }
 }
 
 static void print_table(const struct cli_table *table) {
@@ -223,10 +262,11 @@ static void print_table(const struct cli_table *table) {
     const size_t shown = cli->width == 0 ? columns : fit(table, widths);
     if (cli->colour) fputs("\033[1m", stdout);
     print_line(table, names, shown, widths);
-    fputs(cli->colour ? "\033[0m\n" : "\n", stdout);
+    if (cli->colour) fputs("\033[0m", stdout);
     for (size_t row = 0; row < table->row_count; row++) {
-        print_line(table, table->cells + row * columns, shown, widths);
-        fputc('\n', stdout);
+        struct pq_text *cells = table->cells + row * columns;
+        if (table->wraps) print_wrapped(table, cells, shown, widths);
+        else print_line(table, cells, shown, widths);
     }
     if (shown < columns) {
         cli_note(cli, "%zu more column%s (%s …): %s--format json shows all", columns - shown,

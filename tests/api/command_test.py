@@ -540,6 +540,27 @@ def test_views_of_people(folder):
     check("last error" in text.splitlines()[0] and re.search(r"Paid +(stale|invalid) .*: the sum does not fit into an int", text), text)
 
 
+PLAN = """{ Order: { total: 'decimal(10,2)!', status: 'string!', note: 'string' },
+  Paid: { $from: 'Order', $filter: { status: 'paid' } } }"""
+PLANNED = """{ Order: { total: 'int!', status: 'enum(open,paid,sent,returned,cancelled,lost)!' },
+  Paid: { $from: 'Order', $filter: { status: { $in: ['paid', 'sent'] } } } }"""
+
+
+def test_plan_on_a_terminal(folder):
+    """Nothing of a plan is cut: long changes are wrapped, what is refused stands below."""
+    make(folder, PLAN)
+    expect(["create", "Order", '{"total":1,"status":"pad","note":"x"}'], folder, 0)
+    (folder / "schema.json5").write_text(PLANNED)
+    text, code = on_terminal(["schema", "apply", "schema.json5"], folder, NO_COLOR="1")
+    check(code == 1 and "…" not in text, text)
+    check("change   field  Order.status  string! to\n"
+          "                              enum(open,paid,sent,returned,cancelled,lost)!\n" in text, text)
+    check("refused: drop Order.note, was string: 1 row would lose it\n"
+          "    keep it, or say --allow-drop Order.note\n" in text, text)
+    row = json.loads(run(["schema", "apply", "schema.json5"], folder)[1].splitlines()[0])
+    check(list(row) == ["step", "kind", "name", "change", "refused", "remedy"], f"{row}")
+
+
 def make(folder, schema):
     (folder / "schema.json5").write_text(schema)
     expect(["init"], folder, 0, None, r"made \./data")
@@ -549,7 +570,7 @@ def main():
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as root:
         folders = {name: pathlib.Path(root) / name
-                   for name in ("empty", "demo", "bad", "full", "fixed", "life")}
+                   for name in ("empty", "demo", "bad", "full", "fixed", "life", "plan")}
         for folder in folders.values():
             folder.mkdir()
         test_schema_mistakes(folders["empty"])
@@ -559,6 +580,7 @@ def main():
         test_uses(folders["demo"])
         test_terminal(folders["demo"])
         test_views_of_people(folders["life"])
+        test_plan_on_a_terminal(folders["plan"])
         test_metrics(folders["demo"])
         test_formats(folders["demo"])
         make(folders["bad"], SCHEMA)
