@@ -114,10 +114,8 @@ struct cli_table_shape {
     bool is_answer;  // names as they are, a missing cell is "null" and not "-"
 };
 struct cli_table *cli_table_create(struct cli *cli, struct cli_table_shape shape);
-/// What is too wide is not cut but goes on in the next line.
-void cli_table_wrap(struct cli_table *table);
-/// NULL cells are missing values.
-void cli_table_row(struct cli_table *table, const char *const *cells);
+void cli_table_wrap(struct cli_table *table);  // what is too wide is not cut: it takes more lines
+void cli_table_row(struct cli_table *table, const char *const *cells);  // NULL: a missing value
 void cli_table_texts(struct cli_table *table, const struct pq_text *cells);
 bool cli_table_has_rows(const struct cli_table *table);
 void cli_table_finish(struct cli_table *table);  // prints in the chosen format

@@ -510,16 +510,22 @@ bool pq_db_build_is_due(pqdb_db *db) {
     return due;
 }
 
-/// NULL: the last refresh has not failed any more.
+/// NULL: the last refresh has not failed any more. Of a view that lags, replay cannot find out: its
+/// own failures are logged. What is built again at the next opening fails again.
 static void note_failure_of_try(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why) {
     pthread_mutex_lock(&db->leader);
     struct pq_db_facts *facts = &table->facts;
+    const bool is_open = pq_db_check_open(db, NULL) == PQDB_OK;
     const bool is_news = why != NULL || facts->refresh_failed;
-    if (is_news && !facts->failed && pq_db_check_open(db, NULL) == PQDB_OK) {
+    const bool is_its_own = why != NULL && pq_db_is_views_own(why->code);
+    if (is_open && is_its_own && table->node != NULL && !facts->unbuilt) {
+        pq_db_log_failure(db, table, why, NULL);
+    }
+    if (is_news && !facts->failed && is_open) {
         facts->refresh_failed = why != NULL;
         if (why != NULL) pq_db_set_failure(db, table, why);
-        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
     }
+    if (is_news && is_open) pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
     pthread_mutex_unlock(&db->leader);
 }
 

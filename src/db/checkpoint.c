@@ -74,12 +74,13 @@ static pqdb_code freeze_table(struct cut *cut, struct cut_table *out, struct pq_
         // 0: the next open begins its build again.
         .refresh_version = table->view == NULL || table->facts.unbuilt
                                ? 0 : table->view->refresh_version};
-    if (!table->facts.failed) return PQDB_OK;
-    // It keeps its last good rows and is built anew at the next open, if that works.
-    struct pq_text why = pq_text_of(table->failure.message);
-    if (why.length == 0 || !pq_text_is_utf8(why)) why = PQ_TEXT("its last step failed");  // cut
-    out->root.failure = pq_arena_copy(&cut->arena, why);
-    if (out->root.failure.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    const bool is_tried = table->facts.refresh_failed && table->node != NULL;
+    if (!table->facts.failed && !is_tried) return PQDB_OK;
+    const struct pq_text why = pq_arena_copy(&cut->arena, pq_db_failure_text(&table->failure));
+    if (why.data == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a checkpoint");
+    // What failed keeps its last good rows and is built anew at the next open, if that works.
+    if (table->facts.failed) out->root.failure = why;
+    else out->root.tried = why;
     return PQDB_OK;
 }
 

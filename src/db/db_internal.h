@@ -71,6 +71,7 @@ struct pq_db_table {
     struct pq_db_catch_up *catch_up;  // in db->arena
     struct pq_db_facts facts;
     pqdb_error failure;  // under published_lock
+    uint64_t failure_logged;  // leader: the hash of that of the last refresh; 0: none
 };
 
 /// A thread of its own for one kind of work in the background, while there is some.

@@ -226,10 +226,10 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->facts.refreshed_us = named->refreshed_us;
     table->facts.slot_us = named->slot_us;
     table->facts.last = named->last;
-    if (named->failure.length > 0) {
-        table->facts.failed = true;
-        pq_fail(&table->failure, PQDB_LIMIT, "%.*s", PQ_TEXT_ARG(named->failure));
-    }
+    table->facts.failed = named->failure.length > 0;
+    table->facts.refresh_failed = named->tried.length > 0;
+    if (table->facts.failed) pq_db_recall_failure(db, table, named->failure);
+    if (table->facts.refresh_failed) pq_db_recall_failure(db, table, named->tried);
     if (named->published < named->version) db->unpublished = true;
     if (table->view == NULL) PQ_TRY(load_names(db, table, named->names, err));
     const struct pq_log_schemas schemas = pq_db_log_schemas(db);

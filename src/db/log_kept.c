@@ -49,7 +49,8 @@ static bool hold_of(const struct asked *asked, const struct pq_db_table *table,
                     struct pqdb_log_holder *holder) {
     pqdb_db *db = asked->db;
     const struct pq_db_facts *facts = &asked->snapshot->facts[table->position];
-    const struct pq_log_position position = facts->reflects_position;
+    struct pq_log_position position = facts->reflects_position;
+    if (facts->reflects == 0) position.version = 1;  // it lacks the first commit
     const bool has_contents = !pq_db_is_new(facts) && !facts->unbuilt;
     const bool lags = table->view->mode != PQ_VIEW_STREAMING && has_contents &&
                       pq_db_moved_on(asked->snapshot, table->view, facts->reflects) != NULL;

@@ -447,14 +447,19 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     const struct pq_json *said = pq_json_root(document);
     const struct pq_json *name = member(said, "view", PQ_JSON_TEXT);
     const struct pq_json *slot = member(said, "slotUs", PQ_JSON_INT);
+    const struct pq_json *failed = member(said, "failed", PQ_JSON_TEXT);
     const bool is_fresh = member(said, "fresh", PQ_JSON_BOOL) != NULL;
     const struct pq_last_refresh did = pq_last_refresh_read(member(said, "refresh",
                                                                    PQ_JSON_OBJECT));
     struct pq_db_table *table = name == NULL ? NULL : pq_db_find(db, pq_json_text(name));
     const bool is_there = table != NULL && table->view != NULL;  // else it was dropped since
+    const bool is_try = failed != NULL;
     if (is_there && slot != NULL) table->facts.slot_us = pq_json_int(slot);
+    if (is_there) table->facts.refresh_failed = is_try;
+    if (is_there && is_try) pq_db_recall_failure(db, table, pq_json_text(failed));
     pq_json_destroy(document);
-    if (!is_there) return PQDB_OK;
+    if (!is_there || is_try) return PQDB_OK;
+    table->failure_logged = 0;
     if (!is_fresh) {
         PQ_TRY(repeat(db, record, table, err));
         if (did.kind != PQ_REFRESH_NONE && !table->facts.failed) table->facts.last = did;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "db/kept.h"
 #include "db/append.h"
@@ -24,14 +25,29 @@ static uint64_t us_since(const pqdb_db *db, uint64_t began_ns) {
     return (db->env->monotonic_ns(db->env->ctx) - began_ns) / 1000;
 }
 
+static pqdb_code append_record(pqdb_db *db, enum pq_log_kind kind, const struct pq_bytes *payload,
+                               uint64_t *version, pqdb_error *err) {
+    struct pq_bytes part;
+    pq_bytes_init(&part, db->alloc);
+    pqdb_code code;
+    PQ_GO(pq_log_encode_payload(pq_bytes_text(payload), &part, err));
+    const struct pq_log_part parts[] = {{.bytes = pq_bytes_text(&part)}};
+    const struct pq_log_commit commit = {.kind = kind, .parts = parts, .part_count = 1};
+    *version = pq_log_position(db->log).version;
+    PQ_GO(pq_log_append(db->log, &commit, 1, err));
+    db->version = *version;
+done:
+    pq_bytes_deinit(&part);
+    return code;
+}
+
 pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
                             const struct pq_last_refresh *did, uint64_t *version,
                             pqdb_error *err) {
     const int64_t now_us = db->env->now_us(db->env->ctx);
     const int64_t slot_us = pq_db_slot_done(table->view, table->facts.slot_us, now_us);
-    struct pq_bytes payload, part;
+    struct pq_bytes payload;
     pq_bytes_init(&payload, db->alloc);
-    pq_bytes_init(&part, db->alloc);
     pqdb_code code;
     PQ_GO(pq_bytes_printf(&payload, err, "{\"view\":"));
     PQ_GO(pq_json_write_text(&payload, table->entry->name, err));
@@ -44,19 +60,50 @@ pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_l
         PQ_GO(pq_last_refresh_write(&payload, did, err));
     }
     PQ_GO(pq_bytes_append_byte(&payload, '}', err));
-    PQ_GO(pq_log_encode_payload(pq_bytes_text(&payload), &part, err));
-    const struct pq_log_part parts[] = {{.bytes = pq_bytes_text(&part)}};
-    const struct pq_log_commit commit = {
-        .kind = kind == PQ_DB_LOGGED_SWAP ? PQ_LOG_SWAP : PQ_LOG_REFRESH, .parts = parts,
-        .part_count = 1};
-    *version = pq_log_position(db->log).version;
-    PQ_GO(pq_log_append(db->log, &commit, 1, err));
-    db->version = *version;
+    PQ_GO(append_record(db, kind == PQ_DB_LOGGED_SWAP ? PQ_LOG_SWAP : PQ_LOG_REFRESH, &payload,
+                        version, err));
     table->facts.slot_us = slot_us;
     table->facts.refresh_failed = false;
+    table->failure_logged = 0;
 done:
     pq_bytes_deinit(&payload);
-    pq_bytes_deinit(&part);
+    return code;
+}
+
+struct pq_text pq_db_failure_text(const pqdb_error *why) {
+    const struct pq_text text = pq_text_of(why->message);
+    return text.length == 0 || !pq_text_is_utf8(text) ? PQ_TEXT("its last step failed") : text;
+}
+
+static uint64_t hash_of_failure(const pqdb_error *why) {
+    const struct pq_text text = pq_db_failure_text(why);
+    return pq_hash(text.data, text.length);
+}
+
+void pq_db_recall_failure(pqdb_db *db, struct pq_db_table *table, struct pq_text message) {
+    pqdb_error why = {.offset = -1};
+    pq_fail(&why, PQDB_LIMIT, "%.*s", PQ_TEXT_ARG(message));
+    pq_db_set_failure(db, table, &why);
+    table->failure_logged = hash_of_failure(&why);
+}
+
+pqdb_code pq_db_log_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why,
+                            pqdb_error *err) {
+    const uint64_t hash = hash_of_failure(why);
+    struct pq_bytes payload;
+    uint64_t version;
+    if (table->failure_logged == hash) return PQDB_OK;
+    pq_bytes_init(&payload, db->alloc);
+    pqdb_code code;
+    PQ_GO(pq_bytes_printf(&payload, err, "{\"view\":"));
+    PQ_GO(pq_json_write_text(&payload, table->entry->name, err));
+    PQ_GO(pq_bytes_printf(&payload, err, ",\"failed\":"));
+    PQ_GO(pq_json_write_text(&payload, pq_db_failure_text(why), err));
+    PQ_GO(pq_bytes_append_byte(&payload, '}', err));
+    PQ_GO(append_record(db, PQ_LOG_REFRESH, &payload, &version, err));
+    table->failure_logged = hash;
+done:
+    pq_bytes_deinit(&payload);
     return code;
 }
 
@@ -289,6 +336,9 @@ static bool is_dear(pqdb_db *db, const struct pq_db_table *table) {
 static pqdb_code check_strategy(const struct pq_db_table *table, const struct pq_db_refresh *how,
                                 pqdb_error *err) {
     const bool appends = table->view->append;
+    if (how->full && !how->discard && pq_db_is_kept(table, &table->facts)) {
+        return pq_db_refuse_loss(table, pq_refresh_why_text(PQ_WHY_ASKED), err);
+    }
     if (table->entry->retention_keeps && !appends) return PQDB_OK;
     if (appends ? !how->full || how->discard : !how->discard) return PQDB_OK;
     pq_fail(err, PQDB_INVALID, appends ? "it appends: computing it anew would lose what it has, "
@@ -301,7 +351,6 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
                         pqdb_refreshed *refreshed, pqdb_error *err) {
     const uint64_t began_ns = db->env->monotonic_ns(db->env->ctx);
     struct left left = {0};
-    PQ_TRY(check_strategy(table, how, err));
     pthread_mutex_lock(&db->leader);
     const pqdb_code begun = begin(db, table, how, refreshed, &left, err);
     pthread_mutex_unlock(&db->leader);
@@ -351,8 +400,17 @@ static pqdb_code refresh_named(pqdb_db *db, const char *name, const struct pq_db
                        "only a scheduled view is ever due: refresh it without --due");
         pq_fail_subject(&why, code, table->entry->name);
     } else if (code == PQDB_OK) {
-        code = pq_db_refresh(db, table, how, refreshed == NULL ? &unused : refreshed, &why);
-        pq_db_note_try(db, table, code, &why);
+        pthread_mutex_lock(&db->leader);
+        code = check_strategy(table, how, &why);  // what is refused is no try
+        pthread_mutex_unlock(&db->leader);
+        if (refreshed == NULL) refreshed = &unused;
+        const bool is_tried = code == PQDB_OK;
+        if (is_tried) code = pq_db_refresh(db, table, how, refreshed, &why);
+        const bool is_done = code == PQDB_OK && strcmp(refreshed->kind, "none") != 0;
+        if (is_tried && (is_done || code != PQDB_OK)) pq_db_note_try(db, table, code, &why);
+        if (code != PQDB_OK && why.subject[0] == '\0') {
+            pq_fail_subject(&why, code, table->entry->name);
+        }
     }
     pthread_mutex_unlock(&db->building);
     if (code != PQDB_OK && err != NULL) *err = why;

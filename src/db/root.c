@@ -114,6 +114,10 @@ static pqdb_code put_table(struct writer *w, const struct pq_root_table *table, 
         PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
         PQ_TRY(put_text(w, "failure", table->failure, err));
     }
+    if (table->tried.length > 0) {
+        PQ_TRY(pq_bytes_append_byte(&w->json, ',', err));
+        PQ_TRY(put_text(w, "tried", table->tried, err));
+    }
     PQ_TRY(put_files(w, table, err));
     PQ_TRY(put_states(w, table, err));
     PQ_TRY(put_blob(w, "carried", table->carried, err));
@@ -390,6 +394,7 @@ static void get_table(struct reader *r, const struct pq_json *object,
     get_columns(r, object, table);
     get_files(r, pq_json_find(object, "files"), table);
     if (pq_json_find(object, "failure") != NULL) table->failure = get_text(r, object, "failure");
+    if (pq_json_find(object, "tried") != NULL) table->tried = get_text(r, object, "tried");
     get_states(r, pq_json_find(object, "state"), table);
 }
 

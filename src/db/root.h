@@ -63,6 +63,7 @@ struct pq_root_table {
     bool is_old;               // contents of a definition before, shown until those of this are
                                // there: without state, and with `names` of their own
     struct pq_text failure;    // why they are not kept up to date; empty when they are
+    struct pq_text tried;      // why the last try of a refresh failed; empty when it did not
     enum pq_root_pace pace;
     bool kept;                 // it holds what came of rows that are gone by $retention
     uint64_t reflects, shows;  // lagging views

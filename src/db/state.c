@@ -312,10 +312,11 @@ static pqdb_code explain_state(pqdb_db *db, const struct pq_db_table *table, pqd
         uint64_t rows = 0;
         for (size_t k = 0; k < trace->run_count; k++) rows += pq_run_name(trace->runs[k])->rows;
         code = pq_bytes_printf(&lines, err,
-                               "state: %s, %zu rows in memory in %zu bytes, %" PRIu64
-                               " on disk in %zu runs%c",
-                               parts[i].what, trace->live_rows, pq_trace_bytes(trace), rows,
-                               trace->run_count, '\0');
+                               "state: %s, %zu row%s in memory in %zu bytes, %" PRIu64
+                               " on disk in %zu run%s%c",
+                               parts[i].what, trace->live_rows, trace->live_rows == 1 ? "" : "s",
+                               pq_trace_bytes(trace), rows, trace->run_count,
+                               trace->run_count == 1 ? "" : "s", '\0');
     }
     pthread_mutex_unlock(&db->leader);
     const char *line = (const char *)lines.data;
@@ -368,8 +369,9 @@ pqdb_code pqdb_view_explain(pqdb_db *db, const char *name, pqdb_on_line on_line,
     size_t files = 0;
     const uint64_t bytes = file_bytes(rows, &files);
     snprintf(line, sizeof line,
-             "table: %s, %zu rows, %zu files of %" PRIu64 " bytes, the rest in memory and log",
-             table->directory, rows->rows, files, bytes);
+             "table: %s, %zu row%s, %zu file%s of %" PRIu64 " bytes, the rest in memory and log",
+             table->directory, rows->rows, rows->rows == 1 ? "" : "s", files,
+             files == 1 ? "" : "s", bytes);
     pq_db_snapshot_unref(snapshot);
     on_line(ctx, line);
     PQ_TRY(explain_state(db, table, on_line, ctx, err));

@@ -141,6 +141,13 @@ enum pq_db_logged { PQ_DB_LOGGED_ROWS, PQ_DB_LOGGED_SWAP, PQ_DB_LOGGED_FRESH };
 pqdb_code pq_db_log_refresh(pqdb_db *db, struct pq_db_table *table, enum pq_db_logged kind,
                             const struct pq_last_refresh *did, uint64_t *version,
                             pqdb_error *err);
+/// Leader: a try of a refresh failed, and the view is as it was; not again while it is the same.
+pqdb_code pq_db_log_failure(pqdb_db *db, struct pq_db_table *table, const pqdb_error *why,
+                            pqdb_error *err);
+/// As it is stored: what was cut within a character is not told.
+struct pq_text pq_db_failure_text(const pqdb_error *why);
+/// What that record, or the root, tells of it.
+void pq_db_recall_failure(pqdb_db *db, struct pq_db_table *table, struct pq_text message);
 /// In recovery, at a version whose record is replayed: through the log up to it, where the log
 /// tells, else anew; what cannot be made anew has failed then.
 pqdb_code pq_db_refresh_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,

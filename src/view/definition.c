@@ -382,6 +382,16 @@ static void read_setting(struct pq_definition *definition, const struct pq_json 
                           "$refresh has no setting %.*s", PQ_TEXT_ARG(name));
 }
 
+/// What was appended is never brought up to date.
+static void check_grace(struct pq_definition *definition, const struct pq_place *place) {
+    const struct pq_json *grace = pq_json_find(definition->refresh, "gracePeriod");
+    if (grace == NULL || !definition->append) return;
+    struct pq_place at = pq_place_key(definition, place, PQ_TEXT("gracePeriod"), grace);
+    at.code = "INVALID_DURATION";
+    pq_definition_mistake(definition, &at, "leave gracePeriod out (null takes it away)",
+                          "a view that appends has no gracePeriod: what it has stays as it is");
+}
+
 static void read_refresh(struct pq_definition *definition, const struct pq_json *value,
                          const struct pq_place *place) {
     definition->refresh = value;
@@ -412,6 +422,7 @@ static void read_refresh(struct pq_definition *definition, const struct pq_json 
                               "add mode: 'scheduled', or leave schedule out (null takes it away)",
                               "a %s view has no schedule", other);
     }
+    check_grace(definition, place);
 }
 
 // ---- the whole -------------------------------------------------------------------------------

@@ -200,6 +200,58 @@ static void a_refresh_that_fails_is_told_and_tried_again_later_and_later(void) {
     db_end(db, disk);
 }
 
+static uint64_t version_of(pqdb_db *db) {
+    pqdb_status status;
+    MUST(pqdb_status_get(db, &status, &err));
+    return status.version;
+}
+
+/// The timer outside that runs the schedule is one process, who looks at the state another.
+static void a_refresh_that_failed_is_known_after_a_restart(void) {
+    struct fault_store *disk;
+    pqdb_db *db = begin(&disk, march_2026 + 30 * minute);
+    put(db, INT64_MAX);
+    look(db);
+    put(db, 1);
+    put(db, INT64_MAX);
+    pass(hour);
+    CHECK(pqdb_view_refresh_due(db, "Hourly", NULL, &err) == PQDB_LIMIT, "%s", err.message);
+    const uint64_t version = version_of(db);
+    for (int round = 0; round < 3; round++) {
+        if (round == 1) MUST(pqdb_checkpoint(db, &err));
+        struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
+        pqdb_close(db, NULL);
+        fault_store_destroy(disk);
+        disk = next;
+        db = db_open(with_store(disk));
+        const pqdb_view_state state = state_of(db, "Hourly");
+        CHECK(strstr(state.last_error, "does not fit") != NULL && strcmp(state.state, "stale") == 0,
+              "round %d: %s: %s", round, state.state, state.last_error);
+        CHECK(pqdb_view_refresh_due(db, "Hourly", NULL, &err) == PQDB_LIMIT, "%s", err.message);
+        CHECK(version_of(db) == version, "the same failure is told once");
+    }
+    MUST(pqdb_delete(db, "Item", "{ n: { $gt: 100 } }", NULL, NULL, &err));
+    MUST(pqdb_view_refresh_due(db, "Hourly", NULL, &err));
+    for (int round = 0; round < 2; round++) {
+        const pqdb_view_state state = state_of(db, "Hourly");
+        CHECK(state.last_error[0] == '\0', "%s", state.last_error);
+        db = db_reopen(db, with_store(disk));
+    }
+    db_end(db, disk);
+}
+
+static void what_is_refused_is_no_failure(void) {
+    static const char text[] =
+        "{ Item: { n: 'int!' },\n"
+        "  Seen: { $from: 'Item', $refresh: { mode: 'manual', strategy: 'append' } } }";
+    clock_us = march_2026;
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(with_store(disk), text);
+    CHECK(pqdb_view_refresh(db, "Seen", true, NULL, &err) == PQDB_INVALID, "refused");
+    CHECK(state_of(db, "Seen").last_error[0] == '\0', "%s", state_of(db, "Seen").last_error);
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(a_month_has_as_many_runs_as_its_schedule_has_times);
     RUN(a_skipped_time_runs_when_the_clock_moves);
@@ -207,5 +259,7 @@ int main(void) {
     RUN(a_time_that_found_the_view_fresh_is_done_durably);
     RUN(a_clock_that_is_set_repeats_and_loses_nothing);
     RUN(a_refresh_that_fails_is_told_and_tried_again_later_and_later);
+    RUN(a_refresh_that_failed_is_known_after_a_restart);
+    RUN(what_is_refused_is_no_failure);
     return test_done();
 }

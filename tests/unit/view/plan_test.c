@@ -196,11 +196,13 @@ static void a_view_tells_what_it_is(void) {
     const char *text =
         "{ V: { $from: 'W', $filter: { n: { $gt: +.5, $lt: 0x10 } }, // comment\n},"
         " A: { n: 'int' }, W: { $from: 'A', $refresh: { mode: 'scheduled', schedule: '@daily',"
-        " timezone: 'Europe/Berlin', gracePeriod: '2h', strategy: 'append', backend: 'delta' } } }";
+        " timezone: 'Europe/Berlin', strategy: 'append', backend: 'delta' } },"
+        " G: { $from: 'A', $refresh: { mode: 'manual', gracePeriod: '2h' } } }";
     CHECK(plan(&planned, pq_text_of(text), &pq_alloc_libc, &err) == PQDB_OK, "%s", err.message);
-    CHECK(planned.views->count == 2, "%zu views", planned.views->count);
+    CHECK(planned.views->count == 3, "%zu views", planned.views->count);
     const struct pq_view *w = &planned.views->views[0];
     const struct pq_view *v = &planned.views->views[1];
+    const struct pq_view *g = pq_views_find(planned.views, PQ_TEXT("G"));
     CHECK(pq_text_is(w->name, "W") && pq_text_is(v->name, "V"), "W comes before V");
     CHECK(v->upstream == w && w->upstream == NULL, "V reads W");
     CHECK(v->entry_index == 0 && v->table == 100 && v->source == 102, "tables of V");
@@ -208,7 +210,7 @@ static void a_view_tells_what_it_is(void) {
     CHECK(w->mode == PQ_VIEW_SCHEDULED && v->mode == PQ_VIEW_STREAMING, "modes");
     CHECK(pq_text_is(w->schedule, "@daily") && w->cron.minutes == 1 && w->cron.hours == 1, "cron");
     CHECK(pq_text_is(w->zone, "Europe/Berlin"), "zone");
-    CHECK(w->grace_us == INT64_C(7200000000) && v->grace_us == -1, "grace periods");
+    CHECK(g->grace_us == INT64_C(7200000000) && v->grace_us == -1, "grace periods");
     CHECK(w->append && !v->append, "strategies");
     CHECK(w->backend == PQ_BACKEND_DELTA && v->backend == PQ_BACKEND_DELTA, "backends");
     CHECK(pq_text_is(v->definition, "{\"$from\":\"W\",\"$filter\":{\"n\":{\"$gt\":0.5,"
