@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/bytes.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 
@@ -79,12 +80,31 @@ int cli_view_vacuum(struct cli *cli, const char *keep) {
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
 }
 
+static const char *source_of(pqdb_db *db, const char *name) {
+    pqdb_view_state state;
+    return pqdb_view_state_get(db, name, &state, NULL) == PQDB_OK ? state.from : NULL;
+}
+
+/// ", and with it A, B": the views that stand on it.
+static const char *name_those_above(struct cli *cli, pqdb_db *db, const char *name) {
+    struct pq_bytes out;
+    pq_bytes_init(&out, &cli->arena.alloc);
+    for (size_t i = 0; i < pqdb_view_count(db); i++) {
+        const char *view = pqdb_view_name(db, i), *at = source_of(db, view);
+        while (at != NULL && strcmp(at, name) != 0) at = source_of(db, at);
+        const char *before = out.length == 0 ? ", and with it " : ", ";
+        if (at != NULL) pq_bytes_printf(&out, NULL, "%s%s", before, view);
+    }
+    return pq_bytes_append_byte(&out, '\0', NULL) == PQDB_OK ? (const char *)out.data : "";
+}
+
 int cli_view_drop(struct cli *cli, bool cascade) {
     pqdb_db *db = cli_open(cli, false);
     if (db == NULL) return CLI_FAILED;
     pqdb_error err;
+    const char *others = cascade ? name_those_above(cli, db, cli->args[1]) : "";
     const pqdb_code code = pqdb_view_drop(db, cli->args[1], cascade, &err);
-    if (code == PQDB_OK) cli_note(cli, "dropped %s", cli->args[1]);
+    if (code == PQDB_OK) cli_note(cli, "dropped %s%s", cli->args[1], others);
     return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail(cli, &err));
 }
 

@@ -185,7 +185,7 @@ USES = [
     (["view", "drop"], 2, None, r"view drop needs the name of a view"),
     (["view", "show", "Mine", "--cascade"], 2, None, r"show has no option --cascade"),
     (["view", "drop", "Mine"], 1, None, r"Mine: Late reads it; .*--cascade"),
-    (["view", "drop", "Mine", "--cascade"], 0, None, r"dropped Mine"),
+    (["view", "drop", "Mine", "--cascade"], 0, None, r"dropped Mine, and with it Late$"),
     (["view", "state", "Late"], 1, None, r"no collection or view Late"),
     (["schema", "show"], 0, r"WorkerErrors", None),
 ]
