@@ -255,6 +255,11 @@ static pqdb_code check_root(struct pq_db_check *check, size_t index, bool *is_wh
 
 static pqdb_code check_roots(struct pq_db_check *check, pqdb_error *err) {
     PQ_TRY(pq_root_list(check->store, &check->arena, &check->roots, err));
+    while (check->roots_below > 0 && check->roots.count > 0 &&
+           check->roots.versions[0] >= check->roots_below) {
+        check->roots.versions++;
+        check->roots.count--;
+    }
     bool *whole = pq_arena_calloc(&check->arena, check->roots.count + 1, sizeof *whole);
     if (whole == NULL) return no_memory(err);
     for (size_t i = 0; i < check->roots.count; i++) PQ_TRY(check_root(check, i, &whole[i], err));
@@ -455,7 +460,7 @@ static void add_bytes(struct pq_db_check *check, const struct pq_root *root) {
     }
 }
 
-pqdb_code pq_db_check_walk(struct pq_db_check *check, pqdb_error *err) {
+static pqdb_code walk_all(struct pq_db_check *check, pqdb_error *err) {
     PQ_TRY(check_schema(check, err));
     PQ_TRY(check_roots(check, err));
     PQ_TRY(check_shapes(check, err));
@@ -466,6 +471,11 @@ pqdb_code pq_db_check_walk(struct pq_db_check *check, pqdb_error *err) {
     PQ_TRY(check_log(check, err));
     PQ_TRY(know_root(check, &check->older, err));
     return check_unnamed(check, err);
+}
+
+pqdb_code pq_db_check_walk(struct pq_db_check *check, pqdb_error *err) {
+    PQ_TRY(walk_all(check, err));
+    return pq_db_check_step_back(check, err);
 }
 
 static void tell(const struct pq_db_check *check) {

@@ -18,6 +18,7 @@ enum pq_db_remedy {
     PQ_REMEDY_NEW_ROOT,   // likewise; the root before it and the log take its place
     PQ_REMEDY_VIEW,       // the view is built from its source
     PQ_REMEDY_SALVAGE,    // the rows that can be read, in a new file
+    PQ_REMEDY_STEP_BACK,  // the root that names the file goes; one before it, or none, and the log
     PQ_REMEDY_METADATA,   // the table is published anew
     PQ_REMEDY_HINT,       // only its hint is
     PQ_REMEDY_TOKENS,     // they are forgotten
@@ -48,6 +49,8 @@ struct pq_db_check {
     bool has_root, has_older;
     struct pq_root root;         // the newest that is whole
     struct pq_root older;        // the one before, if it is whole
+    uint64_t roots_below;        // as if there were only roots of versions below this; 0: all
+    uint64_t step_back_to;       // likewise, what PQ_REMEDY_STEP_BACK leaves
     struct pq_log_position cut;  // where the log's damage begins
     struct pq_text *known;       // paths that something names
     size_t known_count, known_room;
@@ -98,6 +101,12 @@ pqdb_code pq_db_check_run(struct pq_db_check *check, const struct pq_run_name *n
 /// Do ids and columns of all tables follow from the schema alone? Then they are the check's.
 /// Cost: the log is walked.
 pqdb_code pq_db_check_shapes_follow(struct pq_db_check *check, bool *follow, pqdb_error *err);
+
+// step_back.c; when everything has been walked
+/// Rows that a damaged file loses are brought again by an older root, or none, and the log, if
+/// all of that is whole: then their damages become such.
+/// Cost: with lost rows, another walk or two.
+pqdb_code pq_db_check_step_back(struct pq_db_check *check, pqdb_error *err);
 
 // salvage.c
 /// The live rows of a damaged data file that can be read, into the file `to`; NULL: only looked at.

@@ -245,6 +245,7 @@ static pqdb_code mend(struct pq_db_check *check, struct pq_db_damage *damage, bo
     switch (damage->remedy) {
         case PQ_REMEDY_NONE:
         case PQ_REMEDY_OLD_LOG:  // once the root has moved on
+        case PQ_REMEDY_STEP_BACK:  // below
             return PQDB_OK;
         case PQ_REMEDY_MOVE:
         case PQ_REMEDY_NEW_ROOT:
@@ -291,6 +292,21 @@ static pqdb_code move_published(struct pq_db_check *check, size_t tables, pqdb_e
         if (table != NULL) PQ_TRY(move_metadata(check, table, err));
         const bool is_old = d->remedy == PQ_REMEDY_METADATA && !is_metadata(d->shown.file);
         if (is_old) PQ_TRY(move_aside(check->store, d->shown.file, err));
+    }
+    return PQDB_OK;
+}
+
+/// The root first: without it nothing needs the files.
+static pqdb_code step_back(struct pq_db_check *check, pqdb_error *err) {
+    for (size_t i = 0; i < check->roots.count; i++) {
+        char path[64];
+        if (check->roots.versions[i] < check->step_back_to) break;
+        pq_root_path(check->roots.versions[i], path);
+        PQ_TRY(move_aside(check->store, path, err));
+    }
+    for (const struct pq_db_damage *d = check->damages; d != NULL; d = d->next) {
+        if (d->remedy != PQ_REMEDY_STEP_BACK) continue;
+        PQ_TRY(move_aside(check->store, d->shown.file, err));
     }
     return PQDB_OK;
 }
@@ -414,8 +430,9 @@ static pqdb_code look_again(struct pq_db_check *check, pqdb_error *err) {
 pqdb_code pq_db_repair(struct pq_db_check *check, struct pq_lock **lock, pqdb_error *err) {
     if (check->damages == NULL) return PQDB_OK;
     // Without their newest root nobody knew what else is damaged.
-    const bool walks_again = has_remedy(check, PQ_REMEDY_NEW_ROOT);
-    PQ_TRY(mend_files(check, err));
+    const bool steps_back = has_remedy(check, PQ_REMEDY_STEP_BACK);
+    const bool walks_again = steps_back || has_remedy(check, PQ_REMEDY_NEW_ROOT);
+    PQ_TRY(steps_back ? step_back(check, err) : mend_files(check, err));
     if (walks_again) {
         struct pq_db_check below;
         pqdb_check_options options = *check->options;

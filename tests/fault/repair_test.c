@@ -31,6 +31,7 @@ static const struct damage {
 } damages[] = {
     {"rows", "Many/data/", ".parquet", 30, true, false},
     {"rows and tables", "Many/data/", ".parquet", 30, true, true},
+    {"rows that the log still has", "Item/data/", ".parquet", 30, false, false},
     {"a view's rows", "_views/ByKind/data/", ".parquet", 30, false, false},
     {"a root", "_state/", ".root", 50, false, false},
     {"a list of ids", "Many/data/", ".ids", 50, false, false},

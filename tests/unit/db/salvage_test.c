@@ -46,8 +46,10 @@ static struct heard look(struct pq_store *store, bool repair, pqdb_checked *chec
     return heard;
 }
 
+/// With segments of a log so short that what no root needs of it goes soon.
 static pqdb_db *open_on(struct pq_store *store) {
-    const struct pq_open_with with = rich_db_with(store);
+    struct pq_open_with with = rich_db_with(store);
+    with.log_segment_bytes = 4096;
     pqdb_db *db = NULL;
     must(pq_db_open_with(&with, NULL, &db, &err), "open");
     return db;
@@ -252,6 +254,8 @@ static uint64_t newest(pqdb_db *db) {
 static void check_versions_before(const char *name) {
     static const char schema[] = "{ T: { n: 'int!' }, Other: { n: 'int!', t: '-> T' },\n"
                                  "  Alone: { n: 'int!' },\n"
+                                 "  K: { $from: 'Alone', $refresh: { mode: 'manual', strategy: "
+                                 "'append' } },\n"
                                  "  V: { $from: 'T', $compute: { rows: { $count: '*' } } } }";
     struct fault_store *disk = fault_store_create();
     const struct pq_open_with with = rich_db_with(&disk->base);
@@ -263,6 +267,8 @@ static void check_versions_before(const char *name) {
     put_rows(db, "Other", 0, 10);
     put_rows(db, "Alone", 0, 10);
     must(pqdb_checkpoint(db, &err), "checkpoint");
+    put_rows(db, "Other", 10, 1);
+    must(pqdb_checkpoint(db, &err), "checkpoint");  // which names the same files of T
     const uint64_t before = newest(db);
     put_rows(db, "T", 6000, 1);
     put_rows(db, "Alone", 10, 1);
@@ -284,7 +290,7 @@ static void check_versions_before(const char *name) {
     const uint64_t repaired = newest(db);
     put_rows(db, "T", 7000, 3);
     CHECK(count_as_of(db, "T", repaired) == left, "%s", err.message);
-    CHECK(count_as_of(db, "V", repaired) == 1 && count_as_of(db, "Other", repaired) == 10, "%s",
+    CHECK(count_as_of(db, "V", repaired) == 1 && count_as_of(db, "Other", repaired) == 11, "%s",
           err.message);
     must(pqdb_checkpoint(db, &err), "checkpoint");
     must(pqdb_close(db, &err), "close");
@@ -307,6 +313,87 @@ static void versions_before_the_loss_are_refused_those_since_are_not(void) {
     check_versions_before("T");
 }
 
+// ---- what the log still has ---------------------------------------------------------------------
+
+/// T's newest file is damaged, or gone. Returns what the check says, mended, of the most rows.
+static struct heard lose_file(struct pq_store *store, bool is_gone, const char *name) {
+    char path[PQ_STORE_PATH_MAX];
+    uint64_t bytes;
+    pqdb_checked checked;
+    struct heard heard = {0};
+    const struct pq_open_with with = rich_db_with(store);
+    const pqdb_check_options options = {.repair = true, .name = name, .on_damage = hear,
+                                        .ctx = &heard};
+    find_file(store, "T/data", path, &bytes);
+    if (is_gone) must(pq_store_unlink(store, path, &err), "unlink");
+    if (!is_gone) CHECK(fault_store_flip(store, path, bytes / 3, 0x20), "flip");
+    must(pq_db_check_with(&with, &options, &checked, &err), "repair");
+    CHECK(checked.damages > 0, "unseen");
+    CHECK(checked.repaired == checked.damages || heard.is_lost, "%s", heard.remedy);
+    return heard;
+}
+
+static void check_rows(struct pq_store *store, uint64_t rows, uint64_t version) {
+    pqdb_verified verified = {0};
+    const struct heard heard = look(store, false, &(pqdb_checked){0});
+    CHECK(heard.remedy[0] == '\0', "left: %s", heard.remedy);
+    pqdb_db *db = open_on(store);
+    CHECK(count(db, "T", NULL) == rows, "%" PRIu64 " rows of %" PRIu64, count(db, "T", NULL), rows);
+    CHECK(newest(db) >= version, "seq-%" PRIu64, newest(db));
+    CHECK(count_as_of(db, "T", version) == (long)rows, "%s", err.message);
+    put_rows(db, "T", 9000, 1);
+    must(pqdb_view_verify(db, "V", NULL, NULL, &verified, &err), "verify");
+    CHECK(verified.differences == 0 && verified.rows_stored == 1, "V is not exact");
+    must(pqdb_close(db, &err), "close");
+}
+
+static void what_the_log_has_from_the_first_commit_on_is_not_lost(void) {
+    static const char schema[] = "{ T: { n: 'int!' },\n"
+                                 "  V: { $from: 'T', $compute: { rows: { $count: '*' } } } }";
+    for (int turn = 0; turn < 4; turn++) {
+        struct fault_store *disk = fault_store_create();
+        pqdb_db *db = make_on(&disk->base, schema);
+        put_rows(db, "T", 0, 100);
+        must(pqdb_checkpoint(db, &err), "checkpoint");
+        put_rows(db, "T", 100, 20);
+        must(pqdb_close(db, &err), "close");
+        const struct heard heard = lose_file(&disk->base, turn % 2 == 1, turn < 2 ? NULL : "T");
+        CHECK(!heard.is_lost && strstr(heard.remedy, "the first commit") != NULL, "%s",
+              heard.remedy);
+        check_rows(&disk->base, 120, 2);
+        fault_store_destroy(disk);
+    }
+}
+
+/// The log begins behind the first commits; the root before the newest names the damaged file, or
+/// does not.
+static void what_the_newest_checkpoint_wrote_is_not_lost(void) {
+    static const char schema[] = "{ T: { n: 'int!' }, Other: { n: 'int!' },\n"
+                                 "  K: { $from: 'T', $refresh: { mode: 'manual', strategy: "
+                                 "'append' } },\n"
+                                 "  V: { $from: 'T', $compute: { rows: { $count: '*' } } } }";
+    for (int is_named = 0; is_named < 2; is_named++) {
+        struct fault_store *disk = fault_store_create();
+        pqdb_db *db = make_on(&disk->base, schema);
+        put_rows(db, "T", 0, 1000);
+        must(pqdb_checkpoint(db, &err), "checkpoint");
+        put_rows(db, "T", 1000, 1000);
+        must(pqdb_view_refresh(db, "K", false, NULL, &err), "refresh");
+        must(pqdb_checkpoint(db, &err), "checkpoint");
+        put_rows(db, "T", 2000, 3000);
+        must(pqdb_checkpoint(db, &err), "checkpoint");
+        if (is_named) put_rows(db, "Other", 0, 1);
+        if (is_named) must(pqdb_checkpoint(db, &err), "checkpoint");
+        const uint64_t version = newest(db), rows = count(db, "T", NULL);
+        must(pqdb_close(db, &err), "close");
+        const struct heard heard = lose_file(&disk->base, false, NULL);
+        const bool steps_back = strstr(heard.remedy, "the root before") != NULL;
+        CHECK(steps_back == !is_named && heard.is_lost == is_named, "%s", heard.remedy);
+        if (steps_back) check_rows(&disk->base, rows, version);
+        fault_store_destroy(disk);
+    }
+}
+
 int main(void) {
     sound = fault_store_create();
     rich_db_make(&sound->base);
@@ -314,6 +401,8 @@ int main(void) {
     RUN(what_the_log_goes_on_to_say_of_lost_rows_is_forgiven);
     RUN(a_manual_view_that_appends_keeps_what_can_be_read);
     RUN(versions_before_the_loss_are_refused_those_since_are_not);
+    RUN(what_the_log_has_from_the_first_commit_on_is_not_lost);
+    RUN(what_the_newest_checkpoint_wrote_is_not_lost);
     fault_store_destroy(sound);
     return test_done();
 }
