@@ -175,7 +175,7 @@ static void a_scheduled_view_shows_the_version_of_its_last_refresh(void) {
     pqdb_db *db = db_make(db_with(disk), SCHEDULED("$select: { k: '$k', more: '$more' }"));
     db_put(db, "Item", "[{\"$id\":\"a\",\"k\":\"x\",\"n\":9223372036854775807,"
                        "\"more\":{\"of\":[1,\"x\"]}},{\"$id\":\"b\",\"k\":\"y\",\"n\":1}]");
-    MUST(pqdb_view_refresh(db, "V", false, NULL, &err));
+    MUST(pqdb_view_refresh(db, "V", true, NULL, &err));
     db_put(db, "Item", "{\"$id\":\"c\",\"k\":\"z\",\"n\":1}");
     CHECK(apply(db, SCHEDULED("$compute: { sum: { $sum: 'n' } }"), NULL) == PQDB_LIMIT, "%s",
           err.message);
