@@ -63,7 +63,12 @@ int cli_view_alter(struct cli *cli) {
     cli_progress_end(&progress);
     cli->file = "with that the schema";
     if (code == PQDB_OK) cli_note(cli, "altered %s", name);
-    return cli_close(cli, db, code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err));
+    const int done = code == PQDB_OK ? CLI_DONE : cli_fail_schema(cli, &err);
+    if (code != PQDB_OK && strstr(err.message, "--allow-drop") != NULL) {
+        cli_note(cli, "view alter takes no --allow-drop: change the schema's text (schema show), "
+                 "then 'schema apply FILE --allow-drop %s'", name);
+    }
+    return cli_close(cli, db, done);
 }
 
 int cli_view_vacuum(struct cli *cli, const char *keep) {

@@ -205,18 +205,13 @@ static pqdb_code read_staleness(const char *text, int64_t *us, pqdb_error *err) 
     return pq_fail_subject(err, PQDB_INVALID, PQ_TEXT("maxStaleness"));
 }
 
-static const char *as_of_of(const pqdb_find_options *options) {
-    return options == NULL || options->as_of == NULL || options->as_of[0] == '\0'
-               ? NULL : options->as_of;
-}
-
 /// The rows to ask, of now or of before, and how.
 static pqdb_code open_rows(struct table_answer *answer, const char *name,
                            const pqdb_find_options *options, struct pq_find_table *find,
                            struct pq_table_snapshot **rows, pqdb_error *err) {
     pqdb_db *db = answer->db;
     struct pq_db_shown *shown = &answer->shown;
-    const char *as_of = as_of_of(options);
+    const char *as_of = options == NULL ? NULL : options->as_of;
     int64_t staleness_us;
     PQ_TRY(read_staleness(options == NULL ? NULL : options->max_staleness, &staleness_us, err));
     if (as_of == NULL) {

@@ -112,6 +112,7 @@ USES = [
     (["find", "WorkerErrors", "{ outcome: 'none' }", "--format", "json"], 0, r"^\[\]$", None),
     (["find", "WorkerErrors", "{ outcome: 'none' }", "--format=csv"], 0, r"^\$id,scriptName,[^\n]*\n$", None),
     (["find", "WorkerErrors", "{ outcome: 'none' }", "--format=table"], 0, r"^\$id  scriptName", r"^0 rows at version seq-1$"),
+    (["find", "EndpointMetrics", "--as-of="], 1, None, r"'' is neither a version"),
     (["find", "EndpointMetrics", "--max-staleness", "1 hour"], 1, None, r"'1 hour' is no duration; write 0s"),
     (["find", "EndpointMetrics", "--max-staleness", "0s"], 0, r"avgLatency", r"EndpointMetrics was brought up to seq-1"),
     (["find", "EndpointMetrics"], 0, None, r"EndpointMetrics is stale: .* old\)"),

@@ -3,6 +3,9 @@
 /// change is missed or taken twice, a restart comes to the same, and where it is too much to be
 /// held, or the source fails, that is noticed.
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "db/schema_change.h"
@@ -144,6 +147,55 @@ static void a_view_is_built_over_one_that_keeps_while_writers_go_on(void) {
     }
 }
 
+struct writer {
+    pqdb_db *db;
+    atomic_bool stops;
+    atomic_uint commits;
+};
+
+static void *write_on(void *ctx) {
+    struct writer *writer = ctx;
+    for (unsigned i = 0; !writer->stops; i++) {
+        static const pqdb_edit more = {"{ k: 'k2', n: { $lt: 20 } }", "{ $inc: { n: 1 } }"};
+        char gone[60];
+        snprintf(gone, sizeof gone, "{ $id: { $gt: 'e%05u', $lt: 'e%05u' } }", 60000 + i * 40,
+                 60000 + i * 40 + 9);
+        put(writer->db, i % 3 == 0 ? 7 : 10, 60000 + i * 40, 40);
+        MUST(pqdb_update(writer->db, "Event", &more, NULL, NULL, &err));
+        MUST(pqdb_delete(writer->db, "Event", gone, NULL, NULL, &err));
+        if (i % 2 == 0) MUST(pq_db_retain(writer->db, &err));
+        writer->commits++;
+    }
+    return NULL;
+}
+
+/// The writer's thread shares `err` with nobody: what is refreshed meanwhile has its own.
+static void a_writer_that_never_rests_is_followed(void) {
+    struct fault_store *disk = fault_store_create();
+    char more[800];
+    snprintf(more, sizeof more, ", %s: %s, %s: %s", views[1].name, views[1].definition,
+             views[3].name, views[3].definition);
+    struct writer writer = {.db = begin(db_with(disk), more)};
+    pthread_t thread;
+    pthread_create(&thread, NULL, write_on, &writer);
+    for (int round = 0; round < 4; round++) {
+        pqdb_error why;
+        const unsigned before = writer.commits;
+        while (writer.commits == before) sched_yield();
+        for (size_t i = 1; i < 4; i += 2) {
+            const pqdb_code code = pqdb_view_refresh(writer.db, views[i].name, true, NULL, &why);
+            CHECK(code == PQDB_OK, "%s: %s", views[i].name, why.message);
+        }
+    }
+    writer.stops = true;
+    pthread_join(thread, NULL);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 1; i < 4; i += 2) check_view(writer.db, i, round == 0 ? "" : "behind");
+        writer.db = crash(&disk, writer.db);
+    }
+    db_end(writer.db, disk);
+}
+
 /// A manual view over it is computed anew with each refresh.
 static void so_it_is_refreshed(void) {
     static const char later[] = ", Later: { $from: 'Kept', $groupBy: ['k'], "
@@ -200,6 +252,7 @@ static void a_source_that_fails_meanwhile_is_noticed(void) {
 
 int main(void) {
     RUN(a_view_is_built_over_one_that_keeps_while_writers_go_on);
+    RUN(a_writer_that_never_rests_is_followed);
     RUN(so_it_is_refreshed);
     RUN(what_is_too_much_to_be_held_is_computed_again);
     RUN(a_source_that_fails_meanwhile_is_noticed);
