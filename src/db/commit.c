@@ -35,12 +35,17 @@ static pqdb_code fresh_step_hold(pqdb_db *db, pqdb_error *err) {
     return pq_hold_create(db->alloc, &db->step_hold, err);
 }
 
-static void note_failure(pqdb_db *db, struct pq_db_table *table) {
+static pqdb_code note_failure(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
     const pqdb_error *why = pq_circuit_failure(db->circuit, table->id);
-    if (why == NULL || table->facts.failed || table->facts.unbuilt) return;
+    if (why == NULL || table->facts.failed || table->facts.unbuilt) return PQDB_OK;
+    if (pq_db_dies_of(table, why->code)) {
+        if (err != NULL) *err = *why;
+        return why->code;
+    }
     table->facts.failed = true;
     pq_db_set_failure(db, table, why);
     pq_db_set_reflects(db, table, table->table->version);
+    return PQDB_OK;
 }
 
 /// A view's delta into its table. What is large enough to be taken over is copied first: the step's
@@ -64,7 +69,7 @@ static pqdb_code apply_outputs(pqdb_db *db, uint64_t version, int64_t time_us, p
         const struct pq_output *output = &db->outputs[i];
         struct pq_db_table *table = pq_db_by_id(db, output->table);
         if (!output->attached) {
-            note_failure(db, table);
+            PQ_TRY(note_failure(db, table, err));
             continue;
         }
         if (output->rows.count == 0) continue;

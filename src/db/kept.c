@@ -12,6 +12,10 @@ bool pq_db_is_kept(const struct pq_db_table *table, const struct pq_db_facts *fa
     return table->view != NULL && table->entry->retention_keeps && facts->kept;
 }
 
+bool pq_db_dies_of(const struct pq_db_table *table, pqdb_code code) {
+    return (code == PQDB_IO || code == PQDB_NO_MEMORY) && pq_db_is_kept(table, &table->facts);
+}
+
 bool pq_db_reads_kept(const pqdb_db *db, const struct pq_db_table *table) {
     for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
         const struct pq_db_table *below = pq_db_by_id(db, up->table);

@@ -216,6 +216,9 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     pq_db_replica_destroy(replica);
     if (code == PQDB_OK) {
         code = apply_changes(db, table, &changes, began, err);
+    } else if (pq_db_dies_of(table, code) ||
+               (db->closes && pq_db_is_kept(table, &table->facts))) {
+        pq_db_break(db, code, err);
     } else {
         pq_db_note_failed(db, table, err);
         pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);

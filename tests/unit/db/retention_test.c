@@ -473,6 +473,25 @@ static void what_is_kept_is_new_to_a_view_that_appends(void) {
     db_end(db, disk);
 }
 
+/// Its state went with the step, and a checkpoint would make that last: the log brings it back.
+static void an_error_that_passes_does_not_end_what_is_kept(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = with_kept(disk);
+    MUST(pqdb_checkpoint(db, &err));
+    db = db_reopen(db, db_with(disk));  // the views' states are on disk
+    put(db, 10, 30, 3);
+    disk->counts_reads = true;
+    disk->fail_at = disk->calls;
+    CHECK(pqdb_view_refresh(db, "EverLater", false, NULL, &err) == PQDB_IO, "%s", err.message);
+    disk->counts_reads = false;
+    disk->fail_at = -1;
+    CHECK(pqdb_checkpoint(db, &err) == PQDB_IO, "%s", err.message);
+    db = db_reopen(db, db_with(disk));
+    MUST(pqdb_view_refresh(db, "EverLater", false, NULL, &err));
+    CHECK(db_count(db, "EverLater", "{ c: 11 }") == 3, "rows were lost");
+    db_end(db, disk);
+}
+
 static pqdb_code count_kind(void *ctx, const pqdb_change *change) {
     uint64_t *commits = ctx;
     if (strcmp(change->kind, "retention") != 0) return PQDB_OK;
@@ -527,6 +546,7 @@ int main(void) {
     RUN(an_id_that_passes_takes_the_kept_row_along);
     RUN(what_is_kept_shows_what_links_led_to_when_it_went);
     RUN(what_is_kept_is_new_to_a_view_that_appends);
+    RUN(an_error_that_passes_does_not_end_what_is_kept);
     RUN(what_goes_while_a_view_is_built_is_not_kept);
     RUN(a_build_below_does_not_lose_what_is_kept_meanwhile);
     RUN(many_rows_go_in_several_commits);
