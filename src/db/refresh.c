@@ -176,22 +176,27 @@ static pqdb_code apply_rows(pqdb_db *db, struct pq_db_table *table,
     return PQDB_OK;
 }
 
-/// Leader: durable, then applied.
+/// Leader: what is durable, from the last commit but one on.
 static pqdb_code apply_changes(pqdb_db *db, struct pq_db_table *table,
-                               const struct pq_db_row_list *changes, uint64_t began_ns,
+                               const struct pq_db_row_list *changes, uint64_t to,
                                pqdb_error *err) {
-    const uint64_t to = db->version;
-    const struct pq_last_refresh did = {.kind = PQ_REFRESH_INCREMENTAL, .rows = changes->rows,
-                                        .took_us = (int64_t)us_since(db, began_ns)};
-    uint64_t version;
-    PQ_TRY(pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &did, &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
-    pqdb_code code = apply_rows(db, table, changes, version, time_us, err);
+    pqdb_code code = apply_rows(db, table, changes, db->version, time_us, err);
     pq_db_set_reflects(db, table, to);
     table->facts.refreshed_us = time_us;
-    table->facts.last = did;
-    if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
+    if (code == PQDB_OK) code = pq_db_publish(db, db->version, time_us, err);
     return code == PQDB_OK ? code : pq_db_break(db, code, err);  // reopening repeats it
+}
+
+/// Leader: its node has gone on, or half way, and nothing of it is durable.
+static void give_up(pqdb_db *db, struct pq_db_table *table, pqdb_code code, pqdb_error *err) {
+    const bool ends = db->closes && pq_db_is_kept(table, &table->facts);
+    if (ends || pq_db_dies_of(table, code)) {
+        pq_db_break(db, code, err);
+        return;
+    }
+    pq_db_note_failed(db, table, err);
+    pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
 }
 
 /// All of the change is computed before any of it is applied: a view that fails on the way keeps
@@ -213,21 +218,47 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     pthread_mutex_lock(&db->leader);
     if (code == PQDB_OK) code = pq_db_replica_finish(replica, err);
     const bool is_large = changes.rows >= checkpoint_rows;
+    const struct pq_last_refresh did = {.kind = PQ_REFRESH_INCREMENTAL, .rows = changes.rows,
+                                        .took_us = (int64_t)us_since(db, began)};
+    const uint64_t to = db->version;
+    uint64_t version;
     pq_db_replica_destroy(replica);
     if (code == PQDB_OK) {
-        code = apply_changes(db, table, &changes, began, err);
-    } else if (pq_db_dies_of(table, code) ||
-               (db->closes && pq_db_is_kept(table, &table->facts))) {
-        pq_db_break(db, code, err);
+        code = pq_db_log_refresh(db, table, PQ_DB_LOGGED_ROWS, &did, &version, err);
+    }
+    if (code == PQDB_OK) {
+        table->facts.last = did;
+        code = apply_changes(db, table, &changes, to, err);
     } else {
-        pq_db_note_failed(db, table, err);
-        pq_db_publish(db, db->version, pq_log_time_us(db->log), NULL);
+        give_up(db, table, code, err);
     }
     pthread_mutex_unlock(&db->leader);
     pq_db_unlock_contents(db);
     pq_db_row_list_deinit(&changes);
     if (is_large && code == PQDB_OK) pq_db_keeper_want(db);  // its state is in memory until then
     return code;
+}
+
+static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
+    (void)ctx, (void)rows, (void)err;
+    return PQDB_OK;
+}
+
+/// What a view keeps would be lost with its state, were a step to fail. So the steps are taken on a
+/// branch of it before; a state that does not fit into memory twice is not tried.
+static pqdb_code try_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
+    static const struct pq_sink nowhere = {.put = drop_rows};
+    const struct pq_db_replica_options options = {.table = table, .alone = true,
+                                                  .branch = table, .on_rows = &nowhere};
+    struct pq_db_replica *replica = NULL;
+    pthread_mutex_lock(&db->branching);
+    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
+    pqdb_code code = pq_db_replica_create(db, &options, snapshot, &replica, err);
+    if (code == PQDB_OK) code = pq_db_replica_advance(replica, snapshot, err);
+    pq_db_replica_destroy(replica);
+    pq_db_snapshot_unref(snapshot);
+    pthread_mutex_unlock(&db->branching);
+    return code == PQDB_UNSUPPORTED ? PQDB_OK : code;
 }
 
 pqdb_code pq_db_refresh_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
@@ -369,7 +400,8 @@ pqdb_code pq_db_refresh(pqdb_db *db, struct pq_db_table *table, const struct pq_
         PQ_TRY(pq_db_append_refresh(db, table, how->discard, err));
     } else if (why == PQ_WHY_NOT) {
         pqdb_error failure = {0};
-        const pqdb_code code = refresh_by_log(db, table, &failure);
+        pqdb_code code = is_kept ? try_by_log(db, table, &failure) : PQDB_OK;
+        if (code == PQDB_OK) code = refresh_by_log(db, table, &failure);
         if (code == PQDB_UNSUPPORTED) why = PQ_WHY_TAKEN_BACK;
         if (code != PQDB_OK && code != PQDB_UNSUPPORTED) {
             if (err != NULL) *err = failure;

@@ -76,7 +76,35 @@ static void an_overflow_stops_the_view_alone(void) {
     fault_store_destroy(disk);
 }
 
+/// Whatever call fails, computed or not, logged or not: with a checkpoint behind it and the next
+/// refresh nothing is missing or there twice.
+static void a_refresh_that_failed_anywhere_is_taken_once(void) {
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), schema);
+    db_put(db, "Item", "[{\"kind\":\"a\",\"n\":1}]");
+    MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
+    pqdb_code code = PQDB_IO;
+    int calls = 0;
+    for (; code == PQDB_IO; calls++) {
+        db_put(db, "Item", "[{\"kind\":\"a\",\"n\":1}]");
+        disk->counts_reads = true;
+        disk->fail_at = disk->calls + calls;
+        code = pqdb_view_refresh(db, "Later", false, NULL, &err);
+        disk->counts_reads = false;
+        disk->fail_at = -1;
+        pqdb_checkpoint(db, NULL);
+        db = db_reopen(db, db_with(disk));
+        MUST(pqdb_view_refresh(db, "Later", false, NULL, &err));
+        char row[64];
+        snprintf(row, sizeof row, "{\"$id\":\"[]\",\"sum\":%d}", calls + 2);
+        check_row(db, "Later", "[]", row);
+    }
+    CHECK(code == PQDB_OK && calls > 2, "%d calls: %s", calls, err.message);
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(an_overflow_stops_the_view_alone);
+    RUN(a_refresh_that_failed_anywhere_is_taken_once);
     return test_done();
 }
