@@ -10,7 +10,7 @@
 #include "view/view.h"
 
 enum {
-    file_bytes_max = 64 << 20,
+    file_bytes_max = 1 << 30,
     check_bytes = 17,  // the first line: a hash of what follows, in hexadecimal
 };
 
@@ -251,6 +251,10 @@ pqdb_code pq_db_shapes_write(struct pq_store *store, const struct pq_db_shapes *
     }
     PQ_GO(write_generation(now, &out, err));
     PQ_GO(pq_bytes_printf(&out, err, "]}\n"));
+    if (out.length > file_bytes_max) {
+        PQ_GO(pq_fail(err, PQDB_LIMIT, "the columns that its collections ever had take more than "
+                      "%d MiB: import them into a new database", file_bytes_max >> 20));
+    }
     snprintf(check, sizeof check, "%016" PRIx64 "\n",
              pq_hash(out.data + check_bytes, out.length - check_bytes));
     memcpy(out.data, check, check_bytes);

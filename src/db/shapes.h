@@ -50,7 +50,8 @@ struct pq_db_follow {
 pqdb_code pq_db_shapes_read(struct pq_store *store, struct pq_text schema,
                             struct pq_arena *arena, struct pq_db_shapes *shapes, bool *is_exact,
                             pqdb_error *err);
-/// Both generations, durably; `before` may be NULL. Errors: PQDB_IO, PQDB_NO_MEMORY.
+/// Both generations, durably; `before` may be NULL. Errors: PQDB_IO, PQDB_NO_MEMORY, PQDB_LIMIT
+/// (beyond 1 GiB: nothing is written).
 pqdb_code pq_db_shapes_write(struct pq_store *store, const struct pq_db_shapes *before,
                              const struct pq_db_shapes *now, const struct pq_alloc *alloc,
                              pqdb_error *err);

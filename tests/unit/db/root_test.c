@@ -24,7 +24,8 @@ static struct pq_root make_root(uint64_t version, struct pq_root_table tables[2]
         {.name = {"counts 0", 8}, .runs = runs, .run_count = 0},
         {.name = {"creation 1 by 2", 15}, .runs = runs, .run_count = 1}};
     tables[0] = (struct pq_root_table){.name = {"Item", 4}, .id = 1, .version = version,
-                                       .next_seq = 90, .published = version - 1, .files = files,
+                                       .next_seq = 90, .published = version - 1,
+                                       .lost_before = version - 2, .files = files,
                                        .file_count = 2, .carried = {"carried rows", 12},
                                        .names = {"\0\1names", 7}};
     tables[1] = (struct pq_root_table){.name = {"View \"x\"", 8}, .id = 4, .version = 3,
@@ -67,6 +68,7 @@ static void check_same(const struct pq_root *read, const struct pq_root *root) {
         const struct pq_root_table *a = &read->tables[i], *b = &root->tables[i];
         CHECK(same_text(a->name, b->name) && a->id == b->id && a->version == b->version &&
                   a->next_seq == b->next_seq && a->published == b->published &&
+                  a->lost_before == b->lost_before &&
                   a->refresh_version == b->refresh_version && a->reflects == b->reflects &&
                   a->pace == b->pace && a->kept == b->kept && a->is_old == b->is_old &&
                   a->names_of == b->names_of && same_text(a->columns, b->columns) &&
