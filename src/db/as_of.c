@@ -141,7 +141,7 @@ static pqdb_code add_file(struct past *past, const struct pq_segment *segment, p
         const struct pq_segment_file given = {.file = file, .rows = segment->rows, .dead = dead,
                                               .version = past->step};
         code = pq_segment_create_file(&given, db->alloc, &fresh, err);
-        if (code != PQDB_OK) pq_data_file_destroy(file);
+        if (code != PQDB_OK) pq_data_file_unref(file);
     }
     pq_free(db->alloc, dead, words, sizeof *dead);
     PQ_TRY(code);

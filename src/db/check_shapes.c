@@ -47,7 +47,7 @@ static pqdb_code compare_file(struct pq_db_check *check, const struct pq_type *t
     PQ_TRY(pq_data_file_create(&options, &file, err));
     const pqdb_code code = pq_data_file_reader(file, &reader, err);
     if (code == PQDB_OK) *fits = has_columns(type, pq_parquet_type(reader));
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     return code;
 }
 

@@ -157,12 +157,14 @@ static pqdb_code rewrite_piece(struct cut_piece *piece, pqdb_error *err) {
                                                          : piece->snapshot->version};
     const pqdb_code code = pq_segment_create_file(&given, db->alloc, &piece->fresh, err);
     if (code != PQDB_OK) {
-        pq_data_file_destroy(file);
+        pq_data_file_unref(file);
         return code;
     }
     for (size_t i = 0; i < piece->old_count && piece->is_merged; i++) {
-        PQ_TRY(pq_table_carry_deaths(piece->old[i], piece->rewritten.moved[i],
-                                     piece->snapshot->version, piece->fresh, err));
+        const struct pq_table_carry carry = {.moved = piece->rewritten.moved[i],
+                                             .fresh = piece->fresh, .from = piece->merged_at,
+                                             .to = piece->snapshot->version};
+        PQ_TRY(pq_table_carry_deaths(piece->old[i], &carry, err));
     }
     return pq_table_write_beside(piece->snapshot, file, db->pace, err);
 }
@@ -303,16 +305,32 @@ static pqdb_code name_file(struct cut *cut, const struct cut_table *table,
     return PQDB_OK;
 }
 
+/// Deaths that the root knows of take more than twice a bit a row: from the installation on they
+/// take that.
+static pqdb_code fold(struct cut_table *table, struct pq_segment *segment, pqdb_error *err) {
+    const size_t bytes = atomic_load_explicit(&segment->died_bytes, memory_order_relaxed);
+    if (bytes <= segment->rows / 4) return PQDB_OK;
+    if (segment->is_merging || segment->origin != NULL) return PQDB_OK;
+    struct cut_fold *made = &table->folds[table->fold_count];
+    PQ_TRY(pq_segment_fold(segment, table->snapshot->version, &made->folded, err));
+    made->segment = segment;
+    table->fold_count++;
+    return PQDB_OK;
+}
+
 static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error *err) {
     const struct pq_catalog *catalog = table->snapshot->catalog;
     struct pq_root_file *files =
         pq_arena_calloc(&cut->arena, catalog->count + PQ_CUT_PIECES_MAX, sizeof *files);
     if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
     table->root.files = files;
+    table->folds = pq_arena_calloc(&cut->arena, catalog->file_count + 1, sizeof *table->folds);
+    if (table->folds == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deletions");
     for (size_t i = 0; i < catalog->count; i++) {
         struct pq_segment *segment = catalog->segments[i];
         if (segment->kind != PQ_SEGMENT_FILE || pq_db_cut_has(table, segment)) continue;
         PQ_TRY(name_file(cut, table, segment, &files[table->root.file_count++], err));
+        PQ_TRY(fold(table, segment, err));
     }
     for (size_t i = 0; i < table->piece_count; i++) {
         struct pq_segment *fresh = table->pieces[i].fresh;
@@ -396,18 +414,24 @@ static pqdb_code install_table(pqdb_db *db, struct cut_table *table, pqdb_error 
     for (size_t i = 0; i < table->state_count; i++) {
         PQ_TRY(pq_db_cut_install(&table->states[i], err));
     }
+    for (size_t i = 0; i < table->fold_count; i++) {
+        const struct cut_fold *fold = &table->folds[i];
+        PQ_TRY(pq_table_fold(table->table->table, fold->segment, fold->folded, err));
+        pq_db_share(db, fold->segment);
+    }
     if (!table->writes) {
         // The table counts roughly, and would call for checkpoints over what is long gone.
         const size_t now = table->table->table->memory_bytes;
         table->table->table->memory_bytes =
             table->memory + (now > table->held ? now - table->held : 0);
-        return PQDB_OK;
+        return table->fold_count > 0 ? pq_table_publish(table->table->table, err) : PQDB_OK;
     }
     for (size_t i = 0; i < table->piece_count; i++) {
         struct cut_piece *piece = &table->pieces[i];
         const struct pq_table_swap swap = {
             .old = piece->old, .moved = (const uint32_t *const *)piece->rewritten.moved,
-            .old_count = piece->old_count, .fresh = piece->fresh};
+            .old_count = piece->old_count, .fresh = piece->fresh,
+            .carried = table->snapshot->version};
         PQ_TRY(pq_table_swap(table->table->table, &swap, err));
         if (piece->fresh != NULL) pq_segment_ref(piece->fresh);  // the table took ours
     }
@@ -423,6 +447,27 @@ static void thaw(struct cut *cut) {
         if (table->snapshot == NULL) continue;
         const struct pq_catalog *catalog = table->snapshot->catalog;
         for (size_t k = 0; k < catalog->count; k++) catalog->segments[k]->is_frozen = false;
+    }
+}
+
+/// From now on the cut holds what is installed, with the files that it wrote, and no rows that
+/// others have let go: while metadata is published writers fill the same share of memory again.
+static void hold_installed(struct cut *cut) {
+    for (size_t i = 0; i < cut->table_count; i++) {
+        struct cut_table *table = &cut->tables[i];
+        for (size_t k = 0; k < table->piece_count; k++) {
+            pq_rewritten_deinit(&table->pieces[k].rewritten);
+        }
+        table->replaced = table->snapshot;
+        table->snapshot = pq_table_snapshot_ref(table->table->table->published);
+    }
+}
+
+/// No lock held: giving much memory back takes a while.
+static void let_go(struct cut *cut) {
+    for (size_t i = 0; i < cut->table_count; i++) {
+        pq_table_snapshot_unref(cut->tables[i].replaced);
+        cut->tables[i].replaced = NULL;
     }
 }
 
@@ -444,6 +489,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
         db->has_root = true;
         db->root_version = cut->root.version;
         db->root_position = cut->root.position;
+        hold_installed(cut);
         pq_db_run_merges_end(db);
         atomic_store_explicit(&db->runs_backlog, pq_db_run_backlog(db), memory_order_relaxed);
     } else {
@@ -451,6 +497,7 @@ static pqdb_code install(struct cut *cut, pqdb_error *err) {
     }
     pthread_mutex_unlock(&db->leader);
     pthread_mutex_unlock(&db->branching);
+    let_go(cut);
     return code;
 }
 
@@ -464,6 +511,7 @@ static void cut_deinit(struct cut *cut) {
             pq_rewritten_deinit(&table->pieces[k].rewritten);
             pq_segment_unref(table->pieces[k].fresh);
         }
+        for (size_t k = 0; k < table->fold_count; k++) pq_segment_unref(table->folds[k].folded);
         for (size_t k = 0; k < table->state_count; k++) pq_db_cut_deinit(&table->states[k]);
         pq_table_snapshot_unref(table->snapshot);
     }

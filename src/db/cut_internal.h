@@ -25,10 +25,18 @@ struct cut_piece {
     pqdb_error error;
 };
 
+/// A file whose dead rows take less from the installation on.
+struct cut_fold {
+    struct pq_segment *segment;  // of the catalog
+    struct pq_segment *folded;   // owned reference
+};
+
 /// One table's part of the cut.
 struct cut_table {
     struct pq_db_table *table;  // whose rows they are
-    struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog
+    struct pq_table_snapshot *snapshot;  // sealed: everything is in its catalog; from the
+                                         // installation on what is there then,
+    struct pq_table_snapshot *replaced;  // and this one goes
     uint64_t version, next_seq;
     size_t held, memory;          // bytes in chunks at the cut: as the table counts, and counted
     bool writes;                  // `old` becomes files
@@ -39,6 +47,8 @@ struct cut_table {
     bool only_files;              // the rewrite merges files: rows stay the same
     struct cut_piece pieces[PQ_CUT_PIECES_MAX];
     size_t piece_count;
+    struct cut_fold *folds;       // in the cut's arena
+    size_t fold_count;
     struct pq_db_cut_state *states;  // of a view
     size_t state_count;
     struct pq_root_table root;

@@ -158,12 +158,17 @@ static bool is_held_otherwise(const pqdb_db *db, const struct pq_db_retired *ret
     return false;
 }
 
+static bool is_held(pqdb_db *db, const struct pq_db_retired *retired) {
+    if (atomic_load(&retired->segment->references) > 1) return true;
+    if (retired->is_shared) return false;
+    return !retired->released || retired->unnamed_at == 0 ||
+           pq_db_is_read(db, retired->unnamed_at) || is_held_otherwise(db, retired);
+}
+
 void pq_db_bury_released(pqdb_db *db) {
     for (struct pq_db_retired **link = &db->retired; *link != NULL;) {
         struct pq_db_retired *retired = *link;
-        if (!retired->released || atomic_load(&retired->segment->references) > 1 ||
-            retired->unnamed_at == 0 || pq_db_is_read(db, retired->unnamed_at) ||
-            (!retired->is_shared && is_held_otherwise(db, retired))) {
+        if (is_held(db, retired)) {
             link = &retired->next;
             continue;
         }

@@ -39,7 +39,7 @@ static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
     const size_t words = (named->rows + 63) / 64;
     const bool has_dead = named->dead.length > 0;
     if (has_dead && named->dead.length != words * sizeof(uint64_t)) {
-        pq_data_file_destroy(file);
+        pq_data_file_unref(file);
         return pq_store_fail(err, PQDB_CORRUPT, named->path.data,
                              "the root's deletions do not fit the file");
     }
@@ -49,7 +49,7 @@ static pqdb_code load_file(pqdb_db *db, struct pq_db_table *table,
     struct pq_segment *segment;
     const pqdb_code code = pq_segment_create_file(&given, db->alloc, &segment, err);
     if (code != PQDB_OK) {
-        pq_data_file_destroy(file);
+        pq_data_file_unref(file);
         return code;
     }
     const struct pq_table_swap swap = {.fresh = segment};

@@ -45,11 +45,16 @@ void pq_db_memory_init(pqdb_db *db, const struct pq_alloc *alloc) {
 
 static size_t less(size_t from, size_t what) { return from > what ? from - what : 0; }
 
-/// Of the limit, without what is set aside for rows and steps and what the files' indexes take.
+/// Of the limit, without what is set aside for rows and steps and what the files' indexes take; or
+/// without all that others have now, where that is more.
 static size_t free_share(const pqdb_db *db) {
     const struct pq_db_memory *memory = &db->memory;
-    const size_t indexes = less(pq_account_used(&memory->files), pq_page_cache_bytes(db->pages));
-    return less(memory->limit - memory->limit / steps_share, memory->rows_max + indexes);
+    const size_t pages = pq_page_cache_bytes(db->pages);
+    const size_t indexes = less(pq_account_used(&memory->files), pages);
+    const size_t aside = memory->limit / steps_share + memory->rows_max + indexes;
+    const size_t others = less(pq_account_used(&memory->total),
+                               pq_account_used(&memory->states) + pages);
+    return less(memory->limit, others > aside ? others : aside);
 }
 
 size_t pq_db_states_max(const pqdb_db *db) {

@@ -4,9 +4,10 @@
 /// writers wait for one. An eighth is left to steps, scans and answers, which are bounded by what
 /// they are asked. Beside them stand the indexes of files (filters of ids, runs of links, page
 /// indexes), some bits a row. What is left is for the views' states, and for decoded pages as far
-/// as states leave it; each of the two has a floor, below which the budget is too small and is not
-/// kept. States that are in runs leave memory, oldest first; what changed since the last checkpoint
-/// cannot, so a checkpoint is wanted when that is half of their share.
+/// as states leave it; less where all others together hold more than was set aside for them, as
+/// checkpoints and merges do for a while. Each of the two has a floor, below which the budget is
+/// too small and is not kept. States that are in runs leave memory, oldest first; what changed
+/// since the last checkpoint cannot, so a checkpoint is wanted when that is half of their share.
 #ifndef PQ_DB_MEMORY_H
 #define PQ_DB_MEMORY_H
 

@@ -99,18 +99,12 @@ void pq_db_announce_published(pqdb_db *db, const struct pq_root *root) {
 static pqdb_code list_files(struct cut *cut, const struct cut_table *table,
                             struct pq_publish *publish, pqdb_error *err) {
     const struct pq_catalog *catalog = table->snapshot->catalog;
-    struct pq_segment **files =
-        pq_arena_calloc(&cut->arena, catalog->count + PQ_CUT_PIECES_MAX, sizeof *files);
+    struct pq_segment **files = pq_arena_calloc(&cut->arena, catalog->count + 1, sizeof *files);
     if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a list of files");
     size_t count = 0;
     for (size_t i = 0; i < catalog->count; i++) {
         struct pq_segment *segment = catalog->segments[i];
-        if (segment->kind == PQ_SEGMENT_FILE && !pq_db_cut_has(table, segment)) {
-            files[count++] = segment;
-        }
-    }
-    for (size_t i = 0; i < table->piece_count; i++) {
-        if (table->pieces[i].fresh != NULL) files[count++] = table->pieces[i].fresh;
+        if (segment->kind == PQ_SEGMENT_FILE) files[count++] = segment;
     }
     publish->files = files;
     publish->file_count = count;

@@ -68,8 +68,8 @@ static pqdb_code run_append(void *ctx, uint64_t id, const void *data, size_t len
         run->written += length;
         return PQDB_OK;
     }
-    PQ_TRY(pq_bytes_append(&run->unwritten, data, length, err));
-    return run->unwritten.length < PQ_PACE_STEP_BYTES ? PQDB_OK : write_out(db, run, err);
+    if (run->unwritten.length + length > PQ_PACE_STEP_BYTES) PQ_TRY(write_out(db, run, err));
+    return pq_bytes_append(&run->unwritten, data, length, err);
 }
 
 static pqdb_code run_finish(void *ctx, uint64_t id, pqdb_error *err) {

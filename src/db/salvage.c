@@ -175,7 +175,7 @@ done:
     if (code != PQDB_OK && asked->to != NULL) pq_store_unlink(check->store, asked->to, NULL);
     pq_variant_encoder_destroy(encoder);
     pq_variant_names_unref(names);
-    pq_data_file_destroy(work.file);
+    pq_data_file_unref(work.file);
     pq_bytes_deinit(&work.last);
     return code;
 }

@@ -99,7 +99,7 @@ static pqdb_code open_file(pqdb_db *db, const struct pq_rewrite *rewrite,
         .file = file, .rows = written->rows, .version = snapshot->version};
     const pqdb_code code = pq_segment_create_file(&given, db->alloc, fresh, err);
     if (code != PQDB_OK) {
-        pq_data_file_destroy(file);
+        pq_data_file_unref(file);
         return code;
     }
     return pq_table_write_beside(snapshot, file, db->pace, err);
@@ -119,7 +119,7 @@ static pqdb_code write_chunks(pqdb_db *db, struct pq_table *rows, const char *pa
     PQ_GO(open_file(db, &rewrite, &written, &fresh, err));
     const struct pq_table_swap swap = {
         .old = chunks, .moved = (const uint32_t *const *)written.moved,
-        .old_count = rewrite.count, .fresh = fresh};
+        .old_count = rewrite.count, .fresh = fresh, .carried = snapshot->version};
     PQ_GO(pq_table_swap(rows, &swap, err));
     fresh = NULL;  // the table took it
     PQ_GO(pq_table_publish(rows, err));

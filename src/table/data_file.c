@@ -28,6 +28,7 @@ pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
     *made = (struct pq_data_file){.options = *options, .path = path,
                                   .path_bytes = options->path.length + 1,
                                   .id = atomic_fetch_add(&next_id, 1)};
+    atomic_init(&made->references, 1);
     made->options.path = (struct pq_text){path, options->path.length};
     pthread_mutex_init(&made->lock, NULL);
     pthread_mutex_init(&made->links_lock, NULL);
@@ -35,7 +36,7 @@ pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
         const pqdb_code code = pq_page_cache_create(PQ_PAGES_OWN_BYTES, alloc, &made->own_pages,
                                                     err);
         if (code != PQDB_OK) {
-            pq_data_file_destroy(made);
+            pq_data_file_unref(made);
             return code;
         }
         made->options.pages = made->own_pages;
@@ -44,8 +45,13 @@ pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
     return PQDB_OK;
 }
 
-void pq_data_file_destroy(struct pq_data_file *file) {
+void pq_data_file_ref(struct pq_data_file *file) {
+    atomic_fetch_add_explicit(&file->references, 1, memory_order_relaxed);
+}
+
+void pq_data_file_unref(struct pq_data_file *file) {
     if (file == NULL) return;
+    if (atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1) return;
     const struct pq_alloc *alloc = file->options.alloc;
     pq_page_cache_destroy(file->own_pages);
     pq_id_filter_destroy(file->filter, alloc);

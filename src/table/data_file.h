@@ -34,7 +34,8 @@ struct pq_data_file_options {
 };
 pqdb_code pq_data_file_create(const struct pq_data_file_options *options,
                               struct pq_data_file **file, pqdb_error *err);
-void pq_data_file_destroy(struct pq_data_file *file);  // NULL is fine
+void pq_data_file_ref(struct pq_data_file *file);
+void pq_data_file_unref(struct pq_data_file *file);  // NULL is fine
 
 struct pq_text pq_data_file_path(const struct pq_data_file *file);
 uint64_t pq_data_file_bytes(const struct pq_data_file *file);

@@ -17,6 +17,7 @@ enum { PQ_TOUCHED_PAGES = 64 };
 
 struct pq_data_file {
     struct pq_data_file_options options;
+    atomic_uint references;
     uint64_t id;  // unique in the process: names its pages in the cache
     char *path;  // owned, NUL-terminated
     size_t path_bytes;

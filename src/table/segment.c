@@ -26,7 +26,7 @@ static pqdb_code create(enum pq_segment_kind kind, size_t rows, uint64_t version
             pq_free(alloc, made, 1, sizeof *made);
             return pq_fail(err, PQDB_NO_MEMORY, "a segment of %zu rows", rows);
         }
-        memset(made->died, 0, blocks * sizeof *made->died);
+        memset((void *)made->died, 0, blocks * sizeof *made->died);
     }
     *segment = made;
     return PQDB_OK;
@@ -76,6 +76,40 @@ pqdb_code pq_segment_create_file(const struct pq_segment_file *given, const stru
     return PQDB_OK;
 }
 
+/// Rows of one block that are dead at `version`, as bits.
+static void fold_block(const struct pq_deaths *deaths, uint32_t last, uint64_t *bits) {
+    size_t at = 0, row;
+    uint32_t when;
+    while (pq_deaths_next(deaths, &at, &row, &when)) {
+        if (when <= last) bits[row / 64] |= UINT64_C(1) << row % 64;
+    }
+}
+
+pqdb_code pq_segment_fold(const struct pq_segment *segment, uint64_t version,
+                          struct pq_segment **folded, pqdb_error *err) {
+    const size_t words = (segment->rows + 63) / 64;
+    const uint64_t since = version - segment->base_version + 1;
+    const uint32_t last = since < UINT32_MAX ? (uint32_t)since : UINT32_MAX;
+    pq_assert(segment->kind == PQ_SEGMENT_FILE && version >= segment->base_version);
+    uint64_t *dead = pq_resize(segment->alloc, NULL, 0, words, sizeof *dead);
+    if (dead == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deletions of %zu rows", segment->rows);
+    memset(dead, 0, words * sizeof *dead);
+    if (segment->dead_base != NULL) memcpy(dead, segment->dead_base, words * sizeof *dead);
+    for (size_t row = 0; row < segment->rows; row += PQ_DEATH_BLOCK_ROWS) {
+        const struct pq_deaths *deaths = pq_segment_deaths(segment, row);
+        if (deaths != NULL) fold_block(deaths, last, dead + row / 64);
+    }
+    const struct pq_segment_file given = {.file = segment->file, .rows = segment->rows,
+                                          .dead = dead, .version = version};
+    const pqdb_code code = pq_segment_create_file(&given, segment->alloc, folded, err);
+    pq_free(segment->alloc, dead, words, sizeof *dead);
+    PQ_TRY(code);
+    pq_data_file_ref(segment->file);
+    (*folded)->shreds_sought = segment->shreds_sought;
+    (*folded)->lacks_shreds = segment->lacks_shreds;
+    return PQDB_OK;
+}
+
 struct pq_segment *pq_segment_ref(struct pq_segment *segment) {
     atomic_fetch_add_explicit(&segment->references, 1, memory_order_relaxed);
     return segment;
@@ -86,15 +120,12 @@ void pq_segment_unref(struct pq_segment *segment) {
     if (atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1) return;
     const struct pq_alloc *alloc = segment->alloc;
     const size_t blocks = block_count(segment->rows);
-    for (size_t i = 0; i < blocks; i++) {
-        pq_free(alloc, (void *)segment->died[i],
-                segment->died[i] == NULL ? 0 : PQ_DEATH_BLOCK_ROWS, sizeof(uint32_t));
-    }
-    pq_free(alloc, segment->died, blocks, sizeof *segment->died);
+    for (size_t i = 0; i < blocks; i++) pq_deaths_destroy(segment->died[i], alloc);
+    pq_free(alloc, (void *)segment->died, blocks, sizeof *segment->died);
     pq_free(alloc, (void *)(uintptr_t)segment->dead_base,
             segment->dead_base == NULL ? 0 : (segment->rows + 63) / 64, sizeof(uint64_t));
     pq_hold_unref(segment->hold);
-    if (segment->origin == NULL) pq_data_file_destroy(segment->file);
+    if (segment->origin == NULL) pq_data_file_unref(segment->file);
     pq_segment_unref(segment->origin);
     pq_free(alloc, segment, 1, sizeof *segment);
 }
@@ -105,27 +136,15 @@ pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t versi
     pq_assert(version >= segment->base_version);
     const uint64_t since = version - segment->base_version + 1;
     if (since > UINT32_MAX) return pq_fail(err, PQDB_LIMIT, "a segment older than 2^32 versions");
-    _Atomic(uint32_t) **slot = &segment->died[row / PQ_DEATH_BLOCK_ROWS];
-    if (*slot == NULL) {
-        _Atomic(uint32_t) *block = pq_resize(segment->alloc, NULL, 0, PQ_DEATH_BLOCK_ROWS,
-                                             sizeof(uint32_t));
-        if (block == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deaths of a block of rows");
-        memset((void *)block, 0, PQ_DEATH_BLOCK_ROWS * sizeof(uint32_t));
-        __atomic_store_n(slot, block, __ATOMIC_RELEASE);
-    }
-    _Atomic(uint32_t) *died = &(*slot)[row % PQ_DEATH_BLOCK_ROWS];
-    pq_assert(atomic_load_explicit(died, memory_order_relaxed) == 0);
-    atomic_store_explicit(died, (uint32_t)since, memory_order_release);
+    PQ_TRY(pq_deaths_put(&segment->died[row / PQ_DEATH_BLOCK_ROWS], row % PQ_DEATH_BLOCK_ROWS,
+                         (uint32_t)since, segment->alloc, &segment->died_bytes, err));
     segment->dead++;
     return PQDB_OK;
 }
 
 uint64_t pq_segment_death(const struct pq_segment *segment, size_t row) {
-    _Atomic(uint32_t) *block = __atomic_load_n(&segment->died[row / PQ_DEATH_BLOCK_ROWS],
-                                               __ATOMIC_ACQUIRE);
-    const uint32_t died =
-        block == NULL ? 0 : atomic_load_explicit(&block[row % PQ_DEATH_BLOCK_ROWS],
-                                                 memory_order_relaxed);
+    const struct pq_deaths *block = pq_segment_deaths(segment, row);
+    const uint32_t died = block == NULL ? 0 : pq_deaths_find(block, row % PQ_DEATH_BLOCK_ROWS);
     return died == 0 ? 0 : segment->base_version + died - 1;
 }
 
@@ -141,7 +160,7 @@ size_t pq_segment_live(const struct pq_segment *segment, uint64_t version) {
         size_t end = first + PQ_DEATH_BLOCK_ROWS;
         if (end > segment->rows) end = segment->rows;
         live += end - first;
-        if (segment->dead_base == NULL && !pq_segment_has_deaths(segment, first)) continue;
+        if (segment->dead_base == NULL && pq_segment_deaths(segment, first) == NULL) continue;
         for (size_t row = first; row < end; row++) {
             live -= pq_segment_is_dead(segment, row, version);
         }
@@ -155,8 +174,7 @@ bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t 
         const size_t block = row / PQ_DEATH_BLOCK_ROWS;
         size_t end = (block + 1) * PQ_DEATH_BLOCK_ROWS;
         if (end > start + count) end = start + count;
-        const bool touched = segment->dead_base != NULL ||
-                             __atomic_load_n(&segment->died[block], __ATOMIC_ACQUIRE) != NULL;
+        const bool touched = segment->dead_base != NULL || pq_segment_deaths(segment, row) != NULL;
         for (; touched && row < end; row++) {
             if (pq_segment_is_dead(segment, row, version)) return true;
         }

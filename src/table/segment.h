@@ -2,7 +2,8 @@
 ///
 /// Invariant: a row's values are fixed once a snapshot shows it. A death is one store into died[]
 /// by the single writer; readers load it atomically and compare with their own version, so nobody
-/// locks and nothing is copied per commit. Four bytes a row, in touched blocks only.
+/// locks and nothing is copied per commit. A block takes 0.5 to 20 KiB (table/deaths.h), once a row
+/// of it died; what a root knows of takes a bit a row from then on (pq_segment_fold).
 /// A segment is shared by snapshots and freed with the last one. Source: ENGINE R3.
 #ifndef PQ_TABLE_SEGMENT_H
 #define PQ_TABLE_SEGMENT_H
@@ -13,6 +14,7 @@
 #include "base/arena.h"
 #include "batch/column.h"
 #include "batch/hold.h"
+#include "table/deaths.h"
 
 struct pq_data_file;
 
@@ -21,8 +23,6 @@ enum pq_segment_kind {
     PQ_SEGMENT_FILE,   ///< a Parquet file, rows in ascending order of `$id`
 };
 
-enum { PQ_DEATH_BLOCK_ROWS = 4096 };
-
 struct pq_segment {
     enum pq_segment_kind kind;
     atomic_uint references;
@@ -30,7 +30,8 @@ struct pq_segment {
     uint64_t serial;        // unique in the process, ascending by creation
     uint64_t base_version;  // died[] counts versions from here
     size_t rows;            // for an open chunk: the most it may hold
-    _Atomic(uint32_t) **died;    // one block per PQ_DEATH_BLOCK_ROWS, NULL until its first death
+    _Atomic(struct pq_deaths *) *died;  // per PQ_DEATH_BLOCK_ROWS, NULL until the first death
+    atomic_size_t died_bytes;           // of these blocks
     const uint64_t *dead_base;   // owned; bit per row dead before base_version, or NULL
     size_t dead;                 // rows dead by now; only the writer reads it
     size_t evacuated;            // no row before it lives; only the writer reads it
@@ -43,7 +44,7 @@ struct pq_segment {
     struct pq_batch batch;   // all rows, once `sealed`; until then snapshots carry their own view
 
     // FILE
-    struct pq_data_file *file;  // owned, unless it is
+    struct pq_data_file *file;  // owned reference, unless it is
     struct pq_segment *origin;  // this one's: of a branch (table/branch.h); referenced, or NULL
     const struct pq_shreds *shreds_sought;  // merges: what it was last looked through for,
     bool lacks_shreds;                      // and whether it keeps not all of them
@@ -72,18 +73,26 @@ struct pq_segment_file {
 pqdb_code pq_segment_create_file(const struct pq_segment_file *given, const struct pq_alloc *alloc,
                                  struct pq_segment **segment, pqdb_error *err);
 
+/// Another segment over the same file, for readers at `version` and later: rows that are dead then
+/// take a bit each. Later deaths it does not know. Errors: PQDB_NO_MEMORY.
+pqdb_code pq_segment_fold(const struct pq_segment *segment, uint64_t version,
+                          struct pq_segment **folded, pqdb_error *err);
+
 struct pq_segment *pq_segment_ref(struct pq_segment *segment);
 void pq_segment_unref(struct pq_segment *segment);
+
+/// Of the block of the row, since base_version; NULL: none.
+static inline const struct pq_deaths *pq_segment_deaths(const struct pq_segment *segment,
+                                                        size_t row) {
+    return atomic_load_explicit(&segment->died[row / PQ_DEATH_BLOCK_ROWS], memory_order_acquire);
+}
 
 /// Is the row dead for a reader at `version`?
 static inline bool pq_segment_is_dead(const struct pq_segment *segment, size_t row,
                                       uint64_t version) {
     if (segment->dead_base != NULL && (segment->dead_base[row / 64] >> (row % 64) & 1)) return true;
-    _Atomic(uint32_t) *block = __atomic_load_n(&segment->died[row / PQ_DEATH_BLOCK_ROWS],
-                                               __ATOMIC_ACQUIRE);
-    if (block == NULL) return false;
-    const uint32_t died = atomic_load_explicit(&block[row % PQ_DEATH_BLOCK_ROWS],
-                                               memory_order_acquire);
+    const struct pq_deaths *block = pq_segment_deaths(segment, row);
+    const uint32_t died = block == NULL ? 0 : pq_deaths_find(block, row % PQ_DEATH_BLOCK_ROWS);
     return died != 0 && segment->base_version + died - 1 <= version;
 }
 
@@ -91,11 +100,6 @@ static inline bool pq_segment_is_dead(const struct pq_segment *segment, size_t r
 /// PQDB_LIMIT when the segment is four billion versions old (rewrite it).
 pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t version,
                           pqdb_error *err);
-
-/// Has any row of the block of `row` died since base_version?
-static inline bool pq_segment_has_deaths(const struct pq_segment *segment, size_t row) {
-    return __atomic_load_n(&segment->died[row / PQ_DEATH_BLOCK_ROWS], __ATOMIC_ACQUIRE) != NULL;
-}
 
 /// The version at which a dead row died, or 0 when it was dead at base_version already.
 uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);

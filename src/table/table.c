@@ -196,17 +196,30 @@ pqdb_code pq_table_seal(struct pq_table *table, pqdb_error *err) {
     return PQDB_OK;
 }
 
-pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const uint32_t *moved,
-                                uint64_t version, struct pq_segment *fresh, pqdb_error *err) {
+/// Of one block: deaths of versions [from, to].
+static pqdb_code carry_block(const struct pq_segment *old, size_t first,
+                             const struct pq_table_carry *carry, pqdb_error *err) {
+    const struct pq_deaths *deaths = pq_segment_deaths(old, first);
+    if (deaths == NULL) return PQDB_OK;
+    // Readers' copies are not asked: the newest one is enough, whoever puts more meanwhile.
+    const uint32_t newest = atomic_load_explicit(&deaths->newest, memory_order_relaxed);
+    if (old->base_version + newest - 1 < carry->from) return PQDB_OK;
+    size_t at = 0, row;
+    uint32_t when;
+    while (pq_deaths_next(deaths, &at, &row, &when)) {
+        const uint64_t version = old->base_version + when - 1;
+        if (version < carry->from || version > carry->to) continue;
+        const size_t to = carry->moved == NULL ? first + row : carry->moved[first + row];
+        if (to == UINT32_MAX || pq_segment_is_dead(carry->fresh, to, UINT64_MAX)) continue;
+        PQ_TRY(pq_segment_kill(carry->fresh, to, version, err));
+    }
+    return PQDB_OK;
+}
+
+pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const struct pq_table_carry *carry,
+                                pqdb_error *err) {
     for (size_t first = 0; first < old->rows; first += PQ_DEATH_BLOCK_ROWS) {
-        size_t end = first + PQ_DEATH_BLOCK_ROWS;
-        if (end > old->rows) end = old->rows;
-        if (!pq_segment_has_deaths(old, first)) continue;
-        for (size_t row = first; row < end; row++) {
-            if (moved[row] == UINT32_MAX || !pq_segment_is_dead(old, row, version)) continue;
-            if (pq_segment_is_dead(fresh, moved[row], UINT64_MAX)) continue;
-            PQ_TRY(pq_segment_kill(fresh, moved[row], pq_segment_death(old, row), err));
-        }
+        PQ_TRY(carry_block(old, first, carry, err));
     }
     return PQDB_OK;
 }
@@ -214,7 +227,9 @@ pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const uint32_t *mo
 pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap,
                         pqdb_error *err) {
     for (size_t k = 0; k < swap->old_count && swap->moved != NULL && swap->fresh != NULL; k++) {
-        PQ_TRY(pq_table_carry_deaths(swap->old[k], swap->moved[k], UINT64_MAX, swap->fresh, err));
+        const struct pq_table_carry carry = {.moved = swap->moved[k], .fresh = swap->fresh,
+                                             .from = swap->carried, .to = UINT64_MAX};
+        PQ_TRY(pq_table_carry_deaths(swap->old[k], &carry, err));
     }
     size_t live_before = 0;
     for (size_t k = 0; k < swap->old_count; k++) {
@@ -230,6 +245,26 @@ pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap
         table->memory_bytes += pq_segment_bytes(segment);
     }
     return pq_table_index_shrink(table, err);
+}
+
+pqdb_code pq_table_fold(struct pq_table *table, const struct pq_segment *old,
+                        struct pq_segment *folded, pqdb_error *err) {
+    const struct pq_table_carry carry = {.fresh = folded, .from = folded->base_version,
+                                         .to = UINT64_MAX};
+    PQ_TRY(pq_table_carry_deaths(old, &carry, err));
+    struct pq_catalog *from = table->catalog;
+    struct pq_catalog *to = catalog_create(table->options.alloc, from->count);
+    if (to == NULL) return pq_fail(err, PQDB_NO_MEMORY, "a catalog of %zu", from->count);
+    for (size_t i = 0; i < from->count; i++) {
+        struct pq_segment *segment = from->segments[i];
+        to->segments[i] = pq_segment_ref(segment == old ? folded : segment);
+        pq_catalog_first_rows(to)[i] = to->segments[i]->first_row;
+    }
+    to->count = from->count;
+    to->file_count = from->file_count;
+    catalog_unref(from);
+    table->catalog = to;
+    return PQDB_OK;
 }
 
 // ---- adding rows ----------------------------------------------------------------------------

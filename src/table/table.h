@@ -125,12 +125,25 @@ struct pq_table_swap {
     const uint32_t *const *moved;
     size_t old_count;
     struct pq_segment *fresh;
+    uint64_t carried;  // `fresh` knows all deaths of versions before this one
 };
-/// The same for deaths up to `version`, into a file that no table has yet; rows dead there already
-/// stay as they are. Errors: PQDB_NO_MEMORY, PQDB_LIMIT.
-pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const uint32_t *moved,
-                                uint64_t version, struct pq_segment *fresh, pqdb_error *err);
 pqdb_code pq_table_swap(struct pq_table *table, const struct pq_table_swap *swap,
                         pqdb_error *err);
+
+/// Deaths of versions [from, to] in the segment, into one that no table has yet. Rows that are dead
+/// there stay as they are. Cost: a look at each block of 4096 rows, and at the deaths of those that
+/// have some. Errors: PQDB_NO_MEMORY, PQDB_LIMIT.
+struct pq_table_carry {
+    const uint32_t *moved;  // where rows are in `fresh`; NULL: where they were
+    struct pq_segment *fresh;
+    uint64_t from, to;
+};
+pqdb_code pq_table_carry_deaths(const struct pq_segment *old, const struct pq_table_carry *carry,
+                                pqdb_error *err);
+
+/// `folded` (pq_segment_fold) in the place of the segment it was made of, with later deaths.
+/// Likewise; the table takes a reference of its own.
+pqdb_code pq_table_fold(struct pq_table *table, const struct pq_segment *old,
+                        struct pq_segment *folded, pqdb_error *err);
 
 #endif

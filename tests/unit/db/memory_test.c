@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "db/db_internal.h"
 #include "support/db_calls.h"
 
 enum { ROWS = 36000, GROUPS = 24000, BATCH = 1000, LIMIT = 4 << 20 };
@@ -194,6 +195,84 @@ static void far_more_groups_than_fit_keep_to_the_budget_and_are_exact(void) {
     pq_store_destroy(store);
 }
 
+/// Bytes of deaths that readers find row by row, in all files.
+static size_t death_bytes(const pqdb_db *db, uint64_t *rows) {
+    const struct pq_db_tables *tables = db->tables;
+    size_t bytes = 0;
+    for (size_t i = 0; i < tables->count; i++) {
+        const struct pq_catalog *catalog = tables->at[i]->table->published->catalog;
+        for (size_t k = 0; k < catalog->file_count; k++) {
+            bytes += catalog->segments[k]->died_bytes;
+            *rows += catalog->segments[k]->rows;
+        }
+    }
+    return bytes;
+}
+
+static void dead_rows_of_files_take_bits_behind_a_checkpoint(void) {
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, (size_t)1 << 30);
+    MUST(pqdb_view_create(db, "By", grouped, NULL, NULL, &err));
+    for (unsigned i = 0; i < ROWS; i += BATCH) put(db, i, BATCH);
+    MUST(pqdb_checkpoint(db, &err));
+    for (unsigned round = 0; round < 4; round++) {
+        uint64_t rows = 0;
+        put(db, ROWS + round * BATCH, BATCH);  // rows of the view die all over its files
+        const size_t before = death_bytes(db, &rows);
+        CHECK(rows > ROWS && before > 2000 && before < 16000, "%zu bytes of deaths", before);
+        verify(db);
+        MUST(pq_db_checkpoint(db, true, &err));
+        const size_t after = death_bytes(db, &rows);
+        CHECK(after < GROUPS / 4, "%zu bytes of deaths behind a checkpoint", after);
+        verify(db);
+    }
+    MUST(pqdb_close(db, &err));
+    db = open_on(store, (size_t)1 << 30);
+    verify(db);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+static void states_do_not_get_what_others_hold(void) {
+    enum { BUDGET = 64 << 20 };
+    struct pq_store *store = make_store();
+    pqdb_db *db = open_on(store, BUDGET);
+    const uint64_t before = memory_of(db).states_max;
+    void *block = pq_resize(db->alloc, NULL, 0, BUDGET / 2, 1);
+    const pqdb_memory during = memory_of(db);
+    CHECK(during.used > BUDGET / 2 && during.used + during.states_max <= BUDGET + during.states,
+          "%" PRIu64 " for states", during.states_max);
+    pq_free(db->alloc, block, BUDGET / 2, 1);
+    CHECK(memory_of(db).states_max >= before, "%" PRIu64 " for states", memory_of(db).states_max);
+    MUST(pqdb_close(db, &err));
+    pq_store_destroy(store);
+}
+
+/// The least that was held while metadata was written.
+static void note_publishing(void *ctx, struct fault_store *disk, const char *path) {
+    size_t *least = ctx;
+    (void)disk;
+    if (strstr(path, "/metadata/") != NULL && counting.held < *least) *least = counting.held;
+}
+
+/// Writers fill their share again while metadata is written.
+static void rows_that_are_written_are_let_go_before_metadata_is(void) {
+    struct fault_store *disk = fault_store_create();
+    const struct pq_open_with with = with_store(&disk->base);
+    MUST(pq_db_init_with(&with, (struct pq_text){schema, sizeof schema - 1}, &err));
+    pqdb_db *db = open_on(&disk->base, (size_t)1 << 30);
+    for (unsigned i = 0; i < ROWS; i += BATCH) put(db, i, BATCH);
+    const size_t rows = memory_of(db).rows, before = counting.held;
+    size_t least = SIZE_MAX;
+    disk->on_call = note_publishing;
+    disk->on_call_ctx = &least;
+    MUST(pq_db_checkpoint(db, true, &err));
+    disk->on_call = NULL;
+    CHECK(rows > 1 << 20 && least < before - rows / 2,
+          "%zu bytes are held, %zu were before %zu of rows were written", least, before, rows);
+    db_end(db, disk);
+}
+
 static void what_a_failed_build_wrote_is_removed(void) {
     static const char failing[] =
         "{ $from: 'Item', $groupBy: ['k'], $compute: { sum: { $sum: 'n' },"
@@ -229,6 +308,9 @@ int main(void) {
     RUN(steps_keep_states_within_their_share);
     RUN(a_long_log_is_replayed_within_the_budget);
     RUN(far_more_groups_than_fit_keep_to_the_budget_and_are_exact);
+    RUN(dead_rows_of_files_take_bits_behind_a_checkpoint);
+    RUN(states_do_not_get_what_others_hold);
+    RUN(rows_that_are_written_are_let_go_before_metadata_is);
     RUN(what_a_failed_build_wrote_is_removed);
     return test_done();
 }

@@ -93,7 +93,7 @@ static void what_is_there_always_passes(void) {
     CHECK(passed == ROWS, "%d of %d rows pass", passed, ROWS);
     count_passed(file, "row-%d-other", &passed);
     CHECK(passed < ROWS / 30, "%d of %d others pass", passed, ROWS);
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     pq_store_destroy(store);
 }
 
@@ -109,7 +109,7 @@ static void without_a_filter_everything_passes(void) {
           "a file of 100 rows has a filter");
     count_passed(file, "other-%d", &passed);
     CHECK(passed == ROWS, "%d of %d pass", passed, ROWS);
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     pq_store_destroy(store);
 }
 
@@ -126,7 +126,7 @@ static void what_the_file_s_bounds_exclude_never_passes(void) {
     count_passed(file, "rows-%d", &passed);
     CHECK(passed == 0, "%d above pass", passed);
     CHECK(may_have(file, "row-%d", 0) && may_have(file, "row-%d", 99), "first and last");
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     pq_store_destroy(store);
 }
 
@@ -136,7 +136,7 @@ static void flip_bytes(struct pq_store *store, uint64_t bytes, bool with_marks) 
     pq_bytes_init(&content, &pq_alloc_libc);
     struct pq_data_file *file = open_file(store, bytes, ROWS);
     must(pq_data_file_write_ids(file, with_marks, NULL, &err));
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     must(pq_id_filter_check(store, "t.parquet.ids", ROWS, &pq_alloc_libc, &err));
     must(pq_store_read_file(store, "t.parquet.ids", 1 << 20, &content, &err));
     const size_t filter_end = 40 + 64 * pq_load_u64(content.data + 16);
@@ -153,7 +153,7 @@ static void flip_bytes(struct pq_store *store, uint64_t bytes, bool with_marks) 
         const pqdb_code code = pq_data_file_may_have(file, PQ_TEXT("row-7"), pq_hash("row-7", 5),
                                                      &may, &err);
         CHECK(code == PQDB_OK && may, "byte %zu", at);
-        pq_data_file_destroy(file);
+        pq_data_file_unref(file);
     }
     pq_bytes_deinit(&content);
 }

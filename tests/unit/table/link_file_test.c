@@ -170,10 +170,10 @@ static void every_row_is_found_by_what_it_holds(void) {
     check_column(file, ITEMS);
     CHECK(exists("t.parquet.12.links") && exists("t.parquet.13.links"), "they stay");
     CHECK(!exists("t.parquet.12.links.new"), "under their last name alone");
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     file = open_file(true);
     check_column(file, TO);
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     pq_store_destroy(store);
 }
 
@@ -185,7 +185,7 @@ static void who_may_only_read_writes_nothing(void) {
     bool known = true;
     must(pq_data_file_linked(file, &asked, &known, &err));
     CHECK(!known && !exists("t.parquet.12.links"), "a run from nowhere");
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     pq_store_destroy(store);
 }
 
@@ -193,7 +193,7 @@ static void damage_names_the_file(void) {
     write_table();
     struct pq_data_file *file = open_file(false);
     must(pq_data_file_write_links(file, TO, NULL, &err));
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     struct pq_bytes bytes;
     pq_bytes_init(&bytes, &pq_alloc_libc);
     must(pq_store_read_file(store, "t.parquet.12.links", 1 << 24, &bytes, &err));
@@ -217,7 +217,7 @@ static void damage_names_the_file(void) {
                                   strcmp(err.subject, "t.parquet.12.links") == 0),
               "byte %zu: %s: %s", at, err.subject, err.message);
         CHECK(at > bytes.length / 2 || code == PQDB_CORRUPT, "byte %zu is not missed", at);
-        pq_data_file_destroy(file);
+        pq_data_file_unref(file);
     }
     pq_bytes_deinit(&bytes);
     pq_store_destroy(store);
@@ -228,7 +228,7 @@ static void links_go_with_their_file(void) {
     struct pq_pace *pace;
     struct pq_data_file *file = open_file(false);
     must(pq_data_file_write_links(file, TAGS, NULL, &err));
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     must(pq_pace_create(store, &pq_env_system, &pace, &err));
     pq_data_file_bury(pace, PQ_TEXT("t.parquet"), table_type);
     CHECK(!exists("t.parquet") && !exists("t.parquet.13.links"), "something is left");

@@ -387,14 +387,40 @@ static void write_a_file(struct world *w) {
     }
     const struct pq_table_swap swap = {
         .old = old, .moved = (const uint32_t *const *)rewritten.moved, .old_count = count,
-        .fresh = segment_of(w, path, &rewritten, snapshot->version)};
+        .fresh = segment_of(w, path, &rewritten, snapshot->version),
+        .carried = snapshot->version + (only_files ? 1 : 0)};
     // A checkpoint carries the deaths up to its cut before the swap carries the rest.
     for (size_t i = 0; i < count && swap.fresh != NULL && only_files; i++) {
-        must(pq_table_carry_deaths(old[i], rewritten.moved[i], snapshot->version + 1, swap.fresh,
-                                   &err));
+        const struct pq_table_carry carry = {.moved = rewritten.moved[i], .fresh = swap.fresh,
+                                             .from = snapshot->version,
+                                             .to = snapshot->version + 1};
+        must(pq_table_carry_deaths(old[i], &carry, &err));
     }
     must(pq_table_swap(w->table, &swap, &err));
     pq_rewritten_deinit(&rewritten);
+    pq_table_snapshot_unref(snapshot);
+}
+
+/// Dead rows of all files become bits, with commits in between.
+static void fold_files(struct world *w) {
+    must(pq_table_publish(w->table, &err));
+    struct pq_table_snapshot *snapshot = pq_table_snapshot_ref(w->table->published);
+    struct pq_segment *folded[rows_max / 16];
+    const size_t count = snapshot->catalog->file_count;
+    for (size_t i = 0; i < count; i++) {
+        must(pq_segment_fold(snapshot->catalog->segments[i], snapshot->version, &folded[i], &err));
+    }
+    apply(w, roll(w, 30), roll(w, 200));
+    if (roll(w, 2) == 0) keep_snapshot(w);
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_segment *old = snapshot->catalog->segments[i];
+        const size_t bytes = folded[i]->died_bytes;
+        CHECK(bytes == 0, "%zu bytes of deaths in a folded segment", bytes);
+        must(pq_table_fold(w->table, old, folded[i], &err));
+        CHECK(folded[i]->dead == old->dead, "%zu rows are dead, %zu were", folded[i]->dead,
+              old->dead);
+        pq_segment_unref(folded[i]);
+    }
     pq_table_snapshot_unref(snapshot);
 }
 
@@ -412,6 +438,7 @@ static unsigned run(uint64_t seed) {
         if (what < 6) keep_snapshot(&w);
         if (what == 6) must(pq_table_seal(w.table, &err));
         if (what == 7) write_a_file(&w);
+        if (what == 8) fold_files(&w);
         const struct row *row = &w.rows[roll(&w, w.count + 1)];
         char id[16];
         bool has;
