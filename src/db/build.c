@@ -63,8 +63,8 @@ static void note_attempt(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
     pq_db_note_failed(db, table, why);
 }
 
-static size_t source_rows(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
-                          const struct pq_db_table *table) {
+size_t pq_db_source_rows(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                         const struct pq_db_table *table) {
     const struct pq_db_table *source = pq_db_by_id(db, table->view->source);
     const struct pq_table_snapshot *rows = pq_db_snapshot_rows(snapshot, source);
     return rows == NULL ? 0 : rows->rows;
@@ -213,7 +213,7 @@ pqdb_code pq_db_build_begin(pqdb_db *db, struct pq_db_table *table,
         *snapshot = pq_db_snapshot(db);
         if (pq_db_reads_kept(db, table)) pq_db_listen(db, pq_db_by_id(db, table->view->source));
         table->built_rows = 0;
-        table->build_rows = source_rows(db, *snapshot, table);
+        table->build_rows = pq_db_source_rows(db, *snapshot, table);
     }
     pthread_mutex_unlock(&db->leader);
     return code;
@@ -236,7 +236,10 @@ void pq_db_build_end(pqdb_db *db, struct pq_db_table *table, pqdb_code code,
 static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *options,
                               const struct begun *begun, struct pq_db_snapshot *snapshot,
                               struct pq_db_replica **replica, pqdb_error *err) {
-    PQ_TRY(pq_db_replica_create(db, options, snapshot, replica, err));
+    pthread_mutex_lock(&db->leader);  // pieces of state may be given to the view
+    const pqdb_code code = pq_db_replica_create(db, options, snapshot, replica, err);
+    pthread_mutex_unlock(&db->leader);
+    PQ_TRY(code);
     PQ_TRY(pq_db_replica_build(*replica, err));
     PQ_TRY(pq_db_replica_catch_up(*replica, err));
     return swap_locked(*replica, begun, err);
@@ -264,33 +267,24 @@ static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *
     return code;
 }
 
-/// Is one of the late pieces of a view's state there, or one not?
-static bool has_late_part(struct pq_node *node, bool is_there) {
-    size_t count;
-    const struct pq_node_part *parts = pq_node_parts(node, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].is_late && parts[i].is_there == is_there) return true;
-    }
-    return false;
-}
-
 /// Multisets are most of the work. Where it is repeated for its cost it would pay for each more
 /// than they save. Of a view that lags they are made behind it, if there were some or one was
 /// missed; not where the source is small, nor where links are followed: look-ups show only what is
-/// after a step. Who misses one again while nobody has made it does so himself.
+/// after a step. Who misses one again while nobody has made it, nor does, makes it himself. Leader.
 static bool is_lean(pqdb_db *db, struct pq_db_table *table, const struct pq_db_snapshot *snapshot,
                     enum pq_refresh_why reason) {
     if (reason == PQ_WHY_COST) return true;
     if (table->node == NULL || !table->view->grouped || table->entry->retention_keeps) return false;
-    if (source_rows(db, snapshot, table) < db->late_rows || pq_db_reads_kept(db, table)) {
+    if (pq_db_source_rows(db, snapshot, table) < db->late_rows || pq_db_reads_kept(db, table)) {
         return false;
     }
     for (const struct pq_view *view = table->view; view != NULL; view = view->upstream) {
         if (view->linked_count > 0) return false;
     }
     const bool is_missed = reason == PQ_WHY_TAKEN_BACK;
-    if (is_missed && table->facts.last.why == PQ_WHY_TAKEN_BACK) return false;
-    table->wants_parts = is_missed || table->wants_parts || has_late_part(table->node, true);
+    const bool was_missed = table->facts.last.why == PQ_WHY_TAKEN_BACK;
+    if (is_missed && was_missed && !table->makes_parts) return false;
+    table->wants_parts = is_missed || table->wants_parts || pq_db_has_late_part(table->node, true);
     return true;
 }
 
@@ -305,7 +299,9 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
     pqdb_error why = {0};
     pqdb_code code;
     PQ_TRY(pq_db_build_begin(db, table, &snapshot, err));
+    pthread_mutex_lock(&db->leader);
     options.is_lean = is_lean(db, table, snapshot, reason);
+    pthread_mutex_unlock(&db->leader);
     options.stored = options.hears = pq_db_reads_kept(db, table);
     code = build_beside(db, &options, &begun, snapshot, &replica, &why);
     if (code == PQDB_UNSUPPORTED) {  // a step missed a late piece of state: with all of them
@@ -346,139 +342,6 @@ pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t vers
     return code;
 }
 
-// ---- late pieces of state -----------------------------------------------------------------------
-
-/// Will rows be taken back from it? Groups change, and what links lead to does; a collection has to
-/// have lost or changed a row. One that only grows pays nothing.
-static bool may_shrink(const struct pq_db_table *table) {
-    const struct pq_view *view = table->view;
-    for (; view->linked_count == 0 && view->upstream != NULL; view = view->upstream) {
-        if (view->upstream->grouped) return true;
-    }
-    return view->linked_count > 0 || table->root->rows_go;
-}
-
-/// Is it worth a look? Leader-free.
-static bool may_lack_parts(pqdb_db *db, const struct pq_db_snapshot *snapshot,
-                           const struct pq_db_table *table) {
-    const struct pq_view *view = table->view;
-    if (table->has_late_parts || view->mode != PQ_VIEW_STREAMING || !view->grouped) return false;
-    if (pq_db_snapshot_rows(snapshot, table) == NULL) return false;
-    const struct pq_db_facts *facts = &snapshot->facts[table->position];
-    if (facts->unbuilt || facts->failed) return false;
-    return source_rows(db, snapshot, table) >= db->late_rows && may_shrink(table);
-}
-
-/// Leader: the node of a view that did not fail, or NULL.
-static struct pq_node *whole_node(const pqdb_db *db, const struct pq_db_table *table) {
-    if (table->node != NULL) return table->facts.failed ? NULL : table->node;
-    struct pq_node *node = pq_circuit_find(db->circuit, table->id);
-    return node == NULL || pq_circuit_failure(db->circuit, table->id) != NULL ? NULL : node;
-}
-
-/// Leader.
-static bool lacks_parts(pqdb_db *db, const struct pq_db_table *table) {
-    struct pq_node *node = whole_node(db, table);
-    return node != NULL && has_late_part(node, false);
-}
-
-static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
-    (void)ctx, (void)rows, (void)err;
-    return PQDB_OK;
-}
-
-/// Leader: bring the replica to the last commit, and give the view what it lacks.
-static pqdb_code give_parts(struct pq_db_replica *replica, pqdb_error *err) {
-    pqdb_db *db = replica->db;
-    struct pq_db_table *table = replica->top;
-    PQ_TRY(pq_db_replica_finish(replica, err));
-    if (!lacks_parts(db, table)) return PQDB_OK;  // made, failed or built again meanwhile
-    pq_node_take_parts(pq_circuit_find(db->circuit, table->id),
-                       pq_circuit_find(replica->circuit, table->id));
-    db->state_is_newer = true;
-    return PQDB_OK;
-}
-
-/// From `snapshot`, and then through the log, which is pinned.
-static pqdb_code replicate_parts(pqdb_db *db, struct pq_db_table *table,
-                                 struct pq_db_snapshot *snapshot,
-                                 struct pq_db_replica **replica, pqdb_error *err) {
-    static const struct pq_sink nowhere = {.put = drop_rows};
-    const struct pq_db_replica_options options = {.table = table, .alone = true,
-                                                  .all_parts = true, .on_rows = &nowhere};
-    PQ_TRY(pq_db_replica_create(db, &options, snapshot, replica, err));
-    PQ_TRY(pq_db_replica_build(*replica, err));
-    return pq_db_replica_catch_up(*replica, err);
-}
-
-/// What order windows are filled from again, from the rows as they are now, before it is asked for:
-/// the commit that would ask waits for no scan. Nothing that anybody reads changes. What fails is
-/// not tried again: a step that needs a piece makes it.
-static void make_parts(pqdb_db *db, struct pq_db_table *table) {
-    struct pq_db_replica *replica = NULL;
-    struct pq_db_snapshot *snapshot = NULL;
-    pqdb_error err;
-    pthread_mutex_lock(&db->leader);
-    if (pq_db_check_open(db, &err) == PQDB_OK && lacks_parts(db, table)) {
-        snapshot = pq_db_snapshot(db);
-        db->pinned = pq_log_position(db->log);
-    }
-    pthread_mutex_unlock(&db->leader);
-    if (snapshot == NULL) return;
-    const pqdb_code code = replicate_parts(db, table, snapshot, &replica, &err);
-    pq_db_snapshot_unref(snapshot);
-    pthread_mutex_lock(&db->leader);
-    if (code == PQDB_OK) give_parts(replica, &err);
-    db->pinned = (struct pq_log_position){0};
-    pthread_mutex_unlock(&db->leader);
-    pq_db_replica_destroy(replica);
-    pq_db_keeper_want(db);  // they are large, and in memory
-}
-
-// ---- of a view that lags ------------------------------------------------------------------------
-
-/// Leader: it is where the view was when it began, if the view is still there.
-static void give_past(struct pq_db_replica *replica) {
-    pqdb_db *db = replica->db;
-    struct pq_db_table *table = replica->top;
-    const bool is_same = pq_db_check_open(db, NULL) == PQDB_OK && table->node != NULL &&
-                         table->facts.reflects == replica->version && lacks_parts(db, table);
-    if (!is_same) return;
-    pq_node_take_parts(table->node, pq_circuit_find(replica->circuit, table->id));
-    db->state_is_newer = true;
-}
-
-/// The same for a view that is behind what it reads: from the rows as they are now, and back.
-static void make_past_parts(pqdb_db *db, struct pq_db_table *table) {
-    static const struct pq_sink nowhere = {.put = drop_rows};
-    const struct pq_db_replica_options options = {.table = table, .alone = true,
-                                                  .all_parts = true, .on_rows = &nowhere};
-    struct pq_db_replica *replica = NULL;
-    struct pq_db_snapshot *snapshot = NULL;
-    uint64_t reflects = 0;
-    pqdb_code code = PQDB_OK;
-    table->wants_parts = false;
-    pthread_mutex_lock(&db->leader);
-    if (pq_db_check_open(db, NULL) == PQDB_OK && lacks_parts(db, table)) {
-        snapshot = pq_db_snapshot(db);
-        reflects = table->facts.reflects;
-    }
-    pthread_mutex_unlock(&db->leader);
-    if (snapshot == NULL) return;
-    PQ_GO(pq_db_replica_create(db, &options, snapshot, &replica, NULL));
-    PQ_GO(pq_db_replica_build(replica, NULL));
-    PQ_GO(pq_db_replica_rewind(replica, reflects, NULL));
-    pq_db_lock_contents(db);
-    pthread_mutex_lock(&db->leader);
-    give_past(replica);
-    pthread_mutex_unlock(&db->leader);
-    pq_db_unlock_contents(db);
-done:
-    pq_db_snapshot_unref(snapshot);
-    pq_db_replica_destroy(replica);
-    if (code == PQDB_OK) pq_db_keeper_want(db);
-}
-
 // ---- in the background ------------------------------------------------------------------------
 
 enum { retry_first_s = 1, retry_last_s = 300 };
@@ -503,7 +366,7 @@ bool pq_db_build_is_due(pqdb_db *db) {
         const struct pq_db_facts *facts = &snapshot->facts[table->position];
         const bool can_build = !pq_db_is_kept(table, facts);
         const bool wants = (can_build && (facts->unbuilt || facts->failed)) ||
-                           may_lack_parts(db, snapshot, table);
+                           pq_db_may_lack_parts(db, snapshot, table);
         due = due || (wants && now >= table->retry_ns);
     }
     pq_db_snapshot_unref(snapshot);
@@ -554,25 +417,14 @@ static void try_build(pqdb_db *db, struct pq_db_table *table) {
     pq_db_note_try(db, table, code, &why);
 }
 
-/// `building` is held.
-static void try_parts(pqdb_db *db, struct pq_db_table *table) {
-    if (table->wants_parts) make_past_parts(db, table);
-    struct pq_db_snapshot *snapshot = pq_db_snapshot(db);
-    const bool wants = may_lack_parts(db, snapshot, table);
-    pq_db_snapshot_unref(snapshot);
-    if (!wants) return;
-    make_parts(db, table);
-    table->has_late_parts = true;
-}
-
 void pq_db_build_due(pqdb_db *db) {
     const struct pq_views *views = db->views;
     for (size_t i = 0; i < views->count && !db->closes; i++) {
         pthread_mutex_lock(&db->building);
         struct pq_db_table *table = pq_db_by_id(db, views->views[i].table);
         if (table != NULL) try_build(db, table);
-        if (table != NULL && !db->closes) try_parts(db, table);
         pthread_mutex_unlock(&db->building);
+        if (!db->closes) pq_db_make_parts(db, views->views[i].table);
     }
 }
 

@@ -128,7 +128,10 @@ static pqdb_code begin(pqdb_db *db, struct pq_db_snapshot *snapshot, struct pq_d
                                                   .whole = base == NULL};
     drop(own);
     if (base == NULL) PQ_TRY(check_loss(db, snapshot, table, err));
-    PQ_TRY(pq_db_replica_create(db, &options, snapshot, &own->replica, err));
+    pthread_mutex_lock(&db->leader);
+    const pqdb_code code = pq_db_replica_create(db, &options, snapshot, &own->replica, err);
+    pthread_mutex_unlock(&db->leader);
+    PQ_TRY(code);
     own->base = base;
     own->reflects = base == NULL ? 0 : snapshot->facts[base->position].reflects;
     return base == NULL ? pq_db_replica_build(own->replica, err) : PQDB_OK;

@@ -4,7 +4,7 @@
 /// (through the sequencer). The *leader* is whichever caller holds `leader`: only it touches log,
 /// circuit and tables. The *keeper* is one thread that writes checkpoints: it freezes and installs
 /// as leader, and works on what is frozen in between.
-/// Lock order: building, gate, refreshing, branching, leader, published, then nothing.
+/// Lock order: building, making, gate, refreshing, branching, leader, published, then nothing.
 #ifndef PQ_DB_DB_INTERNAL_H
 #define PQ_DB_DB_INTERNAL_H
 
@@ -65,6 +65,7 @@ struct pq_db_table {
     atomic_bool rows_go;            // of a collection: some did, since it was opened
     atomic_bool has_late_parts;     // all that there are: nothing is to be made in the background
     atomic_bool wants_parts;        // of a view that lags: they are made behind its last build
+    atomic_bool makes_parts;        // just now
     uint64_t retry_after_ns;        // `building`: delay before the last try,
     atomic_uint_fast64_t retry_ns;  // and when the next one is due
     struct pq_db_table *shown;      // unbuilt: what reads get meanwhile, or NULL
@@ -136,8 +137,11 @@ struct pqdb_db {
     pthread_mutex_t refreshing;      // one checkpoint or swap of contents at a time
     pthread_mutex_t branching;       // stored contents of views that lag stay as they are: readers
                                      // go on from them in branches
-    struct pq_log_position pinned;   // leader: a build reads the log from here; version 0: none
-    struct pq_db_listener listener;  // and hears this
+    pthread_mutex_t making;          // pieces of one view's state, behind whoever has `building`
+    atomic_bool making_stops;        // for a change of the schema
+    // Leader: a build, and a making, read the log from here; version 0: none.
+    struct pq_log_position pinned, making_pinned;
+    struct pq_db_listener listener;  // leader: a build hears this
     pthread_t keeper;
     struct pq_db_worker builder, merger, run_merger, scheduler, retainer;  // keeper
     bool keeper_runs, merge_due;           // due: after a checkpoint there may be files
@@ -171,6 +175,9 @@ struct pq_db_table *pq_db_by_id(const pqdb_db *db, uint32_t id);  // or NULL
 /// `refreshing` and `branching`: for whoever changes contents of views.
 void pq_db_lock_contents(pqdb_db *db);
 void pq_db_unlock_contents(pqdb_db *db);
+/// `building` and `making`, which is told to stop: for whoever changes the schema.
+void pq_db_lock_schema(pqdb_db *db);
+void pq_db_unlock_schema(pqdb_db *db);
 struct pq_db_table *pq_db_find(const pqdb_db *db, struct pq_text name);  // or NULL
 /// NOT_FOUND names the nearest entry; _view also refuses what is no view.
 pqdb_code pq_db_find_table(const pqdb_db *db, struct pq_text name, struct pq_db_table **table,

@@ -189,7 +189,11 @@ static pqdb_code begin(pqdb_feed *feed, struct pq_db_snapshot *snapshot,
     if (is_first) {
         const struct pq_db_replica_options options = {.table = feed->table, .alone = true,
                                                       .on_rows = &feed->sink};
-        PQ_TRY(pq_db_replica_create(feed->db, &options, snapshot, &feed->replica, err));
+        pthread_mutex_lock(&feed->db->leader);  // a swap would take the view's node away
+        const pqdb_code code =
+            pq_db_replica_create(feed->db, &options, snapshot, &feed->replica, err);
+        pthread_mutex_unlock(&feed->db->leader);
+        PQ_TRY(code);
     }
     pq_db_replica_show(feed->replica, snapshot, overlay, feed->version);
     return is_first ? pq_db_replica_build(feed->replica, err) : PQDB_OK;

@@ -425,9 +425,11 @@ static pqdb_code trim_log(pqdb_db *db, const struct pq_root *root, pqdb_error *e
     db->trimmable = root->position;  // one root late: the root before the last one stays usable
     if (oldest.version == 0 || pq_db_is_read(db, oldest.version - 1)) return PQDB_OK;
     pthread_mutex_lock(&db->leader);
-    const struct pq_log_position pinned = db->pinned;
+    const struct pq_log_position pinned[] = {db->pinned, db->making_pinned};
     pthread_mutex_unlock(&db->leader);
-    if (pinned.version != 0 && pinned.version < oldest.version) oldest = pinned;
+    for (size_t i = 0; i < 2; i++) {
+        if (pinned[i].version != 0 && pinned[i].version < oldest.version) oldest = pinned[i];
+    }
     for (size_t i = 0; i < root->table_count; i++) {
         const struct pq_root_table *named = &root->tables[i];
         if (named->reflects_position.version >= oldest.version) continue;

@@ -1,6 +1,6 @@
 /// db/gate.h: where a write passes from the look at its table until its commit, so that the schema
-/// changes while no write is on its way. Lock order: building, the gate, refreshing, branching,
-/// leader.
+/// changes while no write is on its way. Lock order: building, making, the gate, refreshing,
+/// branching, leader.
 #ifndef PQ_DB_GATE_H
 #define PQ_DB_GATE_H
 

@@ -119,6 +119,7 @@ pqdb_code pqdb_log_holders(pqdb_db *db, pqdb_on_log_holder on_holder, void *ctx,
     const struct asked asked = {db, snapshot, on_holder, ctx};
     pthread_mutex_lock(&db->leader);
     const struct pq_log_position root = db->root_position, pinned = db->pinned;
+    const struct pq_log_position making = db->making_pinned;
     const uint64_t root_version = db->root_version;
     pthread_mutex_unlock(&db->leader);
     tell_history(&asked);
@@ -129,6 +130,7 @@ pqdb_code pqdb_log_holders(pqdb_db *db, pqdb_on_log_holder on_holder, void *ctx,
         if (hold_of(&asked, table, &holder)) on_holder(ctx, &holder);
     }
     if (pinned.version > 0) tell(&asked, "", "a build that runs", &pinned);
+    if (making.version > 0) tell(&asked, "", "state made in the background", &making);
     if (root_version > 0 && pq_db_is_read(db, root_version)) {
         const struct pq_log_position first =
             pq_log_segment_of(db->log, pq_log_first_version(db->log));

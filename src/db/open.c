@@ -417,6 +417,7 @@ static void init_locks(pqdb_db *db) {
     pthread_mutex_init(&db->refreshing, NULL);
     pthread_mutex_init(&db->branching, NULL);
     pthread_mutex_init(&db->building, NULL);
+    pthread_mutex_init(&db->making, NULL);
     pthread_mutex_init(&db->keeper_lock, NULL);
     pthread_mutex_init(&db->run_lock, NULL);
     pq_wait_init(&db->keeper_wake);

@@ -238,6 +238,8 @@ pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *
                                    .appends = options->appends,
                                    .discards = options->discards, .hears = options->hears,
                                    .goes_on = options->borrow || options->branch != NULL,
+                                   .stops = options->stops == NULL ? &options->table->build_stops
+                                                                   : options->stops,
                                    .created_from = options->created_from,
                                    .version = snapshot->version, .on_rows = options->on_rows};
     const struct pq_db_table *older = options->borrow ? options->table : options->branch;
@@ -317,7 +319,8 @@ static pqdb_code build_member(struct pq_db_replica *replica, struct pq_db_member
     const bool is_top = member->table == replica->top;
     if (member->rows == NULL && pq_node_spec(node)->group == NULL) return PQDB_OK;
     struct pq_db_rows source = member->part->source;
-    if (is_top) source.progress = replica->top;
+    if (is_top) source.stops = replica->stops;
+    if (is_top && replica->stops == &replica->top->build_stops) source.progress = replica->top;
     const struct pq_rows rows = pq_db_rows_of(&source);
     PQ_TRY(build_from(replica, member, &rows, err));
     if (is_top) replica->created_rows = source.created_rows;

@@ -4,7 +4,8 @@
 /// It holds a view, the streaming views below it (whose deltas the log does not have), and where
 /// wanted the streaming views above it. Nothing of it is visible to anybody; thrown away it leaves
 /// no trace. So a full refresh, a new view, a changed definition and another try are one thing.
-/// Thread: its owner, who holds `building`; beside the leader but where it says leader.
+/// Thread: its owner, while the schema stays (`building`, `making` or `branching` is held); beside
+/// the leader but where it says leader.
 #ifndef PQ_DB_REPLICA_H
 #define PQ_DB_REPLICA_H
 
@@ -32,6 +33,7 @@ struct pq_db_replica {
     bool is_lean, appends, discards;  // see the options
     bool hears;                     // see the options
     bool goes_on;                   // from contents that are stored: what keeps, keeps
+    const atomic_bool *stops;       // likewise
     uint64_t created_from;
     int64_t created_rows;           // of the source of `top`: that are new
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
@@ -52,6 +54,8 @@ struct pq_db_replica_options {
     bool appends;                   // with `alone`, and rows: only rows of its collection that were
     uint64_t created_from;          // created from here on; what links lead to must not change
     const struct pq_sink *on_rows;  // with `borrow`, or `alone` without what follows
+    const atomic_bool *stops;       // it is given up when that is set (PQDB_CONFLICT); NULL: when
+                                    // the view is dropped, and what it has read is counted there
     /// With `alone`: rows and state go on from what is stored, in branches: those of this lagging
     /// view and of the streaming ones above it, of which `table` is the last.
     const struct pq_db_table *branch;
@@ -61,7 +65,8 @@ struct pq_db_replica_options {
     bool whole;  // with `alone`: with rows; views below that lag or failed are computed as well
 };
 
-/// At `snapshot`, of which a reference is taken. Nothing is computed yet.
+/// At `snapshot`, of which a reference is taken. Nothing is computed yet. Leader, or `building` and
+/// `refreshing`: nobody else gives the view another node, or pieces of state.
 /// With `branch` it is at the version which that view reflects; `branching` is held then, here and
 /// in what is done with it.
 /// Errors: PQDB_NO_MEMORY; PQDB_INVALID when a view below has failed or is being built.
@@ -84,6 +89,9 @@ pqdb_code pq_db_replica_build_from(struct pq_db_replica *replica, const struct p
 /// when a step needs a late piece of state that only the rows of its version could make.
 pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
                                 pqdb_error *err);
+/// The same to a version where nothing is reached by links, which only a snapshot would show.
+pqdb_code pq_db_replica_advance_to(struct pq_db_replica *replica, uint64_t version,
+                                   pqdb_error *err);
 /// Leader: about `rows_max` rows of the log, at least two commits. Is it at the last one?
 pqdb_code pq_db_replica_assist(struct pq_db_replica *replica, size_t rows_max, bool *done,
                                pqdb_error *err);

@@ -181,7 +181,7 @@ static void show_refills(struct pq_db_replica *replica) {
 }
 
 static pqdb_code check_wanted(const struct pq_db_replica *replica, pqdb_error *err) {
-    if (!replica->db->closes && !replica->top->build_stops) return PQDB_OK;
+    if (!replica->db->closes && !*replica->stops) return PQDB_OK;
     return pq_fail(err, PQDB_CONFLICT, "the build was given up");
 }
 
@@ -235,14 +235,18 @@ static pqdb_code step_each(struct pq_db_replica *replica, struct pq_db_snapshot 
     return code;
 }
 
+pqdb_code pq_db_replica_advance_to(struct pq_db_replica *replica, uint64_t version,
+                                   pqdb_error *err) {
+    const size_t rows_max = rows_at_once(replica, (size_t)replica->db->piece_rows);
+    while (replica->version < version) PQ_TRY(piece(replica, version, rows_max, err));
+    return PQDB_OK;
+}
+
 pqdb_code pq_db_replica_advance(struct pq_db_replica *replica, struct pq_db_snapshot *snapshot,
                                 pqdb_error *err) {
     if (steps_each(replica)) return step_each(replica, snapshot, err);
-    const size_t rows_max = rows_at_once(replica, (size_t)replica->db->piece_rows);
     pq_db_replica_show_linked(replica, snapshot);
-    while (replica->version < snapshot->version) {
-        PQ_TRY(piece(replica, snapshot->version, rows_max, err));
-    }
+    PQ_TRY(pq_db_replica_advance_to(replica, snapshot->version, err));
     pq_db_replica_take(replica, snapshot);
     return PQDB_OK;
 }

@@ -14,9 +14,11 @@ static struct pq_table_snapshot *stored(const struct pq_db_rows *source) {
 }
 
 static pqdb_code note_progress(const struct pq_db_rows *source, size_t rows, pqdb_error *err) {
-    if (source->progress == NULL) return PQDB_OK;
-    atomic_fetch_add_explicit(&source->progress->built_rows, rows, memory_order_relaxed);
-    if (!source->db->closes && !source->progress->build_stops) return PQDB_OK;
+    struct pq_db_table *built = source->progress;
+    if (built != NULL) {
+        atomic_fetch_add_explicit(&built->built_rows, rows, memory_order_relaxed);
+    }
+    if (source->stops == NULL || !(source->db->closes || *source->stops)) return PQDB_OK;
     return pq_fail(err, PQDB_CONFLICT, "the build was given up");
 }
 

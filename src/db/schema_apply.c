@@ -208,9 +208,9 @@ pqdb_code pqdb_schema_apply(pqdb_db *db, const char *schema, size_t length,
                             pqdb_error *err) {
     static const pqdb_schema_options defaults;
     if (options == NULL) options = &defaults;
-    pthread_mutex_lock(&db->building);
+    pq_db_lock_schema(db);
     const pqdb_code code =
         pq_db_apply_text(db, (struct pq_text){schema, length}, options, applied, err);
-    pthread_mutex_unlock(&db->building);
+    pq_db_unlock_schema(db);
     return code;
 }

@@ -291,12 +291,12 @@ pqdb_code pqdb_view_create(pqdb_db *db, const char *name, const char *definition
                            pqdb_on_problem on_problem, void *ctx, pqdb_error *err) {
     const struct listener to = {.on_problem = on_problem, .ctx = ctx, .name = pq_text_of(name)};
     struct pq_db_table *table = NULL;
-    pthread_mutex_lock(&db->building);
+    pq_db_lock_schema(db);
     pqdb_code code = create(db, &to, pq_text_of(definition), &table, err);
     if (code == PQDB_OK && table->view->mode != PQ_VIEW_MANUAL) {
         code = pq_db_build(db, table, PQ_WHY_NOT, err);
     }
-    pthread_mutex_unlock(&db->building);
+    pq_db_unlock_schema(db);
     return code;
 }
 
@@ -449,10 +449,10 @@ pqdb_code pqdb_view_drop(pqdb_db *db, const char *name, bool cascade, pqdb_error
     struct pq_db_table *table;
     PQ_TRY(pq_db_find_view(db, pq_text_of(name), &table, err));
     PQ_TRY(stop_build(db, table, cascade, err));
-    pthread_mutex_lock(&db->building);
+    pq_db_lock_schema(db);
     pqdb_code code = pq_db_find_view(db, pq_text_of(name), &table, err);
     if (code == PQDB_OK) code = drop(db, table, cascade, err);
     if (code != PQDB_OK) table->build_stops = false;
-    pthread_mutex_unlock(&db->building);
+    pq_db_unlock_schema(db);
     return code;
 }

@@ -141,10 +141,10 @@ pqdb_code pqdb_view_alter(pqdb_db *db, const char *name, const char *settings,
     const pqdb_schema_options options = {.on_problem = on_problem, .ctx = ctx};
     struct pq_bytes text;
     pq_bytes_init(&text, db->alloc);
-    pthread_mutex_lock(&db->building);
+    pq_db_lock_schema(db);
     pqdb_code code = alter_text(db, pq_text_of(name), pq_text_of(settings), &text, err);
     if (code == PQDB_OK) code = pq_db_apply_text(db, pq_bytes_text(&text), &options, NULL, err);
-    pthread_mutex_unlock(&db->building);
+    pq_db_unlock_schema(db);
     pq_bytes_deinit(&text);
     return code;
 }

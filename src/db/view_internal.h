@@ -47,8 +47,8 @@ struct pq_db_rows {
     struct pq_db_snapshot *snapshot;  // borrowed; NULL: what the table holds now (leader)
     struct pq_db_table *table;
     const struct pq_table *held;  // its rows stand here instead: of a view being built; or NULL
-    struct pq_db_table *progress;  // a view being built: rows are counted there, and it may be told
-                                   // to stop (PQDB_CONFLICT); or NULL
+    struct pq_db_table *progress;  // a view being built: rows are counted there; or NULL
+    const atomic_bool *stops;      // it may be told to stop (PQDB_CONFLICT); or NULL
     const struct pq_db_overlay *overlay;  // stored rows as they were then; or NULL
     bool appends;           // only rows that were created from
     uint64_t created_from;  // here on, and
@@ -105,6 +105,21 @@ pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t vers
 /// later. And leader-free: is any due?
 void pq_db_build_due(pqdb_db *db);
 bool pq_db_build_is_due(pqdb_db *db);
+/// Of what the view reads.
+size_t pq_db_source_rows(const pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                         const struct pq_db_table *table);
+
+// late_parts.c
+/// In the background, without a lock: what order windows of the view are filled from again, if it
+/// is due. Nobody waits for it: see the file.
+void pq_db_make_parts(pqdb_db *db, uint32_t view);
+/// By the facts of the snapshot alone: is it worth a look, of a view that follows with commits?
+bool pq_db_may_lack_parts(pqdb_db *db, const struct pq_db_snapshot *snapshot,
+                          const struct pq_db_table *table);
+/// Leader: is one of the late pieces of a view's state there, or one not?
+bool pq_db_has_late_part(struct pq_node *node, bool is_there);
+
+// build.c
 /// `building`: after a refresh or build; a failure is kept for the view's state, and the next try
 /// in the background comes later than the last.
 void pq_db_note_try(pqdb_db *db, struct pq_db_table *table, pqdb_code code, const pqdb_error *why);
