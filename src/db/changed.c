@@ -216,7 +216,18 @@ static pqdb_code weigh(const struct gathered *from, struct pq_arena *arena, stru
     return PQDB_OK;
 }
 
-/// The first and the last image of each id, with weights; those of one commit as they are.
+/// Does every row stay: has no id two changes of which one undoes the other?
+static bool all_stay(const struct gathered *from, const struct images *images) {
+    size_t rows = 0;
+    for (size_t i = 0; i < images->count; i++) {
+        rows += images->all[i].before != NO_ROW;
+        rows += images->all[i].after != NO_ROW;
+    }
+    return rows == from->count;
+}
+
+/// The first and the last image of each id, with weights; those of one commit as they are, and
+/// those of more where there are no others.
 static pqdb_code net(const struct gathered *from, const struct pq_batch *all,
                      struct pq_arena *arena, struct pq_batch *out, pqdb_error *err) {
     if (!from->takes_back || (from->parts == 1 && !from->forgets)) {
@@ -231,6 +242,11 @@ static pqdb_code net(const struct gathered *from, const struct pq_batch *all,
     size_t count = 0;
     pqdb_code code;
     PQ_GO(find_images(from, &all->columns[PQ_COLUMN_ID], &scratch, &images, err));
+    if (all_stay(from, &images)) {
+        *out = *all;
+        PQ_GO(weigh(from, arena, out, err));
+        goto done;
+    }
     rows = pq_arena_alloc(arena, (images.count * 2 + 1) * sizeof *rows);
     weights = pq_arena_alloc(arena, (images.count * 2 + 1) * sizeof *weights);
     if (rows == NULL || weights == NULL) PQ_GO(pq_fail(err, PQDB_NO_MEMORY, "changes"));

@@ -21,6 +21,7 @@ enum {
 };
 
 enum { NUMBER_HEAD = 10, DIGIT_BYTES_MAX = 1 + 20 + 1 };
+enum { key_bytes = 16 };  // of most numbers
 
 static void store_big_endian(uint8_t *at, uint64_t value) {
     pq_store_u64(at, __builtin_bswap64(value));
@@ -73,27 +74,27 @@ static struct pq_decimal decimal_of(const struct pq_value *number) {
 
 static pqdb_code encode_number(const struct pq_value *number, struct pq_bytes *out,
                                pqdb_error *err) {
-    uint8_t bytes[NUMBER_HEAD + DIGIT_BYTES_MAX] = {TAG_NUMBER};
+    PQ_TRY(pq_bytes_reserve(out, NUMBER_HEAD + DIGIT_BYTES_MAX, err));
+    uint8_t *bytes = out->data + out->length;
     size_t length = NUMBER_HEAD;
-    struct pq_value floor = {.kind = PQ_FLOAT64};
+    double floor;
     bool exact = true;
     const bool small = number->kind == PQ_INT64 && number->as.integer >= -(INT64_C(1) << 53) &&
                        number->as.integer <= INT64_C(1) << 53;
     if (small) {
-        floor.as.real = (double)number->as.integer;
+        floor = (double)number->as.integer;
     } else if (number->kind == PQ_FLOAT64 || number->kind == PQ_FLOAT32) {
-        floor.as.real = number->as.real;
+        floor = number->as.real;
     } else {
         const struct pq_decimal decimal = decimal_of(number);
-        floor.as.real = pq_decimal_to_real(decimal);
-        const int order = pq_number_compare(&floor, number);
-        if (order > 0) floor.as.real = nextafter(floor.as.real, -(double)INFINITY);
-        exact = order == 0;
+        floor = pq_decimal_floor(decimal, &exact);
         if (!exact) length += decimal_digits(decimal, bytes + NUMBER_HEAD);
     }
-    store_big_endian(bytes + 1, ordered_bits(floor.as.real));
+    bytes[0] = TAG_NUMBER;
+    store_big_endian(bytes + 1, ordered_bits(floor));
     bytes[NUMBER_HEAD - 1] = exact ? 0 : 1;
-    return pq_bytes_append(out, bytes, length, err);
+    out->length += length;
+    return PQDB_OK;
 }
 
 static pqdb_code encode_time(const struct pq_value *time, struct pq_bytes *out, pqdb_error *err) {
@@ -183,7 +184,7 @@ pqdb_code pq_keys_encode(const struct pq_column *columns, size_t column_count, s
     if (offsets == NULL) return pq_fail(err, PQDB_NO_MEMORY, "keys of %zu rows", row_count);
     struct pq_bytes bytes;
     pq_bytes_init(&bytes, &arena->alloc);
-    PQ_TRY(pq_bytes_reserve(&bytes, row_count * column_count * NUMBER_HEAD + 1, err));
+    PQ_TRY(pq_bytes_reserve(&bytes, (row_count * column_count + 2) * key_bytes, err));
     for (size_t row = 0; row < row_count; row++) {
         offsets[row] = (uint32_t)bytes.length;
         for (size_t k = 0; k < column_count; k++) {

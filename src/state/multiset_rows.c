@@ -99,12 +99,23 @@ static pqdb_code reserve(const struct bulk *bulk, struct weighted_rows *rows, pq
     return PQDB_OK;
 }
 
+/// Of a few words, where a call would cost more than the copy.
+static void copy_short(uint8_t *to, struct pq_text from) {
+    const size_t length = from.length;
+    if (length < 8 || length > 64) {
+        if (length > 0) memcpy(to, from.data, length);
+        return;
+    }
+    for (size_t i = 0; i + 8 < length; i += 8) memcpy(to + i, from.data + i, 8);
+    memcpy(to + length - 8, from.data + length - 8, 8);
+}
+
 static void push(struct weighted_rows *rows, uint64_t hash, struct pq_text group,
                  struct pq_text value, int64_t weight) {
     uint8_t *key = rows->keys.data + rows->keys.length;
     const size_t length = group.length + value.length;
-    if (group.length > 0) memcpy(key, group.data, group.length);
-    if (value.length > 0) memcpy(key + group.length, value.data, value.length);
+    copy_short(key, group);
+    copy_short(key + group.length, value);
     rows->rows[rows->count++] =
         (struct weighted){hash, (uint32_t)rows->keys.length, (uint32_t)length, weight};
     rows->keys.length += length;

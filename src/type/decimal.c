@@ -374,6 +374,8 @@ static bool is_small(struct pq_decimal decimal) {
     return magnitude(decimal.units) <= UINT64_C(1) << 53 && decimal.scale <= 22;
 }
 
+static int compare_decimal_real(struct pq_decimal a, double b);
+
 double pq_decimal_to_real(struct pq_decimal decimal) {
     if (is_small(decimal)) {  // rounded once
         return (double)(int64_t)decimal.units / real_powers[decimal.scale];
@@ -386,6 +388,30 @@ double pq_decimal_to_real(struct pq_decimal decimal) {
     text[length + 3] = (char)('0' + decimal.scale % 10);
     text[length + 4] = '\0';
     return strtod(text, NULL);
+}
+
+/// The next double below.
+static double below(double real) {
+    uint64_t bits;
+    memcpy(&bits, &real, sizeof bits);
+    if (real == 0) bits = UINT64_C(1) << 63 | 1;
+    else bits += real > 0 ? UINT64_MAX : 1;
+    memcpy(&real, &bits, sizeof real);
+    return real;
+}
+
+double pq_decimal_floor(struct pq_decimal decimal, bool *exact) {
+    double real = pq_decimal_to_real(decimal);
+    int order;
+    if (is_small(decimal)) {  // rounded once, which leaves the sign
+        const double units = (double)(int64_t)decimal.units;
+        const double above = fma(real, real_powers[decimal.scale], -units);
+        order = above > 0 ? 1 : above < 0 ? -1 : 0;
+    } else {
+        order = -compare_decimal_real(decimal, real);
+    }
+    *exact = order == 0;
+    return order > 0 ? below(real) : real;
 }
 
 bool pq_decimal_from_real(double real, uint8_t scale, pq_i128 *units) {

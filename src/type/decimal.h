@@ -56,6 +56,8 @@ bool pq_decimal_mod(struct pq_decimal a, struct pq_decimal b, struct pq_decimal 
 
 /// The nearest double, ties to even.
 double pq_decimal_to_real(struct pq_decimal decimal);
+/// The largest double that is not above; `*exact`: it is equal.
+double pq_decimal_floor(struct pq_decimal decimal, bool *exact);
 
 /// The exact value of the double, rounded once to `scale`. False for NaN, infinities and more than
 /// 38 digits. (0.1 is not 1/10: give JSON numbers to pq_decimal_parse as text instead.)

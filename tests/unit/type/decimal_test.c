@@ -148,7 +148,7 @@ static void doubles_convert_with_one_rounding(void) {
 }
 
 /// Of random decimals: to_real is nearest (strtod of the printed text), and a double in between
-/// compares on the right side of its neighbours.
+/// compares on the right side of its neighbours; floor is the one that is not above.
 static void random_decimals_agree_with_their_text(void) {
     uint64_t seed = 7;
     for (int i = 0; i < 20000; i++) {
@@ -177,6 +177,12 @@ static void random_decimals_agree_with_their_text(void) {
         const struct pq_value down = {.kind = PQ_FLOAT64,
                                       .as.real = nextafter(real, -(double)INFINITY)};
         CHECK(pq_number_compare(&x, &up) < 0 && pq_number_compare(&x, &down) > 0, "%s", text);
+        const struct pq_value nearest = {.kind = PQ_FLOAT64, .as.real = real};
+        const int order = pq_number_compare(&nearest, &x);
+        bool exact;
+        CHECK(pq_decimal_floor(decimal, &exact) == (order > 0 ? down.as.real : real) &&
+                  exact == (order == 0),
+              "%s", text);
     }
 }
 
