@@ -245,8 +245,8 @@ static pqdb_code build_beside(pqdb_db *db, const struct pq_db_replica_options *o
     return swap_locked(*replica, begun, err);
 }
 
-/// What a view below keeps the log cannot tell, and what it put out meanwhile was too much to be
-/// held: computed from what is stored, while writers wait, and swapped.
+/// What a view below keeps or appends the log cannot tell, and what it put out meanwhile was too
+/// much to be held: computed from what is stored, while writers wait, and swapped.
 static pqdb_code build_at_once(pqdb_db *db, const struct pq_db_replica_options *options,
                                const struct begun *begun, struct pq_db_replica **replica,
                                pqdb_error *err) {

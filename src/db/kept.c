@@ -19,7 +19,7 @@ bool pq_db_dies_of(const struct pq_db_table *table, pqdb_code code) {
 bool pq_db_reads_kept(const pqdb_db *db, const struct pq_db_table *table) {
     for (const struct pq_view *up = table->view->upstream; up != NULL; up = up->upstream) {
         const struct pq_db_table *below = pq_db_by_id(db, up->table);
-        if (below->entry->retention_keeps) return true;
+        if (below->entry->retention_keeps || up->mode == PQ_VIEW_APPENDING) return true;
     }
     return false;
 }

@@ -15,7 +15,8 @@ bool pq_db_is_kept(const struct pq_db_table *table, const struct pq_db_facts *fa
 /// Would it be the end of what the view keeps to go on without it, for an error that passes? Its
 /// state is lost with the step, and nothing could make it again but the log, at the next opening.
 bool pq_db_dies_of(const struct pq_db_table *table, pqdb_code code);
-/// Does the view read, in whatever way, rows of a view that keeps?
+/// Does the view read, in whatever way, rows of a view that keeps, or that appends with commits?
+/// How these came to be no log tells.
 bool pq_db_reads_kept(const pqdb_db *db, const struct pq_db_table *table);
 /// INVALID: what is asked for would lose it. `why` it would be computed anew.
 pqdb_code pq_db_refuse_loss(const struct pq_db_table *table, const char *why, pqdb_error *err);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "db/db_internal.h"
 #include "support/db_calls.h"
 #include "support/temp.h"
 
@@ -156,8 +157,57 @@ static void refreshes_beside_a_writer(bool deletes) {
 static void what_is_created_meanwhile_is_added_once(void) { refreshes_beside_a_writer(false); }
 static void what_goes_meanwhile_is_not_added(void) { refreshes_beside_a_writer(true); }
 
+// ---- what stands on it -------------------------------------------------------------------------
+
+static void *put_one(void *ctx) {
+    db_put(ctx, "Item", "[{\"n\":1}]");
+    return NULL;
+}
+
+/// In the middle of a build, if writers need not wait for it.
+static void on_read(void *ctx, struct fault_store *disk, const char *path) {
+    pqdb_db *db = ctx;
+    pthread_t thread;
+    if (strstr(path, "Seen/") == NULL) return;
+    disk->counts_reads = false;
+    if (pthread_mutex_trylock(&db->leader) != 0) return;
+    pthread_mutex_unlock(&db->leader);
+    pthread_create(&thread, NULL, put_one, db);
+    pthread_join(thread, NULL);
+}
+
+static void what_is_built_over_it_misses_nothing_that_is_appended_meanwhile(void) {
+    static const char streams[] =
+        "{ Item: { n: 'int!' },\n"
+        "  Seen: { $from: 'Item', $select: { n: '$n' }, $refresh: { strategy: 'append' } },\n"
+        "  Count: { $from: 'Seen', $compute: { rows: { $count: '*' } } } }";
+    char text[rows_at_once * 16];
+    size_t length = 0;
+    struct fault_store *disk = fault_store_create();
+    pqdb_db *db = db_make(db_with(disk), streams);
+    for (unsigned i = 0; i < rows_at_once; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, "{\"n\":%u}\n", i);
+    }
+    db_put(db, "Item", text);
+    MUST(pqdb_checkpoint(db, &err));
+    db = db_reopen(db, db_with(disk));
+    CHECK(db_count(db, "Seen", "{ n: -1 }") == 0, "there is one");  // opens the file
+    disk->on_call = on_read;
+    disk->on_call_ctx = db;
+    disk->counts_reads = true;
+    MUST(pqdb_view_refresh(db, "Count", true, NULL, &err));
+    CHECK(!disk->counts_reads, "no file was read");
+    disk->counts_reads = false;
+    disk->on_call = NULL;
+    db_verify(db, "Count");
+    CHECK(rows_of_all(db, "Count") == db_count(db, "Seen", NULL), "%" PRIu64 " of %" PRIu64,
+          rows_of_all(db, "Count"), db_count(db, "Seen", NULL));
+    db_end(db, disk);
+}
+
 int main(void) {
     RUN(what_is_created_meanwhile_is_added_once);
     RUN(what_goes_meanwhile_is_not_added);
+    RUN(what_is_built_over_it_misses_nothing_that_is_appended_meanwhile);
     return test_done();
 }
