@@ -8,22 +8,18 @@
 #include "batch/builder.h"
 #include "db/catch_up.h"
 #include "db/changed.h"
+#include "db/checkpoint_internal.h"
 #include "db/commit.h"
 #include "db/created.h"
 #include "db/kept.h"
 #include "db/replica.h"
 #include "db/row_list.h"
+#include "table/data_file.h"
 
 // ---- what they come to ------------------------------------------------------------------------
 
-/// Rows on their way into the list, under ids of their own.
-struct named {
-    struct pq_db_row_list *list;
-    uint64_t version;
-};
-
-static pqdb_code name_rows(const struct named *named, const struct pq_batch *rows,
-                           struct pq_arena *arena, struct pq_column *ids, pqdb_error *err) {
+static pqdb_code name_ids(const struct pq_batch *rows, uint64_t names, struct pq_arena *arena,
+                          struct pq_column *ids, pqdb_error *err) {
     const struct pq_type *type = &rows->type->fields[PQ_ID_COLUMN].type;
     struct pq_builder builder;
     struct pq_bytes id;
@@ -32,38 +28,52 @@ static pqdb_code name_rows(const struct named *named, const struct pq_batch *row
     for (size_t row = 0; row < rows->count; row++) {
         id.length = 0;
         PQ_TRY(pq_bytes_append_text(&id, pq_column_text(&rows->columns[PQ_ID_COLUMN], row), err));
-        PQ_TRY(pq_bytes_printf(&id, err, "@%" PRIu64, named->version));
+        PQ_TRY(pq_bytes_printf(&id, err, "@%" PRIu64, names));
         PQ_TRY(pq_builder_append_bytes(&builder, id.data, id.length, err));
     }
     *ids = pq_builder_finish(&builder);
     return PQDB_OK;
 }
 
+pqdb_code pq_db_append_name(const struct pq_batch *rows, uint64_t names, struct pq_arena *arena,
+                            struct pq_batch *named, pqdb_error *err) {
+    const size_t columns = rows->type->field_count;
+    struct pq_column *copy = pq_arena_calloc(arena, columns, sizeof *copy);
+    if (copy == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an append");
+    for (size_t k = 0; k < columns; k++) copy[k] = rows->columns[k];
+    PQ_TRY(name_ids(rows, names, arena, &copy[PQ_ID_COLUMN], err));
+    *named = *rows;
+    named->columns = copy;
+    return PQDB_OK;
+}
+
+/// Rows on their way, under ids of their own.
+struct named {
+    struct pq_sink to;
+    uint64_t names;
+    const struct pq_alloc *alloc;
+};
+
 static pqdb_code put_named(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
     const struct named *named = ctx;
-    const size_t columns = rows->type->field_count;
     struct pq_arena arena;
-    pq_arena_init(&arena, named->list->alloc);
-    pqdb_code code = PQDB_OK;
-    struct pq_batch renamed = *rows;
-    struct pq_column *copy = pq_arena_calloc(&arena, columns, sizeof *copy);
-    if (copy == NULL) {
-        code = pq_fail(err, PQDB_NO_MEMORY, "an append");
-        goto done;
-    }
-    for (size_t k = 0; k < columns; k++) copy[k] = rows->columns[k];
-    PQ_GO(name_rows(named, rows, &arena, &copy[PQ_ID_COLUMN], err));
-    renamed.columns = copy;
-    PQ_GO(pq_db_row_list_put(named->list, &renamed, err));
-done:
+    struct pq_batch renamed;
+    pq_arena_init(&arena, named->alloc);
+    pqdb_code code = pq_db_append_name(rows, named->names, &arena, &renamed, err);
+    if (code == PQDB_OK) code = named->to.put(named->to.ctx, &renamed, err);
     pq_arena_deinit(&arena);
     return code;
 }
 
+static struct named named_into(struct pq_db_row_list *list, uint64_t names) {
+    return (struct named){.to = {.put = pq_db_row_list_put, .ctx = list}, .names = names,
+                          .alloc = list->alloc};
+}
+
 /// The definition over the new rows alone; of none nothing comes, not even a global row.
 static pqdb_code compute(pqdb_db *db, struct pq_db_created *created, struct pq_db_table *table,
-                         uint64_t version, struct pq_db_row_list *list, pqdb_error *err) {
-    struct named named = {.list = list, .version = version};
+                         uint64_t names, struct pq_db_row_list *list, pqdb_error *err) {
+    struct named named = named_into(list, names);
     const struct pq_rows rows = pq_db_created_rows(created);
     struct pq_db_row_list made;
     const struct pq_sink keep = {.put = pq_db_row_list_put, .ctx = &made};
@@ -82,13 +92,13 @@ static pqdb_code compute(pqdb_db *db, struct pq_db_created *created, struct pq_d
 }
 
 /// Leader: all that is new, out of what is stored.
-static pqdb_code compute_new(pqdb_db *db, struct pq_db_table *table, uint64_t version,
+static pqdb_code compute_new(pqdb_db *db, struct pq_db_table *table, uint64_t names,
                              struct pq_db_row_list *list, pqdb_error *err) {
     struct pq_db_rows source = {.db = db, .table = pq_db_by_id(db, table->view->source)};
     const struct pq_rows stored = pq_db_rows_of(&source);
     struct pq_db_created created = {.from = table->facts.mark, .alloc = db->alloc,
                                     .stored = &stored};
-    return compute(db, &created, table, version, list, err);
+    return compute(db, &created, table, names, list, err);
 }
 
 // ---- beside the writers -----------------------------------------------------------------------
@@ -102,6 +112,9 @@ struct attempt {
     uint64_t at;          // the snapshot it was computed from
     uint64_t began_ns;
     struct pq_db_replica *replica;  // owned
+    bool is_named;                  // its rows have their ids; then
+    struct pq_segment **files;      // owned references, in the replica's arena: rows that are
+    size_t file_count;              // written, until the view has them
 };
 
 static bool is_root(void *ctx, const struct pq_db_table *table) {
@@ -157,16 +170,135 @@ static bool is_overtaken(const struct attempt *attempt) {
     return false;
 }
 
-/// What the replica has at the last commit, under the ids of the refresh.
+static struct pq_db_member *made_of(const struct attempt *attempt) {
+    return &attempt->replica->members[attempt->replica->count - 1];
+}
+
+/// What the replica has at the last commit, under the ids of the refresh; of what is named already
+/// only what is in memory.
 static pqdb_code take_rows(const struct attempt *attempt, uint64_t version,
                            struct pq_db_row_list *list, pqdb_error *err) {
     const struct pq_db_replica *replica = attempt->replica;
-    struct named named = {.list = list, .version = version};
+    struct named named = named_into(list, version);
     struct pq_db_rows made = {.db = attempt->db, .table = attempt->table,
-                              .held = replica->members[replica->count - 1].rows};
+                              .held = made_of(attempt)->rows};
     const struct pq_rows rows = pq_db_rows_of(&made);
     if (replica->created_rows == 0) return PQDB_OK;
+    if (replica->names > 0) return rows.scan(rows.ctx, NULL, pq_db_row_list_put, list, err);
     return rows.scan(rows.ctx, NULL, put_named, &named, err);
+}
+
+// ---- many rows --------------------------------------------------------------------------------
+
+static bool has_followers(const pqdb_db *db, const struct pq_db_table *table) {
+    const struct pq_views *views = db->views;
+    for (size_t i = 0; i < views->count; i++) {
+        const struct pq_db_table *above = pq_db_by_id(db, views->views[i].table);
+        const bool streams = above != NULL && above->view->mode == PQ_VIEW_STREAMING;
+        if (streams && above != table && pq_db_follows(above, table->id)) return true;
+    }
+    return false;
+}
+
+static size_t rows_in_memory(const struct pq_table *table) {
+    size_t rows = table->rows;
+    for (size_t i = 0; i < table->catalog->file_count; i++) {
+        rows -= table->catalog->segments[i]->rows - table->catalog->segments[i]->dead;
+    }
+    return rows;
+}
+
+static pqdb_code put_made(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
+    const struct attempt *attempt = ctx;
+    pqdb_db *db = attempt->db;
+    struct pq_table *made = made_of(attempt)->rows;
+    PQ_TRY(pq_db_put_rows(db, made, rows, NULL, attempt->replica->version, err));
+    return pq_db_spill_rows(db, attempt->table, made, attempt->replica->version, err);
+}
+
+/// All that was made goes into another table under its ids, which what comes has from here on.
+static pqdb_code name_made(struct attempt *attempt, pqdb_error *err) {
+    struct pq_db_member *member = made_of(attempt);
+    struct pq_table *unnamed = member->rows;
+    struct named named = {.to = {.put = put_made, .ctx = attempt}, .names = attempt->at,
+                          .alloc = attempt->db->alloc};
+    struct pq_db_rows made = {.db = attempt->db, .table = attempt->table, .held = unnamed};
+    const struct pq_rows rows = pq_db_rows_of(&made);
+    PQ_TRY(pq_table_create(&unnamed->options, &member->rows, err));
+    attempt->replica->names = attempt->at;
+    pqdb_code code = rows.scan(rows.ctx, NULL, put_named, &named, err);
+    if (code == PQDB_OK) code = pq_table_publish(member->rows, err);
+    pq_db_spill_bury(attempt->db, unnamed);
+    pq_table_destroy(unnamed);
+    return code;
+}
+
+/// More than the leader should add: into files. Not where views follow, which step with all of it,
+/// nor where rows of the view may have these ids.
+static pqdb_code write_made(struct attempt *attempt, const struct pq_db_snapshot *snapshot,
+                            pqdb_error *err) {
+    enum { rounds_max = 4 };
+    pqdb_db *db = attempt->db;
+    const struct pq_table_snapshot *stored = pq_db_snapshot_rows(snapshot, attempt->table);
+    const bool is_much = made_of(attempt)->rows->rows > db->led_rows;
+    if (!is_much || stored->version == attempt->at || has_followers(db, attempt->table)) {
+        return PQDB_OK;
+    }
+    PQ_TRY(name_made(attempt, err));
+    struct pq_table *made = made_of(attempt)->rows;
+    for (int i = 0; i < rounds_max && rows_in_memory(made) > db->led_rows; i++) {
+        PQ_TRY(pq_db_write_rows(db, attempt->table, made, attempt->replica->version, err));
+        PQ_TRY(pq_db_replica_catch_up(attempt->replica, err));
+    }
+    return PQDB_OK;
+}
+
+/// Leader: the files out of the replica, which has no more than what is in memory then.
+static pqdb_code take_files(struct attempt *attempt, pqdb_error *err) {
+    struct pq_table *made = made_of(attempt)->rows;
+    const size_t count = made->catalog->file_count;
+    struct pq_segment **files =
+        pq_arena_alloc(&attempt->replica->arena, (count + 1) * sizeof(struct pq_segment *));
+    if (files == NULL) return pq_fail(err, PQDB_NO_MEMORY, "an append");
+    for (size_t i = 0; i < count; i++) files[i] = made->catalog->segments[i];
+    for (size_t i = 0; i < count; i++) pq_segment_ref(files[i]);
+    attempt->files = files;
+    attempt->file_count = count;
+    const struct pq_table_swap swap = {.old = files, .old_count = count};
+    PQ_TRY(pq_table_swap(made, &swap, err));
+    return pq_table_publish(made, err);
+}
+
+/// Leader, at the refresh: the view's own from here on.
+static pqdb_code give_files(struct attempt *attempt, pqdb_error *err) {
+    struct pq_table *rows = attempt->table->table;
+    PQ_TRY(pq_table_seal(rows, err));
+    while (attempt->file_count > 0) {
+        const struct pq_table_swap swap = {.fresh = attempt->files[attempt->file_count - 1]};
+        PQ_TRY(pq_table_swap(rows, &swap, err));
+        attempt->file_count--;
+    }
+    return PQDB_OK;
+}
+
+/// Leader, at the refresh: what was there goes, all that was made is in its place.
+static void exchange(struct attempt *attempt) {
+    struct pq_db_table *table = attempt->table;
+    struct pq_db_member *member = made_of(attempt);
+    struct pq_table *before = table->table;
+    pq_db_retire_files(attempt->db, before);
+    table->table = member->rows;
+    member->rows = before;
+    member->is_installed = true;
+}
+
+/// Of an attempt that came to nothing.
+static void bury_files(struct attempt *attempt) {
+    for (size_t i = 0; i < attempt->file_count; i++) {
+        pq_data_file_bury(attempt->db->pace, pq_data_file_path(attempt->files[i]->file),
+                          attempt->table->view->type);
+        pq_segment_unref(attempt->files[i]);
+    }
 }
 
 // ---- a refresh --------------------------------------------------------------------------------
@@ -194,7 +326,7 @@ static pqdb_code take_back_all(pqdb_db *db, struct pq_db_table *table,
 }
 
 /// Leader, where nothing was computed before.
-static pqdb_code collect(pqdb_db *db, struct pq_db_table *table, bool discard, uint64_t version,
+static pqdb_code collect(pqdb_db *db, struct pq_db_table *table, bool discard, uint64_t names,
                          struct pq_db_row_list *list, pqdb_error *err) {
     const uint64_t mark = table->facts.mark;
     pqdb_code code = PQDB_OK;
@@ -202,7 +334,7 @@ static pqdb_code collect(pqdb_db *db, struct pq_db_table *table, bool discard, u
         table->facts.mark = 0;
         code = take_back_all(db, table, list, err);
     }
-    if (code == PQDB_OK) code = compute_new(db, table, version, list, err);
+    if (code == PQDB_OK) code = compute_new(db, table, names, list, err);
     if (code != PQDB_OK) table->facts.mark = mark;
     return code;
 }
@@ -226,17 +358,44 @@ static pqdb_code apply(pqdb_db *db, struct pq_db_table *table, const struct pq_d
     return PQDB_OK;
 }
 
-/// Leader: brought to the last commit, or computed at once where it was overtaken.
+/// Leader: brought to the last commit, or computed at once where it was overtaken: what is for the
+/// leader to add, and what the refresh tells of itself.
 static pqdb_code finish(struct attempt *attempt, uint64_t version, struct pq_db_row_list *list,
-                        pqdb_error *err) {
+                        struct pq_last_refresh *did, pqdb_error *err) {
     pqdb_db *db = attempt->db;
     PQ_TRY(pq_db_check_open(db, err));
     if (is_overtaken(attempt)) {
-        return collect(db, attempt->table, attempt->discards, version, list, err);
+        PQ_TRY(collect(db, attempt->table, attempt->discards, version, list, err));
+        did->rows = list->rows;
+        return PQDB_OK;
     }
     PQ_TRY(pq_db_replica_finish(attempt->replica, err));
+    did->names = attempt->replica->names;
+    attempt->is_named = did->names > 0;
+    if (attempt->is_named) {
+        did->rows = made_of(attempt)->rows->rows;
+        if (attempt->discards) did->rows += attempt->table->table->rows;
+        if (attempt->discards) return PQDB_OK;
+        PQ_TRY(take_files(attempt, err));
+        return take_rows(attempt, version, list, err);
+    }
     if (attempt->discards) PQ_TRY(take_back_all(db, attempt->table, list, err));
-    return take_rows(attempt, version, list, err);
+    PQ_TRY(take_rows(attempt, version, list, err));
+    did->rows = list->rows;
+    return PQDB_OK;
+}
+
+/// Leader, once it is in the log.
+static pqdb_code add(struct attempt *attempt, const struct pq_db_row_list *list, uint64_t version,
+                     int64_t time_us, pqdb_error *err) {
+    pqdb_db *db = attempt->db;
+    struct pq_db_table *table = attempt->table;
+    if (attempt->is_named && attempt->discards) exchange(attempt);
+    if (attempt->is_named && !attempt->discards) PQ_TRY(give_files(attempt, err));
+    PQ_TRY(apply(db, table, list, version, time_us, err));
+    if (!attempt->is_named) return PQDB_OK;
+    table->table->version = version;
+    return pq_table_publish(table->table, err);
 }
 
 /// Leader: the record first.
@@ -246,17 +405,16 @@ static pqdb_code refresh(struct attempt *attempt, pqdb_error *err) {
     const bool discards = attempt->discards;
     struct pq_db_row_list list;
     uint64_t version = pq_log_position(db->log).version;
+    struct pq_last_refresh did = {.kind = PQ_REFRESH_APPEND,
+                                  .why = discards ? PQ_WHY_DISCARD : PQ_WHY_NOT};
     pq_db_row_list_init(&list, db->alloc);
     pqdb_code code;
-    PQ_GO(finish(attempt, version, &list, err));
-    const struct pq_last_refresh did = {
-        .kind = PQ_REFRESH_APPEND, .why = discards ? PQ_WHY_DISCARD : PQ_WHY_NOT,
-        .rows = list.rows,
-        .took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - attempt->began_ns) / 1000)};
+    PQ_GO(finish(attempt, version, &list, &did, err));
+    did.took_us = (int64_t)((db->env->monotonic_ns(db->env->ctx) - attempt->began_ns) / 1000);
     PQ_GO(pq_db_log_refresh(db, table, discards ? PQ_DB_LOGGED_SWAP : PQ_DB_LOGGED_ROWS, &did,
                             &version, err));
     const int64_t time_us = pq_log_time_us(db->log);
-    code = apply(db, table, &list, version, time_us, err);
+    code = add(attempt, &list, version, time_us, err);
     table->facts.refreshed_us = time_us;
     table->facts.last = did;
     if (code == PQDB_OK) code = pq_db_publish(db, version, time_us, err);
@@ -287,21 +445,26 @@ pqdb_code pq_db_append_refresh(pqdb_db *db, struct pq_db_table *table, bool disc
     attempt.mark = discard ? 0 : snapshot->facts[table->position].mark;
     attempt.from = snapshot->facts[table->position].reflects;
     pqdb_code code = compute_beside(&attempt, snapshot, &why);
+    if (code == PQDB_OK) code = write_made(&attempt, snapshot, &why);
     pq_db_snapshot_unref(snapshot);
     if (code == PQDB_OK) code = refresh_locked(&attempt, &why);
+    const bool is_large = attempt.replica != NULL && attempt.replica->names > 0;
+    bury_files(&attempt);
     pq_db_build_end(db, table, code, &why);
     pq_db_replica_destroy(attempt.replica);
+    if (is_large) pq_db_keeper_want(db);  // recovery would compute it again until it is in a root
     if (code != PQDB_OK && err != NULL) *err = why;
     return code;
 }
 
-pqdb_code pq_db_append_here(pqdb_db *db, struct pq_db_table *table, bool discard,
-                            uint64_t version, int64_t time_us, pqdb_error *err) {
+pqdb_code pq_db_append_here(pqdb_db *db, struct pq_db_table *table,
+                            const struct pq_db_append_at *at, pqdb_error *err) {
     struct pq_db_row_list list;
     pqdb_error why = {0};
+    const uint64_t names = at->names > 0 ? at->names : at->version;
     pq_db_row_list_init(&list, db->alloc);
-    pqdb_code code = collect(db, table, discard, version, &list, &why);
-    if (code == PQDB_OK) code = apply(db, table, &list, version, time_us, &why);
+    pqdb_code code = collect(db, table, at->discard, names, &list, &why);
+    if (code == PQDB_OK) code = apply(db, table, &list, at->version, at->time_us, &why);
     if (code != PQDB_OK && pq_db_is_views_own(code)) pq_db_note_failed(db, table, &why);
     pq_db_row_list_deinit(&list);
     if (code != PQDB_OK && err != NULL) *err = why;

@@ -16,15 +16,27 @@
 /// `building`. The record in the log comes first, so that nothing is added twice. With `discard`
 /// what is there goes in the same commit, and all rows count as new.
 /// Cost: what the log has of the collection since the last refresh; else a scan of the source.
-/// Beside the writers, who wait until the rows that come of it are in the table; where rows that
-/// links lead to have changed meanwhile, also for a computation.
+/// Beside the writers. More than db->led_rows rows are written into files there, under ids
+/// with the commit behind which the refresh began, and writers wait for as many at most; but where
+/// streaming views stand on it for their step, and where rows that links lead to have changed
+/// meanwhile for a computation.
 /// Errors: as pq_node_full; the view keeps what it has and its mark, and has failed.
 pqdb_code pq_db_append_refresh(pqdb_db *db, struct pq_db_table *table, bool discard,
                                pqdb_error *err);
 
-/// The same in recovery, at a version whose record is being replayed.
-pqdb_code pq_db_append_here(pqdb_db *db, struct pq_db_table *table, bool discard,
-                            uint64_t version, int64_t time_us, pqdb_error *err);
+/// The same in recovery, at a version whose record is being replayed. `names`: of the record.
+struct pq_db_append_at {
+    bool discard;
+    uint64_t version, names;
+    int64_t time_us;
+};
+pqdb_code pq_db_append_here(pqdb_db *db, struct pq_db_table *table,
+                            const struct pq_db_append_at *at, pqdb_error *err);
+
+/// The rows under ids of their refresh, `<id>@<names>`. Columns but the ids are shared.
+/// Owns: what is made is in `arena`. Errors: PQDB_NO_MEMORY.
+pqdb_code pq_db_append_name(const struct pq_batch *rows, uint64_t names, struct pq_arena *arena,
+                            struct pq_batch *named, pqdb_error *err);
 
 /// Leader, within a step of the circuit: the views that follow what it has changed. What is the
 /// view's own error makes it fail; others are returned.

@@ -325,7 +325,8 @@ pqdb_code pq_db_build(pqdb_db *db, struct pq_db_table *table, enum pq_refresh_wh
 
 pqdb_code pq_db_build_here(pqdb_db *db, struct pq_db_table *table, uint64_t version,
                            int64_t time_us, pqdb_error *err) {
-    if (table->view->append) return pq_db_append_here(db, table, false, version, time_us, err);
+    const struct pq_db_append_at at = {.version = version, .time_us = time_us};
+    if (table->view->append) return pq_db_append_here(db, table, &at, err);
     const struct pq_db_replica_options options = {.table = table, .stored = true,
                                                   .discards = db->is_replaying};
     struct pq_db_replica *replica = NULL;

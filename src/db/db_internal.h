@@ -94,7 +94,7 @@ struct pqdb_db {
     struct pq_store *store;
     bool store_is_borrowed;
     uint64_t log_segment_bytes;    // 0: the usual
-    uint64_t merge_rows, ahead_rows, late_rows, piece_rows;  // as struct pq_open_with
+    uint64_t merge_rows, ahead_rows, late_rows, piece_rows, led_rows;  // as struct pq_open_with
     uint64_t lag_bytes, wait_rows, dead_bytes, listen_bytes, cut_run_bytes;  // says
     struct pq_lock *lock;
     struct pq_pace *pace;

@@ -30,10 +30,12 @@ const char *pq_refresh_why_text(enum pq_refresh_why why) { return whys[why]; }
 
 pqdb_code pq_last_refresh_write(struct pq_bytes *out, const struct pq_last_refresh *last,
                                 pqdb_error *err) {
-    return pq_bytes_printf(out, err,
+    PQ_TRY(pq_bytes_printf(out, err,
                            "{\"kind\":\"%s\",\"reason\":\"%s\",\"rows\":%" PRIu64
-                           ",\"us\":%" PRId64 "}",
-                           kinds[last->kind], whys[last->why], last->rows, last->took_us);
+                           ",\"us\":%" PRId64,
+                           kinds[last->kind], whys[last->why], last->rows, last->took_us));
+    if (last->names > 0) PQ_TRY(pq_bytes_printf(out, err, ",\"names\":%" PRIu64, last->names));
+    return pq_bytes_append_byte(out, '}', err);
 }
 
 /// Its place among the texts, 0 if it is none of them.
@@ -57,5 +59,6 @@ struct pq_last_refresh pq_last_refresh_read(const struct pq_json *object) {
         .kind = place(kinds, sizeof kinds / sizeof *kinds, pq_json_find(object, "kind")),
         .why = place(whys, sizeof whys / sizeof *whys, pq_json_find(object, "reason")),
         .rows = (uint64_t)number(pq_json_find(object, "rows")),
-        .took_us = number(pq_json_find(object, "us"))};
+        .took_us = number(pq_json_find(object, "us")),
+        .names = (uint64_t)number(pq_json_find(object, "names"))};
 }

@@ -35,13 +35,15 @@ struct pq_last_refresh {
     enum pq_refresh_why why;
     uint64_t rows;    // that it changed; of a full one: that it made
     int64_t took_us;  // until it was ready to be logged; of a step: 0
+    uint64_t names;   // of one that appended: the commit in the ids of its rows; 0: its own
 };
 
 /// As a sentence goes on after "because"; "" for PQ_WHY_NOT.
 const char *pq_refresh_kind_text(enum pq_refresh_kind kind);
 const char *pq_refresh_why_text(enum pq_refresh_why why);
 
-/// `{"kind", "reason", "rows", "us"}`, with the texts. Errors: PQDB_NO_MEMORY.
+/// `{"kind", "reason", "rows", "us", "names"}`, with the texts; `names` only where it is not 0.
+/// Errors: PQDB_NO_MEMORY.
 pqdb_code pq_last_refresh_write(struct pq_bytes *out, const struct pq_last_refresh *last,
                                 pqdb_error *err);
 /// The same back. What is unknown here, and NULL, is as if there had been none.

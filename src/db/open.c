@@ -481,6 +481,7 @@ static pqdb_code create(const struct pq_env *env, const struct pq_alloc *alloc,
     made->ahead_rows = PQ_AHEAD_ROWS_MIN;
     made->late_rows = PQ_DB_LATE_ROWS;
     made->piece_rows = PQ_DB_PIECE_ROWS;
+    made->led_rows = PQ_DB_LED_ROWS;
     made->wait_rows = PQ_DB_WAIT_ROWS;
     made->lag_bytes = PQ_DB_LAG_BYTES;
     made->dead_bytes = PQ_DB_DEAD_BYTES;
@@ -536,6 +537,7 @@ pqdb_code pq_db_open_with(const struct pq_open_with *with, const pqdb_options *o
     if (with->ahead_rows != 0) made->ahead_rows = with->ahead_rows;
     if (with->late_rows != 0) made->late_rows = with->late_rows;
     if (with->piece_rows != 0) made->piece_rows = with->piece_rows;
+    if (with->led_rows != 0) made->led_rows = with->led_rows;
     if (with->wait_rows != 0) made->wait_rows = with->wait_rows;
     if (with->lag_bytes != 0) made->lag_bytes = with->lag_bytes;
     if (with->dead_bytes != 0) made->dead_bytes = with->dead_bytes;

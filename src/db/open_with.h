@@ -19,6 +19,7 @@ struct pq_open_with {
     uint64_t ahead_rows;  // views read tables of more in files by two threads; 0: the usual
     uint64_t late_rows;   // over more, what order windows need is made ahead; 0: the usual
     uint64_t piece_rows;  // of the log that a build takes at once; 0: the usual
+    uint64_t led_rows;    // more of a refresh that appends go into files first; 0: the usual
     uint64_t wait_rows;   // views over more are not built by an opening, but after it; 0: the usual
     uint64_t lag_bytes;   // the least of the log that is kept for a view that lags; 0: the usual
     uint64_t dead_bytes;  // of files, above which dead rows delay commits; 0: the usual

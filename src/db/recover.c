@@ -425,11 +425,13 @@ static bool is_whole(const pqdb_db *db, const struct pq_db_table *table) {
 
 /// All that a refresh did, again. Its sources are where they were: what a refresh by the log
 /// came to then, one by the log or a full one comes to now.
-static pqdb_code repeat(pqdb_db *db, const struct pq_log_record *record, struct pq_db_table *table,
-                        pqdb_error *err) {
+static pqdb_code repeat(pqdb_db *db, const struct pq_log_record *record, uint64_t names,
+                        struct pq_db_table *table, pqdb_error *err) {
     if (table->view->append) {
-        const pqdb_code code = pq_db_append_here(db, table, record->kind == PQ_LOG_SWAP,
-                                                 record->version, record->time_us, err);
+        const struct pq_db_append_at at = {.discard = record->kind == PQ_LOG_SWAP,
+                                           .version = record->version, .names = names,
+                                           .time_us = record->time_us};
+        const pqdb_code code = pq_db_append_here(db, table, &at, err);
         return code != PQDB_OK && pq_db_is_views_own(code) ? PQDB_OK : code;
     }
     if (record->kind == PQ_LOG_REFRESH && is_whole(db, table)) {
@@ -461,7 +463,7 @@ static pqdb_code replay_refresh(struct replay *replay, const struct pq_log_recor
     if (!is_there || is_try) return PQDB_OK;
     table->failure_logged = 0;
     if (!is_fresh) {
-        PQ_TRY(repeat(db, record, table, err));
+        PQ_TRY(repeat(db, record, did.names, table, err));
         if (did.kind != PQ_REFRESH_NONE && !table->facts.failed) table->facts.last = did;
         return PQDB_OK;
     }

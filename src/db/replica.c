@@ -2,6 +2,7 @@
 #include "db/replica_internal.h"
 
 #include "base/fail.h"
+#include "db/append.h"
 #include "db/catch_up.h"
 #include "db/checkpoint_internal.h"
 #include "db/kept.h"
@@ -285,11 +286,28 @@ void pq_db_replica_destroy(struct pq_db_replica *replica) {
 
 // ---- from nothing -----------------------------------------------------------------------------
 
+static pqdb_code put_named(struct pq_db_replica *replica, const struct pq_db_member *member,
+                           const struct pq_batch *rows, uint64_t version, pqdb_error *err) {
+    struct pq_arena arena;
+    struct pq_batch named;
+    pq_arena_init(&arena, replica->db->alloc);
+    pqdb_code code = pq_db_append_name(rows, replica->names, &arena, &named, err);
+    if (code == PQDB_OK) {
+        code = pq_db_put_rows(replica->db, member->rows, &named, NULL, version, err);
+    }
+    pq_arena_deinit(&arena);
+    return code;
+}
+
 /// What a member puts out, into memory or, where that is too much, into files.
 pqdb_code pq_db_replica_put(struct pq_db_replica *replica, const struct pq_db_member *member,
                            const struct pq_batch *rows, struct pq_hold *hold, uint64_t version,
                            pqdb_error *err) {
-    PQ_TRY(pq_db_put_rows(replica->db, member->rows, rows, hold, version, err));
+    if (replica->names > 0 && member->table == replica->top) {
+        PQ_TRY(put_named(replica, member, rows, version, err));
+    } else {
+        PQ_TRY(pq_db_put_rows(replica->db, member->rows, rows, hold, version, err));
+    }
     return pq_db_spill_rows(replica->db, member->table, member->rows, version, err);
 }
 

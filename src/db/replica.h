@@ -35,6 +35,7 @@ struct pq_db_replica {
     bool goes_on;                   // from contents that are stored: what keeps, keeps
     const atomic_bool *stops;       // likewise
     uint64_t created_from;
+    uint64_t names;                 // ids of what `top` puts out get this behind them; 0: nothing
     int64_t created_rows;           // of the source of `top`: that are new
     const struct pq_sink *on_rows;  // what steps of `top` put out, where it has no rows here
     uint64_t steps_rows;            // rows of the log that went in so far

@@ -132,9 +132,13 @@ done:
 
 pqdb_code pq_db_spill_rows(pqdb_db *db, const struct pq_db_table *table, struct pq_table *rows,
                            uint64_t version, pqdb_error *err) {
-    if (db->options.read_only || rows->memory_bytes <= db->memory.rows_max / spill_share) {
-        return PQDB_OK;
-    }
+    const bool is_much = rows->memory_bytes > db->memory.rows_max / spill_share;
+    if (db->options.read_only || !is_much) return PQDB_OK;
+    return pq_db_write_rows(db, table, rows, version, err);
+}
+
+pqdb_code pq_db_write_rows(pqdb_db *db, const struct pq_db_table *table, struct pq_table *rows,
+                           uint64_t version, pqdb_error *err) {
     char path[PQ_STORE_PATH_MAX], directory[PQ_STORE_PATH_MAX];
     struct pq_arena arena;
     pqdb_code code;

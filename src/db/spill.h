@@ -26,9 +26,12 @@ void pq_db_spill_end(struct pq_db_spill *spill);
 bool pq_db_spills(pqdb_db *db);
 bool pq_db_spills_run(pqdb_db *db, uint64_t id);
 
-/// Rows in memory become a file below `table->directory` when they are too many; `rows` is the
+/// Rows in memory, of which there are some, become a file below `table->directory`; `rows` is the
 /// caller's own, or the leader's. `version` begins the file's name. `rows` is published.
 /// Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY.
+pqdb_code pq_db_write_rows(pqdb_db *db, const struct pq_db_table *table, struct pq_table *rows,
+                           uint64_t version, pqdb_error *err);
+/// The same where they are too many.
 pqdb_code pq_db_spill_rows(pqdb_db *db, const struct pq_db_table *table, struct pq_table *rows,
                            uint64_t version, pqdb_error *err);
 /// The files of a table that never became the database's.

@@ -85,6 +85,7 @@ void pq_db_part_destroy(pqdb_db *db, struct pq_db_part *part);  // NULL is allow
 // build.c
 enum { PQ_DB_PIECE_ROWS = 1 << 20 };  // pqdb_db.piece_rows
 enum { PQ_DB_LATE_ROWS = 16384 };  // a scan of fewer delays no commit
+enum { PQ_DB_LED_ROWS = 4096 };  // adding fewer to an append view delays none
 /// Does `table` follow `source` through streaming views only?
 bool pq_db_follows(const struct pq_db_table *table, uint32_t source);
 /// Is it the view that is wrong (a sum that does not fit), so that the database goes on without it?

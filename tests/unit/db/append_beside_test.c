@@ -22,9 +22,12 @@ static const char schema[] =
     "  All: { $from: 'Item', $compute: { rows: { $count: '*' }, sum: { $sum: 'n' } }" APPEND
     "  AllSmall: { $from: 'Small', $compute: { rows: { $count: '*' } }" APPEND
     "  Owned: { $from: 'Item', $select: { n: '$n', owner: '$owner.name' }" APPEND
+    "  Plain: { $from: 'Item', $select: { n: '$n' }" APPEND
+    "  ByValue: { $from: 'Item', $groupBy: ['k', 'n'], $compute: { rows: { $count: '*' } }" APPEND
     "  Above: { $from: 'Seen', $compute: { rows: { $count: '*' } } } }";
 
-static const char *const views[] = {"Seen", "Rolled", "All", "AllSmall", "Owned", "Above"};
+static const char *const views[] = {"Seen",  "Rolled", "All",     "AllSmall",
+                                    "Owned", "Plain",  "ByValue", "Above"};
 enum { view_count = sizeof views / sizeof *views, rounds = 4, rows_at_once = 200 };
 
 static pqdb_error err;
@@ -104,6 +107,7 @@ static void check_complete(pqdb_db *db) {
     const uint64_t all = db_count(db, "Item", NULL);
     CHECK(db_count(db, "Seen", NULL) == all && db_count(db, "Owned", NULL) == all &&
               rows_of_all(db, "Rolled") == all && rows_of_all(db, "All") == all &&
+              db_count(db, "Plain", NULL) == all && rows_of_all(db, "ByValue") == all &&
               rows_of_all(db, "Above") == all,
           "%" PRIu64 " items, %" PRIu64 " seen, %" PRIu64 " owned, %" PRIu64 " rolled, %" PRIu64,
           all, db_count(db, "Seen", NULL), db_count(db, "Owned", NULL), rows_of_all(db, "Rolled"),
@@ -126,7 +130,7 @@ static pqdb_db *check_replay(pqdb_db *db, const char *path) {
     return db;
 }
 
-static void refreshes_beside_a_writer(bool deletes) {
+static void refreshes_beside_a_writer(bool deletes, uint64_t led_rows) {
     static const char owners[] = "[{\"$id\":\"o0\",\"name\":\"a\"},{\"$id\":\"o1\",\"name\":\"b\"},"
                                  "{\"$id\":\"o2\",\"name\":\"c\"}]";
     const struct temp_directory directory = temp_directory_make();
@@ -139,6 +143,7 @@ static void refreshes_beside_a_writer(bool deletes) {
         const unsigned until = writer.batches + 6;
         pthread_t thread;
         writer.db = db;
+        db->led_rows = led_rows;
         writer.stops = false;
         pthread_create(&thread, NULL, write_rows, &writer);
         while (writer.batches < until && writer.code == PQDB_OK) sched_yield();
@@ -154,8 +159,105 @@ static void refreshes_beside_a_writer(bool deletes) {
     temp_directory_remove(&directory);
 }
 
-static void what_is_created_meanwhile_is_added_once(void) { refreshes_beside_a_writer(false); }
-static void what_goes_meanwhile_is_not_added(void) { refreshes_beside_a_writer(true); }
+static void what_is_created_meanwhile_is_added_once(void) {
+    refreshes_beside_a_writer(false, 1 << 20);
+}
+
+static void what_goes_meanwhile_is_not_added(void) { refreshes_beside_a_writer(true, 1 << 20); }
+
+/// With rows that are in files before they are the view's.
+static void what_is_created_meanwhile_is_added_once_in_files(void) {
+    refreshes_beside_a_writer(false, 20);
+}
+
+static void what_goes_meanwhile_is_not_added_in_files(void) { refreshes_beside_a_writer(true, 20); }
+
+// ---- what is left to the leader ----------------------------------------------------------------
+
+static const char many[] =
+    "{ Item: { k: 'string!', n: 'int!' },\n"
+    "  Plain: { $from: 'Item', $select: { n: '$n' }" APPEND
+    "  ByValue: { $from: 'Item', $groupBy: ['n'], $compute: { rows: { $count: '*' } }" APPEND "}";
+
+static void put_many(pqdb_db *db, unsigned first, unsigned count) {
+    struct pq_bytes text;
+    pq_bytes_init(&text, &pq_alloc_libc);
+    for (unsigned i = first; i < first + count; i++) {
+        MUST(pq_bytes_printf(&text, &err, "{\"$id\":\"i%u\",\"k\":\"k\",\"n\":%u}\n", i, i));
+    }
+    MUST(pqdb_create(db, "Item", (const char *)text.data, text.length, NULL, NULL, &err));
+    pq_bytes_deinit(&text);
+}
+
+/// Rows of the view that no file has: those that the leader has added since the last checkpoint.
+static uint64_t rows_led(pqdb_db *db, const char *view) {
+    const struct pq_table *table = pq_db_find(db, pq_text_of(view))->table;
+    uint64_t rows = table->rows;
+    for (size_t i = 0; i < table->catalog->file_count; i++) {
+        rows -= table->catalog->segments[i]->rows - table->catalog->segments[i]->dead;
+    }
+    return rows;
+}
+
+static void refresh_many(pqdb_db *db, bool discards, uint64_t rows, uint64_t in_memory) {
+    static const char *const both[] = {"Plain", "ByValue"};
+    for (size_t i = 0; i < 2; i++) {
+        pqdb_refreshed refreshed;
+        MUST(discards ? pqdb_view_discard(db, both[i], &refreshed, &err)
+                      : pqdb_view_refresh(db, both[i], false, &refreshed, &err));
+        CHECK(db_count(db, both[i], NULL) == rows, "%s: %" PRIu64 " rows", both[i],
+              db_count(db, both[i], NULL));
+        CHECK(rows_led(db, both[i]) == in_memory, "%s: the leader has added %" PRIu64 " rows",
+              both[i], rows_led(db, both[i]));
+    }
+}
+
+static struct pq_bytes all_of(pqdb_db *db) {
+    struct pq_bytes rows = db_rows(db, "Plain", NULL), more = db_rows(db, "ByValue", NULL);
+    rows.length--;  // the zero
+    MUST(pq_bytes_append_text(&rows, pq_bytes_text(&more), &err));
+    pq_bytes_deinit(&more);
+    return rows;
+}
+
+/// Opened after a crash it has the same rows under the same ids.
+static struct fault_store *crash(pqdb_db **db, struct fault_store *disk, struct pq_open_with with) {
+    struct pq_bytes before = all_of(*db);
+    struct fault_store *next = fault_store_crash(disk, FAULT_ALL_LOST, 1);
+    MUST(pqdb_close(*db, &err));
+    fault_store_destroy(disk);
+    with.store = &next->base;
+    *db = db_open(with);
+    struct pq_bytes after = all_of(*db);
+    CHECK(strcmp((char *)before.data, (char *)after.data) == 0, "other rows after a crash");
+    pq_bytes_deinit(&before);
+    pq_bytes_deinit(&after);
+    return next;
+}
+
+static void few_of_many_rows_are_added_by_the_leader(void) {
+    struct fault_store *disk = fault_store_create();
+    struct pq_open_with with = db_with(disk);
+    with.led_rows = 100;
+    pqdb_db *db = db_make(with, many);
+    put_many(db, 0, 3000);
+    refresh_many(db, false, 3000, 0);
+    put_many(db, 3000, 90);
+    refresh_many(db, false, 3090, 90);
+    put_many(db, 4000, 500);
+    refresh_many(db, false, 3590, 90);
+    disk = crash(&db, disk, with);
+    MUST(pqdb_checkpoint(db, &err));
+    put_many(db, 5000, 500);
+    refresh_many(db, false, 4090, 0);
+    disk = crash(&db, disk, with);
+    refresh_many(db, true, 4090, 0);
+    disk = crash(&db, disk, with);
+    MUST(pqdb_checkpoint(db, &err));
+    db = db_reopen(db, (with.store = &disk->base, with));
+    CHECK(db_count(db, "Plain", NULL) == 4090, "%" PRIu64 " rows", db_count(db, "Plain", NULL));
+    db_end(db, disk);
+}
 
 // ---- what stands on it -------------------------------------------------------------------------
 
@@ -208,6 +310,9 @@ static void what_is_built_over_it_misses_nothing_that_is_appended_meanwhile(void
 int main(void) {
     RUN(what_is_created_meanwhile_is_added_once);
     RUN(what_goes_meanwhile_is_not_added);
+    RUN(what_is_created_meanwhile_is_added_once_in_files);
+    RUN(what_goes_meanwhile_is_not_added_in_files);
+    RUN(few_of_many_rows_are_added_by_the_leader);
     RUN(what_is_built_over_it_misses_nothing_that_is_appended_meanwhile);
     return test_done();
 }
