@@ -107,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct pq_data_file *file;
     must(pq_data_file_create(&options, &file, NULL));
     ask(file, options.rows, code == PQDB_OK && fits);
-    pq_data_file_destroy(file);
+    pq_data_file_unref(file);
     pq_store_destroy(store);
     pq_bytes_deinit(&bytes);
     return 0;
