@@ -61,6 +61,9 @@ pqdb_code pq_db_forgive_lost(struct pq_db_table *table, const struct pq_column *
 /// not name yet, is named. Cost: nothing after a clean close. What fails is left to the next
 /// checkpoint.
 void pq_db_announce_published(pqdb_db *db, const struct pq_root *root);
+/// Does the root name files of the table that were made, by a merge perhaps that changed no row,
+/// after its metadata was?
+bool pq_db_has_newer_files(const struct pq_root_table *named);
 
 // checkpoint_state.c
 /// A trace frozen at the cut, and what was written of it.

@@ -55,6 +55,20 @@ static void bury_in(pqdb_db *db, struct pq_db_table *table, struct pq_text name)
     if (pq_pace_bury(db->pace, path, NULL) != PQDB_OK) table->is_tidied = false;
 }
 
+/// Rows of the table as it is are in this file, whatever the metadata says.
+static bool is_live(pqdb_db *db, const struct pq_db_table *table, const char *path) {
+    pthread_mutex_lock(&db->leader);
+    struct pq_table_snapshot *snapshot = pq_table_snapshot_ref(table->table->published);
+    pthread_mutex_unlock(&db->leader);
+    bool is = false;
+    for (size_t i = 0; i < snapshot->catalog->count && !is; i++) {
+        const struct pq_segment *segment = snapshot->catalog->segments[i];
+        is = segment->kind == PQ_SEGMENT_FILE && pq_text_is(pq_data_file_path(segment->file), path);
+    }
+    pq_table_snapshot_unref(snapshot);
+    return is;
+}
+
 pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
                         const struct pq_iceberg_outcome *outcome, pqdb_error *err) {
     (void)err;
@@ -70,7 +84,7 @@ pqdb_code pq_db_release(pqdb_db *db, struct pq_db_table *table,
             known = true;
         }
         // Of an earlier opening; the next one finds it.
-        if (!known && pq_db_is_read(db, db->root_version)) continue;
+        if (!known && (pq_db_is_read(db, db->root_version) || is_live(db, table, path))) continue;
         if (!known) pq_data_file_bury(db->pace, pq_text_of(path), table->table->options.type);
     }
     return PQDB_OK;

@@ -216,7 +216,8 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     if (!is_of_use(table, named)) return load_old(db, root, named, table, err);
     table->in_root = true;
     table->next_seq = named->next_seq;
-    table->published_version = named->published;
+    const bool is_behind = pq_db_has_newer_files(named);
+    table->published_version = is_behind ? 0 : named->published;  // 0: whatever has changed
     table->lost_before = named->lost_before;
     table->facts.reflects = named->reflects;
     table->facts.shows = named->shows;
@@ -230,7 +231,7 @@ pqdb_code pq_db_load_table(pqdb_db *db, const struct pq_root *root,
     table->facts.refresh_failed = named->tried.length > 0;
     if (table->facts.failed) pq_db_recall_failure(db, table, named->failure);
     if (table->facts.refresh_failed) pq_db_recall_failure(db, table, named->tried);
-    if (named->published < named->version) db->unpublished = true;
+    if (is_behind || named->published < named->version) db->unpublished = true;
     if (table->view == NULL) PQ_TRY(load_names(db, table, named->names, err));
     const struct pq_log_schemas schemas = pq_db_log_schemas(db);
     return load_rows(db, table, root, named, &schemas, err);

@@ -1,6 +1,8 @@
 /// db/metadata.c: tables' Iceberg metadata, a projection of the root, and what an interrupted
 /// publish of before has left.
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "changelog/log.h"
@@ -82,12 +84,21 @@ static pqdb_code look_after(struct cut *cut, struct pq_db_table *own, pqdb_error
     return PQDB_OK;
 }
 
+bool pq_db_has_newer_files(const struct pq_root_table *named) {
+    for (size_t i = 0; i < named->file_count; i++) {
+        const char *name = strrchr(named->files[i].path.data, '/');
+        if (name != NULL && strtoull(name + 1, NULL, 10) > named->published) return true;
+    }
+    return false;
+}
+
 void pq_db_announce_published(pqdb_db *db, const struct pq_root *root) {
     if (db->options.read_only || pq_log_was_closed(db->log)) return;
     for (size_t i = 0; i < root->table_count; i++) {
         const struct pq_root_table *named = &root->tables[i];
         struct pq_db_table *own = pq_db_by_id(db, named->id);
-        const bool may_be_new = named->published < named->version && named->carried.length == 0;
+        const bool is_behind = named->published < named->version || pq_db_has_newer_files(named);
+        const bool may_be_new = is_behind && named->carried.length == 0;
         if (own == NULL || !own->in_root || !may_be_new || own->iceberg != NULL) continue;
         announce(db, own, NULL);  // else the next checkpoint does
         close_metadata(own);
