@@ -57,6 +57,7 @@ static int run_for(struct client *client, struct cli_session *session) {
         code = cli_run_command(&cli);
     }
     cli_session_end(session);
+    if (session->is_cut && code == CLI_DONE) code = CLI_FAILED;
     pq_arena_deinit(&cli.arena);
     return code;
 }

@@ -117,11 +117,17 @@ static ssize_t print(struct cli_session *session, int file, const char *bytes, s
     if (!session->interrupted) wait_for(session, -1, 0);
     size_t done = 0;
     while (done < length && !session->broken_pipe) {
-        if (session->interrupted && file == session->files[1]) break;
+        if (session->interrupted && file == session->files[1]) {
+            session->is_cut = true;
+            break;
+        }
         const ssize_t put = write(file, bytes + done, length - done);
         if (put < 0 && errno == EINTR) continue;
         if (put < 0 && errno == EPIPE) session->broken_pipe = true;
-        if (put < 0) break;
+        if (put < 0) {
+            session->is_cut = session->is_cut || (file == session->files[1] && errno != EPIPE);
+            break;
+        }
         done += (size_t)put;
     }
     return (ssize_t)done;
@@ -150,6 +156,9 @@ bool cli_session_begin(struct cli_session *session, struct cli *cli) {
 
 void cli_session_end(struct cli_session *session) {
     if (cli_out != NULL) fclose(cli_out);
+    if (cli_err != NULL && session->is_cut) {
+        fputs("parquedb: not all of the answer was printed: it was interrupted\n", cli_err);
+    }
     if (cli_err != NULL) fclose(cli_err);
     cli_out = cli_err = NULL;
     for (int i = 0; i < 3; i++) {

@@ -14,11 +14,12 @@ struct cli_session {
     bool asked;     // for what is typed
     bool interrupted, was_waiting;  // waiting: for news, when it was interrupted
     bool broken_pipe;
+    bool is_cut;    // not all that was printed has reached the client
 };
 
 /// Standard files of this thread are the client's. False: no memory.
 bool cli_session_begin(struct cli_session *session, struct cli *cli);
-/// They are closed; what was printed has been written.
+/// They are closed; what was printed has been written, or `is_cut`, and the client is told.
 void cli_session_end(struct cli_session *session);
 
 #endif

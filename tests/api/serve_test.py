@@ -198,6 +198,26 @@ def test_terminal(folder):
         os.close(master)
 
 
+def test_an_answer_that_is_cut(folder):
+    """A server that ends while somebody reads slowly: the part that was read is no whole answer."""
+    rows = "".join(f'{{"kind":"many {"x" * 100}","n":{n}}}\n' for n in range(4000))
+    run(["create", "Item", "-", "--token", "many"], folder, stdin=rows, code=0)
+    with Server(folder) as server:
+        reader = subprocess.Popen([COMMAND, "find", "Item"], cwd=folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        first = reader.stdout.readline()
+        check(first.startswith("{"), f"the answer begins with {first!r}")
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        rest, said = reader.communicate(timeout=60)
+        lines = 1 + len(rest.splitlines())
+        check(lines < 4000, f"all {lines} lines were printed: nothing was cut")
+        check(reader.returncode == 1, f"a cut answer ends with {reader.returncode}")
+        check("not all of the answer" in said, f"of a cut answer is said {said!r}")
+        server.process.communicate(timeout=60)
+    run(["delete", "Item", "{ n: { $gte: 0 } }"], folder, code=0)
+
+
 def test_the_end(folder):
     """Of the socket, of a follower, of a server that was killed; and a second server."""
     with Server(folder) as server:
@@ -255,6 +275,7 @@ def main():
         test_following_and_interrupts(folder)
         test_terminal(folder)
         test_the_end(folder)
+        test_an_answer_that_is_cut(folder)
     for is_told in (False, True):
         with tempfile.TemporaryDirectory() as root:
             folder = pathlib.Path(root)
