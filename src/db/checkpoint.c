@@ -311,6 +311,7 @@ static pqdb_code fold(struct cut_table *table, struct pq_segment *segment, pqdb_
     const size_t bytes = atomic_load_explicit(&segment->died_bytes, memory_order_relaxed);
     if (bytes <= segment->rows / 4) return PQDB_OK;
     if (segment->is_merging || segment->origin != NULL) return PQDB_OK;
+    if (segment->base_version > table->snapshot->version) return PQDB_OK;  // none is of before
     struct cut_fold *made = &table->folds[table->fold_count];
     PQ_TRY(pq_segment_fold(segment, table->snapshot->version, &made->folded, err));
     made->segment = segment;
