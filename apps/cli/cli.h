@@ -67,7 +67,7 @@ struct cli_command {
 
 extern const struct cli_command cmd_init, cmd_schema, cmd_create, cmd_get, cmd_find, cmd_count,
     cmd_explain, cmd_update, cmd_upsert, cmd_delete, cmd_ingest, cmd_view, cmd_log, cmd_checkpoint,
-    cmd_check, cmd_status, cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
+    cmd_compact, cmd_check, cmd_status, cmd_parquet, cmd_import, cmd_export, cmd_serve, cmd_version;
 
 // main.c
 const struct cli_command *cli_find_command(const char *name);  // or NULL

@@ -120,6 +120,74 @@ const struct cli_command cmd_checkpoint = {
     .run = run_checkpoint,
 };
 
+// ---- compact ----------------------------------------------------------------------------------
+
+struct compacting {
+    struct cli *cli;
+    struct cli_table *table;
+    size_t changed;  // collections and views
+    double began;    // with the one that comes next
+};
+
+static bool is_as_before(const pqdb_compacted *compacted) {
+    return compacted->files_before == compacted->files_after &&
+           compacted->bytes_before == compacted->bytes_after;
+}
+
+/// For people only what changed.
+static void add_compacted(void *ctx, const pqdb_compacted *compacted) {
+    struct compacting *compacting = ctx;
+    struct cli *cli = compacting->cli;
+    const bool is_same = is_as_before(compacted);
+    const double now = cli_seconds(), took_s = now - compacting->began;
+    compacting->began = now;
+    compacting->changed += !is_same;
+    if (is_same && cli_is_for_people(cli)) return;
+    char files_before[32], files_after[32], bytes_before[32], bytes_after[32], took[32];
+    const char *cells[] = {compacted->name, cli_count(compacted->files_before, files_before),
+                           cli_count(compacted->files_after, files_after),
+                           cli_size(cli, compacted->bytes_before, bytes_before),
+                           cli_size(cli, compacted->bytes_after, bytes_after),
+                           cli_took(cli, (int64_t)(took_s * 1e6), took)};
+    cli_table_row(compacting->table, cells);
+}
+
+static int run_compact(struct cli *cli) {
+    static const char *const names[] = {"name",        "filesBefore", "filesAfter",
+                                        "bytesBefore", "bytesAfter",  "durationMs"};
+    static const bool is_number[] = {false, true, true, true, true, true};
+    if (!cli_takes(cli, 0, 1)) return CLI_USAGE;
+    pqdb_db *db = cli_open(cli, false);
+    if (db == NULL) return CLI_FAILED;
+    pqdb_error err;
+    const struct cli_table_shape shape = {names, is_number, 6, NULL, false};
+    struct compacting compacting = {
+        .cli = cli, .table = cli_table_create(cli, shape), .began = cli_seconds()};
+    struct cli_progress progress;
+    cli_progress_begin(&progress, cli, "merging");
+    cli_progress_watch(&progress, "a merge", NULL);
+    const char *name = cli->arg_count > 0 ? cli->args[0] : NULL;
+    const pqdb_code code = pqdb_compact(db, name, add_compacted, &compacting, &err);
+    cli_progress_end(&progress);
+    if (code != PQDB_OK) return cli_close(cli, db, cli_fail(cli, &err));
+    if (!cli_is_for_people(cli) || compacting.changed > 0) cli_table_finish(compacting.table);
+    if (compacting.changed == 0) {
+        cli_note(cli, "nothing to do: each has one file, or none, and no dead row in it");
+    }
+    return cli_close(cli, db, CLI_DONE);
+}
+
+const struct cli_command cmd_compact = {
+    .name = "compact",
+    .usage = "[NAME]",
+    .summary = "merge data files, and leave out rows that are gone",
+    .help = "Of NAME, a collection or view, or of all. The background does so too where it pays:\n"
+            "eight files of a size become one, one that is a quarter dead is written anew. This\n"
+            "goes on until there is one file. Readers and writers go on meanwhile. What was\n"
+            "replaced stays on disk until nobody may read it any more: see view vacuum.\n",
+    .run = run_compact,
+};
+
 // ---- status -----------------------------------------------------------------------------------
 
 __attribute__((format(printf, 2, 3))) static void print_line(const char *name,

@@ -13,8 +13,8 @@
 static const struct cli_command *const commands[] = {
     &cmd_init,   &cmd_schema, &cmd_create, &cmd_update, &cmd_upsert, &cmd_delete,
     &cmd_get,    &cmd_find,   &cmd_count,  &cmd_explain, &cmd_ingest, &cmd_view,   &cmd_log,
-    &cmd_status, &cmd_checkpoint, &cmd_check, &cmd_import, &cmd_export, &cmd_parquet, &cmd_serve,
-    &cmd_version,
+    &cmd_status, &cmd_checkpoint, &cmd_compact, &cmd_check, &cmd_import, &cmd_export,
+    &cmd_parquet, &cmd_serve, &cmd_version,
 };
 
 enum { command_count = sizeof commands / sizeof *commands };

@@ -83,6 +83,23 @@ PQDB_API pqdb_code pqdb_columns(pqdb_db *db, const char *name, pqdb_on_column on
 /// version, shorten the log, and merge files as far as that is due. Returns when it is durable.
 PQDB_API pqdb_code pqdb_checkpoint(pqdb_db *db, pqdb_error *err);
 
+/// What pqdb_compact did for a collection or view; the same before and after: there was nothing to
+/// do. Bytes are those of its data files.
+typedef struct pqdb_compacted {
+    const char *name;  ///< valid in the call
+    uint64_t files_before, files_after;
+    uint64_t bytes_before, bytes_after;
+} pqdb_compacted;
+typedef void (*pqdb_on_compacted)(void *ctx, const pqdb_compacted *compacted);
+
+/// Write everything into files, and then merge those of a collection or view (NULL: of each), until
+/// it has one, or as few as hold 33,554,432 rows each, without rows that are gone. The background
+/// does as much of this as pays; writers and readers go on meanwhile. Files that were replaced stay
+/// on disk as long as somebody may read them. `on_compacted` may be NULL.
+/// Errors: PQDB_NOT_FOUND, others as pqdb_checkpoint.
+PQDB_API pqdb_code pqdb_compact(pqdb_db *db, const char *name, pqdb_on_compacted on_compacted,
+                                void *ctx, pqdb_error *err);
+
 /// Memory by what it is for, in bytes. What is in `used` alone belongs to running steps and
 /// answers, or is kept for the next ones.
 typedef struct pqdb_memory {

@@ -102,6 +102,10 @@ enum { PQ_DB_DEAD_BYTES = 64 << 20 };  // pqdb_db.dead_bytes: merging less takes
 /// Merge files of one table, if any are due and no merge is under way: one file for the next
 /// checkpoint. No lock held. Errors: PQDB_IO, PQDB_CORRUPT, PQDB_NO_MEMORY; CONFLICT: it closes.
 pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err);
+/// Merge some files of the one table: WAITS for a checkpoint that takes it up; NONE: there are as
+/// few as it needs, without dead rows; RUNS: another merge is under way. Likewise.
+enum pq_db_merged { PQ_DB_MERGE_NONE, PQ_DB_MERGE_WAITS, PQ_DB_MERGE_RUNS };
+pqdb_code pq_db_merge_table(pqdb_db *db, uint32_t id, enum pq_db_merged *merged, pqdb_error *err);
 /// Until no file lacks a shredded path of its table, as far as nobody else merges. Errors: as that,
 /// and those of checkpoints; what is left is done in the background.
 pqdb_code pq_db_shred_files(pqdb_db *db, pqdb_error *err);

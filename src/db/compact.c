@@ -90,6 +90,47 @@ static bool choose(const pqdb_db *db, const struct pq_catalog *catalog,
     return false;
 }
 
+static bool is_chosen(const struct pq_db_merge *merge, const struct pq_segment *segment) {
+    for (size_t i = 0; i < merge->old_count; i++) {
+        if (merge->old[i] == segment) return true;
+    }
+    return false;
+}
+
+/// The file with the fewest live rows that is not chosen yet; or NULL.
+static struct pq_segment *smallest(const struct pq_catalog *catalog,
+                                   const struct pq_db_merge *merge) {
+    struct pq_segment *least = NULL;
+    for (size_t i = 0; i < catalog->file_count; i++) {
+        struct pq_segment *segment = catalog->segments[i];
+        const size_t live = segment->rows - segment->dead;
+        if (live == 0 || is_chosen(merge, segment)) continue;
+        if (least == NULL || live < least->rows - least->dead) least = segment;
+    }
+    return least;
+}
+
+/// Leader. As many of the smallest files as become one, or one with dead rows, however few; false
+/// when the table has as few files as it needs, and no dead row.
+static bool choose_any(const struct pq_catalog *catalog, struct pq_db_merge *merge) {
+    size_t rows = 0;
+    merge->old_count = 0;
+    while (merge->old_count < tier_files) {
+        struct pq_segment *least = smallest(catalog, merge);
+        if (least == NULL || rows + least->rows - least->dead > merged_rows_max) break;
+        merge->old[merge->old_count++] = least;
+        rows += least->rows - least->dead;
+    }
+    if (merge->old_count > 1) return true;
+    merge->old_count = 0;
+    for (size_t i = 0; i < catalog->file_count && merge->old_count == 0; i++) {
+        struct pq_segment *segment = catalog->segments[i];
+        if (segment->dead == 0 || segment->dead == segment->rows) continue;
+        merge->old[merge->old_count++] = segment;
+    }
+    return merge->old_count > 0;
+}
+
 /// Under `refreshing`: look into the footers of files that nobody looked into for these paths.
 static pqdb_code seek_shreds(const struct pq_table_snapshot *snapshot, pqdb_error *err) {
     const struct pq_catalog *catalog = snapshot->catalog;
@@ -132,8 +173,9 @@ static void drop(pqdb_db *db) {
     db->merge = NULL;
 }
 
-/// Under `refreshing`: is there something to merge? Then it is db->merge.
-static pqdb_code prepare(pqdb_db *db, pqdb_error *err) {
+/// Under `refreshing`: is there something to merge, or in the one table of which all is? Then it is
+/// db->merge.
+static pqdb_code prepare(pqdb_db *db, const uint32_t *only, pqdb_error *err) {
     if (db->merge != NULL) return PQDB_OK;
     PQ_TRY(seek_all_shreds(db, err));
     struct pq_db_merge *merge = pq_resize(db->alloc, NULL, 0, 1, sizeof *merge);
@@ -144,7 +186,9 @@ static pqdb_code prepare(pqdb_db *db, pqdb_error *err) {
     pthread_mutex_lock(&db->leader);
     for (size_t i = 0; i < tables->count && !found && !db->broken; i++) {
         struct pq_table *table = tables->at[i]->table;
-        found = choose(db, table->published->catalog, merge);
+        if (only != NULL && tables->at[i]->id != *only) continue;
+        found = only != NULL ? choose_any(table->published->catalog, merge)
+                             : choose(db, table->published->catalog, merge);
         if (!found) continue;
         merge->snapshot = pq_table_snapshot_ref(table->published);
         merge->table_id = tables->at[i]->id;
@@ -222,12 +266,28 @@ pqdb_code pq_db_merge_files(pqdb_db *db, bool *merged, pqdb_error *err) {
     *merged = false;
     pthread_mutex_lock(&db->refreshing);
     struct pq_db_merge *before = db->merge;
-    const pqdb_code code = prepare(db, err);
+    const pqdb_code code = prepare(db, NULL, err);
     struct pq_db_merge *merge = before == NULL ? db->merge : NULL;
     pthread_mutex_unlock(&db->refreshing);
     if (code != PQDB_OK || merge == NULL) return code;
     PQ_TRY(run(db, merge, err));
     *merged = true;
+    return PQDB_OK;
+}
+
+pqdb_code pq_db_merge_table(pqdb_db *db, uint32_t id, enum pq_db_merged *merged,
+                            pqdb_error *err) {
+    pqdb_code code = PQDB_OK;
+    pthread_mutex_lock(&db->refreshing);
+    const bool is_busy = db->merge != NULL, is_done = pq_db_merge_waits(db);
+    if (!is_busy) code = prepare(db, &id, err);
+    struct pq_db_merge *merge = is_busy ? NULL : db->merge;
+    pthread_mutex_unlock(&db->refreshing);
+    PQ_TRY(code);
+    if (merge != NULL) PQ_TRY(run(db, merge, err));
+    *merged = merge != NULL || is_done ? PQ_DB_MERGE_WAITS
+              : is_busy                ? PQ_DB_MERGE_RUNS
+                                       : PQ_DB_MERGE_NONE;
     return PQDB_OK;
 }
 

@@ -260,6 +260,9 @@ def test_metrics(folder):
           f"{state}")
     expect(["view", "verify"], folder, 0, '"EndpointMetrics","result":"exact"', None)
     expect(["checkpoint"], folder, 0, '"version":"seq-9","files":5', None)
+    expect(["compact"], folder, 0, '"filesBefore":1,"filesAfter":1,', "^nothing to do: ")
+    expect(["compact", "Nope"], folder, 1, None, "no collection or view Nope")
+    expect(["compact", "Hot", "Cold"], folder, 2, None, "usage: parquedb compact")
 
 
 def on_terminal(args, folder, columns=80, stdin=subprocess.DEVNULL, **env):

@@ -123,6 +123,10 @@ def test_writes_files_and_stdin(folder):
             code=0)
         run(["view", "drop", "Late"], folder, code=0)
         run(["checkpoint"], folder, code=0)
+        run(["delete", "Feed", "{ n: 2 }"], folder, code=0)
+        _, out, _ = run(["compact", "Feed"], folder, code=0)
+        done = json.loads(out)
+        check(done["filesAfter"] == 1 and done["bytesAfter"] != done["bytesBefore"], out)
         run(["view", "verify", "ByKind"], folder, code=0)
 
 
