@@ -220,12 +220,14 @@ static pqdb_code put_made(void *ctx, const struct pq_batch *rows, pqdb_error *er
 static pqdb_code name_made(struct attempt *attempt, pqdb_error *err) {
     struct pq_db_member *member = made_of(attempt);
     struct pq_table *unnamed = member->rows;
-    struct named named = {.to = {.put = put_made, .ctx = attempt}, .names = attempt->at,
+    // The version that the refresh has if no commit comes before it; no other one names so.
+    const uint64_t names = attempt->at + 1;
+    struct named named = {.to = {.put = put_made, .ctx = attempt}, .names = names,
                           .alloc = attempt->db->alloc};
     struct pq_db_rows made = {.db = attempt->db, .table = attempt->table, .held = unnamed};
     const struct pq_rows rows = pq_db_rows_of(&made);
     PQ_TRY(pq_table_create(&unnamed->options, &member->rows, err));
-    attempt->replica->names = attempt->at;
+    attempt->replica->names = names;
     pqdb_code code = rows.scan(rows.ctx, NULL, put_named, &named, err);
     if (code == PQDB_OK) code = pq_table_publish(member->rows, err);
     pq_db_spill_bury(attempt->db, unnamed);
@@ -370,8 +372,9 @@ static pqdb_code finish(struct attempt *attempt, uint64_t version, struct pq_db_
         return PQDB_OK;
     }
     PQ_TRY(pq_db_replica_finish(attempt->replica, err));
-    did->names = attempt->replica->names;
-    attempt->is_named = did->names > 0;
+    const uint64_t names = attempt->replica->names;
+    attempt->is_named = names > 0;
+    did->names = names == version ? 0 : names;
     if (attempt->is_named) {
         did->rows = made_of(attempt)->rows->rows;
         if (attempt->discards) did->rows += attempt->table->table->rows;

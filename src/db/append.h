@@ -16,8 +16,9 @@
 /// `building`. The record in the log comes first, so that nothing is added twice. With `discard`
 /// what is there goes in the same commit, and all rows count as new.
 /// Cost: what the log has of the collection since the last refresh; else a scan of the source.
-/// Beside the writers. More than db->led_rows rows are written into files there, under ids
-/// with the commit behind which the refresh began, and writers wait for as many at most; but where
+/// Beside the writers. More than db->led_rows rows are written into files there, under ids with
+/// the version that the refresh has if nobody commits meanwhile, and writers wait for as many at
+/// most; but where
 /// streaming views stand on it for their step, and where rows that links lead to have changed
 /// meanwhile for a computation.
 /// Errors: as pq_node_full; the view keeps what it has and its mark, and has failed.

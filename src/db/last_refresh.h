@@ -35,7 +35,7 @@ struct pq_last_refresh {
     enum pq_refresh_why why;
     uint64_t rows;    // that it changed; of a full one: that it made
     int64_t took_us;  // until it was ready to be logged; of a step: 0
-    uint64_t names;   // of one that appended: the commit in the ids of its rows; 0: its own
+    uint64_t names;   // of one that appended: the version in the ids of its rows; 0: its own
 };
 
 /// As a sentence goes on after "because"; "" for PQ_WHY_NOT.

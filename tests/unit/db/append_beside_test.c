@@ -209,6 +209,11 @@ static void refresh_many(pqdb_db *db, bool discards, uint64_t rows, uint64_t in_
               db_count(db, both[i], NULL));
         CHECK(rows_led(db, both[i]) == in_memory, "%s: the leader has added %" PRIu64 " rows",
               both[i], rows_led(db, both[i]));
+        char own[48];  // nobody writes meanwhile
+        snprintf(own, sizeof own, "{ $id: { $regex: '@%" PRIu64 "$' } }", refreshed.version);
+        CHECK(db_count(db, both[i], own) == (discards ? rows : refreshed.rows),
+              "%s: %" PRIu64 " rows of seq-%" PRIu64, both[i], db_count(db, both[i], own),
+              refreshed.version);
     }
 }
 
