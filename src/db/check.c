@@ -46,6 +46,7 @@ pqdb_code pq_db_check_found(struct pq_db_check *check, const struct pq_db_found 
     const char *message = found->message != NULL ? found->message : why->message;
     damage->remedy = found->act;
     damage->table = found->id;
+    check->has_missing = check->has_missing || (why != NULL && why->code == PQDB_NOT_FOUND);
     damage->shown = (pqdb_damage){
         .file = keep(check, found->file), .offset = why == NULL ? -1 : why->offset,
         .part = found->part, .message = keep(check, message),
@@ -505,8 +506,10 @@ pqdb_code pq_db_check_with(const struct pq_open_with *with, const pqdb_check_opt
     for (int walk = 0; again; walk++) {
         pq_db_check_init(&check, with, options);
         code = pq_db_check_walk(&check, err);
+        // Between its root and its metadata a writer's checkpoint may take files away.
+        const bool may_be_late = walk == 0 && lock == NULL && check.has_missing;
         again = code != PQDB_NO_MEMORY && (code != PQDB_OK || check.damages != NULL) &&
-                walk < walks_max && has_moved(&check);
+                walk < walks_max && (may_be_late || has_moved(&check));
         if (again) pq_db_check_deinit(&check);
     }
     if (code == PQDB_OK && lock != NULL) code = pq_db_repair(&check, &lock, err);

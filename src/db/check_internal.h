@@ -55,7 +55,8 @@ struct pq_db_check {
     struct pq_text *known;       // paths that something names
     size_t known_count, known_room;
     struct pq_db_damage *damages, **damages_end;
-    bool has_lost;  // repair: rows that views had seen are gone
+    bool has_lost;     // repair: rows that views had seen are gone
+    bool has_missing;  // a file that something names is not there
     pqdb_checked checked;
     uint64_t bytes_all;
 };

@@ -313,6 +313,37 @@ static void versions_before_the_loss_are_refused_those_since_are_not(void) {
     check_versions_before("T");
 }
 
+// ---- beside a writer ----------------------------------------------------------------------------
+
+struct away {
+    char path[PQ_STORE_PATH_MAX];
+    bool saw_log, is_back;
+};
+
+/// The file is there again when the check looks for the second time.
+static void put_back(void *ctx, struct fault_store *disk, const char *path) {
+    struct away *away = ctx;
+    away->saw_log = away->saw_log || strncmp(path, "log/", 4) == 0;
+    if (!away->saw_log || away->is_back || strstr(path, ".root") == NULL) return;
+    away->is_back = true;
+    must(pq_store_rename(&disk->base, "away", away->path, &err), "rename");
+}
+
+static void a_file_that_goes_while_it_is_looked_for_is_no_damage(void) {
+    uint64_t bytes;
+    pqdb_checked checked;
+    struct fault_store *disk = fault_store_crash(sound, FAULT_ALL_KEPT, 0);
+    struct away away = {0};
+    find_file(&disk->base, "_views/ByKind/data", away.path, &bytes);
+    must(pq_store_rename(&disk->base, away.path, "away", &err), "rename");
+    disk->on_call = put_back;
+    disk->on_call_ctx = &away;
+    disk->counts_reads = true;
+    look(&disk->base, false, &checked);
+    CHECK(away.is_back && checked.damages == 0, "%" PRIu64 " damages", checked.damages);
+    fault_store_destroy(disk);
+}
+
 // ---- what the log still has ---------------------------------------------------------------------
 
 /// T's newest file is damaged, or gone. Returns what the check says, mended, of the most rows.
@@ -401,6 +432,7 @@ int main(void) {
     RUN(what_the_log_goes_on_to_say_of_lost_rows_is_forgiven);
     RUN(a_manual_view_that_appends_keeps_what_can_be_read);
     RUN(versions_before_the_loss_are_refused_those_since_are_not);
+    RUN(a_file_that_goes_while_it_is_looked_for_is_no_damage);
     RUN(what_the_log_has_from_the_first_commit_on_is_not_lost);
     RUN(what_the_newest_checkpoint_wrote_is_not_lost);
     fault_store_destroy(sound);
