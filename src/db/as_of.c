@@ -125,10 +125,7 @@ static pqdb_code add_file(struct past *past, const struct pq_segment *segment, p
     const size_t words = (segment->rows + 63) / 64;
     uint64_t *dead = pq_resize(db->alloc, NULL, 0, words, sizeof *dead);
     if (dead == NULL) return pq_fail(err, PQDB_NO_MEMORY, "rows of before");
-    memset(dead, 0, words * sizeof *dead);
-    for (size_t row = 0; row < segment->rows; row++) {
-        if (pq_segment_is_dead(segment, row, now)) dead[row / 64] |= UINT64_C(1) << row % 64;
-    }
+    pq_segment_dead_bits(segment, now, dead);
     const struct pq_data_file_options options = {
         .store = db->store, .path = pq_data_file_path(segment->file),
         .bytes = pq_data_file_bytes(segment->file), .rows = segment->rows,

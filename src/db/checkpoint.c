@@ -296,24 +296,24 @@ static pqdb_code name_file(struct cut *cut, const struct cut_table *table,
     const uint64_t version = table->snapshot->version;
     if (!pq_segment_has_dead(segment, 0, segment->rows, version)) return PQDB_OK;
     const size_t words = (segment->rows + 63) / 64;
-    uint64_t *dead = pq_arena_calloc(&cut->arena, words, sizeof *dead);
+    uint64_t *dead = pq_arena_alloc(&cut->arena, words * sizeof *dead);
     if (dead == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deletions");
-    for (size_t row = 0; row < segment->rows; row++) {
-        if (pq_segment_is_dead(segment, row, version)) dead[row / 64] |= UINT64_C(1) << row % 64;
-    }
+    pq_segment_dead_bits(segment, version, dead);
     out->dead = (struct pq_text){(const char *)dead, words * sizeof *dead};
     return PQDB_OK;
 }
 
 /// Deaths that the root knows of take more than twice a bit a row: from the installation on they
-/// take that.
-static pqdb_code fold(struct cut_table *table, struct pq_segment *segment, pqdb_error *err) {
+/// take that, as in the root.
+static pqdb_code fold(struct cut_table *table, struct pq_segment *segment,
+                      const struct pq_root_file *named, pqdb_error *err) {
     const size_t bytes = atomic_load_explicit(&segment->died_bytes, memory_order_relaxed);
     if (bytes <= segment->rows / 4) return PQDB_OK;
     if (segment->is_merging || segment->origin != NULL) return PQDB_OK;
     if (segment->base_version > table->snapshot->version) return PQDB_OK;  // none is of before
     struct cut_fold *made = &table->folds[table->fold_count];
-    PQ_TRY(pq_segment_fold(segment, table->snapshot->version, &made->folded, err));
+    const uint64_t *dead = (const void *)named->dead.data;  // NULL: none
+    PQ_TRY(pq_segment_fold(segment, table->snapshot->version, dead, &made->folded, err));
     made->segment = segment;
     table->fold_count++;
     return PQDB_OK;
@@ -330,8 +330,9 @@ static pqdb_code name_files(struct cut *cut, struct cut_table *table, pqdb_error
     for (size_t i = 0; i < catalog->count; i++) {
         struct pq_segment *segment = catalog->segments[i];
         if (segment->kind != PQ_SEGMENT_FILE || pq_db_cut_has(table, segment)) continue;
-        PQ_TRY(name_file(cut, table, segment, &files[table->root.file_count++], err));
-        PQ_TRY(fold(table, segment, err));
+        struct pq_root_file *file = &files[table->root.file_count++];
+        PQ_TRY(name_file(cut, table, segment, file, err));
+        PQ_TRY(fold(table, segment, file, err));
     }
     for (size_t i = 0; i < table->piece_count; i++) {
         struct pq_segment *fresh = table->pieces[i].fresh;

@@ -38,11 +38,7 @@ static pqdb_code share_file(struct pq_table *table, struct pq_segment *segment, 
     if (pq_segment_has_dead(segment, 0, segment->rows, version)) {
         dead = pq_resize(alloc, NULL, 0, words, sizeof *dead);
         if (dead == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deletions of a branch");
-        memset(dead, 0, words * sizeof *dead);
-        for (size_t row = 0; row < segment->rows; row++) {
-            const bool is_dead = pq_segment_is_dead(segment, row, version);
-            dead[row / 64] |= (uint64_t)is_dead << row % 64;
-        }
+        pq_segment_dead_bits(segment, version, dead);
     }
     const struct pq_segment_file given = {.file = segment->file, .rows = segment->rows,
                                           .dead = dead, .version = version};

@@ -77,7 +77,7 @@ pqdb_code pq_segment_create_file(const struct pq_segment_file *given, const stru
 }
 
 /// Rows of one block that are dead at `version`, as bits.
-static void fold_block(const struct pq_deaths *deaths, uint32_t last, uint64_t *bits) {
+static void add_block(const struct pq_deaths *deaths, uint32_t last, uint64_t *bits) {
     size_t at = 0, row;
     uint32_t when;
     while (pq_deaths_next(deaths, &at, &row, &when)) {
@@ -85,25 +85,25 @@ static void fold_block(const struct pq_deaths *deaths, uint32_t last, uint64_t *
     }
 }
 
-pqdb_code pq_segment_fold(const struct pq_segment *segment, uint64_t version,
-                          struct pq_segment **folded, pqdb_error *err) {
+void pq_segment_dead_bits(const struct pq_segment *segment, uint64_t version, uint64_t *bits) {
     const size_t words = (segment->rows + 63) / 64;
+    if (words > 0) memset(bits, 0, words * sizeof *bits);
+    if (segment->dead_base != NULL) memcpy(bits, segment->dead_base, words * sizeof *bits);
+    if (version < segment->base_version) return;
     const uint64_t since = version - segment->base_version + 1;
     const uint32_t last = since < UINT32_MAX ? (uint32_t)since : UINT32_MAX;
-    pq_assert(segment->kind == PQ_SEGMENT_FILE && version >= segment->base_version);
-    uint64_t *dead = pq_resize(segment->alloc, NULL, 0, words, sizeof *dead);
-    if (dead == NULL) return pq_fail(err, PQDB_NO_MEMORY, "deletions of %zu rows", segment->rows);
-    memset(dead, 0, words * sizeof *dead);
-    if (segment->dead_base != NULL) memcpy(dead, segment->dead_base, words * sizeof *dead);
     for (size_t row = 0; row < segment->rows; row += PQ_DEATH_BLOCK_ROWS) {
         const struct pq_deaths *deaths = pq_segment_deaths(segment, row);
-        if (deaths != NULL) fold_block(deaths, last, dead + row / 64);
+        if (deaths != NULL) add_block(deaths, last, bits + row / 64);
     }
+}
+
+pqdb_code pq_segment_fold(const struct pq_segment *segment, uint64_t version, const uint64_t *dead,
+                          struct pq_segment **folded, pqdb_error *err) {
+    pq_assert(segment->kind == PQ_SEGMENT_FILE && version >= segment->base_version);
     const struct pq_segment_file given = {.file = segment->file, .rows = segment->rows,
                                           .dead = dead, .version = version};
-    const pqdb_code code = pq_segment_create_file(&given, segment->alloc, folded, err);
-    pq_free(segment->alloc, dead, words, sizeof *dead);
-    PQ_TRY(code);
+    PQ_TRY(pq_segment_create_file(&given, segment->alloc, folded, err));
     pq_data_file_ref(segment->file);
     (*folded)->shreds_sought = segment->shreds_sought;
     (*folded)->lacks_shreds = segment->lacks_shreds;
@@ -140,12 +140,6 @@ pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t versi
                          (uint32_t)since, segment->alloc, &segment->died_bytes, err));
     segment->dead++;
     return PQDB_OK;
-}
-
-uint64_t pq_segment_death(const struct pq_segment *segment, size_t row) {
-    const struct pq_deaths *block = pq_segment_deaths(segment, row);
-    const uint32_t died = block == NULL ? 0 : pq_deaths_find(block, row % PQ_DEATH_BLOCK_ROWS);
-    return died == 0 ? 0 : segment->base_version + died - 1;
 }
 
 size_t pq_segment_bytes(const struct pq_segment *chunk) {

@@ -73,9 +73,11 @@ struct pq_segment_file {
 pqdb_code pq_segment_create_file(const struct pq_segment_file *given, const struct pq_alloc *alloc,
                                  struct pq_segment **segment, pqdb_error *err);
 
+/// The rows that are dead at `version`, a bit each, into (rows + 63) / 64 words.
+void pq_segment_dead_bits(const struct pq_segment *segment, uint64_t version, uint64_t *bits);
 /// Another segment over the same file, for readers at `version` and later: rows that are dead then
-/// take a bit each. Later deaths it does not know. Errors: PQDB_NO_MEMORY.
-pqdb_code pq_segment_fold(const struct pq_segment *segment, uint64_t version,
+/// take the bits `dead`. Later deaths it does not know. Errors: PQDB_NO_MEMORY.
+pqdb_code pq_segment_fold(const struct pq_segment *segment, uint64_t version, const uint64_t *dead,
                           struct pq_segment **folded, pqdb_error *err);
 
 struct pq_segment *pq_segment_ref(struct pq_segment *segment);
@@ -100,9 +102,6 @@ static inline bool pq_segment_is_dead(const struct pq_segment *segment, size_t r
 /// PQDB_LIMIT when the segment is four billion versions old (rewrite it).
 pqdb_code pq_segment_kill(struct pq_segment *segment, size_t row, uint64_t version,
                           pqdb_error *err);
-
-/// The version at which a dead row died, or 0 when it was dead at base_version already.
-uint64_t pq_segment_death(const struct pq_segment *segment, size_t row);
 
 /// Does any of rows [start, start + count) look dead at `version`? Cheap when no block has deaths.
 bool pq_segment_has_dead(const struct pq_segment *segment, size_t start, size_t count,

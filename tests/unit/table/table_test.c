@@ -408,7 +408,10 @@ static void fold_files(struct world *w) {
     struct pq_segment *folded[rows_max / 16];
     const size_t count = snapshot->catalog->file_count;
     for (size_t i = 0; i < count; i++) {
-        must(pq_segment_fold(snapshot->catalog->segments[i], snapshot->version, &folded[i], &err));
+        const struct pq_segment *segment = snapshot->catalog->segments[i];
+        uint64_t dead[rows_max / 64 + 1];
+        pq_segment_dead_bits(segment, snapshot->version, dead);
+        must(pq_segment_fold(segment, snapshot->version, dead, &folded[i], &err));
     }
     apply(w, roll(w, 30), roll(w, 200));
     if (roll(w, 2) == 0) keep_snapshot(w);
