@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "batch/builder.h"
+#include "batch/id_slots.h"
 #include "db/schema_change.h"
 
 /// One collection while the log is read: every row of its commits, in order.
@@ -82,18 +83,9 @@ static pqdb_code add_signs(struct gather *gather, struct gathered *to,
 
 // ---- apart ------------------------------------------------------------------------------------
 
-static struct pq_text id_of(const struct gathered *from, size_t row) {
-    const struct pq_column ids = pq_builder_finish(&from->columns[PQ_COLUMN_ID]);
-    return pq_column_text(&ids, row);
-}
-
 /// The slot of a row that came with this id, or the free one.
 static uint32_t *came_slot(const struct gathered *from, struct pq_text id) {
-    size_t at = (size_t)pq_hash(id.data, id.length) & (from->came_room - 1);
-    for (; from->came[at] != 0; at = (at + 1) & (from->came_room - 1)) {
-        if (pq_text_equal(id_of(from, from->came[at] - 1), id)) break;
-    }
-    return &from->came[at];
+    return pq_id_slot(from->came, from->came_room, &from->columns[PQ_COLUMN_ID], id);
 }
 
 /// Rows from `first` on.
@@ -107,7 +99,8 @@ static pqdb_code note_came(struct gather *gather, struct gathered *to, size_t fi
         first = 0;
     }
     for (size_t row = first; row < to->count; row++) {
-        if (to->signs[row] > 0) *came_slot(to, id_of(to, row)) = (uint32_t)row + 1;
+        if (to->signs[row] <= 0) continue;
+        *came_slot(to, pq_built_id(&to->columns[PQ_COLUMN_ID], row)) = (uint32_t)row + 1;
     }
     return PQDB_OK;
 }

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "batch/builder.h"
+#include "batch/id_slots.h"
 #include "db/append.h"
 #include "db/checkpoint_internal.h"
 #include "db/commit.h"
@@ -309,18 +309,9 @@ static void drop_pending(struct replay *replay) {
     pq_free(replay->db->alloc, replay->pending, replay->count, sizeof *replay->pending);
 }
 
-static struct pq_text pending_id(const struct pending *pending, size_t row) {
-    const struct pq_column ids = pq_builder_finish(&pending->columns[PQ_COLUMN_ID]);
-    return pq_column_text(&ids, row);
-}
-
 /// The slot of the row that came last with this id, or the free one for it.
 static uint32_t *find_slot(const struct pending *pending, struct pq_text id) {
-    size_t at = (size_t)pq_hash(id.data, id.length) & (pending->slot_count - 1);
-    for (; pending->slots[at] != 0; at = (at + 1) & (pending->slot_count - 1)) {
-        if (pq_text_equal(pending_id(pending, pending->slots[at] - 1), id)) break;
-    }
-    return &pending->slots[at];
+    return pq_id_slot(pending->slots, pending->slot_count, &pending->columns[PQ_COLUMN_ID], id);
 }
 
 static pqdb_code grow_slots(struct pending *pending, size_t more, pqdb_error *err) {
@@ -335,7 +326,7 @@ static pqdb_code grow_slots(struct pending *pending, size_t more, pqdb_error *er
     pending->slots_used = 0;
     for (size_t row = 0; row < pending->rows; row++) {
         if (pending->weights[row] <= 0) continue;
-        *find_slot(pending, pending_id(pending, row)) = (uint32_t)row + 1;
+        *find_slot(pending, pq_built_id(&pending->columns[PQ_COLUMN_ID], row)) = (uint32_t)row + 1;
         pending->slots_used++;
     }
     return PQDB_OK;
@@ -347,7 +338,7 @@ static pqdb_code cancel(struct pending *pending, size_t first, size_t minus, pqd
     PQ_TRY(grow_slots(pending, count - first, err));
     pending->rows = count;
     for (size_t row = first; row < count; row++) {
-        uint32_t *slot = find_slot(pending, pending_id(pending, row));
+        uint32_t *slot = find_slot(pending, pq_built_id(&pending->columns[PQ_COLUMN_ID], row));
         if (row >= first + minus) {
             pending->slots_used += *slot == 0;
             *slot = (uint32_t)row + 1;
