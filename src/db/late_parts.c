@@ -62,17 +62,11 @@ struct making {
     struct pq_db_replica *replica;    // owned
 };
 
-static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
-    (void)ctx, (void)rows, (void)err;
-    return PQDB_OK;
-}
-
 /// `building`, `making`: from a snapshot, and from there on the log is held.
 static pqdb_code begin(struct making *making, pqdb_error *err) {
-    static const struct pq_sink nowhere = {.put = drop_rows};
     pqdb_db *db = making->db;
     const struct pq_db_replica_options options = {
-        .table = making->table, .alone = true, .all_parts = true, .on_rows = &nowhere,
+        .table = making->table, .alone = true, .all_parts = true, .on_rows = &pq_db_nowhere,
         .stops = &db->making_stops};
     pthread_mutex_lock(&db->leader);
     pqdb_code code = pq_db_check_open(db, err);

@@ -239,17 +239,11 @@ static pqdb_code refresh_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_err
     return code;
 }
 
-static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
-    (void)ctx, (void)rows, (void)err;
-    return PQDB_OK;
-}
-
 /// What a view keeps would be lost with its state, were a step to fail. So the steps are taken on a
 /// branch of it before; a state that does not fit into memory twice is not tried.
 static pqdb_code try_by_log(pqdb_db *db, struct pq_db_table *table, pqdb_error *err) {
-    static const struct pq_sink nowhere = {.put = drop_rows};
     const struct pq_db_replica_options options = {.table = table, .alone = true,
-                                                  .branch = table, .on_rows = &nowhere};
+                                                  .branch = table, .on_rows = &pq_db_nowhere};
     struct pq_db_replica *replica = NULL;
     pthread_mutex_lock(&db->branching);
     struct pq_db_snapshot *snapshot = pq_db_snapshot(db);

@@ -230,6 +230,13 @@ void pq_db_replica_take(struct pq_db_replica *replica, struct pq_db_snapshot *sn
     show_sources(replica);
 }
 
+static pqdb_code drop_rows(void *ctx, const struct pq_batch *rows, pqdb_error *err) {
+    (void)ctx, (void)rows, (void)err;
+    return PQDB_OK;
+}
+
+const struct pq_sink pq_db_nowhere = {.put = drop_rows};
+
 pqdb_code pq_db_replica_create(pqdb_db *db, const struct pq_db_replica_options *options,
                                struct pq_db_snapshot *snapshot, struct pq_db_replica **replica,
                                pqdb_error *err) {

@@ -45,6 +45,8 @@ struct pq_db_replica {
     struct pq_arena arena;
 };
 
+extern const struct pq_sink pq_db_nowhere;  // for rows that nobody wants
+
 struct pq_db_replica_options {
     struct pq_db_table *table;
     bool borrow;                    // the view's own node goes on; else all is built from nothing
